@@ -1,0 +1,209 @@
+//! What can be proved of a dim from the extents of its variables, and the divisions that such proofs simplify.
+
+use std::sync::Arc;
+
+use super::{Atom, Dim, Term};
+
+/// Knows the extents of variables: variable `v` lies in `0..extent(v)`.
+pub trait Extents {
+    fn extent(&self, var: u32) -> Option<Dim>;
+}
+
+/// Nothing is known of any variable.
+pub struct NoVars;
+
+impl Extents for NoVars {
+    fn extent(&self, _: u32) -> Option<Dim> {
+        None
+    }
+}
+
+/// Proofs give up beyond this depth: they are conveniences, never needed for a right answer.
+const MAX_DEPTH: usize = 16;
+
+impl Dim {
+    /// Whether the value is proved to be at least 0 for every symbol at least 0 and every variable in its range.
+    pub fn is_nonneg(&self, extents: &dyn Extents) -> bool {
+        nonneg(self, extents, MAX_DEPTH)
+    }
+    /// Whether `0 <= self < extent` is proved.
+    pub fn is_within(&self, extent: &Dim, extents: &dyn Extents) -> bool {
+        self.is_nonneg(extents) && (extent - self - 1).is_nonneg(extents)
+    }
+    /// `floor(self / by)` for a positive `by`: what divides exactly leaves the division, and a rest that is proved to
+    /// lie in `0..by` vanishes.
+    pub fn floor_div_in(&self, by: &Dim, extents: &dyn Extents) -> Dim {
+        if by.is(1) {
+            return self.clone();
+        }
+        if let (Some(a), Some(b)) = (self.as_int(), by.as_int())
+            && b > 0
+        {
+            return Dim::from(a.div_euclid(b));
+        }
+        let (whole, rest) = divide_terms(self, by);
+        if rest.is_within(by, extents) {
+            return whole;
+        }
+        // A common factor of both leaves the division too: floor(2a/4) is floor(a/2).
+        let common = super::gcd(rest.content(), by.content());
+        if common > 1 {
+            let shrink = |d: &Dim| Dim(d.0.iter().map(|t| Term { atoms: t.atoms.clone(), k: t.k / common }).collect());
+            return whole + shrink(&rest).floor_div_in(&shrink(by), extents);
+        }
+        whole + Dim::atom(Atom::Div(Arc::new(rest), Arc::new(by.clone())))
+    }
+    /// `self - by * floor(self / by)`.
+    pub fn rem_in(&self, by: &Dim, extents: &dyn Extents) -> Dim {
+        self - by * self.floor_div_in(by, extents)
+    }
+}
+
+/// Polynomial division by the leading term: `d == q * by + r`.
+fn divide_terms(d: &Dim, by: &Dim) -> (Dim, Dim) {
+    let (mut whole, mut rest) = (Dim::zero(), d.clone());
+    let Some(lead) = by.0.iter().max_by_key(|t| t.atoms.len()).cloned() else { return (whole, rest) };
+    // Each step removes one term that the leading term divides; the bound guards against cycling.
+    for _ in 0..64 {
+        let Some(quotient) = rest.0.iter().find_map(|t| divide_term(t, &lead)) else { break };
+        rest = rest - &quotient * by;
+        whole = whole + quotient;
+    }
+    (whole, rest)
+}
+
+fn divide_term(t: &Term, by: &Term) -> Option<Dim> {
+    let mut atoms = t.atoms.clone();
+    for atom in &by.atoms {
+        atoms.remove(atoms.iter().position(|a| a == atom)?);
+    }
+    let constant = t.atoms.is_empty() && by.atoms.is_empty();
+    let k = t.k.div_euclid(by.k);
+    ((constant || t.k % by.k == 0) && k != 0).then(|| Dim(vec![Term { atoms, k }]))
+}
+
+/// Replaces one troublesome atom by its bound and tries again, until only symbols with coefficients >= 0 remain.
+fn nonneg(d: &Dim, extents: &dyn Extents, depth: usize) -> bool {
+    if d.0.iter().all(|t| t.k >= 0 && t.atoms.iter().all(|a| atom_nonneg(a, extents, depth))) {
+        return true;
+    }
+    if depth == 0 {
+        return false;
+    }
+    let negative = d.0.iter().filter(|t| t.k < 0).flat_map(|t| &t.atoms);
+    let candidates = negative.chain(d.0.iter().flat_map(|t| &t.atoms).filter(|a| !matches!(a, Atom::Sym(_))));
+    let mut tried: Vec<&Atom> = vec![];
+    for atom in candidates {
+        if tried.contains(&atom) {
+            continue;
+        }
+        tried.push(atom);
+        if bounded(d, atom, extents).iter().any(|b| nonneg(b, extents, depth - 1)) {
+            return true;
+        }
+    }
+    false
+}
+
+fn atom_nonneg(atom: &Atom, extents: &dyn Extents, depth: usize) -> bool {
+    match atom {
+        Atom::Sym(_) => true,
+        Atom::Var(v) => extents.extent(*v).is_some(),
+        Atom::Div(a, _) => depth > 0 && nonneg(a, extents, depth - 1),
+        Atom::Max(a, b) => depth > 0 && (nonneg(a, extents, depth - 1) || nonneg(b, extents, depth - 1)),
+    }
+}
+
+/// Lower bounds of `d` in which `atom` no longer occurs.
+fn bounded(d: &Dim, atom: &Atom, extents: &dyn Extents) -> Vec<Dim> {
+    let (with, without): (Vec<Term>, Vec<Term>) = d.0.iter().cloned().partition(|t| t.atoms.contains(atom));
+    let mut factors = with;
+    for t in &mut factors {
+        let at = t.atoms.iter().position(|a| a == atom);
+        at.map(|at| t.atoms.remove(at));
+    }
+    if factors.iter().any(|t| t.atoms.contains(atom)) {
+        return vec![];
+    }
+    let (factor, rest) = (Dim::from_terms(factors), Dim::from_terms(without));
+    let positive = nonneg(&factor, extents, 2);
+    if !positive && !nonneg(&-&factor, extents, 2) {
+        return vec![];
+    }
+    match atom {
+        Atom::Sym(_) => vec![],
+        Atom::Var(v) => match extents.extent(*v) {
+            Some(_) if positive => vec![rest],
+            Some(extent) => vec![rest + factor * (extent - 1)],
+            None => vec![],
+        },
+        // by * floor(a / by) lies in a-by+1 ..= a.
+        Atom::Div(a, by) => {
+            let (q, r) = divide_terms(&factor, by);
+            if !r.is(0) {
+                return vec![];
+            }
+            let bound = if positive { a.as_ref() - by.as_ref() + 1 } else { a.as_ref().clone() };
+            vec![rest + q * bound]
+        }
+        Atom::Max(a, b) if positive => vec![&rest + &factor * a.as_ref(), rest + factor * b.as_ref()],
+        Atom::Max(a, b) if nonneg(a, extents, 2) && nonneg(b, extents, 2) => {
+            vec![rest + factor * (a.as_ref() + b.as_ref())]
+        }
+        Atom::Max(..) => vec![],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Vars(Vec<Dim>);
+    impl Extents for Vars {
+        fn extent(&self, var: u32) -> Option<Dim> {
+            self.0.get(var as usize).cloned()
+        }
+    }
+
+    #[test]
+    fn reshaped_indices_come_apart_again() {
+        let d = |text: &str| text.parse::<Dim>().unwrap();
+        let vars = Vars(vec![d("N"), d("T"), d("28"), d("N*28")]);
+        assert_eq!(d("784*i0+28*i1+i2").floor_div_in(&d("28"), &vars), d("28*i0+i1"));
+        assert_eq!(d("i0*T+i1").floor_div_in(&d("T"), &vars), d("i0"));
+        assert_eq!(d("i0*T+i1").rem_in(&d("T"), &vars), d("i1"));
+        assert_eq!(d("28*i0*T+28*i1+i2").floor_div_in(&d("28*T"), &vars), d("i0"));
+        assert_eq!(d("i0*T+i0+i1").floor_div_in(&d("T+1"), &vars), d("i0"));
+        assert!(d("i3-28*floor(i3,28)").is_within(&d("28"), &vars));
+        assert!(d("floor(i3,28)").is_nonneg(&vars));
+        assert!(!d("i3-1").is_nonneg(&vars));
+        assert!(!d("N-T").is_nonneg(&vars));
+    }
+
+    /// Whatever a proof claims holds for every value.
+    #[test]
+    fn proofs_hold() {
+        let d = |text: &str| text.parse::<Dim>().unwrap();
+        let vars = Vars(vec![d("N"), d("T"), d("5")]);
+        for text in ["i0*T+i1", "i2*3+i1-T", "floor(i0*5+i2,3)", "max(i0-i1,2)*3-6", "N*5-i0*5-i2-1", "T-floor(i1,2)"] {
+            for by in ["3", "T", "5", "T+2", "2*T"] {
+                let (e, by) = (d(text), d(by));
+                let (q, claim) = (e.floor_div_in(&by, &vars), e.is_nonneg(&vars));
+                for (n, t) in [(1, 1), (2, 3), (4, 2)] {
+                    for (i0, i1, i2) in (0..n).flat_map(|a| (0..t).flat_map(move |b| (0..5).map(move |c| (a, b, c)))) {
+                        let value = |x: &Dim| {
+                            x.eval_with(&|a| match a {
+                                Atom::Sym(s) => Some(if s.name() == "N" { n } else { t }),
+                                Atom::Var(v) => Some([i0, i1, i2][*v as usize]),
+                                _ => None,
+                            })
+                            .unwrap()
+                        };
+                        assert_eq!(value(&q), value(&e).div_euclid(value(&by)), "{e} / {by} = {q}");
+                        assert!(!claim || value(&e) >= 0, "{e}");
+                    }
+                }
+            }
+        }
+    }
+}

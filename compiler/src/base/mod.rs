@@ -1,0 +1,9 @@
+//! What every floor stands on: typed arenas, symbolic dimensions, diagnostics. Knows nothing of tensors.
+
+pub mod arena;
+pub mod diag;
+pub mod dim;
+
+pub use arena::{Arena, Id};
+pub use diag::{Diagnostic, Place, Problems, Severity};
+pub use dim::{Bindings, Dim, Symbol};
