@@ -4,4 +4,7 @@
 //! `floors.rs` in the test package checks it. See ARCHITECTURE.md for what each floor must not know.
 
 pub mod base;
+pub mod graph;
+pub mod loops;
+pub mod op;
 pub mod tensor;

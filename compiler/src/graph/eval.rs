@@ -1,0 +1,36 @@
+//! The reference evaluator: the first oracle. Literal, slow, and never optimised.
+
+use super::*;
+use crate::{base::Bindings, loops::Fault};
+
+/// The outputs for these inputs, both in the order of the ports. Values are dropped after their last use.
+/// Panics when an input does not have its port's type, or a symbol is unbound.
+pub fn evaluate(graph: &Graph, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, Fault> {
+    assert_eq!(inputs.len(), graph.inputs.len(), "one value per input");
+    let live = graph.live();
+    let mut uses = graph.use_counts();
+    let mut values: Vec<Option<Tensor>> = vec![None; graph.len()];
+    for (port, value) in graph.inputs.iter().zip(inputs) {
+        let ty = graph.ty(port.node);
+        assert_eq!((ty.dtype, ty.concrete(bind).as_ref()), (value.dtype, Some(&value.shape)), "input {}", port.name);
+        values[port.node.index()] = Some(value.clone());
+    }
+    for (id, node) in graph.iter().filter(|(id, _)| live[id.index()]) {
+        if node.op == Op::Input {
+            continue;
+        }
+        let args: Vec<&Tensor> =
+            node.inputs.iter().map(|i| values[i.index()].as_ref().expect("defined before")).collect();
+        let out = node.ty.concrete(bind).expect("symbols are bound and extents are not negative");
+        let value = node.op.eval(&args, &out, bind)?;
+        assert_eq!((value.dtype, &value.shape), (node.ty.dtype, &out), "{} keeps its type", node.op.name());
+        values[id.index()] = Some(value);
+        for input in &node.inputs {
+            uses[input.index()] -= 1;
+            if uses[input.index()] == 0 {
+                values[input.index()] = None;
+            }
+        }
+    }
+    Ok(graph.outputs.iter().map(|p| values[p.node.index()].clone().expect("outputs are live")).collect())
+}

@@ -1,0 +1,195 @@
+//! The graph IR: an arena of typed operators in execution order.
+//!
+//! [`Graph::add`] infers types and is the only constructor, so an ill-typed graph cannot be built: operands come before
+//! their users and every node has the type that its operator infers. Names are provenance in a side table, never
+//! identity. A pass rebuilds a graph, it does not patch one; dead nodes die by not being copied. Knows neither
+//! where a graph came from nor what it is compiled for.
+
+mod eval;
+
+use std::sync::Arc;
+
+pub use eval::evaluate;
+
+use crate::{
+    base::{Arena, Dim, Id},
+    op::{Facts, Infer, Op},
+    tensor::{Tensor, TensorType},
+};
+
+pub type NodeId = Id<Node>;
+
+/// One operator and its operands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    pub op: Op,
+    pub inputs: Vec<NodeId>,
+    pub ty: TensorType,
+}
+
+/// A named end of the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    pub name: String,
+    pub node: NodeId,
+}
+
+/// One entry of a model: inputs to outputs.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    nodes: Arena<Node>,
+    /// In the order of the signature; each names an [`Op::Input`] of its own.
+    pub inputs: Vec<Port>,
+    /// In the order of the signature; several may name one node.
+    pub outputs: Vec<Port>,
+    facts: Facts,
+    origins: Vec<Option<Arc<str>>>,
+    origin: Option<Arc<str>>,
+    dims: Vec<Option<Vec<Dim>>>,
+}
+
+/// Integer tensors up to this many elements are tracked as dims.
+const MAX_TRACKED: usize = 64;
+
+impl Graph {
+    /// A graph that assumes what `facts` says.
+    pub fn with_facts(facts: Facts) -> Graph {
+        Graph { facts, ..Graph::default() }
+    }
+    /// Nodes added from here on come from the source node of this name.
+    pub fn set_origin(&mut self, origin: Option<Arc<str>>) {
+        self.origin = origin;
+    }
+    /// Adds an input of a declared type.
+    pub fn input(&mut self, name: impl Into<String>, ty: TensorType) -> NodeId {
+        let node = self.push(Op::Input, vec![], ty);
+        self.inputs.push(Port { name: name.into(), node });
+        node
+    }
+    /// Names a result.
+    pub fn output(&mut self, name: impl Into<String>, node: NodeId) {
+        self.outputs.push(Port { name: name.into(), node });
+    }
+    /// Appends a node, or says why the operands do not fit. [`Op::Input`] is refused: see [`Graph::input`].
+    pub fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Infer<NodeId> {
+        let op = op.into();
+        let types: Vec<_> = inputs.iter().map(|&i| &self.nodes[i].ty).collect();
+        let ty = op.infer(&types, &self.facts).map_err(|e| format!("{}: {e}", op.name()))?;
+        Ok(self.push(op, inputs.to_vec(), ty))
+    }
+    pub fn constant(&mut self, value: Tensor) -> NodeId {
+        let ty = value.ty();
+        self.push(Op::Const(value), vec![], ty)
+    }
+    /// The value of `dim` as an i64 scalar; a constant where it is one.
+    pub fn extent(&mut self, dim: Dim) -> NodeId {
+        match dim.as_int() {
+            Some(n) => self.constant(Tensor::from_i64([], &[n])),
+            None => self.push(Op::Extent(dim), vec![], TensorType::scalar(crate::tensor::DType::I64)),
+        }
+    }
+    fn push(&mut self, op: Op, inputs: Vec<NodeId>, ty: TensorType) -> NodeId {
+        let dims = self.track(&op, &inputs, &ty);
+        self.dims.push(dims);
+        self.origins.push(self.origin.clone());
+        self.nodes.push(Node { op, inputs, ty })
+    }
+    fn track(&self, op: &Op, inputs: &[NodeId], ty: &TensorType) -> Option<Vec<Dim>> {
+        let small = ty.count().as_int().is_some_and(|n| n <= MAX_TRACKED as i64);
+        if !small || !(ty.dtype.is_int() || ty.dtype == crate::tensor::DType::Bool) {
+            return None;
+        }
+        let known: Vec<Option<&[Dim]>> = inputs.iter().map(|&i| self.dims(i)).collect();
+        let types: Vec<_> = inputs.iter().map(|&i| &self.nodes[i].ty).collect();
+        op.dims(&known, &types, ty)
+    }
+
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id]
+    }
+    pub fn op(&self, id: NodeId) -> &Op {
+        &self.nodes[id].op
+    }
+    pub fn ty(&self, id: NodeId) -> &TensorType {
+        &self.nodes[id].ty
+    }
+    pub fn shape(&self, id: NodeId) -> &[Dim] {
+        &self.nodes[id].ty.shape
+    }
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+    /// In execution order.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        self.nodes.ids()
+    }
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (NodeId, &Node)> {
+        self.nodes.iter()
+    }
+    /// The name of the source node that a node was made for.
+    pub fn origin(&self, id: NodeId) -> Option<&Arc<str>> {
+        self.origins[id.index()].as_ref()
+    }
+    /// The elements of a small integer or bool tensor as dims, where they do not depend on the inputs' values.
+    pub fn dims(&self, id: NodeId) -> Option<&[Dim]> {
+        self.dims[id.index()].as_deref()
+    }
+    /// The value of a constant.
+    pub fn as_const(&self, id: NodeId) -> Option<&Tensor> {
+        match self.op(id) {
+            Op::Const(t) => Some(t),
+            _ => None,
+        }
+    }
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+    /// Takes `a == b` as given; the compiled entry checks it.
+    pub fn assume_equal(&mut self, a: Dim, b: Dim) {
+        self.facts.assume_equal(a, b);
+    }
+
+    /// How many nodes use each node, outputs counted.
+    pub fn use_counts(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.len()];
+        for id in self.iter().flat_map(|(_, n)| &n.inputs).chain(self.outputs.iter().map(|p| &p.node)) {
+            uses[id.index()] += 1;
+        }
+        uses
+    }
+    /// The nodes that an output or an input port needs.
+    pub fn live(&self) -> Vec<bool> {
+        let mut live = vec![false; self.len()];
+        for port in self.outputs.iter().chain(&self.inputs) {
+            live[port.node.index()] = true;
+        }
+        for id in self.ids().rev() {
+            if live[id.index()] {
+                self.nodes[id].inputs.iter().for_each(|i| live[i.index()] = true);
+            }
+        }
+        live
+    }
+    /// Checks the invariants that `add` keeps.
+    pub fn verify(&self) -> Infer<()> {
+        for (id, node) in self.iter() {
+            let here = |e: String| format!("%{}: {e}", id.index());
+            if let Some(bad) = node.inputs.iter().find(|&&i| i >= id) {
+                return Err(here(format!("uses %{} before it is defined", bad.index())));
+            }
+            if node.op != Op::Input {
+                let types: Vec<_> = node.inputs.iter().map(|&i| &self.nodes[i].ty).collect();
+                let ty = node.op.infer(&types, &self.facts).map_err(here)?;
+                if ty != node.ty {
+                    return Err(here(format!("is {} but its operator infers {ty}", node.ty)));
+                }
+            }
+        }
+        let inputs = self.inputs.iter().all(|p| self.nodes.get(p.node).is_some_and(|n| n.op == Op::Input));
+        let outputs = self.outputs.iter().all(|p| self.nodes.get(p.node).is_some());
+        if inputs && outputs { Ok(()) } else { Err("a port names no node of its kind".into()) }
+    }
+}

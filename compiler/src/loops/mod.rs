@@ -1,0 +1,286 @@
+//! The loop IR: a kernel is a nest of loops over buffers, with pure expressions inside.
+//!
+//! Semantics are scalar: a kernel means what a sequential machine computes that ignores every [`LoopKind`]. The kinds
+//! say what a backend may do without changing that meaning (but for the order in which an [`Stmt::Accumulate`] adds
+//! floats). Vector width is unknown here: a loop of kind `Vector` is run as many lanes at a time as the target has.
+//!
+//! A kernel never loads from a buffer that it stores to, so expressions are pure and only statements have an order.
+//! Indices are [`Dim`]s in normal form over symbols and kernel variables; buffers are flat, and whoever writes a load
+//! multiplies the strides in (see [`Writer::load`]). Knows no operators and no targets. The law is in `verify.rs`.
+
+mod emit;
+mod writer;
+
+pub use emit::{Emit, Operands};
+use serde::{Deserialize, Serialize};
+pub use writer::Writer;
+
+use crate::{
+    base::{Arena, Dim, Id, dim::Extents},
+    tensor::{DType, Scalar},
+};
+
+pub type BufferId = Id<Buffer>;
+pub type VarId = Id<Var>;
+pub type LocalId = Id<Local>;
+pub type ExprId = Id<Typed>;
+
+/// Memory that a kernel reads or writes: `len` elements of `dtype`, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffer {
+    pub dtype: DType,
+    pub len: Dim,
+    /// Whether the kernel stores to it; then it never loads from it.
+    pub written: bool,
+}
+
+/// A name that is set once per execution of the block that sets it. `Dim::var(id.index())` is its use in an index.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Var {
+    /// A loop counter in `0..extent`.
+    Loop { extent: Dim },
+    /// An i64 computed by a `Set`; in `0..extent` where an extent is known.
+    Index { extent: Option<Dim> },
+    /// Any other value computed by a `Set`.
+    Value { dtype: DType },
+}
+
+/// Registers: a mutable scalar, or a small array whose every index is known once unrolled and vector loops of
+/// constant extent are expanded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Local {
+    pub dtype: DType,
+    pub shape: Vec<usize>,
+}
+
+/// An expression and the type of its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Typed {
+    pub expr: Expr,
+    pub dtype: DType,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    Const(Scalar),
+    /// A [`Var::Value`].
+    Var(VarId),
+    /// The value of an index as an i64.
+    Index(Dim),
+    /// The element at a flat position.
+    Load(BufferId, Dim),
+    Local(LocalId, Vec<Dim>),
+    Unary(UnaryFn, ExprId),
+    Binary(BinaryFn, ExprId, ExprId),
+    /// `a * b + c`, rounded once or twice, as the target likes.
+    MulAdd(ExprId, ExprId, ExprId),
+    /// A bool; false when an operand is NaN, but for `Ne`.
+    Compare(CompareFn, ExprId, ExprId),
+    /// Both arms are evaluated.
+    Select(ExprId, ExprId, ExprId),
+    /// Conversion of the value to the expression's type: integers wrap, floats round to nearest even; bool is 0 or 1;
+    /// to bool is `!= 0`. A float becomes an integer toward zero: to i32 or i64, NaN and what is out of range become
+    /// the least value; 8- and 16-bit integers are the wrapped i32 result, u32 is the wrapped i64 result, and u64 is
+    /// exact from 2^63 up to 2^64 and the wrapped i64 result elsewhere. A complex number loses its imaginary part.
+    Cast(ExprId),
+    /// The same bits as another type of the same size.
+    Bits(ExprId),
+}
+
+/// Functions of one operand, of the operand's type unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnaryFn {
+    /// Integers wrap.
+    Neg,
+    /// Clears the sign of a float; wraps for the least integer.
+    Abs,
+    /// Bool: logical; integers: bitwise.
+    Not,
+    Sqrt,
+    /// Toward negative infinity; keeps -0.0.
+    Floor,
+    Ceil,
+    /// Toward zero.
+    Trunc,
+    /// To nearest, halves to even.
+    Round,
+    // Elementary functions of floats; backends expand them before they see machine code.
+    Exp,
+    Expm1,
+    Log,
+    Log1p,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Tanh,
+    Asinh,
+    Acosh,
+    Atanh,
+    Erf,
+    Erfc,
+}
+
+/// Functions of two operands of one type, which is the result's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BinaryFn {
+    /// Integers wrap in all arithmetic.
+    Add,
+    Sub,
+    Mul,
+    /// Floats: IEEE. Integers: toward zero; the divisor is not 0; the least value over -1 wraps.
+    Div,
+    /// Floats: exact remainder with the dividend's sign (C `fmod`). Integers: as `Div`.
+    Rem,
+    /// The greater; the first operand when neither is greater; NaN when either operand is NaN.
+    Max,
+    Min,
+    /// Bool or integers.
+    And,
+    Or,
+    Xor,
+    /// Integers; a shift by the width or more, or by less than 0, is taken modulo nothing: the amount is first clamped
+    /// to `0..bits`.
+    Shl,
+    /// Arithmetic for signed types, logical for unsigned ones.
+    Shr,
+    /// Floats: C `pow`. Integers: wrapping power with an exponent at least 0.
+    Pow,
+    /// Floats: C `atan2`.
+    Atan2,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompareFn {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+/// What a backend may do with a loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoopKind {
+    Seq,
+    /// A constant extent, expanded.
+    Unroll,
+    /// Iterations are independent but for `Accumulate`s into outer locals: run as lanes.
+    Vector,
+    /// The outermost loop only; iterations are independent and may be split between threads.
+    Parallel,
+}
+
+pub type Block = Vec<Stmt>;
+
+/// `0 <= index < extent`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Bound {
+    pub index: Dim,
+    pub extent: Dim,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stmt {
+    /// Runs `body` with `var` from 0 to the extent in the variable's declaration.
+    For {
+        var: VarId,
+        kind: LoopKind,
+        body: Block,
+    },
+    Set {
+        var: VarId,
+        value: ExprId,
+    },
+    Assign {
+        local: LocalId,
+        index: Vec<Dim>,
+        value: ExprId,
+    },
+    /// `local = f(local, value)` where `f` may be reassociated: Add, Mul, Max, Min, And, Or.
+    Accumulate {
+        local: LocalId,
+        index: Vec<Dim>,
+        f: BinaryFn,
+        value: ExprId,
+    },
+    Store {
+        buffer: BufferId,
+        index: Dim,
+        value: ExprId,
+    },
+    /// Runs `then` when all bounds hold, `otherwise` when one does not.
+    If {
+        bounds: Vec<Bound>,
+        then: Block,
+        otherwise: Block,
+    },
+    /// Ends the kernel with `fault` unless the condition holds.
+    Check {
+        cond: ExprId,
+        fault: Fault,
+    },
+}
+
+/// Why a kernel ended early; the numbers are those of `smc_runtime::Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    IndexOutOfRange = 6,
+    DivisionByZero = 7,
+    NegativeExponent = 8,
+    AssertionFailed = 9,
+}
+
+/// One function of the compiled model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kernel {
+    pub name: String,
+    pub buffers: Arena<Buffer>,
+    pub vars: Arena<Var>,
+    pub locals: Arena<Local>,
+    pub exprs: Arena<Typed>,
+    pub body: Block,
+}
+
+impl Kernel {
+    pub fn dtype(&self, e: ExprId) -> DType {
+        self.exprs[e].dtype
+    }
+    /// The extent of a loop variable. Panics for other variables.
+    pub fn loop_extent(&self, var: VarId) -> &Dim {
+        match &self.vars[var] {
+            Var::Loop { extent } => extent,
+            other => panic!("{other:?} is not a loop variable"),
+        }
+    }
+}
+
+/// The variables' extents, for proofs about indices.
+impl Extents for Arena<Var> {
+    fn extent(&self, var: u32) -> Option<Dim> {
+        match self.get(Id::new(var as usize))? {
+            Var::Loop { extent } => Some(extent.clone()),
+            Var::Index { extent } => extent.clone(),
+            Var::Value { .. } => None,
+        }
+    }
+}
+
+/// The index that is the value of `var`.
+pub fn index_of(var: VarId) -> Dim {
+    Dim::var(var.index() as u32)
+}
+
+/// The row-major flat position of `ix` in `shape`.
+pub fn flat(shape: &[Dim], ix: &[Dim]) -> Dim {
+    shape.iter().zip(ix).fold(Dim::zero(), |acc, (n, i)| acc * n + i)
+}

@@ -1,0 +1,164 @@
+//! The primitives: what each one means, in one file per primitive.
+//!
+//! A primitive is a plain struct of attributes that implements [`Primitive`]; the one list below makes the [`Op`] enum
+//! and is the only place that names them all. Operands have the very shapes and types an operator works on: broadcasts,
+//! conversions and paddings are operators of their own. Every result is one tensor. Knows nothing of the graph.
+
+mod facts;
+mod pointwise;
+mod view;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use facts::Facts;
+pub use pointwise::{Binary, Bitcast, Cast, Compare, Select, Unary};
+pub use view::{Broadcast, Reshape, Slice, Transpose};
+
+use crate::{
+    base::{Bindings, Dim},
+    loops::{BufferId, Emit, ExprId, Fault, LoopKind},
+    tensor::{Tensor, TensorType},
+};
+
+/// Why operands do not fit an operator: one clause, such as `cannot contract 3 with 4`.
+pub type Infer<T> = Result<T, String>;
+
+/// The facets of a primitive. Attributes travel through text by serde, so a struct's fields are its textual form.
+pub trait Primitive: Clone + PartialEq + std::fmt::Debug + Serialize + DeserializeOwned {
+    /// The name in the textual form.
+    const NAME: &'static str;
+    /// The type of the result, or why these operands do not fit. Must not panic, whatever the attributes.
+    fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType>;
+    /// The reference semantics, element by element from the definition: obvious beats fast, and nothing is shared with
+    /// `element`. `out` is the inferred shape under the bindings; `bind` gives values to symbols in attributes.
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault>;
+    /// Code for the value of the result at `ix`.
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId;
+    /// Code for the whole result; overridden by what cannot be computed element by element in reasonable time.
+    fn write(&self, at: &mut Emit<'_>, out: BufferId, shape: &[Dim]) {
+        let shape = shape.to_vec();
+        at.nest(&shape.clone(), LoopKind::Seq, |at, ix| {
+            let value = self.element(at, ix);
+            at.w.store(out, &shape, ix, value);
+        });
+    }
+    /// Whether `write` is overridden, so that the result needs a buffer.
+    const WHOLE: bool = false;
+    /// The elements of an integer result as dims, given those of the operands where they are known. This is how
+    /// shapes that the model computes become symbolic extents.
+    fn dims(&self, _inputs: &[Option<&[Dim]>], _types: &[&TensorType], _out: &TensorType) -> Option<Vec<Dim>> {
+        None
+    }
+}
+
+macro_rules! ops {
+    ($($Op:ident)*) => {
+        /// One operator of the graph.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Op {
+            /// A value that the caller gives; its type is declared.
+            Input,
+            /// A value known at compile time; shared, never copied.
+            Const(Tensor),
+            /// The value of a dim as an i64 scalar.
+            Extent(Dim),
+            $($Op($Op),)*
+        }
+        $(impl From<$Op> for Op {
+            fn from(op: $Op) -> Op {
+                Op::$Op(op)
+            }
+        })*
+        impl Op {
+            /// The names of all primitives that have attributes of their own.
+            pub const NAMES: &'static [&'static str] = &[$($Op::NAME,)*];
+            pub fn name(&self) -> &'static str {
+                match self {
+                    Op::Input => "input",
+                    Op::Const(_) => "const",
+                    Op::Extent(_) => "extent",
+                    $(Op::$Op(_) => $Op::NAME,)*
+                }
+            }
+            /// The attributes as a JSON object; `{}` when there are none.
+            pub fn attrs(&self) -> String {
+                let text = match self {
+                    Op::Input | Op::Const(_) | Op::Extent(_) => return "{}".into(),
+                    $(Op::$Op(op) => serde_json::to_string(op),)*
+                };
+                text.expect("attributes are plain data")
+            }
+            /// The inverse of [`Op::name`] and [`Op::attrs`]; leaves are read by the graph's parser.
+            pub fn parse(name: &str, attrs: &str) -> Infer<Op> {
+                match name {
+                    $($Op::NAME => serde_json::from_str::<$Op>(attrs).map(Op::$Op).map_err(|e| e.to_string()),)*
+                    _ => Err(format!("unknown op `{name}`")),
+                }
+            }
+            pub fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType> {
+                match self {
+                    Op::Input => Err("an input has no inferred type".into()),
+                    Op::Const(t) => Ok(t.ty()),
+                    Op::Extent(_) => Ok(TensorType::scalar(crate::tensor::DType::I64)),
+                    $(Op::$Op(op) => op.infer(inputs, facts),)*
+                }
+            }
+            pub fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
+                match self {
+                    Op::Input => unreachable!("inputs are bound by the caller"),
+                    Op::Const(t) => Ok(t.clone()),
+                    Op::Extent(dim) => Ok(Tensor::from_i64([], &[dim.eval(bind).expect("symbols are bound")])),
+                    $(Op::$Op(op) => op.eval(inputs, out, bind),)*
+                }
+            }
+            pub fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+                match self {
+                    Op::Input => unreachable!("an input has a buffer"),
+                    Op::Const(t) => {
+                        assert!(t.count() == 1, "only single constants are written into code");
+                        at.w.constant(t.dtype, t.get(0))
+                    }
+                    Op::Extent(dim) => at.w.index(dim.clone()),
+                    $(Op::$Op(op) => op.element(at, ix),)*
+                }
+            }
+            pub fn write(&self, at: &mut Emit<'_>, out: BufferId, shape: &[Dim]) {
+                match self {
+                    Op::Input | Op::Const(_) | Op::Extent(_) => unreachable!("a leaf has no kernel"),
+                    $(Op::$Op(op) => op.write(at, out, shape),)*
+                }
+            }
+            /// Whether the result is written by one kernel as a whole, and so needs a buffer.
+            pub fn is_whole(&self) -> bool {
+                match self {
+                    Op::Input | Op::Const(_) | Op::Extent(_) => false,
+                    $(Op::$Op(_) => $Op::WHOLE,)*
+                }
+            }
+            pub fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+                match self {
+                    Op::Input => None,
+                    Op::Const(t) => Some(t.to_i64s()?.into_iter().map(Dim::from).collect()),
+                    Op::Extent(dim) => Some(vec![dim.clone()]),
+                    $(Op::$Op(op) => op.dims(inputs, types, out),)*
+                }
+            }
+        }
+    };
+}
+
+ops! {
+    Unary Binary Compare Select Cast Bitcast
+    Broadcast Reshape Transpose Slice
+}
+
+/// The operands as an array, or how many there should be.
+pub(crate) fn operands<'a, T, const N: usize>(inputs: &[&'a T]) -> Infer<[&'a T; N]> {
+    inputs.try_into().map_err(|_| format!("expected {N} operands, got {}", inputs.len()))
+}
+
+/// `[2,N]`.
+pub(crate) fn show(shape: &[Dim]) -> String {
+    let dims: Vec<_> = shape.iter().map(Dim::to_string).collect();
+    format!("[{}]", dims.join(","))
+}

@@ -1,0 +1,264 @@
+//! Functions of single elements. All operands have the result's shape.
+//!
+//! `eval` follows the definitions of [`UnaryFn`], [`BinaryFn`], [`CompareFn`] and `Cast` in the loop IR, but computes
+//! floats in double precision and rounds once, and shares no code with the interpreter of that IR.
+
+mod eval;
+
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::{
+    loops::{BinaryFn, CompareFn, UnaryFn},
+    tensor::DType,
+};
+
+/// `f(x)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unary {
+    pub f: UnaryFn,
+}
+
+/// `f(x, y)` of one type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Binary {
+    pub f: BinaryFn,
+}
+
+/// `x ? y` as a bool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compare {
+    pub f: CompareFn,
+}
+
+/// `cond ? x : y`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Select {}
+
+/// The value in another type, as `Expr::Cast` converts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cast {
+    pub to: DType,
+}
+
+/// The same bits in another type of the same size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bitcast {
+    pub to: DType,
+}
+
+/// One type for both operands, or how they differ.
+fn same_type<'a>(x: &'a TensorType, y: &TensorType, facts: &Facts) -> Infer<&'a TensorType> {
+    let same_shape = x.rank() == y.rank() && x.shape.iter().zip(&y.shape).all(|(a, b)| facts.equal(a, b));
+    if x.dtype == y.dtype && same_shape { Ok(x) } else { Err(format!("the operands differ: {x} and {y}")) }
+}
+
+impl Unary {
+    fn accepts(&self, dtype: DType) -> bool {
+        match self.f {
+            UnaryFn::Neg | UnaryFn::Abs => dtype.is_int() || dtype.is_float(),
+            UnaryFn::Not => dtype.is_int() || dtype == DType::Bool,
+            _ => dtype.is_float(),
+        }
+    }
+}
+
+impl Primitive for Unary {
+    const NAME: &'static str = "unary";
+    fn infer(&self, inputs: &[&TensorType], _: &Facts) -> Infer<TensorType> {
+        let [x] = operands(inputs)?;
+        if self.accepts(x.dtype) { Ok(x.clone()) } else { Err(format!("{:?} is not defined for {}", self.f, x.dtype)) }
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        let x = inputs[0];
+        Ok(Tensor::from_fn(x.dtype, out, |ix| eval::unary(self.f, x.dtype, x.at(ix))))
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let x = at.read(0, ix);
+        at.w.unary(self.f, x)
+    }
+    fn dims(&self, inputs: &[Option<&[Dim]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
+        (self.f == UnaryFn::Neg).then_some(())?;
+        Some(inputs[0]?.iter().map(|d| -d).collect())
+    }
+}
+
+impl Binary {
+    fn accepts(&self, dtype: DType) -> bool {
+        match self.f {
+            BinaryFn::Atan2 => dtype.is_float(),
+            BinaryFn::And | BinaryFn::Or | BinaryFn::Xor => dtype.is_int() || dtype == DType::Bool,
+            BinaryFn::Shl | BinaryFn::Shr => dtype.is_int(),
+            _ => dtype.is_int() || dtype.is_float(),
+        }
+    }
+}
+
+impl Primitive for Binary {
+    const NAME: &'static str = "binary";
+    fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType> {
+        let [x, y] = operands(inputs)?;
+        let ty = same_type(x, y, facts)?;
+        if self.accepts(ty.dtype) {
+            Ok(ty.clone())
+        } else {
+            Err(format!("{:?} is not defined for {}", self.f, ty.dtype))
+        }
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        let [x, y] = [inputs[0], inputs[1]];
+        let mut fault = None;
+        let result = Tensor::from_fn(x.dtype, out, |ix| {
+            eval::binary(self.f, x.dtype, x.at(ix), y.at(ix)).unwrap_or_else(|f| {
+                fault = Some(f);
+                x.at(ix)
+            })
+        });
+        fault.map_or(Ok(result), Err)
+    }
+    /// Integer divisions and powers check their operands first.
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let (x, y) = (at.read(0, ix), at.read(1, ix));
+        let dtype = at.w.dtype(y);
+        let checked = match self.f {
+            BinaryFn::Div | BinaryFn::Rem if dtype.is_int() => Some((CompareFn::Ne, Fault::DivisionByZero)),
+            BinaryFn::Pow if dtype.is_signed_int() => Some((CompareFn::Ge, Fault::NegativeExponent)),
+            _ => None,
+        };
+        if let Some((f, fault)) = checked {
+            let zero = at.w.int(dtype, 0);
+            let fine = at.w.compare(f, y, zero);
+            at.w.check(fine, fault);
+        }
+        at.w.binary(self.f, x, y)
+    }
+    fn dims(&self, inputs: &[Option<&[Dim]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
+        let f: fn(&Dim, &Dim) -> Option<Dim> = match self.f {
+            BinaryFn::Add => |x, y| Some(x + y),
+            BinaryFn::Sub => |x, y| Some(x - y),
+            BinaryFn::Mul => |x, y| Some(x * y),
+            BinaryFn::Max => |x, y| Some(x.at_least(y)),
+            BinaryFn::Min => |x, y| Some(x.at_most(y)),
+            // Truncating and flooring division agree where nothing is negative.
+            BinaryFn::Div => |x, y| {
+                let positive = y.as_int().is_some_and(|y| y > 0);
+                (positive && x.is_nonneg(&crate::base::dim::NoVars)).then(|| x.floor_div(y))
+            },
+            BinaryFn::Rem => |x, y| {
+                let positive = y.as_int().is_some_and(|y| y > 0);
+                (positive && x.is_nonneg(&crate::base::dim::NoVars)).then(|| x - y * x.floor_div(y))
+            },
+            _ => return None,
+        };
+        inputs[0]?.iter().zip(inputs[1]?).map(|(x, y)| f(x, y)).collect()
+    }
+}
+
+impl Primitive for Compare {
+    const NAME: &'static str = "compare";
+    fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType> {
+        let [x, y] = operands(inputs)?;
+        let ty = same_type(x, y, facts)?;
+        let ordered = ty.dtype.is_int() || ty.dtype.is_float();
+        let equality = matches!(self.f, CompareFn::Eq | CompareFn::Ne) && ty.dtype == DType::Bool;
+        if !ordered && !equality {
+            return Err(format!("{:?} is not defined for {}", self.f, ty.dtype));
+        }
+        Ok(TensorType::new(DType::Bool, ty.shape.clone()))
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        Ok(Tensor::from_fn(DType::Bool, out, |ix| eval::compare(self.f, inputs[0].at(ix), inputs[1].at(ix))))
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let (x, y) = (at.read(0, ix), at.read(1, ix));
+        at.w.compare(self.f, x, y)
+    }
+    /// 1 for true and 0 for false where that is decided for every value of the symbols.
+    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
+        types[0].dtype.is_int().then_some(())?;
+        let decide = |(x, y): (&Dim, &Dim)| {
+            let nonneg = |d: Dim| d.is_nonneg(&crate::base::dim::NoVars);
+            let (ge, gt, le, lt) = (nonneg(x - y), nonneg(x - y - 1), nonneg(y - x), nonneg(y - x - 1));
+            let (yes, no) = match self.f {
+                CompareFn::Eq => (ge && le, gt || lt),
+                CompareFn::Ne => (gt || lt, ge && le),
+                CompareFn::Lt => (lt, ge),
+                CompareFn::Le => (le, gt),
+                CompareFn::Gt => (gt, le),
+                CompareFn::Ge => (ge, lt),
+            };
+            (yes || no).then(|| Dim::from(yes as i64))
+        };
+        inputs[0]?.iter().zip(inputs[1]?).map(decide).collect()
+    }
+}
+
+impl Primitive for Select {
+    const NAME: &'static str = "select";
+    fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType> {
+        let [cond, x, y] = operands(inputs)?;
+        let ty = same_type(x, y, facts)?;
+        same_type(cond, &TensorType::new(DType::Bool, ty.shape.clone()), facts)?;
+        Ok(ty.clone())
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        let [cond, x, y] = [inputs[0], inputs[1], inputs[2]];
+        let pick = |ix: &[usize]| if cond.at(ix).as_bool() == Some(true) { x.at(ix) } else { y.at(ix) };
+        Ok(Tensor::from_fn(x.dtype, out, pick))
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let (cond, x, y) = (at.read(0, ix), at.read(1, ix), at.read(2, ix));
+        at.w.select(cond, x, y)
+    }
+    fn dims(&self, inputs: &[Option<&[Dim]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
+        let (cond, x, y) = (inputs[0]?, inputs[1]?, inputs[2]?);
+        Some((0..x.len()).map(|n| if cond[n].is(0) { y[n].clone() } else { x[n].clone() }).collect())
+    }
+}
+
+impl Primitive for Cast {
+    const NAME: &'static str = "cast";
+    fn infer(&self, inputs: &[&TensorType], _: &Facts) -> Infer<TensorType> {
+        let [x] = operands(inputs)?;
+        if [x.dtype, self.to].iter().any(|d| d.is_complex() || *d == DType::Str) {
+            return Err(format!("{} does not convert to {}", x.dtype, self.to));
+        }
+        Ok(TensorType::new(self.to, x.shape.clone()))
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        Ok(Tensor::from_fn(self.to, out, |ix| eval::cast(self.to, inputs[0].at(ix))))
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let x = at.read(0, ix);
+        at.w.cast(self.to, x)
+    }
+    /// Extents fit every integer type that a model keeps them in, but for the narrow ones.
+    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
+        let wide = |d: DType| matches!(d, DType::I32 | DType::I64 | DType::U32 | DType::U64);
+        let exact = |d: &Dim| {
+            d.as_int().is_some_and(|n| eval::cast(self.to, crate::tensor::Scalar::Int(n)).as_i64() == Some(n))
+        };
+        let known = inputs[0]?;
+        let keeps = wide(self.to) && wide(types[0].dtype) || self.to.is_int() && known.iter().all(exact);
+        keeps.then(|| known.to_vec())
+    }
+}
+
+impl Primitive for Bitcast {
+    const NAME: &'static str = "bitcast";
+    fn infer(&self, inputs: &[&TensorType], _: &Facts) -> Infer<TensorType> {
+        let [x] = operands(inputs)?;
+        let plain = |d: DType| d.is_int() || d.is_float();
+        if !plain(x.dtype) || !plain(self.to) || x.dtype.size() != self.to.size() {
+            return Err(format!("{} does not have the bits of {}", x.dtype, self.to));
+        }
+        Ok(TensorType::new(self.to, x.shape.clone()))
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        Ok(Tensor::from_bytes(self.to, out, inputs[0].bytes().to_vec()))
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let x = at.read(0, ix);
+        at.w.bits(self.to, x)
+    }
+}

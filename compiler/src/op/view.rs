@@ -1,0 +1,179 @@
+//! Rearrangements: they compute nothing and become index arithmetic.
+
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::loops::flat;
+
+/// Repeats axes of extent 1. The rank stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Broadcast {
+    pub shape: Vec<Dim>,
+}
+
+/// The same elements in row-major order under another shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reshape {
+    pub shape: Vec<Dim>,
+}
+
+/// Axis `i` of the result is axis `perm[i]` of the operand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transpose {
+    pub perm: Vec<usize>,
+}
+
+/// `result[i] = x[start + i * stride]` on each axis, for `i` in `0..shape`. Strides are not 0; a negative one runs
+/// backwards from `start`. The indices are in range wherever the shape is not empty: whoever makes one sees to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Slice {
+    pub start: Vec<Dim>,
+    pub stride: Vec<i64>,
+    pub shape: Vec<Dim>,
+}
+
+/// The elements of a result, each taken from operand 0 at the index that `from` gives, where all is constant.
+fn rearranged(
+    known: Option<&[Dim]>,
+    ty: &TensorType,
+    out: &TensorType,
+    from: impl Fn(&[usize]) -> Vec<usize>,
+) -> Option<Vec<Dim>> {
+    let known = known?;
+    let (shape, out) = (ty.concrete(&Bindings::new())?, out.concrete(&Bindings::new())?);
+    let mut dims = vec![];
+    crate::tensor::for_each_index(&out, |ix| dims.push(known[crate::tensor::flat_index(&shape, &from(ix))].clone()));
+    Some(dims)
+}
+
+impl Primitive for Broadcast {
+    const NAME: &'static str = "broadcast";
+    fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType> {
+        let [x] = operands(inputs)?;
+        let fits = |(from, to): (&Dim, &Dim)| from.is(1) || facts.equal(from, to);
+        if x.rank() != self.shape.len() || !x.shape.iter().zip(&self.shape).all(fits) {
+            return Err(format!("cannot broadcast {x} to {}", show(&self.shape)));
+        }
+        Ok(TensorType::new(x.dtype, self.shape.clone()))
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        let x = inputs[0];
+        Ok(Tensor::from_fn(x.dtype, out, |ix| {
+            let ix: Vec<_> = ix.iter().zip(&x.shape).map(|(&i, &n)| if n == 1 { 0 } else { i }).collect();
+            x.at(&ix)
+        }))
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let from = at.shape(0);
+        let ix: Vec<_> = ix.iter().zip(&from).map(|(i, n)| if n.is(1) { Dim::zero() } else { i.clone() }).collect();
+        at.read(0, &ix)
+    }
+    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+        let from = types[0].concrete(&Bindings::new())?;
+        rearranged(inputs[0], types[0], out, |ix| {
+            ix.iter().zip(&from).map(|(&i, &n)| if n == 1 { 0 } else { i }).collect()
+        })
+    }
+}
+
+impl Primitive for Reshape {
+    const NAME: &'static str = "reshape";
+    fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType> {
+        let [x] = operands(inputs)?;
+        if !facts.equal(&x.count(), &crate::tensor::count(&self.shape)) {
+            return Err(format!("cannot reshape {x} to {}", show(&self.shape)));
+        }
+        Ok(TensorType::new(x.dtype, self.shape.clone()))
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        Ok(inputs[0].reshaped(out))
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let from = at.shape(0);
+        let mut rest = flat(&self.shape, ix);
+        let mut back = vec![Dim::zero(); from.len()];
+        for (axis, extent) in from.iter().enumerate().rev() {
+            if extent.is(1) {
+                continue;
+            }
+            // The outermost axis needs no remainder: what is left is its index.
+            let outermost = from[..axis].iter().all(|n| n.is(1));
+            back[axis] = if outermost { rest.clone() } else { at.w.rem(&rest, extent) };
+            rest = if outermost { Dim::zero() } else { at.w.div(&rest, extent) };
+        }
+        at.read(0, &back)
+    }
+    fn dims(&self, inputs: &[Option<&[Dim]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
+        inputs[0].map(<[Dim]>::to_vec)
+    }
+}
+
+/// The operand's index for a result's index.
+fn unpermute<T: Clone>(perm: &[usize], ix: &[T]) -> Vec<T> {
+    let mut from = ix.to_vec();
+    perm.iter().zip(ix).for_each(|(&p, i)| from[p] = i.clone());
+    from
+}
+
+impl Primitive for Transpose {
+    const NAME: &'static str = "transpose";
+    fn infer(&self, inputs: &[&TensorType], _: &Facts) -> Infer<TensorType> {
+        let [x] = operands(inputs)?;
+        let mut sorted = self.perm.clone();
+        sorted.sort();
+        if !sorted.into_iter().eq(0..x.rank()) {
+            return Err(format!("{:?} does not permute the axes of {x}", self.perm));
+        }
+        Ok(TensorType::new(x.dtype, self.perm.iter().map(|&p| x.shape[p].clone()).collect::<Vec<_>>()))
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        Ok(Tensor::from_fn(inputs[0].dtype, out, |ix| inputs[0].at(&unpermute(&self.perm, ix))))
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        at.read(0, &unpermute(&self.perm, ix))
+    }
+    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+        rearranged(inputs[0], types[0], out, |ix| unpermute(&self.perm, ix))
+    }
+}
+
+impl Primitive for Slice {
+    const NAME: &'static str = "slice";
+    fn infer(&self, inputs: &[&TensorType], _: &Facts) -> Infer<TensorType> {
+        let [x] = operands(inputs)?;
+        let rank = x.rank();
+        if [self.start.len(), self.stride.len(), self.shape.len()] != [rank; 3] {
+            return Err(format!("expected {rank} starts, strides and extents for {x}"));
+        }
+        for axis in 0..rank {
+            let (start, stride, n) = (&self.start[axis], self.stride[axis], &self.shape[axis]);
+            let last = start + (n - 1) * stride;
+            let outside =
+                |i: &Dim| i.as_int().is_some_and(|i| i < 0) || (i - &x.shape[axis]).as_int().is_some_and(|d| d >= 0);
+            if stride == 0 || (!n.is(0) && (outside(start) || outside(&last))) {
+                return Err(format!("axis {axis}: {n} elements from {start} by {stride} are not all in {x}"));
+            }
+        }
+        Ok(TensorType::new(x.dtype, self.shape.clone()))
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
+        let start: Vec<i64> = self.start.iter().map(|d| d.eval(bind).expect("symbols are bound")).collect();
+        let from = |ix: &[usize]| -> Vec<usize> {
+            (0..ix.len()).map(|a| (start[a] + ix[a] as i64 * self.stride[a]) as usize).collect()
+        };
+        Ok(match inputs[0].dtype {
+            crate::tensor::DType::Str => unreachable!("strings have no slices yet"),
+            dtype => Tensor::from_fn(dtype, out, |ix| inputs[0].at(&from(ix))),
+        })
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let from: Vec<_> = (0..ix.len()).map(|a| &self.start[a] + &ix[a] * self.stride[a]).collect();
+        at.read(0, &from)
+    }
+    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+        let start: Vec<i64> = self.start.iter().map(Dim::as_int).collect::<Option<_>>()?;
+        rearranged(inputs[0], types[0], out, |ix| {
+            (0..ix.len()).map(|a| (start[a] + ix[a] as i64 * self.stride[a]) as usize).collect()
+        })
+    }
+}
