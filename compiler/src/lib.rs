@@ -7,4 +7,5 @@ pub mod base;
 pub mod graph;
 pub mod loops;
 pub mod op;
+pub mod plan;
 pub mod tensor;

@@ -1,0 +1,102 @@
+//! What a plan is: kernels in order, their buffers, and the shared weights.
+
+use crate::{
+    base::{Arena, Dim, Id, Symbol},
+    loops::Kernel,
+    tensor::{DType, Tensor, TensorType},
+};
+
+pub type StorageId = Id<Storage>;
+pub type WeightId = Id<Tensor>;
+
+/// One entry of a model, ready for machine code.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The signature's name, as the model's author wrote it.
+    pub name: String,
+    pub inputs: Vec<IoPort>,
+    pub outputs: Vec<IoPort>,
+    /// The unknown extents, in the order of the call's dimension fields.
+    pub symbols: Vec<Symbol>,
+    /// Checked at entry, before anything else is computed from the symbols.
+    pub guards: Vec<Guard>,
+    pub storage: Arena<Storage>,
+    /// In execution order.
+    pub launches: Vec<Launch>,
+    /// Bytes of the workspace, a multiple of 64 where known; 0 when none is needed.
+    pub workspace: Dim,
+    /// The bytes that are live at the fullest moment: no plan can need less.
+    pub workspace_bound: Dim,
+}
+
+/// An input or output of an entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IoPort {
+    pub name: String,
+    pub ty: TensorType,
+}
+
+/// A condition on the symbols; every symbol is at least 0 besides.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Guard {
+    Equal(Dim, Dim),
+    /// The dim is at least 0.
+    Nonneg(Dim),
+}
+
+/// A buffer of the program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Storage {
+    pub dtype: DType,
+    /// Elements.
+    pub len: Dim,
+    pub place: Place,
+}
+
+/// Where a buffer lies.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// The caller's memory for the n-th input; any alignment of its element type.
+    Input(usize),
+    Output(usize),
+    /// Read-only, 64-byte aligned, shared by all entries.
+    Weights(WeightId),
+    /// Bytes from the workspace's start, a multiple of 64.
+    Workspace(Dim),
+}
+
+/// One kernel with its buffers: `args[n]` is the n-th buffer of the kernel.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Its name is unique in the program and says what it computes; it becomes a symbol.
+    pub kernel: Kernel,
+    pub args: Vec<StorageId>,
+    /// The source nodes it computes, for profiles and reports.
+    pub origin: Option<String>,
+    /// Floating-point operations (a multiply-add counts as two), for profiles and for splitting work.
+    pub flops: Dim,
+}
+
+/// Constant buffers of all entries, each stored once.
+#[derive(Clone, Debug, Default)]
+pub struct Weights {
+    pub tensors: Arena<Tensor>,
+}
+
+impl Weights {
+    /// The id of a tensor with these bytes, adding it when there is none.
+    pub fn add(&mut self, tensor: Tensor) -> WeightId {
+        let same = |t: &Tensor| t.dtype == tensor.dtype && (t.same_data(&tensor) || t.bytes() == tensor.bytes());
+        let known = self.tensors.iter().find(|(_, t)| t.count() == tensor.count() && same(t)).map(|(id, _)| id);
+        known.unwrap_or_else(|| self.tensors.push(tensor))
+    }
+    /// Byte offsets in the order of the ids, each a multiple of 64, and the total.
+    pub fn layout(&self) -> (Vec<u64>, u64) {
+        let mut offsets = vec![];
+        let end = self.tensors.iter().fold(0u64, |at, (_, t)| {
+            offsets.push(at);
+            (at + t.bytes().len() as u64).next_multiple_of(64)
+        });
+        (offsets, end)
+    }
+}

@@ -1,0 +1,58 @@
+//! What a plan knows of a machine.
+
+/// An instruction set with its vector extension, as far as tiles depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Isa {
+    /// x86-64 with SSE2 only.
+    X64,
+    /// x86-64-v3: AVX2 and FMA. 128-bit lanes with three-operand forms until the wide backend takes it.
+    X64V3,
+    Aarch64,
+    /// riscv64gc without vectors.
+    Riscv64,
+    /// With V and 128-bit registers.
+    Riscv64V,
+    S390x,
+}
+
+/// A machine, as far as kernels depend on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetInfo {
+    pub isa: Isa,
+    /// Bytes of a vector register; 0 when there are none.
+    pub vector_bytes: usize,
+    /// Accumulators that a tile may keep in registers, in vectors (in scalars when there are none).
+    pub accumulators: usize,
+    /// Whether a multiply-add is one instruction.
+    pub has_fma: bool,
+    pub big_endian: bool,
+    /// Bytes of the first-level data cache.
+    pub l1: usize,
+    /// Bytes of the second-level cache of one core.
+    pub l2: usize,
+}
+
+impl TargetInfo {
+    pub fn new(isa: Isa) -> TargetInfo {
+        let base = TargetInfo {
+            isa,
+            vector_bytes: 16,
+            accumulators: 24,
+            has_fma: true,
+            big_endian: false,
+            l1: 32 << 10,
+            l2: 512 << 10,
+        };
+        match isa {
+            Isa::X64 => TargetInfo { accumulators: 8, has_fma: false, ..base },
+            Isa::X64V3 => TargetInfo { accumulators: 8, ..base },
+            Isa::Aarch64 | Isa::Riscv64V => base,
+            Isa::Riscv64 => TargetInfo { vector_bytes: 0, accumulators: 16, ..base },
+            Isa::S390x => TargetInfo { big_endian: true, ..base },
+        }
+    }
+    /// Elements of `bytes` each that a vector holds; 1 when there are no vectors.
+    pub fn lanes(&self, bytes: usize) -> usize {
+        (self.vector_bytes / bytes).max(1)
+    }
+}
