@@ -8,4 +8,5 @@ pub mod graph;
 pub mod loops;
 pub mod op;
 pub mod plan;
+pub mod emit;
 pub mod tensor;

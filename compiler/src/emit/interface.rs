@@ -1,0 +1,295 @@
+//! The interface of a compiled model: what its header declares, its descriptor describes and its entry code checks.
+//!
+//! One place decides the C names and the layout of the io structs, so that the three agree. Within a signature all
+//! member names differ; within a model all function names differ; none is a keyword of C or C++.
+
+use std::collections::BTreeSet;
+
+use smc_runtime::abi::SLOT_BYTES;
+
+use crate::{
+    base::{Dim, Symbol},
+    tensor::TensorType,
+};
+
+/// A compiled model.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// The prefix of the exported symbols; a C identifier.
+    pub name: String,
+    /// Name and version of the compiler.
+    pub compiler: String,
+    /// SHA-256 of the model.
+    pub fingerprint: [u8; 32],
+    /// In the order of the numbers that `invoke` takes.
+    pub signatures: Vec<Signature>,
+}
+
+/// An entry point.
+#[derive(Clone, Debug)]
+pub struct Signature {
+    /// As the model's author named it.
+    pub key: String,
+    /// The exported function is the model's name, an underscore and this.
+    pub c_name: String,
+    pub inputs: Vec<Tensor>,
+    pub outputs: Vec<Tensor>,
+    pub symbols: Vec<Dimension>,
+    /// What must hold for every call.
+    pub guards: Vec<Guard>,
+    /// Bytes of the workspace.
+    pub workspace: Dim,
+    /// An upper bound of the stack that a call uses on the calling thread.
+    pub stack_bytes: u64,
+}
+
+/// An input or an output.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    pub key: String,
+    /// The member of the io struct.
+    pub c_name: String,
+    pub ty: TensorType,
+}
+
+/// A symbolic dimension.
+#[derive(Clone, Debug)]
+pub struct Dimension {
+    pub symbol: Symbol,
+    /// The member of the io struct.
+    pub c_name: String,
+}
+
+/// Two dimensions that are equal in every call that is served.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    pub left: Dim,
+    pub right: Dim,
+    /// The condition in words.
+    pub text: String,
+}
+
+/// A signature as the model's author named it: key, inputs and outputs with theirs.
+pub type Named = (String, Vec<(String, TensorType)>, Vec<(String, TensorType)>);
+
+/// Chooses the C names. The symbols are those of the inputs' and outputs' shapes, in order of appearance; guards,
+/// workspace and stack are filled in by who knows them.
+pub fn signatures(named: Vec<Named>) -> Vec<Signature> {
+    let mut functions = names(["workspace_bytes", "descriptor", "invoke"]);
+    let mut signatures = vec![];
+    for (key, inputs, outputs) in named {
+        let c_name = unique(&key, &mut functions);
+        // The size function of this signature.
+        functions.insert(format!("{c_name}_workspace"));
+        let mut members = names(["threads"]);
+        let mut tensors = |list: Vec<(String, TensorType)>| -> Vec<Tensor> {
+            list.into_iter().map(|(key, ty)| Tensor { c_name: unique(&key, &mut members), key, ty }).collect()
+        };
+        let (inputs, outputs) = (tensors(inputs), tensors(outputs));
+        let mut symbols: Vec<Dimension> = vec![];
+        for symbol in inputs.iter().chain(&outputs).flat_map(|t| &t.ty.shape).flat_map(Dim::symbols) {
+            if symbols.iter().all(|known| known.symbol != symbol) {
+                symbols.push(Dimension { c_name: unique(symbol.name(), &mut members), symbol });
+            }
+        }
+        signatures.push(Signature {
+            key,
+            c_name,
+            inputs,
+            outputs,
+            symbols,
+            guards: vec![],
+            workspace: Dim::zero(),
+            stack_bytes: 0,
+        });
+    }
+    signatures
+}
+
+impl Signature {
+    pub fn input_slot(&self, index: usize) -> usize {
+        index * SLOT_BYTES
+    }
+    pub fn output_slot(&self, index: usize) -> usize {
+        self.input_slot(self.inputs.len() + index)
+    }
+    pub fn symbol_slot(&self, index: usize) -> usize {
+        self.output_slot(self.outputs.len() + index)
+    }
+    pub fn threads_slot(&self) -> usize {
+        self.symbol_slot(self.symbols.len())
+    }
+    pub fn io_bytes(&self) -> usize {
+        self.threads_slot() + SLOT_BYTES
+    }
+}
+
+/// `text` as a C identifier: other characters become underscores, and so does what C or C++ reserves.
+pub fn c_identifier(text: &str) -> String {
+    let mut name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    while name.contains("__") {
+        name = name.replace("__", "_");
+    }
+    let name = name.trim_start_matches('_');
+    if name.is_empty() {
+        "unnamed".into()
+    } else if name.starts_with(|c: char| c.is_ascii_digit()) || KEYWORDS.contains(&name) {
+        format!("x_{name}")
+    } else {
+        name.into()
+    }
+}
+
+/// An identifier for `text` that is not in `taken` yet.
+fn unique(text: &str, taken: &mut BTreeSet<String>) -> String {
+    let name = c_identifier(text);
+    let numbered = (2..).map(|n| format!("{name}_{n}"));
+    let free = std::iter::once(name.clone()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or(name);
+    taken.insert(free.clone());
+    free
+}
+
+fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(str::to_owned).into()
+}
+
+/// The keywords of C up to C23 and of C++ up to C++20, and macros of the standard headers that a name would meet.
+const KEYWORDS: &[&str] = &[
+    "EOF",
+    "NULL",
+    "alignas",
+    "alignof",
+    "and",
+    "and_eq",
+    "asm",
+    "assert",
+    "auto",
+    "bitand",
+    "bitor",
+    "bool",
+    "break",
+    "case",
+    "catch",
+    "char",
+    "char16_t",
+    "char32_t",
+    "char8_t",
+    "class",
+    "co_await",
+    "co_return",
+    "co_yield",
+    "compl",
+    "complex",
+    "concept",
+    "const",
+    "const_cast",
+    "consteval",
+    "constexpr",
+    "constinit",
+    "continue",
+    "decltype",
+    "default",
+    "delete",
+    "do",
+    "double",
+    "dynamic_cast",
+    "else",
+    "enum",
+    "errno",
+    "explicit",
+    "export",
+    "extern",
+    "false",
+    "float",
+    "for",
+    "friend",
+    "goto",
+    "if",
+    "imaginary",
+    "inline",
+    "int",
+    "linux",
+    "long",
+    "mutable",
+    "namespace",
+    "new",
+    "noexcept",
+    "noreturn",
+    "not",
+    "not_eq",
+    "nullptr",
+    "operator",
+    "or",
+    "or_eq",
+    "private",
+    "protected",
+    "public",
+    "register",
+    "reinterpret_cast",
+    "requires",
+    "restrict",
+    "return",
+    "short",
+    "signed",
+    "sizeof",
+    "stderr",
+    "stdin",
+    "stdout",
+    "static",
+    "static_assert",
+    "static_cast",
+    "struct",
+    "switch",
+    "template",
+    "this",
+    "thread_local",
+    "throw",
+    "true",
+    "try",
+    "typedef",
+    "typeid",
+    "typename",
+    "typeof",
+    "typeof_unqual",
+    "union",
+    "unix",
+    "unsigned",
+    "using",
+    "virtual",
+    "void",
+    "volatile",
+    "wchar_t",
+    "while",
+    "xor",
+    "xor_eq",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_valid_and_differ() {
+        for (text, name) in [
+            ("x", "x"),
+            ("serving default", "serving_default"),
+            ("3d", "x_3d"),
+            ("int", "x_int"),
+            ("__a//b", "a_b"),
+            ("é", "unnamed"),
+        ] {
+            assert_eq!(c_identifier(text), name);
+        }
+        let f32 = |shape: &str| format!("f32[{shape}]").parse::<TensorType>().unwrap();
+        let inputs = vec![("a:0".into(), f32("batch,3")), ("a/0".into(), f32("n,batch")), ("threads".into(), f32(""))];
+        let outputs = vec![("batch".into(), f32("n"))];
+        let named = vec![("s".into(), inputs, outputs), ("s_workspace".into(), vec![], vec![])];
+        let [s, t] = signatures(named).try_into().unwrap();
+        let members: Vec<_> = s.inputs.iter().chain(&s.outputs).map(|t| t.c_name.as_str()).collect();
+        assert_eq!(members, ["a_0", "a_0_2", "threads_2", "batch"]);
+        let symbols: Vec<_> = s.symbols.iter().map(|d| (d.symbol.name(), d.c_name.as_str())).collect();
+        assert_eq!(symbols, [("batch", "batch_2"), ("n", "n")]);
+        assert_eq!((s.symbol_slot(1), s.io_bytes()), (40, 56));
+        assert_eq!(t.c_name, "s_workspace_2");
+    }
+}

@@ -1,0 +1,275 @@
+//! The layout of a model's descriptor: read-only bytes in a compiled object that describe its signatures.
+//!
+//! A descriptor starts with a [`Header`]. Everything else is found through [`Array`]s: an offset in bytes from the start
+//! of the descriptor and a count. There are no pointers, hence no relocations, and integers have the byte order of
+//! the target. Arrays of structs are aligned to 8 bytes, and no two arrays overlap. Texts are UTF-8, followed by a zero byte that their count leaves out, and hold
+//! no other zero byte.
+//!
+//! The structs are those of `include/smc.h` and have no padding; a test compares both. [`Record`] reads and writes them
+//! field by field, in either byte order, at any alignment.
+
+use core::{fmt, marker::PhantomData, mem::offset_of};
+
+/// The first four bytes, `SMC1` on a little-endian target.
+pub const MAGIC: u32 = u32::from_le_bytes(*b"SMC1");
+/// The deepest stack an expression may need.
+pub const MAX_STACK: usize = 64;
+
+/// The order of the bytes of an integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    /// That of the machine this is compiled for.
+    pub const NATIVE: Order = if cfg!(target_endian = "big") { Order::Big } else { Order::Little };
+}
+
+/// A value with a fixed number of bytes in the descriptor.
+pub trait Record: Copy {
+    const BYTES: usize;
+    /// From the first [`Record::BYTES`] of `bytes`; `None` when there are fewer.
+    fn read(bytes: &[u8], order: Order) -> Option<Self>;
+    /// Passes the bytes to `sink`, in order.
+    fn write(&self, order: Order, sink: &mut dyn FnMut(&[u8]));
+}
+
+macro_rules! integer_record {
+    ($($int:ty)*) => { $(
+        impl Record for $int {
+            const BYTES: usize = size_of::<$int>();
+            fn read(bytes: &[u8], order: Order) -> Option<$int> {
+                let bytes = *bytes.first_chunk()?;
+                Some(match order {
+                    Order::Little => <$int>::from_le_bytes(bytes),
+                    Order::Big => <$int>::from_be_bytes(bytes),
+                })
+            }
+            fn write(&self, order: Order, sink: &mut dyn FnMut(&[u8])) {
+                match order {
+                    Order::Little => sink(&self.to_le_bytes()),
+                    Order::Big => sink(&self.to_be_bytes()),
+                }
+            }
+        }
+    )* };
+}
+integer_record!(u8 u32 i64 u64);
+
+impl Record for [u8; 32] {
+    const BYTES: usize = 32;
+    fn read(bytes: &[u8], _: Order) -> Option<[u8; 32]> {
+        bytes.first_chunk().copied()
+    }
+    fn write(&self, _: Order, sink: &mut dyn FnMut(&[u8])) {
+        sink(self);
+    }
+}
+
+/// Where `count` values of one kind stand: `struct smc_array`.
+#[repr(C)]
+pub struct Array<T> {
+    /// In bytes from the start of the descriptor.
+    pub offset: u32,
+    pub count: u32,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Array<T> {
+    pub const fn new(offset: u32, count: u32) -> Array<T> {
+        Array { offset, count, of: PhantomData }
+    }
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl<T> Clone for Array<T> {
+    fn clone(&self) -> Array<T> {
+        *self
+    }
+}
+impl<T> Copy for Array<T> {}
+impl<T> PartialEq for Array<T> {
+    fn eq(&self, other: &Array<T>) -> bool {
+        (self.offset, self.count) == (other.offset, other.count)
+    }
+}
+impl<T> Eq for Array<T> {}
+impl<T> fmt::Debug for Array<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.count, self.offset)
+    }
+}
+
+impl<T> Record for Array<T> {
+    const BYTES: usize = 8;
+    fn read(bytes: &[u8], order: Order) -> Option<Array<T>> {
+        Some(Array::new(u32::read(bytes, order)?, u32::read(bytes.get(4..)?, order)?))
+    }
+    fn write(&self, order: Order, sink: &mut dyn FnMut(&[u8])) {
+        self.offset.write(order, sink);
+        self.count.write(order, sink);
+    }
+}
+
+/// A name or a sentence.
+pub type Text = Array<u8>;
+
+/// An integer expression over the symbolic dimensions, in postfix order; it leaves exactly one value on the stack.
+pub type Expr = Array<Step>;
+
+/// Makes structs whose [`Record`] is that of their fields, one after the other, and proves that C sees the same.
+macro_rules! records {
+    ($($(#[$doc:meta])* struct $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            #[repr(C)]
+            pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+            impl Record for $name {
+                const BYTES: usize = 0 $(+ <$type>::BYTES)*;
+                fn read(bytes: &[u8], order: Order) -> Option<$name> {
+                    Some($name { $($field: <$type>::read(bytes.get(offset_of!($name, $field)..)?, order)?,)* })
+                }
+                fn write(&self, order: Order, sink: &mut dyn FnMut(&[u8])) {
+                    $(self.$field.write(order, sink);)*
+                }
+            }
+            const _: () = assert!(size_of::<$name>() == $name::BYTES, "padding");
+        )*
+
+        /// Every struct with its bytes and its fields' offsets, for comparing them with the C header.
+        pub const LAYOUT: &[(&str, usize, &[(&str, usize)])] = &[
+            $((stringify!($name), $name::BYTES, &[$((stringify!($field), offset_of!($name, $field))),*])),*
+        ];
+    };
+}
+
+records! {
+    /// The start of a descriptor: `struct smc_header`.
+    struct Header {
+        /// [`MAGIC`].
+        magic: u32,
+        /// [`crate::abi::ABI_VERSION`] of the compiler.
+        abi_version: u32,
+        /// Of the whole descriptor.
+        total_bytes: u32,
+        /// Bytes of a pointer on the target.
+        pointer_bytes: u32,
+        /// The prefix of the exported symbols.
+        name: Text,
+        /// Name and version of the compiler.
+        compiler: Text,
+        /// SHA-256 of the model that was compiled.
+        fingerprint: [u8; 32],
+        /// In the order of the numbers that `m_invoke` takes.
+        signatures: Array<Signature>,
+    }
+
+    /// An entry point: `struct smc_signature`.
+    struct Signature {
+        /// As the model's author named it.
+        key: Text,
+        /// The exported function is the model's name, an underscore and this.
+        c_name: Text,
+        inputs: Array<Tensor>,
+        outputs: Array<Tensor>,
+        symbols: Array<Symbol>,
+        /// What must hold for every call.
+        guards: Array<Guard>,
+        /// Bytes of the workspace.
+        workspace: Expr,
+        workspace_align: u32,
+        /// Bytes of the io struct.
+        io_bytes: u32,
+        /// Where `threads` stands in the io struct.
+        threads_slot: u32,
+        /// Always 0.
+        reserved: u32,
+        /// An upper bound of the stack that a call uses on the calling thread.
+        stack_bytes: u64,
+    }
+
+    /// An input or an output: `struct smc_tensor`.
+    struct Tensor {
+        /// As the model's author named it.
+        key: Text,
+        /// The member of the io struct.
+        c_name: Text,
+        /// The code of a [`crate::abi::ElementType`].
+        element: u32,
+        /// Where its pointer stands in the io struct.
+        slot: u32,
+        /// One per axis, outermost first.
+        extents: Array<Expr>,
+    }
+
+    /// A symbolic dimension: `struct smc_symbol`.
+    struct Symbol {
+        name: Text,
+        /// The member of the io struct.
+        c_name: Text,
+        /// Where its value, an `int64_t`, stands in the io struct.
+        slot: u32,
+        /// Always 0.
+        reserved: u32,
+    }
+
+    /// Two expressions that are equal in every call that is served: `struct smc_guard`.
+    struct Guard {
+        left: Expr,
+        right: Expr,
+        /// The condition in words.
+        text: Text,
+    }
+
+    /// One step of an expression: `struct smc_step`.
+    struct Step {
+        /// The code of an [`Action`].
+        action: u32,
+        /// Which symbolic dimension, for [`Action::Symbol`]; otherwise 0.
+        symbol: u32,
+        /// For [`Action::Const`]; otherwise 0.
+        value: i64,
+    }
+}
+
+/// What a [`Step`] does with the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Action {
+    /// Pushes the step's value.
+    Const = 0,
+    /// Pushes the value of the step's symbol.
+    Symbol = 1,
+    /// Replaces the two topmost values by their sum.
+    Add = 2,
+    /// Replaces the two topmost values by their product.
+    Mul = 3,
+    /// Replaces the two topmost values by the floor of the lower over the upper, which is positive.
+    FloorDiv = 4,
+    /// Replaces the two topmost values by the greater one.
+    Max = 5,
+}
+
+impl Action {
+    pub const fn from_code(code: u32) -> Option<Action> {
+        Some(match code {
+            0 => Action::Const,
+            1 => Action::Symbol,
+            2 => Action::Add,
+            3 => Action::Mul,
+            4 => Action::FloorDiv,
+            5 => Action::Max,
+            _ => return None,
+        })
+    }
+    /// Whether it takes two values from the stack rather than none.
+    pub const fn is_binary(self) -> bool {
+        !matches!(self, Action::Const | Action::Symbol)
+    }
+}
