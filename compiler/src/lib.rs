@@ -4,9 +4,9 @@
 //! `floors.rs` in the test package checks it. See ARCHITECTURE.md for what each floor must not know.
 
 pub mod base;
+pub mod emit;
 pub mod graph;
 pub mod loops;
 pub mod op;
 pub mod plan;
-pub mod emit;
 pub mod tensor;
