@@ -1,1 +1,1 @@
-
+//! The fields of TensorFlow's protocol buffers that smc reads.

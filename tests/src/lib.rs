@@ -1,1 +1,1 @@
-
+//! What the tests share: where the project lies, and the harness that runs recorded cases.

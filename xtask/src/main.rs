@@ -1,1 +1,2 @@
+//! The project's chores.
 fn main() {}

@@ -1,0 +1,170 @@
+//! The C header of a compiled model: plain C99 that is also C++, self-contained, one struct and one function per
+//! signature. What it says is [`Interface`]; nothing is decided here.
+
+use std::fmt::Write;
+
+use smc_runtime::abi::{C_DECLARATIONS, WORKSPACE_ALIGN};
+
+use crate::{
+    base::{Dim, dim::Atom},
+    emit::interface::{Interface, Signature, Tensor},
+    tensor::DType,
+};
+
+/// The header's text. `notes` are sentences for the reader (what the compiler assumed or left out).
+pub fn header(model: &Interface, notes: &[String]) -> String {
+    let mut out = String::new();
+    let name = &model.name;
+    let guard = format!("SMC_MODEL_{}_H", name.to_uppercase());
+    line(&mut out, &format!("/* {name}: a model compiled by {}.", comment(&model.compiler)));
+    line(&mut out, &format!(" * SHA-256 of the model: {}", hex(&model.fingerprint)));
+    line(&mut out, " *");
+    line(&mut out, " * Every function may be called from any number of threads at once, each with a workspace of its own. Data are");
+    line(&mut out, " * dense and row-major; inputs and outputs do not overlap. Nothing is allocated and nothing is kept. The rounding");
+    line(&mut out, " * and flush modes of the calling thread are obeyed.");
+    for note in notes {
+        line(&mut out, &format!(" * Note: {}", comment(note)));
+    }
+    line(&mut out, " */");
+    line(&mut out, &format!("#ifndef {guard}\n#define {guard}\n"));
+    out.push_str(C_DECLARATIONS);
+    line(&mut out, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif");
+    for signature in &model.signatures {
+        write_signature(&mut out, name, signature);
+    }
+    line(&mut out, "\n/* For generic callers: see struct smc_model. */");
+    line(&mut out, &format!("extern const unsigned char {name}_descriptor[];"));
+    line(
+        &mut out,
+        &format!("int {name}_invoke(uint32_t signature, const void *io, void *workspace, size_t workspace_bytes);"),
+    );
+    line(&mut out, &format!("int64_t {name}_workspace_bytes(uint32_t signature, const void *io);"));
+    for (n, s) in model.signatures.iter().enumerate() {
+        line(&mut out, &format!("#define {}_{}_SIGNATURE {n}u", name.to_uppercase(), s.c_name.to_uppercase()));
+    }
+    line(&mut out, &format!("#define {}_MODEL \\", name.to_uppercase()));
+    line(&mut out, &format!("  {{ {name}_descriptor, {name}_invoke, {name}_workspace_bytes }}"));
+    line(&mut out, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif");
+    out
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+fn write_signature(out: &mut String, model: &str, s: &Signature) {
+    let function = format!("{model}_{}", s.c_name);
+    let upper = function.to_uppercase();
+    line(out, &format!("\n/* Signature `{}`. */", comment(&s.key)));
+    line(out, &format!("struct {function} {{"));
+    for (list, qualifier, what) in [(&s.inputs, "const ", "input"), (&s.outputs, "", "output")] {
+        for t in list {
+            let member = format!("{qualifier}{} *{};", c_type(t.ty.dtype), t.c_name);
+            line(out, &format!("  {member:<40} /* {what} `{}`: {} */", comment(&t.key), t.ty));
+        }
+    }
+    for d in &s.symbols {
+        line(out, &format!("  {:<40} /* extent `{}`, at least 0 */", format!("int64_t {};", d.c_name), d.symbol));
+    }
+    line(out, &format!("  {:<40} /* null: the calling thread does all */", "const struct smc_threads *threads;"));
+    line(out, "};");
+    for t in s.inputs.iter().chain(&s.outputs) {
+        write_constants(out, &upper, t);
+    }
+    line(out, &format!("/* Returns a status; see smc_status_text. The workspace starts at a multiple of {WORKSPACE_ALIGN}."));
+    line(out, &format!(" * The call uses at most {} bytes of stack on the calling thread.", s.stack_bytes));
+    for guard in &s.guards {
+        line(out, &format!(" * Served only where {} == {}: {}.", guard.left, guard.right, comment(&guard.text)));
+    }
+    line(out, " */");
+    line(out, &format!("int {function}(const struct {function} *io, void *workspace, size_t workspace_bytes);"));
+    match s.workspace.as_int() {
+        Some(bytes) => line(out, &format!("/* Bytes of workspace; 0 needs none. */\n#define {upper}_WORKSPACE {bytes}u")),
+        None => {
+            let parameters: Vec<_> = s.symbols.iter().map(|d| format!("int64_t {}", d.c_name)).collect();
+            line(out, &format!("/* Bytes of workspace: {}.", readable(&s.workspace)));
+            line(out, " * SIZE_MAX when these dimensions are not served. */");
+            line(out, &format!("size_t {function}_workspace({});", parameters.join(", ")));
+        }
+    }
+}
+
+/// `M_S_X_RANK`, and one constant per extent that is fixed, and the number of elements where all are.
+fn write_constants(out: &mut String, upper: &str, t: &Tensor) {
+    let tensor = format!("{upper}_{}", t.c_name.to_uppercase());
+    line(out, &format!("#define {tensor}_RANK {}", t.ty.rank()));
+    for (axis, extent) in t.ty.shape.iter().enumerate() {
+        if let Some(n) = extent.as_int() {
+            line(out, &format!("#define {tensor}_DIM{axis} {n}"));
+        }
+    }
+    if let Some(n) = t.ty.count().as_int() {
+        line(out, &format!("#define {tensor}_COUNT {n}"));
+    }
+}
+
+/// The C type of an element. Complex numbers are pairs of reals.
+fn c_type(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool | DType::U8 => "uint8_t",
+        DType::I8 => "int8_t",
+        DType::I16 => "int16_t",
+        DType::I32 => "int32_t",
+        DType::I64 => "int64_t",
+        DType::U16 | DType::F16 | DType::BF16 => "uint16_t",
+        DType::U32 => "uint32_t",
+        DType::U64 => "uint64_t",
+        DType::F32 | DType::C64 => "float",
+        DType::F64 | DType::C128 => "double",
+        DType::Str => "char",
+    }
+}
+
+/// Text that cannot end a comment or break a line.
+fn comment(text: &str) -> String {
+    text.replace("*/", "*\u{200b}/").replace("/*", "/\u{200b}*").replace(['\n', '\r'], " ").replace("??/", "?? /")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, b| {
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
+
+/// A size for people: long expressions are left to the function that computes them.
+fn readable(size: &Dim) -> String {
+    let mut atoms = 0;
+    size.for_each_atom(&mut |_: &Atom| atoms += 1);
+    if atoms <= 6 { size.to_string() } else { "see the function".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emit::interface::signatures;
+
+    #[test]
+    fn a_small_model() {
+        let ty = |text: &str| text.parse().unwrap();
+        let named = vec![("serving_default".into(), vec![("x".into(), ty("f32[batch,2]"))], vec![("y".into(), ty("bool[3]"))])];
+        let mut model =
+            Interface { name: "m".into(), compiler: "smc 0".into(), fingerprint: [0xab; 32], signatures: signatures(named) };
+        model.signatures[0].workspace = "64*batch".parse().unwrap();
+        let text = header(&model, &["an */ end".into()]);
+        for expected in [
+            "struct m_serving_default {",
+            "const float *x;",
+            "uint8_t *y;",
+            "int64_t batch;",
+            "#define M_SERVING_DEFAULT_X_DIM1 2",
+            "#define M_SERVING_DEFAULT_Y_COUNT 3",
+            "size_t m_serving_default_workspace(int64_t batch);",
+            "int m_serving_default(const struct m_serving_default *io, void *workspace, size_t workspace_bytes);",
+        ] {
+            assert!(text.contains(expected), "{expected} in\n{text}");
+        }
+        assert_eq!(text.matches("/*").count(), text.matches("*/").count());
+    }
+}
