@@ -19,8 +19,14 @@ pub fn header(model: &Interface, notes: &[String]) -> String {
     line(&mut out, &format!("/* {name}: a model compiled by {}.", comment(&model.compiler)));
     line(&mut out, &format!(" * SHA-256 of the model: {}", hex(&model.fingerprint)));
     line(&mut out, " *");
-    line(&mut out, " * Every function may be called from any number of threads at once, each with a workspace of its own. Data are");
-    line(&mut out, " * dense and row-major; inputs and outputs do not overlap. Nothing is allocated and nothing is kept. The rounding");
+    line(
+        &mut out,
+        " * Every function may be called from any number of threads at once, each with a workspace of its own. Data are",
+    );
+    line(
+        &mut out,
+        " * dense and row-major; inputs and outputs do not overlap. Nothing is allocated and nothing is kept. The rounding",
+    );
     line(&mut out, " * and flush modes of the calling thread are obeyed.");
     for note in notes {
         line(&mut out, &format!(" * Note: {}", comment(note)));
@@ -72,7 +78,10 @@ fn write_signature(out: &mut String, model: &str, s: &Signature) {
     for t in s.inputs.iter().chain(&s.outputs) {
         write_constants(out, &upper, t);
     }
-    line(out, &format!("/* Returns a status; see smc_status_text. The workspace starts at a multiple of {WORKSPACE_ALIGN}."));
+    line(
+        out,
+        &format!("/* Returns a status; see smc_status_text. The workspace starts at a multiple of {WORKSPACE_ALIGN}."),
+    );
     line(out, &format!(" * The call uses at most {} bytes of stack on the calling thread.", s.stack_bytes));
     for guard in &s.guards {
         line(out, &format!(" * Served only where {} == {}: {}.", guard.left, guard.right, comment(&guard.text)));
@@ -80,7 +89,9 @@ fn write_signature(out: &mut String, model: &str, s: &Signature) {
     line(out, " */");
     line(out, &format!("int {function}(const struct {function} *io, void *workspace, size_t workspace_bytes);"));
     match s.workspace.as_int() {
-        Some(bytes) => line(out, &format!("/* Bytes of workspace; 0 needs none. */\n#define {upper}_WORKSPACE {bytes}u")),
+        Some(bytes) => {
+            line(out, &format!("/* Bytes of workspace; 0 needs none. */\n#define {upper}_WORKSPACE {bytes}u"))
+        }
         None => {
             let parameters: Vec<_> = s.symbols.iter().map(|d| format!("int64_t {}", d.c_name)).collect();
             line(out, &format!("/* Bytes of workspace: {}.", readable(&s.workspace)));
@@ -148,9 +159,14 @@ mod tests {
     #[test]
     fn a_small_model() {
         let ty = |text: &str| text.parse().unwrap();
-        let named = vec![("serving_default".into(), vec![("x".into(), ty("f32[batch,2]"))], vec![("y".into(), ty("bool[3]"))])];
-        let mut model =
-            Interface { name: "m".into(), compiler: "smc 0".into(), fingerprint: [0xab; 32], signatures: signatures(named) };
+        let named =
+            vec![("serving_default".into(), vec![("x".into(), ty("f32[batch,2]"))], vec![("y".into(), ty("bool[3]"))])];
+        let mut model = Interface {
+            name: "m".into(),
+            compiler: "smc 0".into(),
+            fingerprint: [0xab; 32],
+            signatures: signatures(named),
+        };
         model.signatures[0].workspace = "64*batch".parse().unwrap();
         let text = header(&model, &["an */ end".into()]);
         for expected in [
