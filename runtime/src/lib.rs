@@ -1,7 +1,17 @@
 //! What a program that runs a model compiled by smc needs; comfort only, a compiled model runs without it.
 //!
+//! ```ignore
+//! let model = smc_runtime::model!(mnist)?;
+//! let mut probabilities = [0f32; 10];
+//! let mut workspace = smc_runtime::GrowingWorkspace::new();
+//! let mut call = model.signature("serving_default")?.call()?;
+//! call.input("x", &pixels, &[1, 28, 28])?.output("output_0", &mut probabilities)?.run(&mut workspace)?;
+//! ```
+//!
 //! - [`abi`]: what the compiled code and its caller agree on.
 //! - [`descriptor`], [`reader`]: the description of its signatures that every compiled model carries.
+//! - [`model`]: safe calls, checked against it. [`error`]: what can be wrong with them. [`workspace`]: their memory.
+//! - `pool` (feature `std`): threads for them.
 //!
 //! Knows nothing of the compiler. Needs nothing but `core`, and never allocates, unless the feature `std` is on.
 
@@ -9,7 +19,15 @@
 
 pub mod abi;
 pub mod descriptor;
+pub mod error;
+pub mod model;
 pub mod reader;
+pub mod workspace;
 
 pub use abi::{ElementType, Status};
+pub use error::Error;
+pub use model::{Call, Element, Model, Parallel, Signature, Tensor};
 pub use reader::{Corrupt, Descriptor};
+#[cfg(feature = "std")]
+pub use workspace::GrowingWorkspace;
+pub use workspace::{BorrowedWorkspace, FixedWorkspace, Workspace};
