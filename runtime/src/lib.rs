@@ -21,12 +21,16 @@ pub mod abi;
 pub mod descriptor;
 pub mod error;
 pub mod model;
+#[cfg(feature = "std")]
+pub mod pool;
 pub mod reader;
 pub mod workspace;
 
 pub use abi::{ElementType, Status};
 pub use error::Error;
 pub use model::{Call, Element, Model, Parallel, Signature, Tensor};
+#[cfg(feature = "std")]
+pub use pool::Pool;
 pub use reader::{Corrupt, Descriptor};
 #[cfg(feature = "std")]
 pub use workspace::GrowingWorkspace;
