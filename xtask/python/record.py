@@ -1,0 +1,230 @@
+"""Run the specified cases in TensorFlow and write them to tests/cases/<Op>.json; tests/cases/README.md describes the format.
+
+    python record.py              # every operator
+    python record.py --op Conv2D  # one
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.protobuf import rewriter_config_pb2
+from tensorflow.python.framework import op_def_library, op_def_registry
+
+import cases
+from cases.spec import CASES, Const, DTYPES, name_of
+
+OUT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "cases"
+WRONG = []
+REFUSED = (tf.errors.OpError, ValueError, TypeError)
+
+
+def session(graph):
+    """A session that runs the graph as written: no rewriting, so that a node's own kernel computes it."""
+    config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    config.graph_options.rewrite_options.constant_folding = rewriter_config_pb2.RewriterConfig.OFF
+    config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
+    return tf.compat.v1.Session(graph=graph, config=config)
+
+
+def with_defaults(op, attrs):
+    """The attributes given and the operator's defaults for those that neither the case nor the operands decide."""
+    definition = op_def_registry.get(op)
+    decided = {name for arg in definition.input_arg for name in (arg.type_attr, arg.number_attr, arg.type_list_attr)}
+    filled = dict(attrs)
+    for attr in definition.attr:
+        if attr.name not in decided and attr.name not in attrs and attr.HasField("default_value"):
+            value = attr.default_value
+            if value.WhichOneof("value") == "list":
+                kind = ("i", "f", "b", "s", "type", "shape")
+                filled[attr.name] = next((list(part) for part in (getattr(value.list, k) for k in kind) if part), [])
+            else:
+                filled[attr.name] = getattr(value, value.WhichOneof("value"))
+    return filled
+
+
+def run(op, inputs, attrs):
+    """One node's outputs on these operands, and the node as TensorFlow completed it."""
+    feeds = {}
+
+    def operand(value):
+        if isinstance(value, list):
+            return [operand(part) for part in value]
+        if isinstance(value, Const):
+            return tf.constant(value.value)
+        placeholder = tf.compat.v1.placeholder(tf.as_dtype(value.dtype))
+        feeds[placeholder] = value
+        return placeholder
+
+    names = [arg.name for arg in op_def_registry.get(op).input_arg]
+    with tf.Graph().as_default() as graph:
+        operands = dict(zip(names, map(operand, inputs), strict=True))
+        op_def_library.apply_op(op, **operands, **with_defaults(op, attrs))
+        node = next(found for found in graph.get_operations() if found.type == op)
+        with session(graph) as running:
+            outputs = running.run(list(node.outputs) or node, feeds)
+            return (outputs if node.outputs else []), node
+
+
+def number(value):
+    """The shortest text that reads back as the same value through a double."""
+    if np.isnan(value):
+        return '"NaN"'
+    if np.isinf(value):
+        return '"Infinity"' if value > 0 else '"-Infinity"'
+    text = str(np.float32(value)) if value.dtype.itemsize == 2 else str(value)
+    if value.dtype != np.float64 and value.dtype.type(float(text)) != value:
+        text = repr(float(value))
+    return text
+
+
+def element(value):
+    if isinstance(value, bytes):
+        return json.dumps(value.decode())
+    if isinstance(value, (np.bool_, bool)):
+        return "true" if value else "false"
+    if np.iscomplexobj(value):
+        return f"[{number(value.real)}, {number(value.imag)}]"
+    if isinstance(value, np.integer):
+        return str(value)
+    return number(value)
+
+
+def tensor_text(array, extra=""):
+    array = np.asarray(array)
+    data = ", ".join(element(value) for value in array.flat)
+    return f'{{"dtype": "{name_of(array.dtype)}", "shape": {list(array.shape)}, "data": [{data}]{extra}}}'
+
+
+def check_normal(case, arrays):
+    """TensorFlow flushes denormal numbers to zero in arithmetic; no case depends on that."""
+    for array in arrays:
+        if array.dtype in (np.float32, np.float64):
+            tiny = np.finfo(array.dtype).tiny
+            if np.any((np.abs(array) < tiny) & (array != 0)):
+                wrong(case, f"a denormal number in {array}")
+
+
+def shape_value(shape):
+    return None if shape.unknown_rank else [dim.size for dim in shape.dim]
+
+
+def attr_value(value, declared):
+    """An AttrValue as JSON: one key that names the kind."""
+    kind = value.WhichOneof("value")
+    if kind == "list" or declared.startswith("list("):
+        kind = {"int": "i", "float": "f", "bool": "b", "string": "s", "type": "type", "shape": "shape"}[declared[5:-1]]
+        parts = getattr(value.list, kind)
+        return {"list_" + kind: [plain(part, kind) for part in parts]}
+    return {kind: plain(getattr(value, kind), kind)}
+
+
+def plain(value, kind):
+    if kind == "s":
+        return value.decode()
+    if kind == "type":
+        return types_pb2.DataType.Name(value)
+    if kind == "shape":
+        return shape_value(value)
+    if kind == "f":
+        return float(str(np.float32(value)))
+    if kind in ("i", "b"):
+        return value
+    raise SystemExit(f"an attribute of kind {kind} has no place in a case")
+
+
+def attrs_of(op, node):
+    declared = {attr.name: attr.type for attr in op_def_registry.get(op).attr}
+    attrs = {name: attr_value(value, declared[name]) for name, value in node.node_def.attr.items() if name in declared}
+    return dict(sorted(attrs.items()))
+
+
+def flat(inputs):
+    return [part for value in inputs for part in (value if isinstance(value, list) else [value])]
+
+
+def types_of(op, inputs, attrs):
+    """The attributes of a node that could not be built or run: those given and those its operands decide."""
+    definition = op_def_registry.get(op)
+    with tf.Graph().as_default() as graph:
+        parts = [[tf.compat.v1.placeholder(tf.as_dtype(operand_array(p).dtype)) for p in (v if isinstance(v, list) else [v])] for v in inputs]
+        names = [arg.name for arg in definition.input_arg]
+        operands = {n: p if isinstance(v, list) else p[0] for n, p, v in zip(names, parts, inputs)}
+        op_def_library.apply_op(op, **operands, **with_defaults(op, attrs))
+        return attrs_of(op, next(found for found in graph.get_operations() if found.type == op))
+
+
+def wrong(case, what):
+    """Note a case whose specification is mistaken; all of them are printed at the end."""
+    WRONG.append(f"{case.op} {case.name}: {what}")
+
+
+def operand_array(value):
+    return value.value if isinstance(value, Const) else value
+
+
+def record(case):
+    """The case as a line of JSON, or None where TensorFlow has no kernel for it and the case may be left out."""
+    derived, error = "", None
+    try:
+        outputs, node = run(case.op, case.inputs, case.attrs)
+        attrs = attrs_of(case.op, node)
+        if case.fails:
+            return wrong(case, f"expected a failure, got {outputs}")
+    except REFUSED as refusal:
+        if case.optional and (isinstance(refusal, TypeError) or "No OpKernel" in str(refusal)):
+            return None
+        if case.via is not None:
+            outputs, _ = run(case.via.op, case.via.inputs, case.via.attrs)
+            outputs, attrs, derived = case.via.back(outputs), types_of(case.op, case.inputs, case.attrs), ', "derived": true'
+        elif case.fails and not isinstance(refusal, TypeError):
+            outputs, attrs = [], types_of(case.op, case.inputs, case.attrs)
+            error = (refusal.message if isinstance(refusal, tf.errors.OpError) else str(refusal)).split("\n")[0].strip()
+        else:
+            return wrong(case, refusal)
+    inputs = flat(case.inputs)
+    check_normal(case, [*map(operand_array, inputs), *map(np.asarray, outputs)])
+    inputs = ", ".join(tensor_text(operand_array(v), ', "const": true' if isinstance(v, Const) else "") for v in inputs)
+    outputs = ", ".join(map(tensor_text, outputs))
+    head = f'"name": {json.dumps(case.name)}, "attrs": {json.dumps(attrs)}'
+    return f'{{{head}, "inputs": [{inputs}], "outputs": [{outputs}], "error": {json.dumps(error)}{derived}}}'
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--op", help="record this operator only")
+    only = parser.parse_args().op
+    ops = sorted({case.op for case in CASES})
+    if only and only not in ops:
+        raise SystemExit(f"no cases are specified for {only}")
+    OUT.mkdir(parents=True, exist_ok=True)
+    total, left_out = 0, []
+    for op in [only] if only else ops:
+        mine = [case for case in CASES if case.op == op]
+        names = [case.name for case in mine]
+        if len(set(names)) != len(names):
+            raise SystemExit(f"{op}: two cases of one name: {sorted(n for n in names if names.count(n) > 1)}")
+        lines = [(case, record(case)) for case in mine]
+        left_out += [f"{op} {case.name}" for case, line in lines if line is None]
+        lines = [line for _, line in lines if line is not None]
+        text = f'{{"op": "{op}", "cases": [\n' + ",\n".join(lines) + "\n]}\n"
+        json.loads(text)
+        (OUT / f"{op}.json").write_text(text)
+        total += len(lines)
+    print(f"{total} cases of {1 if only else len(ops)} operators recorded")
+    if left_out:
+        print(f"left out, no CPU kernel: {', '.join(left_out)}")
+    if WRONG:
+        raise SystemExit("\n".join(WRONG))
+
+
+if __name__ == "__main__":
+    main()
