@@ -29,8 +29,8 @@ def clipped(values, domain):
     if domain is None:
         return values
     low, high = domain
-    with np.errstate(invalid="ignore"):
-        return values[(np.isnan(values)) | (np.isinf(values)) | ((values >= low) & (values <= high))]
+    wide = values.astype(np.float64)
+    return values[~np.isfinite(wide) | ((wide >= low) & (wide <= high))]
 
 
 def unary():

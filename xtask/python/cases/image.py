@@ -1,1 +1,67 @@
-"""."""
+"""Resizing and the exchanges between batch, depth and space."""
+
+import numpy as np
+
+from .layout import first
+from .spec import FLOATS, INTS, NUMBERS, Run, case, const, rand
+
+
+def resizes():
+    sizes = ([4, 6], [3, 2], [5, 7], [1, 1], [2, 3], [8, 3])
+    for op in ("ResizeBilinear", "ResizeNearestNeighbor"):
+        for flags in ({}, {"align_corners": True}, {"half_pixel_centers": True}):
+            name = next(iter(flags), "legacy").replace("_", " ")
+            for size in sizes:
+                case(op, f"{name} 2x3 to {size}", rand(1, 2, 3, 2), const(size), **flags)
+            case(op, f"{name} 5x4 to 3x7", rand(2, 5, 4, 1), const([3, 7]), **flags)
+            case(op, f"{name} 1x1 to 2x2", rand(1, 1, 1, 1), const([2, 2]), **flags)
+            case(op, f"{name} 6x6 to 3x3", rand(1, 6, 6, 1), const([3, 3]), **flags)
+        for dtype in FLOATS + INTS:
+            case(op, f"of {dtype}", rand(1, 2, 2, 1, dtype=dtype), const([3, 3]), optional=True, half_pixel_centers=True)
+        case(op, "no image", rand(0, 2, 2, 1), const([3, 3]), optional=True)
+        case(op, "size zero", rand(1, 2, 2, 1), const([0, 3]), fails=True)
+    case("ResizeBilinear", "both flags", rand(1, 2, 2, 1), const([3, 3]), align_corners=True, half_pixel_centers=True, fails=True)
+
+
+def blocks():
+    def exchange(op, name, x, block, shape=None):
+        case(op, name, x, block_size=block)
+        via = Run(op, (x,), {"block_size": block}, lambda outputs: [first(outputs[0])])
+        case(op, f"{name}, channels first", first(x), block_size=block, data_format="NCHW", via=via)
+
+    for dtype in ("f32", "f64", "f16", "bf16", "i32", "u8", "i64", "bool"):
+        case("SpaceToDepth", f"of {dtype}", rand(1, 2, 4, 2, dtype=dtype), block_size=2, optional=True)
+        case("DepthToSpace", f"of {dtype}", rand(1, 2, 1, 8, dtype=dtype), block_size=2, optional=True)
+    exchange("SpaceToDepth", "twos", rand(2, 4, 2, 3), 2)
+    exchange("SpaceToDepth", "threes", rand(1, 3, 6, 1), 3)
+    exchange("DepthToSpace", "twos", rand(2, 1, 2, 12), 2)
+    exchange("DepthToSpace", "threes", rand(1, 2, 1, 9), 3)
+    case("SpaceToDepth", "does not divide", rand(1, 3, 4, 1), block_size=2, fails=True)
+    case("DepthToSpace", "does not divide", rand(1, 2, 2, 3), block_size=2, fails=True)
+    for dtype in ("f32", "f64", "i32", "bool", "f16", "i64"):
+        case("SpaceToBatchND", f"of {dtype}", rand(1, 4, 2, 1, dtype=dtype), const([2, 2]), const([[0, 0], [0, 0]]), optional=True)
+        case("BatchToSpaceND", f"of {dtype}", rand(4, 2, 1, 1, dtype=dtype), const([2, 2]), const([[0, 0], [0, 0]]), optional=True)
+    table = {
+        "padded": (rand(1, 3, 4, 2), [2, 2], [[1, 0], [0, 2]]), "one dimension": (rand(2, 5, 3), [3], [[1, 0]]),
+        "uneven blocks": (rand(1, 4, 6, 1), [2, 3], [[0, 0], [0, 0]]), "block of one": (rand(2, 2, 3, 1), [1, 3], [[1, 1], [0, 0]]),
+        "three dimensions": (rand(1, 2, 2, 2, 1), [2, 1, 2], [[0, 0], [0, 0], [0, 0]]), "batch only": (rand(2, 2), [2], [[0, 0]]),
+    }  # fmt: skip
+    for name, (x, block, pads) in table.items():
+        case("SpaceToBatchND", name, x, const(block), const(pads))
+    crops = {
+        "cropped": (rand(4, 2, 3, 2), [2, 2], [[1, 0], [0, 2]]), "one dimension": (rand(6, 2, 2), [3], [[1, 2]]),
+        "uneven blocks": (rand(6, 2, 2, 1), [2, 3], [[0, 1], [1, 1]]), "two left": (rand(8, 1, 2, 1), [2, 2], [[0, 0], [1, 0]]),
+        "all cropped": (rand(2, 1, 1), [2], [[1, 1]]),
+    }  # fmt: skip
+    for name, (x, block, cut) in crops.items():
+        case("BatchToSpaceND", name, x, const(block), const(cut))
+    case("SpaceToBatchND", "operands of 64 bits", rand(1, 4, 1), const([2], "i64"), const([[0, 0]], "i64"))
+    case("BatchToSpaceND", "operands of 64 bits", rand(2, 2, 1), const([2], "i64"), const([[0, 1]], "i64"))
+    case("SpaceToBatchND", "does not divide", rand(1, 3, 1), const([2]), const([[0, 0]]), fails=True)
+    case("BatchToSpaceND", "batch does not divide", rand(3, 2, 1), const([2]), const([[0, 0]]), fails=True)
+    case("SpaceToBatch", "padded", rand(1, 3, 4, 1), const([[1, 0], [0, 0]]), block_size=2)
+    case("BatchToSpace", "cropped", rand(4, 2, 2, 1), const([[1, 0], [0, 0]]), block_size=2)
+
+
+resizes()
+blocks()

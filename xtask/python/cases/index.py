@@ -1,1 +1,70 @@
-"""."""
+"""Gathers, one-hot vectors and scatters: indices of both widths, batch dimensions, out of range."""
+
+from .spec import DTYPES, NUMBERS, case, const, rand, tensor
+
+
+def gathers():
+    for dtype in ("bool", *NUMBERS, "str"):
+        case("GatherV2", f"rows {dtype}", rand(3, 2, dtype=dtype), tensor([2, 0, 2], "i32"), const(0))
+        case("Gather", f"rows {dtype}", rand(3, 2, dtype=dtype), tensor([2, 0, 2], "i32"))
+        case("GatherNd", f"rows {dtype}", rand(3, 2, dtype=dtype), tensor([[2], [0]], "i32"), optional=True)
+    x = rand(3, 4, 2)
+    for index in ("i32", "i64"):
+        case("GatherV2", f"indices {index}", x, tensor([1, 0], index), const(0))
+        case("Gather", f"indices {index}", x, tensor([[1, 0], [2, 2]], index))
+        case("GatherNd", f"indices {index}", x, tensor([[1, 0], [2, 3]], index))
+    case("GatherV2", "indices i16", x, tensor([1, 0], "i16"), const(0), optional=True)
+    for axis in (0, 1, 2, -1, -2):
+        case("GatherV2", f"axis {axis}", x, tensor([1, 0, 1], "i32"), const(axis))
+        case("GatherV2", f"axis {axis}, matrix of indices", x, tensor([[1, 0], [0, 1]], "i32"), const(axis))
+        case("GatherV2", f"axis {axis}, scalar index", x, tensor(1, "i32"), const(axis))
+    case("GatherV2", "axis of 64 bits", x, tensor([3], "i32"), const(1, "i64"))
+    case("GatherV2", "batch of rows", x, tensor([[1, 0], [2, 3], [0, 0]], "i32"), const(1), batch_dims=1)
+    case("GatherV2", "batch, later axis", x, tensor([[1, 0], [0, 1], [0, 0]], "i32"), const(2), batch_dims=1)
+    case("GatherV2", "two batch dimensions", x, rand(3, 4, 3, dtype="bool").astype(DTYPES["i32"]), const(2), batch_dims=2)
+    case("GatherV2", "negative batch", x, tensor([[1], [0], [2]], "i32"), const(1), batch_dims=-1)
+    case("GatherV2", "no indices", x, tensor([], "i32"), const(1))
+    case("GatherV2", "nothing from nothing", rand(0, 2), tensor([], "i32"), const(0))
+    case("GatherV2", "constant indices", x, const([2, 1]), const(0))
+    for name, indices in {"negative": [0, -1], "too large": [3, 0]}.items():
+        case("GatherV2", f"{name} index", x, tensor(indices, "i32"), const(0), fails=True)
+        case("Gather", f"{name} index", x, tensor(indices, "i32"), fails=True)
+        case("GatherNd", f"{name} index", x, tensor([indices], "i32") if name == "negative" else tensor([[0, 4]], "i32"), fails=True)
+    case("Gather", "vector, scalar index", rand(4), tensor(3, "i64"))
+    case("Gather", "no indices", rand(4, 2), tensor([], "i32"))
+    case("GatherNd", "elements", x, tensor([[0, 1, 1], [2, 3, 0]], "i32"))
+    case("GatherNd", "whole", x, rand(2, 0, dtype="i32"))
+    case("GatherNd", "one element", x, tensor([1, 1, 1], "i32"))
+    case("GatherNd", "batch of indices", x, tensor([[[0, 1]], [[2, 2]]], "i64"))
+    case("GatherNd", "no indices", x, rand(0, 2, dtype="i32"))
+
+
+def one_hots():
+    for dtype in ("f32", "f64", "i32", "i64", "bool", "u8", "f16", "bf16"):
+        case("OneHot", f"values {dtype}", tensor([1, 0, 2], "i64"), const(3), const(1, dtype), const(0, dtype))
+    for index in ("u8", "i32", "i64", "i8"):
+        case("OneHot", f"indices {index}", tensor([1, 3], index), const(4), const(2.5, "f32"), const(-0.5, "f32"), optional=True)
+    for axis in (-1, 0, 1, 2):
+        case("OneHot", f"axis {axis}", tensor([[1, 0], [2, 1]], "i32"), const(3), const(1, "f32"), const(0, "f32"), axis=axis)
+    case("OneHot", "outside", tensor([-1, 3, 2, -5], "i32"), const(3), const(1, "f32"), const(0, "f32"))
+    case("OneHot", "scalar", tensor(2, "i32"), const(3), const(1, "f32"), const(0, "f32"))
+    case("OneHot", "no depth", tensor([0, 1], "i32"), const(0), const(1, "f32"), const(0, "f32"))
+    case("OneHot", "no indices", tensor([], "i32"), const(2), const(1, "f32"), const(0, "f32"))
+
+
+def scatters():
+    for dtype in NUMBERS:
+        case("ScatterNd", f"repeated {dtype}", tensor([[1], [3], [1]], "i32"), rand(3, dtype=dtype), const([5]), optional=True)
+    case("ScatterNd", "rows", tensor([[2], [0]], "i32"), rand(2, 3), const([3, 3]))
+    case("ScatterNd", "elements", tensor([[0, 1], [1, 0]], "i64"), rand(2), const([2, 2], "i64"))
+    case("ScatterNd", "nothing", rand(0, 1, dtype="i32"), rand(0, 2), const([2, 2]))
+    case("ScatterNd", "out of range", tensor([[5]], "i32"), rand(1), const([5]), fails=True)
+    for op in ("TensorScatterUpdate", "TensorScatterAdd", "TensorScatterSub", "TensorScatterMax", "TensorScatterMin"):
+        case(op, "rows", rand(3, 2), tensor([[2], [0]], "i32"), rand(2, 2, seed=1))
+        case(op, "elements", rand(3, 2), tensor([[2, 1], [0, 0]], "i64"), rand(2, seed=1))
+        case(op, "out of range", rand(3), tensor([[3]], "i32"), rand(1), fails=True)
+
+
+gathers()
+one_hots()
+scatters()

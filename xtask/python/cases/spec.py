@@ -44,12 +44,16 @@ class Const:
 
 @dataclasses.dataclass
 class Run:
-    """Another run that gives the case's outputs, for a case TensorFlow's CPU kernels refuse; `back` maps its outputs."""
+    """Another run that gives the case's outputs, for a case TensorFlow's CPU kernels refuse; `back` maps its outputs.
+
+    `always`: the kernel does not refuse but is known to be wrong.
+    """
 
     op: str
     inputs: tuple
     attrs: dict
     back: typing.Callable
+    always: bool = False
 
 
 @dataclasses.dataclass
