@@ -5,6 +5,7 @@ use crate::tensor::TensorType;
 
 /// The operands of the operator that is being written; implemented by whoever decides what is fused.
 pub trait Operands {
+    fn count(&self) -> usize;
     fn ty(&self, n: usize) -> &TensorType;
     /// Operand `n` at `ix`: a load, or the operand's own code.
     fn read(&mut self, w: &mut Writer, n: usize, ix: &[Dim]) -> ExprId;
@@ -19,6 +20,10 @@ pub struct Emit<'a> {
 }
 
 impl Emit<'_> {
+    /// The number of operands.
+    pub fn count(&self) -> usize {
+        self.operands.count()
+    }
     pub fn ty(&self, n: usize) -> &TensorType {
         self.operands.ty(n)
     }
