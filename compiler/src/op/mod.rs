@@ -4,15 +4,40 @@
 //! and is the only place that names them all. Operands have the very shapes and types an operator works on: broadcasts,
 //! conversions and paddings are operators of their own. Every result is one tensor. Knows nothing of the graph.
 
+mod arg_reduce;
+mod concat;
+mod conv;
+mod dot;
 mod facts;
+mod fold;
+mod gather;
+mod iota;
+mod pad;
+mod pick;
 mod pointwise;
+mod reduce;
+mod scan;
+mod top_k;
 mod view;
+mod window;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use arg_reduce::ArgReduce;
+pub use concat::Concat;
+pub use conv::Conv;
+pub use dot::Dot;
 pub use facts::Facts;
+pub use fold::{accumulator, identity};
+pub use gather::Gather;
+pub use iota::Iota;
+pub use pad::Pad;
 pub use pointwise::{Binary, Bitcast, Cast, Compare, Select, Unary};
+pub use reduce::Reduce;
+pub use scan::Scan;
+pub use top_k::TopK;
 pub use view::{Broadcast, Reshape, Slice, Transpose};
+pub use window::Window;
 
 use crate::{
     base::{Bindings, Dim},
@@ -149,12 +174,30 @@ macro_rules! ops {
 
 ops! {
     Unary Binary Compare Select Cast Bitcast
-    Broadcast Reshape Transpose Slice
+    Broadcast Reshape Transpose Slice Pad Concat
+    Reduce ArgReduce Window Scan
+    Dot Conv
+    Gather Iota TopK
 }
 
 /// The operands as an array, or how many there should be.
 pub(crate) fn operands<'a, T, const N: usize>(inputs: &[&'a T]) -> Infer<[&'a T; N]> {
     inputs.try_into().map_err(|_| format!("expected {N} operands, got {}", inputs.len()))
+}
+
+/// Refuses an axis that is not there.
+pub(crate) fn check_axis(axis: usize, x: &TensorType) -> Infer<()> {
+    if axis < x.rank() { Ok(()) } else { Err(format!("{x} has no axis {axis}")) }
+}
+
+/// Whether a dim is a negative number; what only might be negative is the maker's to exclude.
+pub(crate) fn is_negative(dim: &Dim) -> bool {
+    dim.as_int().is_some_and(|n| n < 0)
+}
+
+/// The values of dims whose symbols are bound.
+pub(crate) fn values(dims: &[Dim], bind: &Bindings) -> Vec<i64> {
+    dims.iter().map(|d| d.eval(bind).expect("symbols are bound")).collect()
 }
 
 /// `[2,N]`.

@@ -3,7 +3,7 @@
 //! `eval` follows the definitions of [`UnaryFn`], [`BinaryFn`], [`CompareFn`] and `Cast` in the loop IR, but computes
 //! floats in double precision and rounds once, and shares no code with the interpreter of that IR.
 
-mod eval;
+pub(super) mod eval;
 
 use serde::{Deserialize, Serialize};
 

@@ -58,9 +58,8 @@ impl Primitive for Broadcast {
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
         let x = inputs[0];
-        Ok(Tensor::from_fn(x.dtype, out, |ix| {
-            let ix: Vec<_> = ix.iter().zip(&x.shape).map(|(&i, &n)| if n == 1 { 0 } else { i }).collect();
-            x.at(&ix)
+        Ok(pick::rearrange(x, out, |ix, from| {
+            (0..ix.len()).for_each(|a| from[a] = if x.shape[a] == 1 { 0 } else { ix[a] });
         }))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
@@ -127,7 +126,7 @@ impl Primitive for Transpose {
         Ok(TensorType::new(x.dtype, self.perm.iter().map(|&p| x.shape[p].clone()).collect::<Vec<_>>()))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        Ok(Tensor::from_fn(inputs[0].dtype, out, |ix| inputs[0].at(&unpermute(&self.perm, ix))))
+        Ok(pick::rearrange(inputs[0], out, |ix, from| self.perm.iter().zip(ix).for_each(|(&p, &i)| from[p] = i)))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         at.read(0, &unpermute(&self.perm, ix))
@@ -157,14 +156,10 @@ impl Primitive for Slice {
         Ok(TensorType::new(x.dtype, self.shape.clone()))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
-        let start: Vec<i64> = self.start.iter().map(|d| d.eval(bind).expect("symbols are bound")).collect();
-        let from = |ix: &[usize]| -> Vec<usize> {
-            (0..ix.len()).map(|a| (start[a] + ix[a] as i64 * self.stride[a]) as usize).collect()
-        };
-        Ok(match inputs[0].dtype {
-            crate::tensor::DType::Str => unreachable!("strings have no slices yet"),
-            dtype => Tensor::from_fn(dtype, out, |ix| inputs[0].at(&from(ix))),
-        })
+        let start = values(&self.start, bind);
+        Ok(pick::rearrange(inputs[0], out, |ix, from| {
+            (0..ix.len()).for_each(|a| from[a] = (start[a] + ix[a] as i64 * self.stride[a]) as usize);
+        }))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let from: Vec<_> = (0..ix.len()).map(|a| &self.start[a] + &ix[a] * self.stride[a]).collect();

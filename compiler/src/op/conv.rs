@@ -1,0 +1,129 @@
+//! Convolutions (cross-correlations, as networks use the word) of any number of spatial axes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{dot::Elements, *};
+use crate::loops::{BinaryFn, Bound};
+
+/// `x [N, spatial.., C]` with `filter [spatial.., C/groups, O]` gives `[N, out.., O]`.
+///
+/// On each spatial axis, `input_dilation - 1` zeros come between the elements of x, then `low` zeros before and `high`
+/// after them (negative ones crop); the filter's elements are `dilation` apart and it moves by `stride`. Extents are
+/// `max(0, floor((m + low + high - ((k - 1) * dilation + 1)) / stride) + 1)` with `m = (n - 1) * input_dilation + 1`, or 0
+/// when n is 0. Output channel `o` sees the input channels of group `o / (O / groups)` only. Zeros between and around
+/// are never multiplied, so that they do not meet an infinity. Sums are those of [`Dot`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conv {
+    pub stride: Vec<i64>,
+    pub dilation: Vec<i64>,
+    pub input_dilation: Vec<i64>,
+    pub low: Vec<Dim>,
+    pub high: Vec<Dim>,
+    pub groups: usize,
+}
+
+impl Conv {
+    /// The number of spatial axes.
+    pub fn spatial(&self) -> usize {
+        self.stride.len()
+    }
+}
+
+impl Primitive for Conv {
+    const NAME: &'static str = "conv";
+    fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType> {
+        let [x, filter] = operands(inputs)?;
+        let n = self.spatial();
+        let lists = [self.dilation.len(), self.input_dilation.len(), self.low.len(), self.high.len()];
+        if n == 0 || [x.rank(), filter.rank()] != [n + 2; 2] || lists != [n; 4] {
+            return Err(format!(
+                "expected one spatial axis or more, with a stride, dilations and paddings for each, for {x} and {filter}"
+            ));
+        }
+        if x.dtype != filter.dtype || !(x.dtype.is_int() || x.dtype.is_float()) {
+            return Err(format!("cannot convolve {x} with {filter}"));
+        }
+        if [&self.stride, &self.dilation, &self.input_dilation].into_iter().flatten().any(|&n| n < 1) {
+            return Err("strides and dilations are at least 1".into());
+        }
+        let (channels, filters) = (&filter.shape[n], &filter.shape[n + 1]);
+        let groups = Dim::from(self.groups);
+        if self.groups == 0 || !facts.equal(&(channels * &groups), &x.shape[n + 1]) {
+            return Err(format!("{x} does not have {} times the {channels} channels of {filter}", self.groups));
+        }
+        if !facts.equal(&(filters.floor_div(&groups) * &groups), filters) {
+            return Err(format!("{} groups do not divide the {filters} filters of {filter}", self.groups));
+        }
+        let mut shape = vec![x.shape[0].clone()];
+        for a in 0..n {
+            let spread = ((&x.shape[a + 1] - 1) * self.input_dilation[a] + 1).at_least(&Dim::zero());
+            let padded = spread + &self.low[a] + &self.high[a];
+            shape.push(window::places(&padded, &filter.shape[a], self.stride[a], self.dilation[a]));
+        }
+        shape.push(filters.clone());
+        Ok(TensorType::new(x.dtype, shape))
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
+        let [x, filter] = [inputs[0], inputs[1]];
+        let n = self.spatial();
+        let low = values(&self.low, bind);
+        let (depth, filters) = (filter.shape[n], filter.shape[n + 1]);
+        let per_group = filters / self.groups;
+        let (a, b) = (Elements::of(x), Elements::of(filter));
+        let mut from = vec![0; n + 2];
+        Ok(Tensor::from_fn(x.dtype, out, |ix| {
+            let o = ix[n + 1];
+            from[0] = ix[0];
+            from[n + 1] = o / per_group * depth;
+            a.sum_of_products(&b, x.dtype, |add| {
+                let mut tap = 0;
+                crate::tensor::for_each_index(&filter.shape[..n], |k| {
+                    let weight = tap * depth * filters + o;
+                    tap += 1;
+                    for s in 0..n {
+                        let i = ix[s + 1] as i64 * self.stride[s] + k[s] as i64 * self.dilation[s] - low[s];
+                        let place = i / self.input_dilation[s];
+                        if i < 0 || i % self.input_dilation[s] != 0 || place >= x.shape[s + 1] as i64 {
+                            return;
+                        }
+                        from[s + 1] = place as usize;
+                    }
+                    let first = crate::tensor::flat_index(&x.shape, &from);
+                    (0..depth).for_each(|c| add(first + c, weight + c * filters));
+                });
+            })
+        }))
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let (dtype, n) = (at.ty(0).dtype, self.spatial());
+        let (shape, filter) = (at.shape(0), at.shape(1));
+        let per_group = filter[n + 1].floor_div(&Dim::from(self.groups));
+        // Without groups or filters there is nothing to divide by.
+        let group = if self.groups == 1 || per_group.is(0) { Dim::zero() } else { at.w.div(&ix[n + 1], &per_group) };
+        let wide = accumulator(dtype);
+        let zero = at.w.int(wide, 0);
+        let sum = at.fold(BinaryFn::Add, zero, &filter[..=n], |at, r| {
+            let (mut from, mut weight) = (ix.to_vec(), r.to_vec());
+            weight.push(ix[n + 1].clone());
+            from[n + 1] = &group * &filter[n] + &r[n];
+            let mut bounds = vec![];
+            for s in 0..n {
+                let spread = Dim::from(self.input_dilation[s]);
+                let i = &ix[s + 1] * self.stride[s] + &r[s] * self.dilation[s] - &self.low[s];
+                from[s + 1] = at.w.div(&i, &spread);
+                bounds.push(Bound { index: i - &from[s + 1] * &spread, extent: Dim::one() });
+                bounds.push(Bound { index: from[s + 1].clone(), extent: shape[s + 1].clone() });
+            }
+            at.within(
+                bounds,
+                |at| {
+                    let (x, w) = (at.read(0, &from), at.read(1, &weight));
+                    let (x, w) = (at.w.cast(wide, x), at.w.cast(wide, w));
+                    at.w.binary(BinaryFn::Mul, x, w)
+                },
+                |_| zero,
+            )
+        });
+        at.w.cast(dtype, sum)
+    }
+}

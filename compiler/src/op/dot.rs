@@ -1,0 +1,101 @@
+//! Matrix products.
+
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::{
+    loops::BinaryFn,
+    tensor::{DType, Scalar},
+};
+
+/// `[B.., M, K]` times `[B.., K, N]` is `[B.., M, N]`, with equal batch axes. Integers wrap; f16 and bf16 are summed in
+/// f32 and rounded once; the order of additions is free. `eval` sums all floats in f64.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dot {}
+
+/// The elements of a tensor as `eval` multiplies and adds them: floats in f64, integers in 64 bits, where every narrower
+/// type wraps to the same result.
+pub(super) enum Elements {
+    Float(Vec<f64>),
+    Int(Vec<i64>),
+}
+
+impl Elements {
+    pub fn of(x: &Tensor) -> Elements {
+        let int = |s: Scalar| match s {
+            Scalar::Uint(n) => n as i64,
+            s => s.as_i64().expect("an integer"),
+        };
+        if x.dtype.is_float() {
+            Elements::Float(x.scalars().map(|s| s.as_f64().expect("a real number")).collect())
+        } else {
+            Elements::Int(x.scalars().map(int).collect())
+        }
+    }
+    /// The sum of products of the elements at the pairs of places that `terms` calls its argument with.
+    pub fn sum_of_products(
+        &self,
+        other: &Elements,
+        dtype: DType,
+        terms: impl FnOnce(&mut dyn FnMut(usize, usize)),
+    ) -> Scalar {
+        match (self, other) {
+            (Elements::Float(a), Elements::Float(b)) => {
+                let mut sum = 0.0;
+                terms(&mut |i, j| sum += a[i] * b[j]);
+                Scalar::from_f64(dtype, sum)
+            }
+            (Elements::Int(a), Elements::Int(b)) => {
+                let mut sum = 0i64;
+                terms(&mut |i, j| sum = sum.wrapping_add(a[i].wrapping_mul(b[j])));
+                Scalar::from_i64(dtype, sum)
+            }
+            _ => unreachable!("infer gives both operands one type"),
+        }
+    }
+}
+
+impl Primitive for Dot {
+    const NAME: &'static str = "dot";
+    fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType> {
+        let [a, b] = operands(inputs)?;
+        let rank = a.rank();
+        let fits = rank >= 2
+            && b.rank() == rank
+            && a.dtype == b.dtype
+            && (0..rank - 2).all(|i| facts.equal(&a.shape[i], &b.shape[i]))
+            && facts.equal(&a.shape[rank - 1], &b.shape[rank - 2]);
+        if !fits || !(a.dtype.is_int() || a.dtype.is_float()) {
+            return Err(format!("cannot multiply {a} by {b}"));
+        }
+        let mut shape = a.shape.clone();
+        shape[rank - 1] = b.shape[rank - 1].clone();
+        Ok(TensorType::new(a.dtype, shape))
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        let rank = out.len();
+        let (m, k, n) = (out[rank - 2], inputs[0].shape[rank - 1], out[rank - 1]);
+        let (a, b) = (Elements::of(inputs[0]), Elements::of(inputs[1]));
+        let dtype = inputs[0].dtype;
+        Ok(Tensor::from_fn(dtype, out, |ix| {
+            let batch = crate::tensor::flat_index(&out[..rank - 2], &ix[..rank - 2]);
+            let (row, column) = (batch * m + ix[rank - 2], ix[rank - 1]);
+            a.sum_of_products(&b, dtype, |add| (0..k).for_each(|l| add(row * k + l, (batch * k + l) * n + column)))
+        }))
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let (dtype, rank) = (at.ty(0).dtype, ix.len());
+        let depth = at.shape(0)[rank - 1].clone();
+        let wide = accumulator(dtype);
+        let start = at.w.int(wide, 0);
+        let sum = at.fold(BinaryFn::Add, start, &[depth], |at, k| {
+            let (mut left, mut right) = (ix.to_vec(), ix.to_vec());
+            left[rank - 1] = k[0].clone();
+            right[rank - 2] = k[0].clone();
+            let (a, b) = (at.read(0, &left), at.read(1, &right));
+            let (a, b) = (at.w.cast(wide, a), at.w.cast(wide, b));
+            at.w.binary(BinaryFn::Mul, a, b)
+        });
+        at.w.cast(dtype, sum)
+    }
+}

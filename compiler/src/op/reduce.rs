@@ -1,0 +1,83 @@
+//! Folds whole axes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{fold::Fold, *};
+use crate::loops::BinaryFn;
+
+/// `f` over the elements along `axes`, which stay with extent 1. `f` is Add, Mul, Max, Min, And or Or; `axes` ascend.
+/// Without elements the result is the identity of `f`. NaN wins over every other value in Max and Min. The order of
+/// additions is free; f16 and bf16 are summed in f32 and rounded once. `eval` sums all floats in f64.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reduce {
+    pub f: BinaryFn,
+    pub axes: Vec<usize>,
+}
+
+impl Primitive for Reduce {
+    const NAME: &'static str = "reduce";
+    fn infer(&self, inputs: &[&TensorType], _: &Facts) -> Infer<TensorType> {
+        let [x] = operands(inputs)?;
+        if !fold::folds(self.f, x.dtype) {
+            return Err(format!("{:?} does not fold {}", self.f, x.dtype));
+        }
+        self.axes.iter().try_for_each(|&a| check_axis(a, x))?;
+        if !self.axes.is_sorted_by(|a, b| a < b) {
+            return Err(format!("axes {:?} do not ascend", self.axes));
+        }
+        let mut shape = x.shape.clone();
+        self.axes.iter().for_each(|&a| shape[a] = Dim::one());
+        Ok(TensorType::new(x.dtype, shape))
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        let x = inputs[0];
+        let folded: Vec<usize> = self.axes.iter().map(|&a| x.shape[a]).collect();
+        let mut from = vec![0; out.len()];
+        Ok(Tensor::from_fn(x.dtype, out, |ix| {
+            let mut fold = Fold::new(self.f, x.dtype);
+            from.copy_from_slice(ix);
+            crate::tensor::for_each_index(&folded, |r| {
+                self.axes.iter().zip(r).for_each(|(&a, &i)| from[a] = i);
+                fold.add(x.at(&from));
+            });
+            fold.finish(fold.of_nothing())
+        }))
+    }
+    fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
+        let (dtype, shape) = (at.ty(0).dtype, at.shape(0));
+        let wide = accumulator(dtype);
+        let start = at.w.constant(wide, identity(self.f, wide));
+        let extents: Vec<Dim> = self.axes.iter().map(|&a| shape[a].clone()).collect();
+        let folded = at.fold(self.f, start, &extents, |at, r| {
+            let mut from = ix.to_vec();
+            self.axes.iter().zip(r).for_each(|(&a, i)| from[a] = i.clone());
+            let x = at.read(0, &from);
+            at.w.cast(wide, x)
+        });
+        at.w.cast(dtype, folded)
+    }
+    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+        let none = Bindings::new();
+        let (known, shape, out) = (inputs[0]?, types[0].concrete(&none)?, out.concrete(&none)?);
+        let mut dims: Vec<Option<Dim>> = vec![None; out.iter().product()];
+        crate::tensor::for_each_index(&shape, |ix| {
+            let to: Vec<usize> = (0..ix.len()).map(|a| if self.axes.contains(&a) { 0 } else { ix[a] }).collect();
+            let x = &known[crate::tensor::flat_index(&shape, ix)];
+            let folded = &mut dims[crate::tensor::flat_index(&out, &to)];
+            *folded = Some(match folded.take() {
+                None => x.clone(),
+                Some(y) if self.f == BinaryFn::Add => y + x,
+                Some(y) if self.f == BinaryFn::Mul => y * x,
+                Some(y) if self.f == BinaryFn::Max => y.at_least(x),
+                Some(y) => y.at_most(x),
+            });
+        });
+        let empty = match self.f {
+            BinaryFn::Add => Some(Dim::zero()),
+            BinaryFn::Mul => Some(Dim::one()),
+            BinaryFn::Max | BinaryFn::Min => None,
+            _ => return None,
+        };
+        dims.into_iter().map(|d| d.or_else(|| empty.clone())).collect()
+    }
+}

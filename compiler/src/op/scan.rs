@@ -1,0 +1,102 @@
+//! Running folds.
+
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::{
+    loops::BinaryFn,
+    tensor::{DType, Scalar},
+};
+
+/// The fold of the elements up to each one along `axis`, by `f`: Add, Mul, Max or Min. `exclusive` leaves the element
+/// itself out, so that the first result is the identity; `reverse` runs from the last element. Values are kept in the
+/// operand's type, rounded at each step, strictly in order; `eval` keeps f32 in f64.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scan {
+    pub f: BinaryFn,
+    pub axis: usize,
+    pub exclusive: bool,
+    pub reverse: bool,
+}
+
+impl Primitive for Scan {
+    const NAME: &'static str = "scan";
+    const WHOLE: bool = true;
+    fn infer(&self, inputs: &[&TensorType], _: &Facts) -> Infer<TensorType> {
+        let [x] = operands(inputs)?;
+        check_axis(self.axis, x)?;
+        let known = matches!(self.f, BinaryFn::Add | BinaryFn::Mul | BinaryFn::Max | BinaryFn::Min);
+        if !known || !fold::folds(self.f, x.dtype) {
+            return Err(format!("{:?} does not scan {}", self.f, x.dtype));
+        }
+        Ok(x.clone())
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        let x = inputs[0];
+        // f32 is widened; the half types round at each step, because their results are defined so.
+        let dtype = if x.dtype == DType::F32 { DType::F64 } else { x.dtype };
+        let n = out[self.axis];
+        let inner: usize = out[self.axis + 1..].iter().product();
+        let mut result = vec![Scalar::zero(x.dtype); x.count()];
+        for line in (0..x.count()).filter(|p| p / inner.max(1) % n == 0) {
+            let mut sum = fold::Fold::new(self.f, dtype).of_nothing();
+            for step in 0..n {
+                let place = line + inner * if self.reverse { n - 1 - step } else { step };
+                let widened = match x.get(place) {
+                    Scalar::F32(v) if dtype == DType::F64 => Scalar::F64(v as f64),
+                    value => value,
+                };
+                let next = pointwise::eval::binary(self.f, dtype, sum, widened)?;
+                result[place] = match if self.exclusive { sum } else { next } {
+                    Scalar::F64(v) => Scalar::from_f64(x.dtype, v),
+                    value => value,
+                };
+                sum = next;
+            }
+        }
+        Ok(Tensor::from_scalars(x.dtype, out, result))
+    }
+    /// Panics: a whole result is written at once.
+    fn element(&self, _: &mut Emit<'_>, _: &[Dim]) -> ExprId {
+        unreachable!("a scan is written as a whole")
+    }
+    fn write(&self, at: &mut Emit<'_>, out: BufferId, shape: &[Dim]) {
+        let dtype = at.ty(0).dtype;
+        let start = at.w.constant(dtype, identity(self.f, dtype));
+        let sum = at.w.local(dtype, []);
+        let mut lines = shape.to_vec();
+        lines[self.axis] = Dim::one();
+        at.nest(&lines, LoopKind::Seq, |at, line| {
+            at.w.assign(sum, &[], start);
+            at.each(&shape[self.axis], LoopKind::Seq, |at, step| {
+                let mut ix = line.to_vec();
+                ix[self.axis] = if self.reverse { &shape[self.axis] - 1 - step } else { step.clone() };
+                let old = at.w.read(sum, &[]);
+                let old = at.w.set(old);
+                let x = at.read(0, &ix);
+                let next = at.w.binary(self.f, old, x);
+                let next = at.w.set(next);
+                at.w.store(out, shape, &ix, if self.exclusive { old } else { next });
+                at.w.assign(sum, &[], next);
+            });
+        });
+    }
+    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+        let (known, shape) = (inputs[0]?, out.concrete(&Bindings::new())?);
+        if types[0].rank() != 1 || self.exclusive || self.reverse {
+            return None;
+        }
+        let mut dims: Vec<Dim> = Vec::with_capacity(shape[0]);
+        for x in known {
+            let next = match (dims.last(), self.f) {
+                (None, _) => x.clone(),
+                (Some(sum), BinaryFn::Add) => sum + x,
+                (Some(sum), BinaryFn::Mul) => sum * x,
+                (Some(sum), BinaryFn::Max) => sum.at_least(x),
+                (Some(sum), _) => sum.at_most(x),
+            };
+            dims.push(next);
+        }
+        Some(dims)
+    }
+}
