@@ -2,8 +2,9 @@
  * A program that knows its model needs the model's own header alone.
  *
  * C99 and C++; everything is static inline, allocates nothing and needs no library, so it also runs on bare metal.
- * A model's header defines a `struct smc_model` named like the model:
+ * A model's header defines the initialiser of a struct smc_model:
  *
+ *   static const struct smc_model mnist = MNIST_MODEL;
  *   const struct smc_signature *s = smc_signature_at(&mnist, 0);
  *   int64_t dims[1] = {3}, bytes;                        // one value per symbolic dimension: smc_symbol_at
  *   int status = smc_workspace_bytes(&mnist, s, dims, &bytes);
