@@ -1,1 +1,3 @@
 //! What the tests share: where the project lies, and the harness that runs recorded cases.
+
+pub mod programs;

@@ -1,0 +1,198 @@
+//! The runtime's safe calls, against a model written by hand; and the C headers, against the runtime.
+//!
+//! The model `sum` adds `b[n]` to each row of `a[m,n]` and tells the least element of `a` as `least[max(m,1)]`. It is
+//! served where `n <= 8`, and its workspace grows with `m`.
+
+use std::{ffi::c_void, fs, process::Command, slice};
+
+use smc::emit::{
+    descriptor::descriptor,
+    interface::{Guard, Interface, signatures},
+};
+use smc_runtime::{
+    BorrowedWorkspace, ElementType, Error, FixedWorkspace, GrowingWorkspace, Model, Pool, Signature, Status,
+    abi::{Task, Threads, WORKSPACE_ALIGN},
+    descriptor::{LAYOUT, Order},
+    error::Name,
+};
+use smc_tests::programs::{have, output, root};
+
+#[repr(C)]
+struct Io {
+    a: *const f32,
+    b: *const f32,
+    sum: *mut f32,
+    least: *mut f32,
+    m: i64,
+    n: i64,
+    threads: *const Threads,
+}
+
+unsafe extern "C" fn workspace_bytes(signature: u32, io: *const c_void) -> i64 {
+    // SAFETY: the runtime passes the struct that the descriptor describes.
+    let io = unsafe { &*io.cast::<Io>() };
+    match () {
+        _ if signature != 0 => -10,
+        _ if io.m < 0 || io.n < 0 => -4,
+        _ => 64 * io.m,
+    }
+}
+
+unsafe extern "C" fn invoke(_: u32, io: *const c_void, workspace: *mut c_void, bytes: usize) -> i32 {
+    // SAFETY: as above.
+    let io = unsafe { &*io.cast::<Io>() };
+    assert!(workspace.addr().is_multiple_of(WORKSPACE_ALIGN) && bytes as i64 >= 64 * io.m);
+    unsafe extern "C" fn rows(io: *mut c_void, begin: i64, end: i64) {
+        // SAFETY: the slices have the lengths that the descriptor states; each row is written by one task.
+        unsafe {
+            let io = &*io.cast::<Io>();
+            for i in begin * io.n..end * io.n {
+                *io.sum.add(i as usize) = *io.a.add(i as usize) + *io.b.add((i % io.n) as usize);
+            }
+        }
+    }
+    // SAFETY: the runtime has checked every pointer.
+    unsafe {
+        let all = ptr_to(io);
+        match io.threads.as_ref() {
+            Some(threads) => (threads.parallel_for)(threads.pool, rows as Task, all, io.m),
+            None => rows(all, 0, io.m),
+        }
+        let a = slice::from_raw_parts(io.a, (io.m * io.n) as usize);
+        let least = a.iter().copied().fold(f32::INFINITY, f32::min);
+        slice::from_raw_parts_mut(io.least, io.m.max(1) as usize).fill(least);
+        if least == -1.0 { Status::AssertionFailed.code() } else { 0 }
+    }
+}
+
+fn ptr_to(io: &Io) -> *mut c_void {
+    std::ptr::from_ref(io).cast_mut().cast()
+}
+
+/// Runs `test` with the model's only signature.
+fn with_model(test: impl FnOnce(Signature<'_>)) {
+    let tensor = |key: &str, ty: &str| (key.to_owned(), ty.parse().unwrap());
+    let inputs = vec![tensor("a", "f32[m,n]"), tensor("b", "f32[n]")];
+    let outputs = vec![tensor("sum", "f32[m,n]"), tensor("least", "f32[max(m,1)]")];
+    let mut signatures = signatures(vec![("add".into(), inputs, outputs)]);
+    signatures[0].workspace = "64*m".parse().unwrap();
+    let at_most = "max(n,8)".parse().unwrap();
+    signatures[0].guards.push(Guard { left: at_most, right: 8.into(), text: "n <= 8".into() });
+    let model = Interface { name: "sum".into(), compiler: "hand".into(), fingerprint: [0; 32], signatures };
+    let bytes = descriptor(&model, Order::NATIVE).unwrap();
+    // SAFETY: the descriptor describes the functions above.
+    let model = unsafe { Model::new(bytes.as_ptr(), invoke, workspace_bytes) }.unwrap();
+    assert_eq!(model.signature("sub").unwrap_err(), Error::NoSuchSignature(Name::new("sub")));
+    test(model.signature("add").unwrap());
+}
+
+#[test]
+fn a_call_computes_at_every_width_and_with_every_workspace() {
+    with_model(|add| {
+        assert_eq!(add.dimensions().collect::<Vec<_>>(), ["m", "n"]);
+        assert_eq!(add.inputs().map(|t| (t.key(), t.rank())).collect::<Vec<_>>(), [("a", 2), ("b", 1)]);
+        let (a, b) = ([1f32, 2.0, 3.0, 4.0, 5.0, 6.0], [10f32, 20.0, 30.0]);
+        for width in 0..4 {
+            let (mut sum, mut least) = ([0f32; 6], [0f32; 2]);
+            let pool = Pool::new(width).unwrap();
+            let mut call = add.call().unwrap();
+            call.input("a", &a, &[2, 3]).unwrap().input("b", &b, &[3]).unwrap();
+            assert_eq!((call.output_count("sum"), call.output_extent("sum", 1)), (Ok(6), Ok(3)));
+            call.output("sum", &mut sum).unwrap().output("least", &mut least).unwrap();
+            if width > 0 {
+                call.threads(&pool);
+            }
+            call.run(&mut GrowingWorkspace::new()).unwrap();
+            call.run(&mut FixedWorkspace::<128>::new()).unwrap();
+            call.run(&mut BorrowedWorkspace::new(&mut [std::mem::MaybeUninit::uninit(); 192])).unwrap();
+            let short = call.run(&mut FixedWorkspace::<127>::new());
+            assert_eq!(short, Err(Error::Workspace { needed: 128 }));
+            assert_eq!((sum, least), ([11.0, 22.0, 33.0, 14.0, 25.0, 36.0], [1.0; 2]));
+        }
+    });
+}
+
+#[test]
+fn an_empty_call_gives_the_empty_answer() {
+    with_model(|add| {
+        let mut least = [0f32];
+        let mut call = add.call().unwrap();
+        call.input::<f32>("a", &[], &[0, 3]).unwrap().input("b", &[1f32; 3], &[3]).unwrap();
+        call.output::<f32>("sum", &mut []).unwrap().output("least", &mut least).unwrap();
+        call.run(&mut GrowingWorkspace::new()).unwrap();
+        assert_eq!(least, [f32::INFINITY]);
+    });
+}
+
+#[test]
+fn every_mistake_is_named() {
+    with_model(|add| {
+        let name = Name::new;
+        let (a, b, bytes) = ([0f32; 20], [0f32; 9], [0u8; 20]);
+        let error = |shape_a: &[usize], shape_b: &[usize], sum: usize| {
+            let (mut out, mut least) = ([0f32; 20], [0f32; 1]);
+            let (a, b) = (&a[..shape_a.iter().product()], &b[..shape_b.iter().product()]);
+            let mut call = add.call()?;
+            call.input("a", a, shape_a)?.input("b", b, shape_b)?;
+            call.output("sum", &mut out[..sum])?.output("least", &mut least)?.run(&mut GrowingWorkspace::new())
+        };
+        assert_eq!(error(&[1, 5], &[5], 5), Ok(()));
+        assert_eq!(error(&[5], &[5], 5), Err(Error::Rank { tensor: name("a"), expected: 2, given: 1 }));
+        let conflict = Error::Conflict { dimension: name("n"), first: 5, second: 4 };
+        assert_eq!(error(&[1, 5], &[4], 5), Err(conflict));
+        assert_eq!(conflict.to_string(), "the dimension `n` is both 5 and 4");
+        assert_eq!(error(&[1, 5], &[5], 4), Err(Error::Length { tensor: name("sum"), expected: 5, given: 4 }));
+        let length = Error::Length { tensor: name("least"), expected: 2, given: 1 };
+        assert_eq!(error(&[2, 5], &[5], 10), Err(length));
+        assert_eq!(error(&[1, 9], &[9], 9), Err(Error::BrokenGuard(name("n <= 8"))));
+
+        let mut call = add.call().unwrap();
+        let wrong = call.input("a", &bytes, &[4, 5]).err().unwrap();
+        assert_eq!(wrong, Error::Element { tensor: name("a"), expected: ElementType::F32, given: "u8" });
+        assert_eq!(call.input("c", &a, &[20]).err(), Some(Error::NoSuchTensor(name("c"))));
+        assert_eq!(call.input("sum", &a, &[20]).err(), Some(Error::NoSuchTensor(name("sum"))));
+        let length = Error::Length { tensor: name("a"), expected: 21, given: 20 };
+        assert_eq!(call.input("a", &a, &[7, 3]).err(), Some(length));
+        let overflow = call.input("a", &a, &[usize::MAX, 3]).err();
+        assert_eq!(overflow, Some(Error::Status(Status::BadDimension)));
+        assert_eq!(call.dim("batch", 3).err(), Some(Error::NoSuchDimension(name("batch"))));
+        assert_eq!(call.run(&mut GrowingWorkspace::new()), Err(Error::UnknownDimension(name("m"))));
+        call.dim("m", 4).unwrap().dim("n", 5).unwrap();
+        assert_eq!(call.run(&mut GrowingWorkspace::new()), Err(Error::Missing(name("a"))));
+        assert_eq!(call.dim("m", 3).err(), Some(Error::Conflict { dimension: name("m"), first: 4, second: 3 }));
+        assert_eq!(add.call_with::<6>().err(), Some(Error::TooManyMembers { needed: 7, room: 6 }));
+
+        let (mut sum, mut least) = ([0f32; 2], [0f32; 1]);
+        let mut call = add.call().unwrap();
+        call.input("a", &[-1f32, 0.0], &[1, 2]).unwrap().input("b", &[0f32; 2], &[2]).unwrap();
+        call.output("sum", &mut sum).unwrap().output("least", &mut least).unwrap();
+        let failed = call.run(&mut GrowingWorkspace::new()).unwrap_err();
+        assert_eq!(failed, Error::Status(Status::AssertionFailed));
+        assert_eq!(failed.to_string(), "an assertion of the model failed");
+    });
+}
+
+/// `runtime/include/smc.h` and the runtime crate agree on every struct.
+#[test]
+fn the_c_structs_are_those_of_the_runtime() {
+    if !have(&["cc"]) {
+        return;
+    }
+    let mut source = String::from("#include \"smc.h\"\n#define SAME(n, a, b) typedef char n[(a) == (b) ? 1 : -1]\n");
+    for (name, bytes, fields) in LAYOUT {
+        let c_name = format!("smc_{}", name.to_lowercase());
+        source += &format!("SAME(size_{name}, sizeof(struct {c_name}), {bytes});\n");
+        for (field, offset) in *fields {
+            source += &format!("SAME({name}_{field}, offsetof(struct {c_name}, {field}), {offset});\n");
+        }
+    }
+    for element in ElementType::ALL {
+        let c_name = format!("SMC_{element:?}").to_uppercase();
+        source += &format!("SAME(code_{element:?}, {c_name}, {});\n", element.code());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout.c");
+    fs::write(&path, source).unwrap();
+    let include = root().join("runtime/include");
+    output(Command::new("cc").args(["-std=c99", "-fsyntax-only", "-I"]).arg(include).arg(path));
+}
