@@ -1,0 +1,3 @@
+module mnist
+
+go 1.19
