@@ -12,6 +12,7 @@ mod facts;
 mod fold;
 mod gather;
 mod iota;
+mod kernel;
 mod pad;
 mod pick;
 mod pointwise;
@@ -31,6 +32,7 @@ pub use facts::Facts;
 pub use fold::{accumulator, identity};
 pub use gather::Gather;
 pub use iota::Iota;
+pub use kernel::kernel;
 pub use pad::Pad;
 pub use pointwise::{Binary, Bitcast, Cast, Compare, Select, Unary};
 pub use reduce::Reduce;
@@ -89,6 +91,17 @@ macro_rules! ops {
             Extent(Dim),
             $($Op($Op),)*
         }
+        /// Which operator, without its attributes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Kind {
+            Input,
+            Const,
+            Extent,
+            $($Op,)*
+        }
+        impl Kind {
+            pub const ALL: &'static [Kind] = &[Kind::Input, Kind::Const, Kind::Extent, $(Kind::$Op,)*];
+        }
         $(impl From<$Op> for Op {
             fn from(op: $Op) -> Op {
                 Op::$Op(op)
@@ -97,6 +110,14 @@ macro_rules! ops {
         impl Op {
             /// The names of all primitives that have attributes of their own.
             pub const NAMES: &'static [&'static str] = &[$($Op::NAME,)*];
+            pub fn kind(&self) -> Kind {
+                match self {
+                    Op::Input => Kind::Input,
+                    Op::Const(_) => Kind::Const,
+                    Op::Extent(_) => Kind::Extent,
+                    $(Op::$Op(_) => Kind::$Op,)*
+                }
+            }
             pub fn name(&self) -> &'static str {
                 match self {
                     Op::Input => "input",
