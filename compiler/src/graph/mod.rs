@@ -5,10 +5,14 @@
 //! identity. A pass rebuilds a graph, it does not patch one; dead nodes die by not being copied. Knows neither
 //! where a graph came from nor what it is compiled for.
 
+mod draw;
 mod eval;
+pub mod random;
+pub mod text;
 
 use std::sync::Arc;
 
+pub use draw::draw;
 pub use eval::evaluate;
 
 use crate::{
@@ -46,6 +50,14 @@ pub struct Graph {
     origins: Vec<Option<Arc<str>>>,
     origin: Option<Arc<str>>,
     dims: Vec<Option<Vec<Dim>>>,
+}
+
+/// Same nodes, ports, assumptions and origins.
+impl PartialEq for Graph {
+    fn eq(&self, other: &Graph) -> bool {
+        (&self.nodes, &self.inputs, &self.outputs) == (&other.nodes, &other.inputs, &other.outputs)
+            && (&self.facts, &self.origins) == (&other.facts, &other.origins)
+    }
 }
 
 /// Integer tensors up to this many elements are tracked as dims.

@@ -1,0 +1,47 @@
+//! Random well-typed graphs with inputs, for tests of everything that keeps a graph's meaning.
+//!
+//! A case grows node by node: an operator of a random kind is given random attributes and operands, and what does not
+//! fit is thrown away. Every node is evaluated at once, so that no node of a case faults and none is large, and so that
+//! indices and divisors can be chosen among nodes whose values allow it. The match over [`Kind`] is exhaustive: an
+//! operator that is not generated does not compile. A case follows from its seed alone.
+
+mod grow;
+mod shrink;
+
+pub use grow::Rng;
+pub use shrink::shrink;
+
+use super::*;
+use crate::base::Bindings;
+
+/// A graph with values for its inputs and symbols.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    pub graph: Graph,
+    pub bind: Bindings,
+    /// In the order of the ports.
+    pub inputs: Vec<Tensor>,
+}
+
+impl Case {
+    /// The values of all live nodes, which exist because no node faults; `None` for dead ones.
+    pub fn values(&self) -> Vec<Option<Tensor>> {
+        let live = self.graph.live();
+        let mut all = self.graph.clone();
+        all.outputs.clear();
+        let ids: Vec<NodeId> = self.graph.ids().filter(|id| live[id.index()]).collect();
+        ids.iter().for_each(|&id| all.output("", id));
+        let mut values = vec![None; self.graph.len()];
+        let computed = evaluate(&all, &self.inputs, &self.bind).expect("no node of a case faults");
+        ids.iter().zip(computed).for_each(|(id, value)| values[id.index()] = Some(value));
+        values
+    }
+}
+
+/// The case of a seed: about `size` operators and one to three outputs.
+pub fn case(seed: u64, size: usize) -> Case {
+    grow::grow(seed, size)
+}
+
+#[cfg(test)]
+mod tests;
