@@ -1,1 +1,10 @@
-//! The fields of TensorFlow's protocol buffers that smc reads.
+//! The fields of TensorFlow's protocol buffers that smc reads, as types generated from `tensorflow/*.proto`.
+//!
+//! Fields that are not declared are skipped when decoding. Maps are ordered, so that nothing depends on a hash.
+
+#![allow(missing_docs)]
+
+include!(concat!(env!("OUT_DIR"), "/tensorflow.rs"));
+
+/// An encoded `google.protobuf.FileDescriptorSet` of every message here.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
