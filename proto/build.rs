@@ -15,7 +15,7 @@ fn main() {
         .bytes([
             ".tensorflow.TensorProto.tensor_content",
             ".tensorflow.TensorProto.string_val",
-            ".tensorflow.AttrValue.value.s",
+            ".tensorflow.AttrValue.s",
             ".tensorflow.AttrValue.ListValue.s",
         ])
         .compile_fds(descriptors)

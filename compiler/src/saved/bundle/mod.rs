@@ -1,0 +1,282 @@
+//! The variables' files: an index that says where each tensor lies, and data files that are read on demand.
+//!
+//! The index maps a key to type, shape, data file, offset, size and checksum. A partitioned tensor has an entry that
+//! lists its slices, each stored under a key of its own. Data may be padded between entries. Tensors of a big-endian
+//! writer are swapped after the checksum is verified.
+//!
+//! Invariant: no length of the file is trusted before it was compared with what is there, so that a damaged bundle
+//! gives a diagnostic and never a large allocation.
+
+mod checksum;
+mod slice;
+mod table;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use prost::Message;
+use smc_proto::{BundleEntryProto, BundleHeaderProto, bundle_header_proto::Endianness};
+
+pub use slice::Slice;
+
+use super::{
+    files::{Files, read_all},
+    types::{TfShape, TfType, data_type, host_type, type_name},
+};
+use crate::{
+    base::{Diagnostic, Problems},
+    tensor::{DType, Tensor, flat_index, for_each_index},
+};
+
+/// An opened index; the data stays on disk until asked for.
+pub struct Bundle {
+    files: Arc<dyn Files>,
+    prefix: String,
+    shards: i32,
+    big_endian: bool,
+    entries: BTreeMap<Vec<u8>, BundleEntryProto>,
+}
+
+impl Bundle {
+    /// Opens `PREFIX.index`; `None` when there is no such file.
+    pub fn open(files: Arc<dyn Files>, prefix: &str) -> Result<Option<Bundle>, Problems> {
+        let path = format!("{prefix}.index");
+        let Some(bytes) = read_all(&*files, &path)? else { return Ok(None) };
+        let shown = files.shown(&path);
+        let fault = |what: String| Diagnostic::error(format!("damaged checkpoint index: {what}")).in_file(&shown);
+        let mut table = table::read(&bytes).map_err(fault)?;
+        let header = table.remove(&b""[..]).ok_or_else(|| fault("it has no header".into()))?;
+        let header = BundleHeaderProto::decode(header).map_err(|e| fault(format!("its header: {e}")))?;
+        let mut problems = Problems::default();
+        let mut entries = BTreeMap::new();
+        for (key, value) in table {
+            match BundleEntryProto::decode(value) {
+                Ok(entry) => drop(entries.insert(key, entry)),
+                Err(e) => problems.push(fault(format!("entry `{}`: {e}", key.escape_ascii()))),
+            }
+        }
+        let big_endian = header.endianness() == Endianness::Big;
+        problems.or(Some(Bundle { files, prefix: prefix.into(), shards: header.num_shards, big_endian, entries }))
+    }
+
+    /// The keys of whole tensors, in order; those of single slices are not among them.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().filter(|k| !k.starts_with(b"\0")).filter_map(|k| std::str::from_utf8(k).ok())
+    }
+
+    /// Type and shape of a tensor, or `None` when the bundle has no such key.
+    pub fn ty(&self, key: &str) -> Option<TfType> {
+        let entry = self.entries.get(key.as_bytes())?;
+        Some(TfType { dtype: data_type(entry.dtype), shape: TfShape::from_proto(entry.shape.as_ref()) })
+    }
+
+    /// Whether two keys hold equal tensors, as far as type, shape, size and checksum can tell.
+    pub fn same_content(&self, a: &str, b: &str) -> bool {
+        let (Some(x), Some(y)) = (self.entries.get(a.as_bytes()), self.entries.get(b.as_bytes())) else { return false };
+        let plain = x.slices.is_empty() && y.slices.is_empty();
+        a == b || plain && (x.dtype, &x.shape, x.size, x.crc32c) == (y.dtype, &y.shape, y.size, y.crc32c)
+    }
+
+    /// Reads a tensor, or the part of it that `part` names.
+    pub fn read(&self, key: &str, part: Option<&Slice>) -> Result<Tensor, Diagnostic> {
+        let entry = self.entries.get(key.as_bytes()).ok_or_else(|| self.missing(key))?;
+        let Some(part) = part else { return self.read_whole(key, entry) };
+        if let Some(stored) = self.stored_slice(key, entry, part) {
+            return stored.and_then(|(key, entry)| self.read_plain(&key, entry));
+        }
+        let whole = self.read_whole(key, entry)?;
+        let axes = part.within(&whole.shape);
+        Ok(cut(&whole, &axes.ok_or_else(|| self.fault(key, "the requested part lies outside the tensor"))?))
+    }
+
+    fn missing(&self, key: &str) -> Diagnostic {
+        Diagnostic::error(format!("the checkpoint has no tensor `{key}`"))
+            .in_file(self.files.shown(&format!("{}.index", self.prefix)))
+            .help("the checkpoint belongs to another model, or the model was saved without it")
+    }
+
+    fn fault(&self, key: &str, what: impl std::fmt::Display) -> Diagnostic {
+        let file = self.files.shown(&format!("{}.index", self.prefix));
+        Diagnostic::error(format!("checkpoint tensor `{}`: {what}", key.as_bytes().escape_ascii())).in_file(file)
+    }
+
+    /// The entry that holds exactly `part`, when the tensor is stored in slices and one of them is that part.
+    #[allow(clippy::type_complexity)]
+    fn stored_slice(
+        &self,
+        key: &str,
+        entry: &BundleEntryProto,
+        part: &Slice,
+    ) -> Option<Result<(String, &BundleEntryProto), Diagnostic>> {
+        let shape = TfShape::from_proto(entry.shape.as_ref()).fixed()?;
+        let wanted = part.within(&shape)?;
+        let stored = entry.slices.iter().filter_map(Slice::from_proto);
+        let stored = stored.into_iter().find(|s| s.within(&shape).as_ref() == Some(&wanted))?;
+        Some(self.slice_entry(key, &stored))
+    }
+
+    fn slice_entry(&self, key: &str, slice: &Slice) -> Result<(String, &BundleEntryProto), Diagnostic> {
+        let entry = self.entries.get(&slice.key(key.as_bytes()));
+        let entry = entry.ok_or_else(|| self.fault(key, "one of its slices is missing"))?;
+        Ok((format!("{key} {:?}", slice.0), entry))
+    }
+
+    fn read_whole(&self, key: &str, entry: &BundleEntryProto) -> Result<Tensor, Diagnostic> {
+        if entry.slices.is_empty() { self.read_plain(key, entry) } else { self.read_slices(key, entry) }
+    }
+
+    /// Puts a partitioned tensor together; every element must be covered exactly once.
+    fn read_slices(&self, key: &str, entry: &BundleEntryProto) -> Result<Tensor, Diagnostic> {
+        let (dtype, shape) = self.fixed_type(key, entry)?;
+        let outside = || self.fault(key, "a slice lies outside the tensor");
+        let mut parts = Vec::new();
+        let mut elements = 0u128;
+        for proto in &entry.slices {
+            let slice = Slice::from_proto(proto).ok_or_else(outside)?;
+            let axes = slice.within(&shape).ok_or_else(outside)?;
+            let (name, stored) = self.slice_entry(key, &slice)?;
+            let part = self.read_plain(&name, stored)?;
+            if part.dtype != dtype || !part.shape.iter().eq(axes.iter().map(|(_, n)| n)) {
+                return Err(self.fault(key, "a slice has another type or shape than the tensor says"));
+            }
+            elements += part.count() as u128;
+            parts.push((axes, part));
+        }
+        let count = shape.iter().fold(1u128, |n, &d| n.saturating_mul(d as u128));
+        if elements != count {
+            return Err(self.fault(key, "its slices do not cover it exactly once"));
+        }
+        let mut covered = vec![false; count as usize];
+        let mut order = vec![(0, 0); count as usize];
+        for (p, (axes, part)) in parts.iter().enumerate() {
+            let mut n = 0;
+            for_each_index(&part.shape, |ix| {
+                let at: Vec<_> = ix.iter().zip(axes).map(|(i, (start, _))| i + start).collect();
+                let flat = flat_index(&shape, &at);
+                covered[flat] = true;
+                order[flat] = (p, n);
+                n += 1;
+            });
+        }
+        if covered.contains(&false) {
+            return Err(self.fault(key, "its slices do not cover it exactly once"));
+        }
+        Ok(collect(dtype, shape, order.into_iter().map(|(p, n)| (&parts[p].1, n))))
+    }
+
+    fn fixed_type(&self, key: &str, entry: &BundleEntryProto) -> Result<(DType, Vec<usize>), Diagnostic> {
+        let tf = data_type(entry.dtype);
+        let dtype = host_type(tf)
+            .ok_or_else(|| self.fault(key, format!("elements of type {} are not supported", type_name(tf))))?;
+        let shape = entry.shape.as_ref().map_or(Some(vec![]), |s| TfShape::from_proto(Some(s)).fixed());
+        Ok((dtype, shape.ok_or_else(|| self.fault(key, "its shape is not fixed"))?))
+    }
+
+    fn read_plain(&self, key: &str, entry: &BundleEntryProto) -> Result<Tensor, Diagnostic> {
+        let (dtype, shape) = self.fixed_type(key, entry)?;
+        let stored = self.stored_bytes(key, entry)?;
+        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        let count = count.ok_or_else(|| self.fault(key, "its shape is too large"))?;
+        if dtype == DType::Str {
+            return strings(shape, count, stored, entry.crc32c, self.big_endian).map_err(|e| self.fault(key, e));
+        }
+        if count.checked_mul(dtype.size()) != Some(stored.len()) {
+            let what = format!("{} bytes are stored for {dtype}{shape:?}", stored.len());
+            return Err(self.fault(key, what));
+        }
+        if checksum::masked(&stored) != entry.crc32c {
+            return Err(self.fault(key, "the data is damaged (its checksum differs)"));
+        }
+        let mut bytes = Vec::from(stored);
+        if self.big_endian {
+            let word = if matches!(dtype, DType::C64 | DType::C128) { dtype.size() / 2 } else { dtype.size() };
+            bytes.chunks_exact_mut(word).for_each(<[u8]>::reverse);
+        }
+        Ok(Tensor::from_bytes(dtype, shape, bytes))
+    }
+
+    fn stored_bytes(&self, key: &str, entry: &BundleEntryProto) -> Result<Bytes, Diagnostic> {
+        if !(0..self.shards).contains(&entry.shard_id) {
+            return Err(self.fault(key, format!("data file {} of {}", entry.shard_id, self.shards)));
+        }
+        let path = format!("{}.data-{:05}-of-{:05}", self.prefix, entry.shard_id, self.shards);
+        let size = self.files.size(&path).ok_or_else(|| {
+            Diagnostic::error(format!("the data file of checkpoint tensor `{key}` is missing"))
+                .in_file(self.files.shown(&path))
+                .help("copy the model's whole `variables` folder")
+        })?;
+        let range = u64::try_from(entry.offset).ok().zip(u64::try_from(entry.size).ok());
+        let range = range.and_then(|(start, len)| Some(start..start.checked_add(len)?)).filter(|r| r.end <= size);
+        let outside = || {
+            self.fault(key, format!("{} bytes at {} of a file of {size}", entry.size, entry.offset))
+                .help("the data file is truncated or belongs to another checkpoint")
+        };
+        self.files.read(&path, range.ok_or_else(outside)?)
+    }
+}
+
+/// Stored strings: a varint length each, a masked checksum of the lengths as integers, then the bytes.
+/// The entry's checksum covers the lengths as integers, their checksum and the bytes.
+fn strings(
+    shape: Vec<usize>,
+    count: usize,
+    mut stored: Bytes,
+    expected: u32,
+    big_endian: bool,
+) -> Result<Tensor, String> {
+    if count > stored.len() {
+        return Err(format!("{} bytes cannot hold {count} strings", stored.len()));
+    }
+    let mut crc = 0;
+    let mut lengths = Vec::with_capacity(count);
+    for _ in 0..count {
+        let n = table::varint(&mut stored)?;
+        crc = match (u32::try_from(n), big_endian) {
+            (Ok(n), false) => crc32c::crc32c_append(crc, &n.to_le_bytes()),
+            (Ok(n), true) => crc32c::crc32c_append(crc, &n.to_be_bytes()),
+            (Err(_), false) => crc32c::crc32c_append(crc, &n.to_le_bytes()),
+            (Err(_), true) => crc32c::crc32c_append(crc, &n.to_be_bytes()),
+        };
+        lengths.push(n);
+    }
+    let check = table::take(&mut stored, 4)?;
+    let as_stored: [u8; 4] = check[..].try_into().expect("four bytes");
+    let lengths_crc = if big_endian { u32::from_be_bytes(as_stored) } else { u32::from_le_bytes(as_stored) };
+    if checksum::mask(crc) != lengths_crc {
+        return Err("the strings' lengths are damaged (their checksum differs)".into());
+    }
+    crc = crc32c::crc32c_append(crc, &check);
+    crc = crc32c::crc32c_append(crc, &stored);
+    if checksum::mask(crc) != expected {
+        return Err("the strings are damaged (their checksum differs)".into());
+    }
+    let strings = lengths.into_iter().map(|n| table::take(&mut stored, n).map(|s| s.to_vec()));
+    let strings = strings.collect::<Result<Vec<_>, _>>()?;
+    if !stored.is_empty() {
+        return Err(format!("{} bytes are left over", stored.len()));
+    }
+    Ok(Tensor::from_strings(shape, strings))
+}
+
+/// The part of a tensor within start and length per axis.
+fn cut(whole: &Tensor, axes: &[(usize, usize)]) -> Tensor {
+    let shape: Vec<_> = axes.iter().map(|(_, n)| *n).collect();
+    let mut picked = Vec::with_capacity(shape.iter().product());
+    for_each_index(&shape, |ix| {
+        let at: Vec<_> = ix.iter().zip(axes).map(|(i, (start, _))| i + start).collect();
+        picked.push((whole, flat_index(&whole.shape, &at)));
+    });
+    collect(whole.dtype, shape, picked)
+}
+
+/// The tensor of elements picked from others of the same type.
+fn collect<'a>(dtype: DType, shape: Vec<usize>, picked: impl IntoIterator<Item = (&'a Tensor, usize)>) -> Tensor {
+    if dtype == DType::Str {
+        let strings = picked.into_iter().map(|(t, n)| t.strings()[n].clone()).collect();
+        return Tensor::from_strings(shape, strings);
+    }
+    let size = dtype.size();
+    let mut bytes = Vec::new();
+    picked.into_iter().for_each(|(t, n)| bytes.extend_from_slice(&t.bytes()[n * size..(n + 1) * size]));
+    Tensor::from_bytes(dtype, shape, bytes)
+}

@@ -1,0 +1,600 @@
+//! Collects the nodes that some tensors and operations need, stepping into the functions they call.
+//!
+//! The collector works on demand: a node is visited when a visited node refers to it, a function is entered when one of
+//! its results or effects is needed, and nothing behind a fed tensor is seen. A call leaves no node behind: its results
+//! are the tensors the function returns. Two `NoOp`s keep its place in the order of effects: one before every stateful
+//! node of the body (with the call's control inputs), one after all of the body's effects (for those that wait for the
+//! call). Pruning removes them again where they order nothing.
+//!
+//! Nothing here recurses, and nodes are counted: a file in which functions multiply each other ends in a diagnostic.
+
+use std::collections::{BTreeMap, HashMap};
+
+use prost::Message;
+use smc_proto::{AttrValue, DataType, NameAttrList, NodeDef, TensorProto, attr_value::Value};
+
+use super::{
+    Node, NodeOutput, Origin, Port, Reference, TfGraph, effect, is_functional,
+    library::{Library, Scope, arg_count, control_inputs, count_of, data_inputs},
+    prune,
+};
+use crate::{
+    base::{Arena, Diagnostic, Id, Problems},
+    saved::{op_defs::op_def, types::TfType},
+};
+
+/// How many nodes a graph may have after inlining, and how much larger than its file it may grow.
+const MAX_NODES: usize = 1_000_000;
+const MAX_GROWTH: usize = 64;
+/// How deep functions may call each other, and how many calls and arguments one tensor may pass through.
+const MAX_DEPTH: usize = 200;
+const MAX_STEPS: usize = 10_000;
+
+/// One use of a scope: the main graph, or a function's body at one call.
+struct Frame<'l, 'm> {
+    scope: &'l Scope<'m>,
+    /// The frame and position of the call.
+    call: Option<(usize, usize)>,
+    /// What the arguments are, when there is no call.
+    args: Vec<NodeOutput>,
+    /// The attributes by which the function's own are instantiated.
+    attrs: BTreeMap<String, AttrValue>,
+    prefix: String,
+    depth: usize,
+    /// Runs before the body's stateful nodes; after the body's effects.
+    entry: Option<Id<Node>>,
+    exit: Option<Id<Node>>,
+}
+
+enum Todo {
+    Node { frame: usize, at: usize, id: Id<Node> },
+    Entry { frame: usize, id: Id<Node> },
+    Exit { frame: usize, id: Id<Node> },
+}
+
+/// A graph in the making.
+pub struct Builder<'l, 'm> {
+    library: &'l Library<'m>,
+    nodes: Arena<Node>,
+    frames: Vec<Frame<'l, 'm>>,
+    seen: HashMap<(usize, usize), Id<Node>>,
+    entered: HashMap<(usize, usize), usize>,
+    feeds: HashMap<(usize, u32), NodeOutput>,
+    todo: Vec<Todo>,
+    budget: usize,
+    problems: Problems,
+}
+
+/// Frame 0 is always the main graph.
+const MAIN: usize = 0;
+
+impl<'l, 'm> Builder<'l, 'm> {
+    pub fn new(library: &'l Library<'m>) -> Builder<'l, 'm> {
+        let mut builder = Builder {
+            library,
+            nodes: Arena::default(),
+            frames: Vec::new(),
+            seen: HashMap::new(),
+            entered: HashMap::new(),
+            feeds: HashMap::new(),
+            todo: Vec::new(),
+            budget: library.bytes.saturating_mul(MAX_GROWTH).saturating_add(1 << 20),
+            problems: Problems::default(),
+        };
+        builder.add_frame(&library.main, None, BTreeMap::new(), String::new(), 0);
+        builder
+    }
+
+    fn add_frame(
+        &mut self,
+        scope: &'l Scope<'m>,
+        call: Option<(usize, usize)>,
+        attrs: BTreeMap<String, AttrValue>,
+        prefix: String,
+        depth: usize,
+    ) -> usize {
+        self.frames.push(Frame { scope, call, args: Vec::new(), attrs, prefix, depth, entry: None, exit: None });
+        self.frames.len() - 1
+    }
+
+    /// Adds a node that no scope defines.
+    pub fn add(&mut self, node: Node) -> NodeOutput {
+        NodeOutput { node: self.nodes.push(node), index: 0 }
+    }
+
+    /// Adds an input that stands for no tensor of the main graph.
+    pub fn input(&mut self, key: &str, name: &str, ty: TfType) -> Port {
+        let attr = |value| AttrValue { value: Some(value) };
+        let shape = attr(Value::Shape(ty.shape.to_proto()));
+        let attrs = [("dtype".into(), attr(Value::Type(ty.dtype as i32))), ("shape".into(), shape)].into();
+        let node = Node {
+            name: name.into(),
+            op: "Placeholder".into(),
+            inputs: vec![],
+            controls: vec![],
+            attrs,
+            origin: Origin::Input,
+        };
+        Port { key: key.into(), source: self.add(node), ty }
+    }
+
+    /// Cuts the main graph at a tensor, which becomes an input. Two keys may name one tensor.
+    pub fn feed(&mut self, key: &str, tensor: &str, ty: TfType) -> Result<Port, Diagnostic> {
+        let (at, index) = self.locate(tensor)?;
+        if let Some(&source) = self.feeds.get(&(at, index)) {
+            return Ok(Port { key: key.into(), source, ty });
+        }
+        let name = if index == 0 { self.library.main.nodes[at].name.clone() } else { tensor.replace(':', "_") };
+        let port = self.input(key, &name, ty);
+        self.feeds.insert((at, index), port.source);
+        Ok(port)
+    }
+
+    /// Position and output of a tensor in the main graph.
+    pub fn locate(&self, tensor: &str) -> Result<(usize, u32), Diagnostic> {
+        let reference = Reference::parse(tensor).filter(|r| !r.control && r.output.is_none());
+        let reference = reference.ok_or_else(|| Diagnostic::error(format!("`{tensor}` is not a tensor's name")))?;
+        let at = self.library.main.find(reference.name);
+        let missing = || Diagnostic::error(format!("the graph has no node `{}`", reference.name));
+        Ok((at.ok_or_else(missing)?, reference.index.unwrap_or(0)))
+    }
+
+    /// A tensor of the main graph.
+    pub fn fetch(&mut self, tensor: &str) -> Result<NodeOutput, Diagnostic> {
+        self.resolve(MAIN, tensor).and_then(one)
+    }
+
+    /// Demands that a node of the main graph runs.
+    pub fn run(&mut self, node: &str) -> Result<(), Diagnostic> {
+        let (at, _) = self.locate(node)?;
+        self.wait_for(MAIN, at).map(|_| ())
+    }
+
+    /// What a function returns for the given arguments; its effects are demanded as well.
+    pub fn call(&mut self, function: &NameAttrList, args: Vec<NodeOutput>) -> Result<Vec<NodeOutput>, Problems> {
+        let scope = self.scope_of(&function.name)?;
+        let frame = self.add_frame(scope, None, function.attr.clone(), String::new(), 1);
+        self.frames[frame].args = args;
+        self.demand_effects(frame);
+        let mut problems = Problems::default();
+        let mut results = Vec::new();
+        let signature = scope.function.and_then(|f| f.signature.as_ref());
+        for arg in signature.iter().flat_map(|s| &s.output_arg) {
+            let returned = scope.function.and_then(|f| f.ret.get(&arg.name));
+            let missing = || Diagnostic::error(format!("function `{}` does not return `{}`", function.name, arg.name));
+            match returned.ok_or_else(missing).and_then(|r| self.resolve(frame, r)) {
+                Ok(tensors) => results.extend(tensors),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        problems.or(results)
+    }
+
+    /// Visits everything demanded so far and leaves only what outputs and effects need.
+    pub fn finish(mut self, inputs: Vec<Port>, outputs: Vec<Port>) -> Result<TfGraph, Problems> {
+        while let Some(todo) = self.todo.pop() {
+            if let Err(problem) = self.visit(todo) {
+                self.problems.push(problem);
+                // A file may be wrong in every node; a page of messages is enough to understand it.
+                if self.problems.0.len() >= 20 {
+                    break;
+                }
+            }
+        }
+        if self.problems.has_errors() {
+            return Err(self.problems);
+        }
+        prune::prune(TfGraph { nodes: self.nodes, inputs, outputs, ..Default::default() }, |node| {
+            self.library.effect_of(&node.op, &node.attrs)
+        })
+    }
+
+    fn scope_of(&self, function: &str) -> Result<&'l Scope<'m>, Diagnostic> {
+        let missing = || Diagnostic::error(format!("the model has no function `{function}`"));
+        self.library.function(function).ok_or_else(missing)
+    }
+
+    fn visit(&mut self, todo: Todo) -> Result<(), Diagnostic> {
+        match todo {
+            Todo::Node { frame, at, id } => {
+                let def = &self.frames[frame].scope.nodes[at];
+                let filled = self.visit_node(frame, def, id);
+                filled.map_err(|d| {
+                    let node = &self.nodes[id];
+                    let d = d.at_node(&node.name);
+                    node.layer().map_or(d.clone(), |layer| d.in_layer(layer))
+                })?;
+            }
+            Todo::Entry { frame, id } => {
+                let Some((outer, at)) = self.frames[frame].call else { return Ok(()) };
+                let def = &self.frames[outer].scope.nodes[at];
+                let mut controls: Vec<_> =
+                    self.frames[outer].call.is_some().then(|| self.entry(outer)).into_iter().collect();
+                controls.extend(self.control_ids(outer, def)?);
+                self.nodes[id].controls = controls;
+            }
+            Todo::Exit { frame, id } => {
+                let mut controls = vec![self.entry(frame)];
+                for at in self.effects_of(frame)? {
+                    controls.push(self.wait_for(frame, at)?);
+                }
+                self.nodes[id].controls = controls;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_node(&mut self, frame: usize, def: &'m NodeDef, id: Id<Node>) -> Result<(), Diagnostic> {
+        let mut inputs = Vec::with_capacity(def.input.len());
+        for input in data_inputs(def) {
+            inputs.extend(self.resolve(frame, input)?);
+        }
+        let mut controls = self.control_ids(frame, def)?;
+        if self.frames[frame].call.is_some() && (effect::is_stateful(&def.op) || is_functional(&def.op)) {
+            controls.push(self.entry(frame));
+        }
+        let node = &mut self.nodes[id];
+        (node.inputs, node.controls) = (inputs, controls);
+        Ok(())
+    }
+
+    fn control_ids(&mut self, frame: usize, def: &'m NodeDef) -> Result<Vec<Id<Node>>, Diagnostic> {
+        let mut ids = Vec::new();
+        for name in control_inputs(def) {
+            let missing = || Diagnostic::error(format!("there is no node `{name}` to wait for"));
+            match self.frames[frame].scope.find(name) {
+                Some(at) => ids.push(self.wait_for(frame, at)?),
+                // An argument is there before the function starts.
+                None if self.arg_position(frame, name).is_some() => {}
+                None => return Err(missing()),
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The node that stands for "this one has run".
+    fn wait_for(&mut self, frame: usize, at: usize) -> Result<Id<Node>, Diagnostic> {
+        if frame == MAIN
+            && let Some(source) = self.feeds.get(&(at, 0))
+        {
+            return Ok(source.node);
+        }
+        let def = &self.frames[frame].scope.nodes[at];
+        match self.library.callee(def) {
+            Some(callee) => {
+                let body = self.enter(frame, at, callee)?;
+                Ok(self.exit(body))
+            }
+            None => self.demand(frame, at),
+        }
+    }
+
+    /// The body's nodes that run whether or not their results are used.
+    fn effects_of(&self, frame: usize) -> Result<Vec<usize>, Diagnostic> {
+        let scope = self.frames[frame].scope;
+        if !self.library.has_effect(scope.name()) {
+            return Ok(Vec::new());
+        }
+        let mut effects = Vec::new();
+        for node in scope.function.iter().flat_map(|f| f.control_ret.values()) {
+            let missing = || Diagnostic::error(format!("function `{}` has no node `{node}`", scope.name()));
+            effects.push(scope.find(node).ok_or_else(missing)?);
+        }
+        effects.extend(
+            (0..scope.nodes.len()).filter(|&at| self.library.effect_of(&scope.nodes[at].op, &scope.nodes[at].attr)),
+        );
+        effects.sort_unstable();
+        effects.dedup();
+        Ok(effects)
+    }
+
+    fn placeholder_node(&mut self, name: String) -> Id<Node> {
+        let origin = Origin::Order;
+        let node = Node { name, op: "NoOp".into(), inputs: vec![], controls: vec![], attrs: BTreeMap::new(), origin };
+        self.nodes.push(node)
+    }
+
+    fn entry(&mut self, frame: usize) -> Id<Node> {
+        if let Some(id) = self.frames[frame].entry {
+            return id;
+        }
+        let id = self.placeholder_node(format!("{}before", self.frames[frame].prefix));
+        self.frames[frame].entry = Some(id);
+        self.todo.push(Todo::Entry { frame, id });
+        id
+    }
+
+    fn exit(&mut self, frame: usize) -> Id<Node> {
+        if let Some(id) = self.frames[frame].exit {
+            return id;
+        }
+        let id = self.placeholder_node(format!("{}after", self.frames[frame].prefix));
+        self.frames[frame].exit = Some(id);
+        self.todo.push(Todo::Exit { frame, id });
+        id
+    }
+
+    fn demand_effects(&mut self, frame: usize) {
+        if self.library.has_effect(self.frames[frame].scope.name()) {
+            self.exit(frame);
+        }
+    }
+
+    /// The frame of a call, entered at its first use.
+    fn enter(&mut self, frame: usize, at: usize, callee: &'m str) -> Result<usize, Diagnostic> {
+        if let Some(&body) = self.entered.get(&(frame, at)) {
+            return Ok(body);
+        }
+        let scope = self.scope_of(callee)?;
+        let def = &self.frames[frame].scope.nodes[at];
+        let depth = self.frames[frame].depth + 1;
+        let name = full_name(&self.frames[frame].prefix, &def.name);
+        let mut outer = Some(frame);
+        while let Some(f) = outer {
+            if self.frames[f].scope.name() == callee {
+                let what = format!("function `{callee}` calls itself, which is not supported");
+                return Err(Diagnostic::error(what).at_node(name));
+            }
+            outer = self.frames[f].call.map(|(f, _)| f);
+        }
+        if depth > MAX_DEPTH {
+            return Err(
+                Diagnostic::error(format!("functions call each other more than {MAX_DEPTH} deep")).at_node(name)
+            );
+        }
+        self.charge(name.len() + def.encoded_len())?;
+        // The general call carries the function's attributes beside its name; a direct call has them itself.
+        let mut attrs = match def.attr.get("f").and_then(|a| a.value.as_ref()) {
+            Some(Value::Func(f)) if f.name == callee => f.attr.clone(),
+            _ => def.attr.clone(),
+        };
+        instantiate(&mut attrs, &self.frames[frame].attrs);
+        let body = self.add_frame(scope, Some((frame, at)), attrs, format!("{name}/"), depth);
+        self.entered.insert((frame, at), body);
+        self.demand_effects(body);
+        Ok(body)
+    }
+
+    fn charge(&mut self, bytes: usize) -> Result<(), Diagnostic> {
+        let rest = self.budget.checked_sub(bytes).filter(|_| self.nodes.len() + self.frames.len() < MAX_NODES);
+        self.budget =
+            rest.ok_or_else(|| Diagnostic::error("the graph grows beyond reason when its functions are inlined"))?;
+        Ok(())
+    }
+
+    /// The node at a position, created at its first use.
+    fn demand(&mut self, frame: usize, at: usize) -> Result<Id<Node>, Diagnostic> {
+        if let Some(&id) = self.seen.get(&(frame, at)) {
+            return Ok(id);
+        }
+        let Frame { scope, prefix, attrs, .. } = &self.frames[frame];
+        let def = &scope.nodes[at];
+        let mut node = Node {
+            name: full_name(prefix, &def.name),
+            op: def.op.clone(),
+            inputs: vec![],
+            controls: vec![],
+            attrs: def.attr.clone(),
+            origin: Origin::Defined { function: scope.name().into(), node: def.name.clone() },
+        };
+        instantiate(&mut node.attrs, attrs);
+        let cost = node.name.len() + def.encoded_len();
+        let inference = learning_phase(&node);
+        self.charge(cost)?;
+        let is_constant = inference.is_some();
+        let id = self.nodes.push(inference.unwrap_or(node));
+        self.seen.insert((frame, at), id);
+        if !is_constant {
+            self.todo.push(Todo::Node { frame, at, id });
+        }
+        Ok(id)
+    }
+
+    /// Which of the function's arguments a name is: its first position and how many tensors it stands for.
+    fn arg_position(&self, frame: usize, name: &str) -> Option<(usize, usize)> {
+        let Frame { scope, attrs, .. } = &self.frames[frame];
+        let mut position = 0usize;
+        for arg in &scope.function?.signature.as_ref()?.input_arg {
+            let count = arg_count(arg, attrs)?;
+            if arg.name == name {
+                return Some((position, count));
+            }
+            position = position.checked_add(count)?;
+        }
+        None
+    }
+
+    /// The tensors an input of a node stands for: one, except for a list that a function's node refers to as a whole.
+    fn resolve(&mut self, frame: usize, text: &str) -> Result<Vec<NodeOutput>, Diagnostic> {
+        let malformed = || Diagnostic::error(format!("`{text}` is not a tensor's name"));
+        let reference = Reference::parse(text).filter(|r| !r.control).ok_or_else(malformed)?;
+        if let Some((first, count)) = self.arg_position(frame, reference.name) {
+            let (first, count) = part(first, count, reference.index).ok_or_else(malformed)?;
+            return (first..first + count).map(|p| self.argument(frame, p)).collect();
+        }
+        let scope = self.frames[frame].scope;
+        let missing = || Diagnostic::error(format!("there is no node `{}`", reference.name));
+        let at = scope.find(reference.name).ok_or_else(missing)?;
+        let (first, count) = match reference.output {
+            None => (reference.index.unwrap_or(0) as usize, 1),
+            Some(output) => self
+                .output_position(&scope.nodes[at], output, &self.frames[frame].attrs)
+                .and_then(|(first, count)| part(first, count, reference.index))
+                .ok_or_else(|| Diagnostic::error(format!("`{}` has no output `{text}`", scope.nodes[at].op)))?,
+        };
+        let output = |p| u32::try_from(p).map_err(|_| malformed());
+        (first..first + count).map(|p| self.follow(frame, at, output(p)?)).collect()
+    }
+
+    /// Where an output argument starts among a node's outputs, and how many tensors it stands for.
+    fn output_position(
+        &self,
+        def: &NodeDef,
+        output: &str,
+        outer: &BTreeMap<String, AttrValue>,
+    ) -> Option<(usize, usize)> {
+        let mut attrs = def.attr.clone();
+        instantiate(&mut attrs, outer);
+        let mut counts: Box<dyn Iterator<Item = (&str, Option<usize>)>> = match self.library.function(&def.op) {
+            Some(scope) => {
+                let args = &scope.function?.signature.as_ref()?.output_arg;
+                Box::new(args.iter().map(|a| (a.name.as_str(), arg_count(a, &attrs))))
+            }
+            None => Box::new(op_def(&def.op)?.outputs.iter().map(|a| (a.name, count_of(&a.count, &def.op, &attrs)))),
+        };
+        let mut position = 0usize;
+        counts.find_map(|(name, count)| {
+            let first = position;
+            let count = count.unwrap_or(0);
+            position = position.saturating_add(count);
+            (name == output).then_some((first, count))
+        })
+    }
+
+    /// Argument `position` of a frame, seen from the frame of its call.
+    fn argument(&mut self, frame: usize, position: usize) -> Result<NodeOutput, Diagnostic> {
+        self.trace(Step::Argument { frame, position })
+    }
+
+    fn follow(&mut self, frame: usize, at: usize, index: u32) -> Result<NodeOutput, Diagnostic> {
+        self.trace(Step::Output { frame, at, index })
+    }
+
+    /// Passes through calls and arguments until a node is found.
+    fn trace(&mut self, mut step: Step) -> Result<NodeOutput, Diagnostic> {
+        for _ in 0..MAX_STEPS {
+            let (frame, text) = match step {
+                Step::Argument { frame, position } => match self.frames[frame].call {
+                    None => {
+                        let missing = || Diagnostic::error(format!("a function lacks its argument {position}"));
+                        return self.frames[frame].args.get(position).copied().ok_or_else(missing);
+                    }
+                    Some((outer, at)) => {
+                        let def = &self.frames[outer].scope.nodes[at];
+                        let missing = || {
+                            Diagnostic::error(format!("the call has no argument {position}"))
+                                .at_node(full_name(&self.frames[outer].prefix, &def.name))
+                        };
+                        (outer, data_inputs(def).nth(position).ok_or_else(missing)?)
+                    }
+                },
+                Step::Output { frame, at, index } => {
+                    if frame == MAIN
+                        && let Some(&source) = self.feeds.get(&(at, index))
+                    {
+                        return Ok(source);
+                    }
+                    let def = &self.frames[frame].scope.nodes[at];
+                    let Some(callee) = self.library.callee(def) else {
+                        return Ok(NodeOutput { node: self.demand(frame, at)?, index });
+                    };
+                    let body = self.enter(frame, at, callee)?;
+                    (body, self.returned(body, index as usize)?)
+                }
+            };
+            step = self.one_step(frame, text)?;
+        }
+        Err(Diagnostic::error("a tensor passes through functions without end"))
+    }
+
+    /// What output `index` of a function's call is inside the function.
+    fn returned(&self, frame: usize, index: usize) -> Result<&'m str, Diagnostic> {
+        let Frame { scope, attrs, .. } = &self.frames[frame];
+        let missing = || Diagnostic::error(format!("function `{}` has no result {index}", scope.name()));
+        let function = scope.function.ok_or_else(missing)?;
+        let mut position = 0usize;
+        for arg in function.signature.iter().flat_map(|s| &s.output_arg) {
+            let count = arg_count(arg, attrs).ok_or_else(missing)?;
+            if index < position.saturating_add(count) && count == 1 {
+                return function.ret.get(&arg.name).map(String::as_str).ok_or_else(missing);
+            }
+            if index < position.saturating_add(count) {
+                return Err(Diagnostic::error(format!(
+                    "function `{}` returns a list, which is not supported",
+                    scope.name()
+                )));
+            }
+            position += count;
+        }
+        Err(missing())
+    }
+
+    /// Where a name that stands for a single tensor leads.
+    fn one_step(&self, frame: usize, text: &str) -> Result<Step, Diagnostic> {
+        let malformed = || Diagnostic::error(format!("`{text}` is not one tensor's name"));
+        let reference = Reference::parse(text).filter(|r| !r.control).ok_or_else(malformed)?;
+        if let Some((first, count)) = self.arg_position(frame, reference.name) {
+            let (position, _) = part(first, count, reference.index).filter(|p| p.1 == 1).ok_or_else(malformed)?;
+            return Ok(Step::Argument { frame, position });
+        }
+        let Frame { scope, attrs, .. } = &self.frames[frame];
+        let missing = || Diagnostic::error(format!("there is no node `{}`", reference.name));
+        let at = scope.find(reference.name).ok_or_else(missing)?;
+        let index = match reference.output {
+            None => reference.index.unwrap_or(0),
+            Some(output) => {
+                let position = self.output_position(&scope.nodes[at], output, attrs);
+                let position = position.and_then(|(first, count)| part(first, count, reference.index));
+                let position = position.filter(|p| p.1 == 1).ok_or_else(malformed)?;
+                u32::try_from(position.0).map_err(|_| malformed())?
+            }
+        };
+        Ok(Step::Output { frame, at, index })
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Argument { frame: usize, position: usize },
+    Output { frame: usize, at: usize, index: u32 },
+}
+
+fn full_name(prefix: &str, name: &str) -> String {
+    format!("{prefix}{name}")
+}
+
+fn one(tensors: Vec<NodeOutput>) -> Result<NodeOutput, Diagnostic> {
+    match tensors[..] {
+        [tensor] => Ok(tensor),
+        _ => Err(Diagnostic::error(format!("one tensor is expected where {} stand", tensors.len()))),
+    }
+}
+
+/// Element `index` of an argument that stands for `count` tensors, or all of them.
+fn part(first: usize, count: usize, index: Option<u32>) -> Option<(usize, usize)> {
+    match index.map(|i| i as usize) {
+        None => first.checked_add(count).filter(|_| count <= MAX_NODES).map(|_| (first, count)),
+        Some(i) => (i < count).then(|| first.checked_add(i).map(|p| (p, 1))).flatten(),
+    }
+}
+
+/// Replaces the attributes that name an attribute of the function by the value of its call.
+fn instantiate(attrs: &mut BTreeMap<String, AttrValue>, outer: &BTreeMap<String, AttrValue>) {
+    for attr in attrs.values_mut() {
+        match &mut attr.value {
+            Some(Value::Placeholder(name)) => {
+                if let Some(value) = outer.get(name) {
+                    *attr = value.clone();
+                }
+            }
+            Some(Value::Func(f)) => instantiate(&mut f.attr, outer),
+            Some(Value::List(list)) => list.func.iter_mut().for_each(|f| instantiate(&mut f.attr, outer)),
+            _ => {}
+        }
+    }
+}
+
+/// Keras asks a placeholder of this name whether the model is being trained; nobody feeds it when the model serves.
+fn learning_phase(node: &Node) -> Option<Node> {
+    let last = node.name.rsplit('/').next().unwrap_or_default();
+    let stem = last.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
+    if node.op != "Placeholder" || stem != "keras_learning_phase" {
+        return None;
+    }
+    let dtype = node.attr_type("dtype").ok().filter(|t| matches!(t, DataType::DtBool | DataType::DtInt32))?;
+    let value = TensorProto { dtype: dtype as i32, ..Default::default() };
+    let attr = |value| AttrValue { value: Some(value) };
+    let attrs =
+        [("dtype".into(), attr(Value::Type(dtype as i32))), ("value".into(), attr(Value::Tensor(value)))].into();
+    Some(Node { op: "Const".into(), attrs, ..node.clone() })
+}

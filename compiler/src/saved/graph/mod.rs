@@ -1,0 +1,230 @@
+//! One entry point of a model as a flat graph: functions inlined, cut at the inputs, pruned to what the outputs need.
+//!
+//! Invariants of a [`TfGraph`]:
+//! - nodes stand after the nodes they read, except that a `Merge` may read a later `NextIteration`;
+//! - names are unique; a node of an inlined function is named `CALL/NODE`;
+//! - every tensor that is fed is output 0 of a `Placeholder`, which is listed among the inputs;
+//! - control edges lead to nodes that have an effect or read state, or to a `NoOp` that joins several of these;
+//! - every node with an effect that TensorFlow would execute is present.
+//!
+//! Functional control flow stays as it is: the bodies are graphs of their own, made by [`super::Model::body`].
+
+mod build;
+mod effect;
+mod library;
+mod prune;
+mod reference;
+
+use std::collections::BTreeMap;
+
+use smc_proto::{AttrValue, DataType, NameAttrList, TensorProto, attr_value::ListValue, attr_value::Value};
+
+pub(super) use build::Builder;
+pub use effect::{has_effect, is_functional, is_stateful};
+pub(super) use library::Library;
+pub(super) use reference::Reference;
+
+use super::{
+    Variable,
+    op_defs::op_def,
+    types::{TfShape, TfType, data_type},
+};
+use crate::base::{Arena, Diagnostic, Id};
+
+/// A tensor: one output of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeOutput {
+    pub node: Id<Node>,
+    pub index: u32,
+}
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    pub name: String,
+    pub op: String,
+    pub inputs: Vec<NodeOutput>,
+    /// Nodes that run before this one.
+    pub controls: Vec<Id<Node>>,
+    /// As written in the file; [`Node::attr`] adds the defaults.
+    pub attrs: BTreeMap<String, AttrValue>,
+    pub origin: Origin,
+}
+
+/// Where a node comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The file: the function's name (empty for the main graph) and the node's name there.
+    Defined { function: String, node: String },
+    /// An input, in place of what the file has there.
+    Input,
+    /// An object that a function captured, by its number among the saved objects.
+    Object(usize),
+    /// A point in the order of effects.
+    Order,
+}
+
+/// An input or output of the whole graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    /// The key by which a caller names it.
+    pub key: String,
+    pub source: NodeOutput,
+    pub ty: TfType,
+}
+
+/// A flat graph; see the module's head for what holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TfGraph {
+    pub nodes: Arena<Node>,
+    pub inputs: Vec<Port>,
+    pub outputs: Vec<Port>,
+    /// Where the value of each variable node is stored.
+    pub variables: BTreeMap<Id<Node>, Variable>,
+}
+
+impl TfGraph {
+    /// How often each operator occurs.
+    pub fn op_counts(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        self.nodes.iter().for_each(|(_, n)| *counts.entry(n.op.as_str()).or_default() += 1);
+        counts
+    }
+    pub fn find(&self, name: &str) -> Option<Id<Node>> {
+        self.nodes.iter().find(|(_, n)| n.name == name).map(|(id, _)| id)
+    }
+}
+
+impl Node {
+    /// A node without contents, to take another's place for a moment.
+    fn empty() -> Node {
+        let (name, op) = (String::new(), String::new());
+        Node { name, op, inputs: vec![], controls: vec![], attrs: BTreeMap::new(), origin: Origin::Order }
+    }
+    /// An attribute as written, or TensorFlow's default.
+    pub fn attr(&self, name: &str) -> Option<&Value> {
+        let written = self.attrs.get(name).and_then(|a| a.value.as_ref());
+        written.or_else(|| op_def(&self.op)?.defaults.get(name)?.value.as_ref())
+    }
+    fn required<'a, T>(
+        &'a self,
+        name: &str,
+        kind: &str,
+        pick: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<T, Diagnostic> {
+        let problem = match self.attr(name) {
+            Some(value) => match pick(value) {
+                Some(value) => return Ok(value),
+                None => format!("attribute `{name}` of {} is not {kind}", self.op),
+            },
+            None => format!("{} lacks its attribute `{name}`", self.op),
+        };
+        Err(self.fault(problem))
+    }
+    /// A diagnostic that points at this node.
+    pub fn fault(&self, message: impl Into<String>) -> Diagnostic {
+        let diagnostic = Diagnostic::error(message).at_node(&self.name);
+        match self.layer() {
+            Some(layer) => diagnostic.in_layer(layer),
+            None => diagnostic,
+        }
+    }
+    pub fn attr_int(&self, name: &str) -> Result<i64, Diagnostic> {
+        self.required(name, "an integer", |v| if let Value::I(i) = v { Some(*i) } else { None })
+    }
+    pub fn attr_float(&self, name: &str) -> Result<f32, Diagnostic> {
+        self.required(name, "a number", |v| if let Value::F(f) = v { Some(*f) } else { None })
+    }
+    pub fn attr_bool(&self, name: &str) -> Result<bool, Diagnostic> {
+        self.required(name, "a truth value", |v| if let Value::B(b) = v { Some(*b) } else { None })
+    }
+    pub fn attr_bytes(&self, name: &str) -> Result<&[u8], Diagnostic> {
+        self.required(name, "a string", |v| if let Value::S(s) = v { Some(&s[..]) } else { None })
+    }
+    pub fn attr_str(&self, name: &str) -> Result<&str, Diagnostic> {
+        self.required(name, "a text", |v| if let Value::S(s) = v { std::str::from_utf8(s).ok() } else { None })
+    }
+    pub fn attr_type(&self, name: &str) -> Result<DataType, Diagnostic> {
+        self.required(name, "a type", |v| if let Value::Type(t) = v { Some(data_type(*t)) } else { None })
+    }
+    pub fn attr_shape(&self, name: &str) -> Result<TfShape, Diagnostic> {
+        self.required(
+            name,
+            "a shape",
+            |v| if let Value::Shape(s) = v { Some(TfShape::from_proto(Some(s))) } else { None },
+        )
+    }
+    pub fn attr_tensor(&self, name: &str) -> Result<&TensorProto, Diagnostic> {
+        self.required(name, "a tensor", |v| if let Value::Tensor(t) = v { Some(t) } else { None })
+    }
+    pub fn attr_func(&self, name: &str) -> Result<&NameAttrList, Diagnostic> {
+        self.required(name, "a function", |v| if let Value::Func(f) = v { Some(f) } else { None })
+    }
+    fn attr_list(&self, name: &str) -> Result<&ListValue, Diagnostic> {
+        self.required(name, "a list", |v| if let Value::List(l) = v { Some(l) } else { None })
+    }
+    pub fn attr_ints(&self, name: &str) -> Result<&[i64], Diagnostic> {
+        self.attr_list(name).map(|l| &l.i[..])
+    }
+    pub fn attr_floats(&self, name: &str) -> Result<&[f32], Diagnostic> {
+        self.attr_list(name).map(|l| &l.f[..])
+    }
+    pub fn attr_bools(&self, name: &str) -> Result<&[bool], Diagnostic> {
+        self.attr_list(name).map(|l| &l.b[..])
+    }
+    pub fn attr_types(&self, name: &str) -> Result<Vec<DataType>, Diagnostic> {
+        self.attr_list(name).map(|l| l.r#type.iter().map(|&t| data_type(t)).collect())
+    }
+    pub fn attr_shapes(&self, name: &str) -> Result<Vec<TfShape>, Diagnostic> {
+        self.attr_list(name).map(|l| l.shape.iter().map(|s| TfShape::from_proto(Some(s))).collect())
+    }
+    pub fn attr_strs(&self, name: &str) -> Result<Vec<&[u8]>, Diagnostic> {
+        self.attr_list(name).map(|l| l.s.iter().map(|s| &s[..]).collect())
+    }
+    pub fn attr_funcs(&self, name: &str) -> Result<&[NameAttrList], Diagnostic> {
+        self.attr_list(name).map(|l| &l.func[..])
+    }
+
+    /// The layer a node belongs to, read off its name: `sequential/dense` for
+    /// `StatefulPartitionedCall/sequential_1/sequential/dense/MatMul`; `None` for a node that stands alone.
+    pub fn layer(&self) -> Option<String> {
+        layer_of(&self.name)
+    }
+}
+
+/// See [`Node::layer`]: the name without call nodes, helper scopes and its last part.
+pub fn layer_of(name: &str) -> Option<String> {
+    let (scopes, _) = name.rsplit_once('/')?;
+    let is_call = |part: &str| {
+        let stem = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
+        matches!(stem, "StatefulPartitionedCall" | "PartitionedCall" | "ReadVariableOp" | "Cast")
+    };
+    let parts: Vec<_> = scopes.split('/').filter(|p| !p.is_empty() && !is_call(p)).collect();
+    let mut kept: Vec<&str> = Vec::new();
+    for part in parts {
+        // Keras repeats a model's name as `sequential_1/sequential`; the last spelling is the one the author knows.
+        if let Some(last) = kept.last()
+            && let Some(number) = last.strip_prefix(part)
+            && (number.is_empty() || number.strip_prefix('_').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())))
+        {
+            kept.pop();
+        }
+        kept.push(part);
+    }
+    (!kept.is_empty()).then(|| kept.join("/"))
+}
+
+#[test]
+fn layers_are_read_off_names() {
+    let cases = [
+        (
+            "StatefulPartitionedCall/StatefulPartitionedCall/sequential_1/sequential/dense/MatMul",
+            Some("sequential/dense"),
+        ),
+        ("model/conv1/Conv2D/ReadVariableOp", Some("model/conv1/Conv2D")),
+        ("StatefulPartitionedCall_1", None),
+        ("StatefulPartitionedCall_12/MatMul", None),
+        ("dense/BiasAdd", Some("dense")),
+    ];
+    cases.into_iter().for_each(|(name, layer)| assert_eq!(layer_of(name).as_deref(), layer, "{name}"));
+}

@@ -1,0 +1,164 @@
+//! Leaves what outputs and effects need, in an order in which operands come first.
+//!
+//! Everything that was collected would be executed, so every node with an effect is a root beside the outputs. From
+//! the roots, data edges decide what lives. A control edge then leads to the nearest living nodes behind which state is
+//! read or changed, and vanishes when there are none; where it would lead to many through one dropped node, that node
+//! stays as a `NoOp`, so that the number of edges does not multiply.
+
+use std::collections::HashMap;
+
+use super::{Node, NodeOutput, TfGraph, effect};
+use crate::base::{Arena, Id, Problems};
+
+/// Edges through a dropped node are spelled out up to this number, joined in a `NoOp` beyond.
+const SPELLED_OUT: usize = 4;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mark {
+    New,
+    Open,
+    Done,
+}
+
+/// `has_effect` answers for functional control flow too.
+pub fn prune(mut graph: TfGraph, has_effect: impl Fn(&Node) -> bool) -> Result<TfGraph, Problems> {
+    let mut kept = live_nodes(&graph, &has_effect);
+    let controls = control_edges(&graph, &mut kept);
+    for (id, controls) in graph.nodes.ids().zip(controls) {
+        graph.nodes[id].controls = controls;
+    }
+    let order = operands_first(&graph, &kept)?;
+    Ok(rebuild(graph, &order))
+}
+
+fn live_nodes(graph: &TfGraph, has_effect: &impl Fn(&Node) -> bool) -> Vec<bool> {
+    let mut live = vec![false; graph.nodes.len()];
+    let ports = graph.outputs.iter().chain(&graph.inputs).map(|p| p.source.node);
+    let effects = graph.nodes.iter().filter(|(_, n)| has_effect(n)).map(|(id, _)| id);
+    let mut todo: Vec<_> = ports.chain(effects).collect();
+    while let Some(id) = todo.pop() {
+        if !std::mem::replace(&mut live[id.index()], true) {
+            todo.extend(graph.nodes[id].inputs.iter().map(|i| i.node));
+        }
+    }
+    live
+}
+
+/// The nodes each node waits for; joins are added to `kept`.
+fn control_edges(graph: &TfGraph, kept: &mut [bool]) -> Vec<Vec<Id<Node>>> {
+    // What waiting for a node amounts to.
+    let mut through: Vec<Vec<Id<Node>>> = vec![vec![]; graph.nodes.len()];
+    let mut edges = through.clone();
+    let mut marks = vec![Mark::New; graph.nodes.len()];
+    let live: Vec<_> = graph.nodes.ids().filter(|id| kept[id.index()]).collect();
+    let mut todo: Vec<_> = live.iter().flat_map(|&id| graph.nodes[id].controls.iter().copied()).collect();
+    while let Some(&id) = todo.last() {
+        let node = &graph.nodes[id];
+        let before = || node.controls.iter().copied().chain(node.inputs.iter().map(|i| i.node));
+        let is_live = kept[id.index()];
+        match marks[id.index()] {
+            Mark::Done => drop(todo.pop()),
+            Mark::New if is_live && (effect::is_stateful(&node.op) || effect::is_functional(&node.op)) => {
+                through[id.index()] = vec![id];
+                marks[id.index()] = Mark::Done;
+            }
+            Mark::New => {
+                marks[id.index()] = Mark::Open;
+                todo.extend(before().filter(|b| marks[b.index()] == Mark::New));
+            }
+            Mark::Open => {
+                marks[id.index()] = Mark::Done;
+                let met = union(before(), &through);
+                through[id.index()] = match met.len() {
+                    0 => vec![],
+                    _ if is_live => vec![id],
+                    n if n <= SPELLED_OUT => met,
+                    _ => {
+                        kept[id.index()] = true;
+                        edges[id.index()] = met;
+                        vec![id]
+                    }
+                };
+            }
+        }
+    }
+    for id in live {
+        edges[id.index()] = union(graph.nodes[id].controls.iter().copied(), &through);
+        edges[id.index()].retain(|&waited| waited != id);
+    }
+    edges
+}
+
+fn union(ids: impl Iterator<Item = Id<Node>>, sets: &[Vec<Id<Node>>]) -> Vec<Id<Node>> {
+    let mut all: Vec<_> = ids.flat_map(|id| sets[id.index()].iter().copied()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The kept nodes in an order in which operands come first; only a loop's `NextIteration` may come after its reader.
+fn operands_first(graph: &TfGraph, kept: &[bool]) -> Result<Vec<Id<Node>>, Problems> {
+    let closes_loop = |id: Id<Node>| matches!(&graph.nodes[id].op[..], "NextIteration" | "RefNextIteration");
+    let mut order = Vec::new();
+    let mut marks = vec![Mark::New; graph.nodes.len()];
+    let roots = graph.inputs.iter().chain(&graph.outputs).map(|p| p.source.node);
+    let roots: Vec<_> = roots.chain(graph.nodes.ids().filter(|id| kept[id.index()])).collect();
+    for root in roots {
+        let mut todo = vec![root];
+        while let Some(&id) = todo.last() {
+            let node = &graph.nodes[id];
+            let is_join = node.op.starts_with("Merge") || node.op.starts_with("RefMerge");
+            match marks[id.index()] {
+                Mark::Done => drop(todo.pop()),
+                Mark::Open => {
+                    todo.pop();
+                    marks[id.index()] = Mark::Done;
+                    order.push(id);
+                }
+                Mark::New => {
+                    marks[id.index()] = Mark::Open;
+                    let operands = node.inputs.iter().map(|i| i.node).filter(|&i| !(is_join && closes_loop(i)));
+                    // Reversed, so that the first operand comes first.
+                    let before: Vec<_> = node.controls.iter().copied().chain(operands).collect();
+                    if before.iter().any(|b| marks[b.index()] == Mark::Open && !(closes_loop(id) && *b == id)) {
+                        return Err(node.fault("the graph has a cycle through this node").into());
+                    }
+                    todo.extend(before.into_iter().rev().filter(|b| marks[b.index()] == Mark::New));
+                }
+            }
+        }
+    }
+    Ok(order)
+}
+
+/// The graph of the listed nodes, with names made unique.
+fn rebuild(mut graph: TfGraph, order: &[Id<Node>]) -> TfGraph {
+    let mut new_ids: Vec<Option<Id<Node>>> = vec![None; graph.nodes.len()];
+    order.iter().enumerate().for_each(|(n, id)| new_ids[id.index()] = Some(Id::new(n)));
+    let renumber = |id: Id<Node>| new_ids[id.index()].expect("operands of kept nodes are kept");
+    let moved = |output: NodeOutput| NodeOutput { node: renumber(output.node), ..output };
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    let mut nodes = Arena::default();
+    for &id in order {
+        let mut node = std::mem::replace(&mut graph.nodes[id], Node::empty());
+        node.name = unique(&mut taken, node.name);
+        node.inputs.iter_mut().for_each(|i| *i = moved(*i));
+        node.controls = node.controls.iter().map(|&c| renumber(c)).collect();
+        nodes.push(node);
+    }
+    for port in graph.inputs.iter_mut().chain(&mut graph.outputs) {
+        port.source = moved(port.source);
+    }
+    TfGraph { nodes, ..graph }
+}
+
+fn unique(taken: &mut HashMap<String, usize>, name: String) -> String {
+    let mut candidate = name.clone();
+    while taken.contains_key(&candidate) {
+        let number = taken.get_mut(&name).expect("the name itself is taken first");
+        *number += 1;
+        candidate = format!("{name}_{number}");
+    }
+    taken.insert(candidate.clone(), 0);
+    candidate
+}

@@ -1,0 +1,36 @@
+//! SavedModel bytes to flat TensorFlow graphs. Knows nothing of the compiler's own graph.
+//!
+//! [`Model::load`] picks the files, the version and the meta graph; [`Model::signatures`] lists the entry points;
+//! [`Model::graph`] gives one of them as a flat graph, cut at its inputs, with functions inlined and every variable
+//! tied to the stored tensor that holds its value; [`Model::read`] reads that tensor.
+//!
+//! Promise: no input makes this module panic, hang, or take more memory than a fixed multiple of the files' size plus
+//! the constants they spell out; what is wrong with them is told in diagnostics.
+
+mod bundle;
+mod directory;
+mod files;
+pub mod graph;
+mod init;
+pub mod inspect;
+mod model;
+mod objects;
+mod op_defs;
+mod restore;
+mod signature;
+mod tensor_proto;
+mod text;
+mod types;
+mod variables;
+
+pub use bundle::{Bundle, Slice};
+pub use files::{Disk, Files, Memory};
+pub use graph::{Node, NodeOutput, Origin, Port, TfGraph};
+pub use init::{Asset, Initialiser};
+pub use model::{Model, Options};
+pub use op_defs::{ArgDef, Count, OpDef, op_def};
+pub use signature::{Signature, SignatureKind, Slot, SlotPlace};
+pub use smc_proto::{DataType, NameAttrList, TensorProto, attr_value::Value as AttrValue};
+pub use tensor_proto::decode as decode_tensor;
+pub use types::{TfShape, TfType, data_type, host_type, type_name};
+pub use variables::Variable;

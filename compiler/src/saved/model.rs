@@ -1,0 +1,302 @@
+//! A loaded model: its entry points, and the flat graph of each.
+
+use std::sync::{Arc, OnceLock};
+
+use smc_proto::{FingerprintDef, MetaGraphDef, NameAttrList, attr_value::Value, saved_object::Kind};
+
+use super::{
+    bundle::Bundle,
+    directory,
+    files::{Disk, Files},
+    graph::{Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
+    init::{self, Asset, Initialiser},
+    objects::Objects,
+    restore::Restored,
+    signature::{self, Signature, SignatureKind, Slot, SlotPlace},
+    types::{TfShape, TfType, base_type, data_type},
+    variables::{self, Sources, Variable},
+};
+use crate::{
+    base::{Diagnostic, Problems},
+    tensor::Tensor,
+};
+
+/// Which of a folder's models is meant.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The exact set of tags of the graph; empty for the only graph, or the one tagged `serve`.
+    pub tags: Vec<String>,
+    /// The numbered version; by default the newest.
+    pub version: Option<u64>,
+}
+
+/// A SavedModel whose main file is decoded; weights stay in their files until they are read.
+pub struct Model {
+    files: Arc<dyn Files>,
+    folder: String,
+    path: String,
+    bytes: usize,
+    meta: MetaGraphDef,
+    fingerprint: Option<FingerprintDef>,
+    bundle: Option<Bundle>,
+    signatures: Vec<Signature>,
+    /// What is known of variables; worked out at the first graph.
+    sources: OnceLock<Result<Sources, Problems>>,
+}
+
+impl Model {
+    /// Loads the model in a folder on disk.
+    pub fn open(folder: impl Into<std::path::PathBuf>, options: &Options) -> Result<Model, Problems> {
+        Model::load(Arc::new(Disk::new(folder)), options)
+    }
+
+    /// Loads a model from its files.
+    pub fn load(files: Arc<dyn Files>, options: &Options) -> Result<Model, Problems> {
+        let opened = directory::open(&*files, options)?;
+        let directory::Opened { folder, path, bytes, meta, fingerprint } = opened;
+        let bundle = Bundle::open(files.clone(), &format!("{folder}variables/variables"))?;
+        let mut signatures = signature::declared(&meta);
+        if signatures.is_empty() {
+            signatures = signature::exported(&meta);
+        }
+        let sources = OnceLock::new();
+        Ok(Model { files, folder, path, bytes, meta, fingerprint, bundle, signatures, sources })
+    }
+
+    /// The declared signatures, or the exported functions when there is none; in order of names.
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    /// The functions that the model's objects export, by the path of attributes that leads to each.
+    pub fn functions(&self) -> Vec<Signature> {
+        signature::exported(&self.meta)
+    }
+
+    /// A signature or an exported function by name; the error lists what there is.
+    pub fn signature(&self, name: &str) -> Result<Signature, Diagnostic> {
+        let is_named = |s: &Signature| {
+            s.name == name || matches!(&s.kind, SignatureKind::Function { function } if function == name)
+        };
+        if let Some(found) = self.signatures.iter().find(|s| is_named(s)) {
+            return Ok(found.clone());
+        }
+        let functions = self.functions();
+        if let Some(found) = functions.iter().find(|s| is_named(s)) {
+            return Ok(found.clone());
+        }
+        let names: Vec<_> = self.signatures.iter().map(|s| s.name.as_str()).collect();
+        let help = match names.len() {
+            0 => "the model exports nothing that could be compiled".to_string(),
+            _ => format!("the model has: {}", names.join(", ")),
+        };
+        Err(Diagnostic::error(format!("the model has no signature `{name}`")).in_file(self.shown_path()).help(help))
+    }
+
+    /// The main file as the user would open it.
+    pub fn shown_path(&self) -> String {
+        self.files.shown(&self.path)
+    }
+    /// The folder of the chosen version, as the user would open it.
+    pub fn shown_folder(&self) -> String {
+        self.files.shown(self.folder.trim_end_matches('/'))
+    }
+    pub fn tags(&self) -> Vec<String> {
+        self.meta.meta_info_def.as_ref().map(|i| i.tags.clone()).unwrap_or_default()
+    }
+    /// The version of TensorFlow that wrote the model; empty when it does not say.
+    pub fn tensorflow_version(&self) -> &str {
+        self.meta.meta_info_def.as_ref().map_or("", |i| &i.tensorflow_version)
+    }
+    pub fn fingerprint(&self) -> Option<&FingerprintDef> {
+        self.fingerprint.as_ref()
+    }
+    /// The stored variables, if the model has any.
+    pub fn bundle(&self) -> Option<&Bundle> {
+        self.bundle.as_ref()
+    }
+    /// The files that the model reads when it is initialised.
+    pub fn assets(&self) -> Vec<Asset> {
+        init::assets(&self.meta, &*self.files, &self.folder)
+    }
+    /// The operations that TensorFlow runs once after loading, such as filling lookup tables.
+    pub fn initialisers(&self) -> Result<Vec<Initialiser>, Problems> {
+        init::initialisers(&self.meta, &self.library()).map_err(|p| self.located(p))
+    }
+
+    /// The value of a variable, read now.
+    pub fn read(&self, variable: &Variable) -> Result<Tensor, Problems> {
+        let missing = || Diagnostic::error("the model has no variables").in_file(self.shown_folder());
+        let bundle = self.bundle.as_ref().ok_or_else(missing)?;
+        Ok(bundle.read(&variable.key, variable.part.as_ref())?)
+    }
+
+    /// The flat graph of an entry point.
+    pub fn graph(&self, signature: &Signature) -> Result<TfGraph, Problems> {
+        let library = self.library();
+        let graph = match &signature.kind {
+            SignatureKind::Declared { .. } => self.declared_graph(&library, signature),
+            SignatureKind::Function { function } => self.function_graph(&library, signature, function),
+        };
+        graph.and_then(|graph| self.finish(&library, graph)).map_err(|p| self.located(p))
+    }
+
+    /// The body of functional control flow: what a function named in an attribute computes from its arguments.
+    pub fn body(&self, function: &NameAttrList) -> Result<TfGraph, Problems> {
+        let library = self.library();
+        variables::body(&library, function).and_then(|g| self.finish(&library, g)).map_err(|p| self.located(p))
+    }
+
+    fn library(&self) -> Library<'_> {
+        Library::new(self.meta.graph_def.as_ref(), self.bytes)
+    }
+
+    fn located(&self, problems: Problems) -> Problems {
+        let path = self.shown_path();
+        problems.map(|d| d.in_file(&path))
+    }
+
+    fn finish(&self, library: &Library, mut graph: TfGraph) -> Result<TfGraph, Problems> {
+        let sources = self.sources.get_or_init(|| {
+            Ok(Sources {
+                objects: Objects::read(&self.meta, self.bundle.as_ref())?,
+                restored: Restored::read(&self.meta, library)?,
+            })
+        });
+        // Models without variables have nothing that could be wrong with them.
+        if graph.nodes.iter().any(|(_, n)| super::restore::is_variable(&n.op)) {
+            let sources = sources.as_ref().map_err(Problems::clone)?;
+            graph.variables = variables::resolve(&graph, library, sources, self.bundle.as_ref())?;
+        }
+        Ok(graph)
+    }
+
+    fn declared_graph(&self, library: &Library, signature: &Signature) -> Result<TfGraph, Problems> {
+        let mut builder = Builder::new(library);
+        let mut problems = Problems::default();
+        let mut inputs = Vec::new();
+        for slot in &signature.inputs {
+            let port = tensor_name(signature, slot, "input").and_then(|tensor| {
+                let (at, index) = builder.locate(tensor)?;
+                let ty = self.input_type(&library.main.nodes[at], index, &slot.ty);
+                builder.feed(&slot.key, tensor, ty)
+            });
+            collect(port, &mut inputs, &mut problems);
+        }
+        let mut outputs = Vec::new();
+        for slot in &signature.outputs {
+            let source = tensor_name(signature, slot, "output").and_then(|tensor| builder.fetch(tensor));
+            collect(
+                source.map(|source| Port { key: slot.key.clone(), source, ty: slot.ty.clone() }),
+                &mut outputs,
+                &mut problems,
+            );
+        }
+        problems.or(())?;
+        builder.finish(inputs, outputs)
+    }
+
+    /// What a fed tensor looks like: the node's own attributes are right where the signature contradicts them.
+    fn input_type(&self, node: &smc_proto::NodeDef, index: u32, declared: &TfType) -> TfType {
+        let attr = |name: &str| node.attr.get(name).and_then(|a| a.value.as_ref());
+        let own = index == 0 && node.op.starts_with("Placeholder");
+        let dtype = match attr("dtype") {
+            Some(Value::Type(t)) if own => data_type(base_type(*t)),
+            _ => declared.dtype,
+        };
+        let producer = self.meta.graph_def.as_ref().and_then(|g| g.versions.as_ref()).map_or(0, |v| v.producer);
+        let shape = match (attr("shape"), attr("_output_shapes")) {
+            // Before version 24 of the graph format, a placeholder of unknown shape had the shape of a scalar.
+            (Some(Value::Shape(s)), _) if own && !(s.dim.is_empty() && producer < 24) => TfShape::from_proto(Some(s)),
+            (_, Some(Value::List(list))) => TfShape::from_proto(list.shape.get(index as usize)),
+            _ => TfShape::UNKNOWN,
+        };
+        TfType { dtype, shape: shape.refined_by(&declared.shape) }
+    }
+
+    fn function_graph(&self, library: &Library, signature: &Signature, function: &str) -> Result<TfGraph, Problems> {
+        let mut builder = Builder::new(library);
+        let mut inputs = Vec::new();
+        let mut args = Vec::new();
+        for slot in &signature.inputs {
+            let port = builder.input(&slot.key, &slot.key, slot.ty.clone());
+            args.push(port.source);
+            inputs.push(port);
+        }
+        let concrete = self.meta.object_graph_def.as_ref().and_then(|g| g.concrete_functions.get(function));
+        let mut problems = Problems::default();
+        for &object in concrete.map_or(&[][..], |c| &c.bound_inputs) {
+            collect(self.captured(&mut builder, object), &mut args, &mut problems);
+        }
+        problems.or(())?;
+        let call = NameAttrList { name: function.into(), attr: Default::default() };
+        let results = builder.call(&call, args)?;
+        if results.len() != signature.outputs.len() {
+            return Err(
+                Diagnostic::error(format!("function `{function}` returns lists, which is not supported")).into()
+            );
+        }
+        let port = |(slot, source): (&Slot, NodeOutput)| Port { key: slot.key.clone(), source, ty: slot.ty.clone() };
+        let outputs = signature.outputs.iter().zip(results).map(port).collect();
+        builder.finish(inputs, outputs)
+    }
+
+    /// The tensor that stands for an object which a function captured.
+    fn captured(&self, builder: &mut Builder, object: i32) -> Result<NodeOutput, Diagnostic> {
+        let number = usize::try_from(object).ok();
+        let objects = self.meta.object_graph_def.as_ref().map_or(&[][..], |g| &g.nodes);
+        let unknown = || Diagnostic::error(format!("the function captures object {object}, which does not exist"));
+        let number = number.filter(|n| *n < objects.len()).ok_or_else(unknown)?;
+        let node = |name: String, op: &str, attrs: Vec<(&str, Value)>| Node {
+            name,
+            op: op.into(),
+            inputs: vec![],
+            controls: vec![],
+            attrs: attrs.into_iter().map(|(k, v)| (k.to_string(), smc_proto::AttrValue { value: Some(v) })).collect(),
+            origin: Origin::Object(number),
+        };
+        match &objects[number].kind {
+            Some(Kind::Variable(v)) => {
+                let shape = v.shape.clone().unwrap_or_default();
+                let attrs = vec![("dtype", Value::Type(v.dtype)), ("shape", Value::Shape(shape))];
+                Ok(builder.add(node(v.name.clone(), "VarHandleOp", attrs)))
+            }
+            Some(Kind::Constant(c)) => builder.fetch(&c.operation),
+            Some(Kind::CapturedTensor(t)) => builder.fetch(&t.name),
+            Some(Kind::Asset(asset)) => {
+                let at = usize::try_from(asset.asset_file_def_index).ok();
+                let def = at.and_then(|at| self.meta.asset_file_def.get(at));
+                let name = def.and_then(|d| match &d.tensor_info.as_ref()?.encoding {
+                    Some(smc_proto::tensor_info::Encoding::Name(name)) => Some(name),
+                    _ => None,
+                });
+                let name =
+                    name.ok_or_else(|| Diagnostic::error("the function captures an asset that does not exist"))?;
+                builder.fetch(name)
+            }
+            // Tables and the like: importers know what they can do with a handle.
+            Some(Kind::Resource(_)) => Ok(builder.add(node(format!("resource_{number}"), "CapturedResource", vec![]))),
+            _ => Err(Diagnostic::error(format!("the function captures object {object}, which is not a value"))),
+        }
+    }
+}
+
+fn collect<T>(result: Result<T, Diagnostic>, values: &mut Vec<T>, problems: &mut Problems) {
+    match result {
+        Ok(value) => values.push(value),
+        Err(problem) => problems.push(problem),
+    }
+}
+
+fn tensor_name<'s>(signature: &Signature, slot: &'s Slot, what: &str) -> Result<&'s str, Diagnostic> {
+    let unsupported = |kind: &str| {
+        let message =
+            format!("{what} `{}` of signature `{}` is {kind}, which is not supported", slot.key, signature.name);
+        Err(Diagnostic::error(message))
+    };
+    match &slot.place {
+        SlotPlace::Tensor(name) if Reference::parse(name).is_some() => Ok(name),
+        SlotPlace::Tensor(_) => unsupported("a tensor without a name"),
+        SlotPlace::Unsupported(kind) => unsupported(kind),
+    }
+}
