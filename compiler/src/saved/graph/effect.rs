@@ -15,7 +15,6 @@ const HARMLESS: &[&str] = &[
     "IsVariableInitialized",
     "Variable",
     "VariableV2",
-    "AutoReloadVariable",
     "TemporaryVariable",
     "DisableCopyOnRead",
     "HashTable",
