@@ -4,10 +4,10 @@
 //! test package checks. ARCHITECTURE.md says what each floor must not know.
 
 pub mod base;
-pub mod saved;
 pub mod tensor;
 pub mod loops;
 pub mod op;
 pub mod graph;
+pub mod saved;
 pub mod plan;
 pub mod emit;
