@@ -7,6 +7,10 @@
 //! - one `int64_t` per symbolic dimension, in the descriptor's order;
 //! - last, `threads`: a pointer to [`Threads`], or null to run on the calling thread.
 //!
+//! Before anything is computed, the call is checked in this order, and the first fault found is returned: `io` is null;
+//! a dimension is negative or makes a size overflow; a guard is broken; a tensor's pointer is null; the workspace is
+//! null or not aligned or too small. A workspace of 0 bytes may be null. A dimension of 0 is no fault.
+//!
 //! The layout is that of the C struct, so every slot has [`SLOT_BYTES`] on 64-bit targets. Data are dense, row-major
 //! and aligned to their element (complex numbers: to one part). Booleans are one byte, 0 or 1; f16 and bf16 are passed
 //! as their bits in a `u16`. Inputs and outputs do not overlap.

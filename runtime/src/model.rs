@@ -11,7 +11,7 @@ use crate::{
     abi::{ElementType, Invoke, Status, Threads, WORKSPACE_ALIGN, WorkspaceBytes},
     descriptor::{self as layout, Action},
     error::{Error, Name},
-    reader::Descriptor,
+    reader::{Corrupt, Descriptor},
     workspace::Workspace,
 };
 
@@ -60,6 +60,9 @@ impl<'m> Model<'m> {
     ) -> Result<Model<'m>, Error> {
         // SAFETY: the caller promises it.
         let descriptor = unsafe { Descriptor::at(descriptor) }?;
+        if descriptor.header().pointer_bytes as usize != size_of::<*const u8>() {
+            return Err(Error::Corrupt(Corrupt::Value("the pointer size")));
+        }
         Ok(Model { descriptor, invoke, workspace_bytes })
     }
     pub fn descriptor(&self) -> &Descriptor<'m> {

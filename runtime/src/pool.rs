@@ -150,6 +150,33 @@ unsafe impl Parallel for Pool {
     }
 }
 
+/// A pool as `smc_pool.h` declares it: a pointer to this is a pointer to its `threads`.
+#[repr(C)]
+struct CPool {
+    threads: Threads,
+    pool: Pool,
+}
+
+/// `smc_pool_new`: a pool of `width` threads, or as many as the machine runs at once if that is less than 1; null when
+/// they cannot be started.
+#[unsafe(no_mangle)]
+extern "C" fn smc_pool_new(width: i64) -> *mut Threads {
+    let pool = if width < 1 { Pool::for_this_machine() } else { Pool::new(width.min(INSIDE as i64) as usize) };
+    pool.map_or(ptr::null_mut(), |pool| Box::into_raw(Box::new(CPool { threads: pool.threads, pool })).cast())
+}
+
+/// `smc_pool_free`: ends the threads; null is ignored.
+///
+/// # Safety
+/// `threads` is null or comes from `smc_pool_new`, and neither is used again.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn smc_pool_free(threads: *mut Threads) {
+    if !threads.is_null() {
+        // SAFETY: the caller promises it; the box begins with its `threads`.
+        drop(unsafe { Box::from_raw(threads.cast::<CPool>()) }.pool);
+    }
+}
+
 /// The [`Threads::parallel_for`] of a [`Pool`].
 unsafe extern "C" fn parallel_for(pool: *mut c_void, task: Task, arg: *mut c_void, count: i64) {
     // SAFETY: only `Pool::new` hands this function out, beside the pointer to its `Shared`.

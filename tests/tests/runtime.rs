@@ -5,12 +5,17 @@
 
 use std::{ffi::c_void, fs, process::Command, slice};
 
-use smc::emit::{
-    descriptor::descriptor,
-    interface::{Guard, Interface, signatures},
+use smc::{
+    base::Dim,
+    emit::{
+        descriptor::descriptor,
+        interface::{Guard, Interface, signatures},
+    },
+    tensor::{DType, TensorType},
 };
 use smc_runtime::{
-    BorrowedWorkspace, ElementType, Error, FixedWorkspace, GrowingWorkspace, Model, Pool, Signature, Status,
+    BorrowedWorkspace, Descriptor, ElementType, Error, FixedWorkspace, GrowingWorkspace, Model, Pool, Signature,
+    Status,
     abi::{Task, Threads, WORKSPACE_ALIGN},
     descriptor::{LAYOUT, Order},
     error::Name,
@@ -195,4 +200,59 @@ fn the_c_structs_are_those_of_the_runtime() {
     fs::write(&path, source).unwrap();
     let include = root().join("runtime/include");
     output(Command::new("cc").args(["-std=c99", "-fsyntax-only", "-I"]).arg(include).arg(path));
+}
+
+/// `smc_eval` in C and `Descriptor::eval` in Rust have the same values and refuse the same overflows.
+#[test]
+fn c_and_rust_evaluate_alike() {
+    if !have(&["cc"]) {
+        return;
+    }
+    let mut seed = 7u64;
+    let mut random = move |below: u64| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) % below
+    };
+    // Both symbols stay in the first extent, so that they are the signature's.
+    let mut dims: Vec<Dim> = vec!["n*m-m".parse().unwrap(), 3.into(), Dim::sym("n"), Dim::sym("m"), i64::MAX.into()];
+    while dims.len() < 60 {
+        let (a, b) =
+            (dims[random(dims.len() as u64) as usize].clone(), dims[random(dims.len() as u64) as usize].clone());
+        dims.push(match random(5) {
+            0 => a + b,
+            1 => a - b,
+            2 => a * b,
+            3 => a.floor_div(&b),
+            _ => a.at_least(&b),
+        });
+        if dims.last().is_some_and(|d| d.to_string().len() > 200) {
+            dims.pop();
+        }
+    }
+    let input = vec![("x".into(), TensorType::new(DType::F32, dims))];
+    let signatures = signatures(vec![("s".into(), input, vec![])]);
+    let model = Interface { name: "m".into(), compiler: "hand".into(), fingerprint: [0; 32], signatures };
+    let bytes = descriptor(&model, Order::NATIVE).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (file, program) = (folder.path().join("descriptor"), folder.path().join("evaluate"));
+    fs::write(&file, &bytes).unwrap();
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsanitize=undefined", "-fno-sanitize-recover"]);
+    cc.arg("-I").arg(root().join("runtime/include")).arg("-o").arg(&program);
+    output(cc.arg(root().join("tests/consumers/evaluate.c")));
+
+    let values = [0, 1, 2, 3, 7, 100, -1, 1 << 31, 1 << 33, 1 << 61, i64::MAX - 1, i64::MAX, i64::MIN];
+    let pairs: Vec<[i64; 2]> = values.iter().flat_map(|&m| values.map(|n| [m, n])).collect();
+    let mut evaluate = Command::new(&program);
+    let printed = output(evaluate.arg(&file).args(pairs.iter().flatten().map(i64::to_string)));
+    let read = Descriptor::new(&bytes).unwrap();
+    let extents: Vec<_> =
+        read.items(read.items(read.signatures().next().unwrap().inputs).next().unwrap().extents).collect();
+    let mut lines = printed.lines();
+    for pair in pairs {
+        for &extent in &extents {
+            let expected = read.eval(extent, &pair).map_or_else(|e| e.to_string(), |n| n.to_string());
+            assert_eq!(lines.next(), Some(expected.as_str()), "{pair:?}");
+        }
+    }
 }
