@@ -9,10 +9,17 @@
 //! multiplies the strides in (see [`Writer::load`]). Knows no operators and no targets. The law is in `verify.rs`.
 
 mod emit;
+pub mod interp;
+mod parse;
+mod print;
+pub mod random;
+mod verify;
 mod writer;
 
 pub use emit::{Emit, Operands};
+pub use parse::parse;
 use serde::{Deserialize, Serialize};
+pub use verify::{MAX_UNROLLED, Violation, verify};
 pub use writer::Writer;
 
 use crate::{
@@ -72,7 +79,7 @@ pub enum Expr {
     Local(LocalId, Vec<Dim>),
     Unary(UnaryFn, ExprId),
     Binary(BinaryFn, ExprId, ExprId),
-    /// `a * b + c`, rounded once or twice, as the target likes.
+    /// `a * b + c`, of floats rounded once or twice, as the target likes.
     MulAdd(ExprId, ExprId, ExprId),
     /// A bool; false when an operand is NaN, but for `Ne`.
     Compare(CompareFn, ExprId, ExprId),
@@ -81,7 +88,8 @@ pub enum Expr {
     /// Conversion of the value to the expression's type: integers wrap, floats round to nearest even; bool is 0 or 1;
     /// to bool is `!= 0`. A float becomes an integer toward zero: to i32 or i64, NaN and what is out of range become
     /// the least value; 8- and 16-bit integers are the wrapped i32 result, u32 is the wrapped i64 result, and u64 is
-    /// exact from 2^63 up to 2^64 and the wrapped i64 result elsewhere. A complex number loses its imaginary part.
+    /// exact from 2^63 up to 2^64 and the wrapped i64 result elsewhere. Integers and f64 become f16 and bf16 by way of
+    /// f32.
     Cast(ExprId),
     /// The same bits as another type of the same size.
     Bits(ExprId),

@@ -1,0 +1,193 @@
+//! Runs a kernel on bytes, by the definitions in the loop IR and nothing else.
+//!
+//! The interpreter is the meaning of a kernel for every test of what lies below: plain scalars, every loop in order,
+//! elementary functions in double precision, multiply-adds rounded once. It checks what the verifier cannot: each load
+//! and store is in its buffer, divisors are not 0, exponents are not negative, an index variable keeps its extent.
+//! Dims and expressions are resolved once before the run, so that a step costs tens of nanoseconds.
+
+mod resolve;
+mod scalar;
+
+use super::*;
+use crate::base::Bindings;
+use resolve::{Block, Code, Op, Poly, Value};
+
+/// The memory of one buffer: row-major little-endian elements, at least as many as the buffer declares.
+pub enum Bytes<'a> {
+    In(&'a [u8]),
+    Out(&'a mut [u8]),
+}
+
+impl Bytes<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Bytes::In(bytes) => bytes.len(),
+            Bytes::Out(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// Why a run ended early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A `Check` failed: the caller's data.
+    Fault(Fault),
+    /// The kernel did what no kernel may do, or was called with buffers that do not fit: a bug of the compiler.
+    Bug(String),
+}
+
+/// Runs a kernel that verifies. `buffers[n]` is the memory of the n-th buffer, `Out` where the kernel writes; `bind`
+/// gives every symbol a value.
+pub fn run(kernel: &Kernel, buffers: &mut [Bytes<'_>], bind: &Bindings) -> Result<(), Stop> {
+    let bug = |message: String| Stop::Bug(format!("kernel `{}`: {message}", kernel.name));
+    let resolved = resolve::resolve(kernel, bind).map_err(bug)?;
+    if buffers.len() != kernel.buffers.len() {
+        return Err(bug(format!("{} buffers for {}", buffers.len(), kernel.buffers.len())));
+    }
+    let mut lens = vec![];
+    for ((id, declared), bytes) in kernel.buffers.iter().zip(buffers.iter()) {
+        let len = declared.len.eval(bind).and_then(|n| usize::try_from(n).ok());
+        let fits = len.filter(|&n| n.checked_mul(declared.dtype.size()).is_some_and(|n| n <= bytes.len()));
+        let kind = !declared.written || matches!(bytes, Bytes::Out(_));
+        let len = fits.filter(|_| kind).ok_or_else(|| {
+            bug(format!("{} bytes do not serve for buffer {}, {declared:?}", bytes.len(), id.index()))
+        })?;
+        lens.push(len);
+    }
+    let dummy = Scalar::Bool(false);
+    let mut machine = Machine {
+        kernel,
+        ops: &resolved.ops,
+        buffers,
+        lens,
+        indices: vec![0; kernel.vars.len()],
+        vars: vec![dummy; kernel.vars.len()],
+        registers: vec![dummy; resolved.registers],
+        values: vec![dummy; kernel.exprs.len()],
+    };
+    machine.block(&resolved.body).map_err(|stop| match stop {
+        Stop::Bug(message) => bug(message),
+        fault => fault,
+    })
+}
+
+struct Machine<'a, 'b, 'c> {
+    kernel: &'a Kernel,
+    /// One per expression.
+    ops: &'a [Op],
+    buffers: &'b mut [Bytes<'c>],
+    /// Elements of each buffer.
+    lens: Vec<usize>,
+    /// The values of loop and index variables.
+    indices: Vec<i64>,
+    vars: Vec<Scalar>,
+    registers: Vec<Scalar>,
+    /// The last value of each expression.
+    values: Vec<Scalar>,
+}
+
+type Run<T = ()> = Result<T, Stop>;
+
+fn overflow() -> Stop {
+    Stop::Bug("an index overflows".into())
+}
+
+impl Machine<'_, '_, '_> {
+    fn block(&mut self, block: &Block) -> Run {
+        block.iter().try_for_each(|code| self.code(code))
+    }
+    fn dim(&self, dim: &Poly) -> Run<i64> {
+        dim.eval(&self.indices).ok_or_else(overflow)
+    }
+    fn code(&mut self, code: &Code) -> Run {
+        match code {
+            Code::For { var, extent, body } => {
+                for n in 0..self.dim(extent)? {
+                    self.indices[*var] = n;
+                    self.block(body)?;
+                }
+            }
+            Code::SetIndex { var, extent, value } => {
+                let index = self.value(value)?.as_i64().unwrap_or_default();
+                self.indices[*var] = index;
+                if let Some(extent) = extent {
+                    let extent = self.dim(extent)?;
+                    if !(0..extent).contains(&index) {
+                        return Err(Stop::Bug(format!("index variable {var} is {index}, not below {extent}")));
+                    }
+                }
+            }
+            Code::Set { var, value } => self.vars[*var] = self.value(value)?,
+            Code::Assign { local, value } => {
+                let at = local.at(&self.indices).ok_or_else(overflow)?;
+                self.registers[at] = self.value(value)?;
+            }
+            Code::Accumulate { local, dtype, f, value } => {
+                let at = local.at(&self.indices).ok_or_else(overflow)?;
+                let value = self.value(value)?;
+                self.registers[at] = scalar::binary(*f, *dtype, self.registers[at], value).map_err(Stop::Bug)?;
+            }
+            Code::Store { buffer, dtype, index, value } => {
+                let at = self.position(*buffer, index)?;
+                let value = self.value(value)?;
+                if let Bytes::Out(bytes) = &mut self.buffers[*buffer] {
+                    scalar::write(*dtype, value, &mut bytes[at * dtype.size()..][..dtype.size()]);
+                }
+            }
+            Code::If { bounds, then, otherwise } => {
+                let mut holds = true;
+                for (index, extent) in bounds {
+                    holds &= (0..self.dim(extent)?).contains(&self.dim(index)?);
+                }
+                self.block(if holds { then } else { otherwise })?;
+            }
+            Code::Check { cond, fault } => {
+                if self.value(cond)?.as_bool() != Some(true) {
+                    return Err(Stop::Fault(*fault));
+                }
+            }
+        }
+        Ok(())
+    }
+    /// A flat position that lies in the buffer.
+    fn position(&self, buffer: usize, index: &Poly) -> Run<usize> {
+        let (index, len) = (self.dim(index)?, self.lens[buffer]);
+        let at = usize::try_from(index).ok().filter(|&at| at < len);
+        at.ok_or_else(|| Stop::Bug(format!("buffer {buffer} of {len} elements is used at {index}")))
+    }
+    /// Evaluates the value's expressions in order; the last one is the value.
+    fn value(&mut self, value: &Value) -> Run<Scalar> {
+        for &x in &value.order {
+            self.values[x] = self.op(x)?;
+        }
+        Ok(self.values[value.root])
+    }
+    fn op(&self, x: usize) -> Run<Scalar> {
+        let dtype = self.kernel.exprs[Id::new(x)].dtype;
+        let v = |x: usize| self.values[x];
+        Ok(match &self.ops[x] {
+            Op::Const(value) => *value,
+            Op::Var(var) => self.vars[*var],
+            Op::Index(dim) => Scalar::Int(self.dim(dim)?),
+            Op::Load(buffer, index) => {
+                let at = self.position(*buffer, index)?;
+                let bytes = match &self.buffers[*buffer] {
+                    Bytes::In(bytes) => bytes,
+                    Bytes::Out(bytes) => &bytes[..],
+                };
+                Scalar::read_le(dtype, &bytes[at * dtype.size()..][..dtype.size()])
+            }
+            Op::Local(local) => self.registers[local.at(&self.indices).ok_or_else(overflow)?],
+            Op::Unary(f, x) => scalar::unary(*f, dtype, v(*x)),
+            Op::Binary(f, x, y) => scalar::binary(*f, dtype, v(*x), v(*y)).map_err(Stop::Bug)?,
+            Op::MulAdd(x, y, z) => scalar::mul_add(dtype, v(*x), v(*y), v(*z)),
+            Op::Compare(f, x, y) => Scalar::Bool(scalar::compare(*f, v(*x), v(*y))),
+            Op::Select(c, x, y) => v(if v(*c) == Scalar::Bool(true) { *x } else { *y }),
+            Op::Cast(x) => scalar::cast(dtype, v(*x)),
+            Op::Bits(from, x) => scalar::bits(*from, dtype, v(*x)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
