@@ -10,7 +10,7 @@
 //!
 //! - [`abi`]: what the compiled code and its caller agree on.
 //! - [`descriptor`], [`reader`]: the description of its signatures that every compiled model carries.
-//! - [`model`]: safe calls, checked against it. [`error`]: what can be wrong with them. [`workspace`]: their memory.
+//! - [`mod@model`]: safe calls, checked against it. [`error`]: what can be wrong with them. [`workspace`]: their memory.
 //! - `pool` (feature `std`): threads for them.
 //!
 //! Knows nothing of the compiler. Needs nothing but `core`, and never allocates, unless the feature `std` is on.

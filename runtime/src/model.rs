@@ -48,7 +48,7 @@ pub struct Model<'m> {
 }
 
 impl<'m> Model<'m> {
-    /// The model that exports these. [`model!`](crate::model) finds a linked one by name.
+    /// The model that exports these. [`model!`](crate::model!) finds a linked one by name.
     ///
     /// # Safety
     /// `descriptor` satisfies [`Descriptor::at`] for `'m`. If it is a descriptor, it describes the two functions, which
