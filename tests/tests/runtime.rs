@@ -256,3 +256,13 @@ fn c_and_rust_evaluate_alike() {
         }
     }
 }
+
+/// Without its features the runtime is `no_std`, and what it names exists in `core`.
+#[test]
+fn the_runtime_builds_without_std() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--crate-type", "lib", "--crate-name", "smc_runtime", "--edition", "2024", "--emit", "metadata"]);
+    rustc.args(["-D", "warnings", "--out-dir"]).arg(folder.path());
+    output(rustc.arg(root().join("runtime/src/lib.rs")));
+}
