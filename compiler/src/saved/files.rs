@@ -60,7 +60,7 @@ impl Files for Disk {
         names
     }
     fn shown(&self, path: &str) -> String {
-        self.root.join(path).display().to_string()
+        if path.is_empty() { self.root.display().to_string() } else { self.root.join(path).display().to_string() }
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use prost::Message;
 use serde::Serialize;
-use smc_proto::{AssetFileDef, MetaGraphDef, collection_def::Kind, tensor_info::Encoding};
+use smc_proto::{AssetFileDef, DataType, MetaGraphDef, collection_def::Kind, tensor_info::Encoding};
 
 use super::{
     files::Files,
     graph::{Builder, Library, has_effect},
     signature::INIT_SIGNATURE,
+    types::{TfShape, TfType},
 };
 use crate::base::Problems;
 
@@ -52,13 +53,20 @@ pub(super) fn assets(meta: &MetaGraphDef, files: &dyn Files, folder: &str) -> Ve
     defs.into_iter().map(asset).collect()
 }
 
-/// The operations with an effect that initialisation runs.
-pub(super) fn initialisers(meta: &MetaGraphDef, library: &Library) -> Result<Vec<Initialiser>, Problems> {
+/// The operations with an effect that initialisation runs, with the assets' paths fed.
+pub(super) fn initialisers(
+    meta: &MetaGraphDef,
+    library: &Library,
+    assets: &[Asset],
+) -> Result<Vec<Initialiser>, Problems> {
     let mut builder = Builder::new(library);
+    let ty = || TfType { dtype: DataType::DtString, shape: TfShape(Some(vec![])) };
+    let fed = assets.iter().filter(|a| !a.tensor.is_empty());
+    let inputs = fed.map(|asset| builder.feed(&asset.path, &asset.tensor, ty())).collect::<Result<_, _>>()?;
     for node in roots(meta) {
         builder.run(node.split(':').next().unwrap_or_default())?;
     }
-    let graph = builder.finish(vec![], vec![])?;
+    let graph = builder.finish(inputs, vec![])?;
     let effects = graph.nodes.iter().filter(|(_, n)| has_effect(&n.op));
     Ok(effects.map(|(_, n)| Initialiser { node: n.name.clone(), op: n.op.clone() }).collect())
 }

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use smc_proto::{FingerprintDef, MetaGraphDef, NameAttrList, attr_value::Value, saved_object::Kind};
+use smc_proto::{
+    DataType, FingerprintDef, MetaGraphDef, NameAttrList, TensorProto, attr_value::Value, saved_object::Kind,
+};
 
 use super::{
     bundle::Bundle,
@@ -11,7 +13,7 @@ use super::{
     graph::{Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
     init::{self, Asset, Initialiser},
     objects::Objects,
-    restore::Restored,
+    restore::{Restored, is_variable},
     signature::{self, Signature, SignatureKind, Slot, SlotPlace},
     types::{TfShape, TfType, base_type, data_type},
     variables::{self, Sources, Variable},
@@ -121,7 +123,7 @@ impl Model {
     }
     /// The operations that TensorFlow runs once after loading, such as filling lookup tables.
     pub fn initialisers(&self) -> Result<Vec<Initialiser>, Problems> {
-        init::initialisers(&self.meta, &self.library()).map_err(|p| self.located(p))
+        init::initialisers(&self.meta, &self.library(), &self.assets()).map_err(|p| self.located(p))
     }
 
     /// The value of a variable, read now.
@@ -157,17 +159,16 @@ impl Model {
     }
 
     fn finish(&self, library: &Library, mut graph: TfGraph) -> Result<TfGraph, Problems> {
-        let sources = self.sources.get_or_init(|| {
-            Ok(Sources {
-                objects: Objects::read(&self.meta, self.bundle.as_ref())?,
-                restored: Restored::read(&self.meta, library)?,
-            })
-        });
-        // Models without variables have nothing that could be wrong with them.
-        if graph.nodes.iter().any(|(_, n)| super::restore::is_variable(&n.op)) {
-            let sources = sources.as_ref().map_err(Problems::clone)?;
-            graph.variables = variables::resolve(&graph, library, sources, self.bundle.as_ref())?;
+        // What may be wrong with variables does not concern graphs that have none.
+        if !graph.nodes.iter().any(|(_, n)| is_variable(&n.op)) {
+            return Ok(graph);
         }
+        let read = || {
+            let objects = Objects::read(&self.meta, self.bundle.as_ref())?;
+            Ok(Sources { objects, restored: Restored::read(&self.meta, library)? })
+        };
+        let sources = self.sources.get_or_init(read).as_ref().map_err(Problems::clone)?;
+        graph.variables = variables::resolve(&graph, library, sources, self.bundle.as_ref())?;
         Ok(graph)
     }
 
@@ -265,14 +266,13 @@ impl Model {
             Some(Kind::CapturedTensor(t)) => builder.fetch(&t.name),
             Some(Kind::Asset(asset)) => {
                 let at = usize::try_from(asset.asset_file_def_index).ok();
-                let def = at.and_then(|at| self.meta.asset_file_def.get(at));
-                let name = def.and_then(|d| match &d.tensor_info.as_ref()?.encoding {
-                    Some(smc_proto::tensor_info::Encoding::Name(name)) => Some(name),
-                    _ => None,
-                });
-                let name =
-                    name.ok_or_else(|| Diagnostic::error("the function captures an asset that does not exist"))?;
-                builder.fetch(name)
+                let asset = at.and_then(|at| self.assets().into_iter().nth(at));
+                let asset =
+                    asset.ok_or_else(|| Diagnostic::error("the function captures an asset that does not exist"))?;
+                let dtype = DataType::DtString as i32;
+                let path = TensorProto { dtype, string_val: vec![asset.path.clone().into()], ..Default::default() };
+                let attrs = vec![("dtype", Value::Type(dtype)), ("value", Value::Tensor(path))];
+                Ok(builder.add(node(asset.path, "Const", attrs)))
             }
             // Tables and the like: importers know what they can do with a handle.
             Some(Kind::Resource(_)) => Ok(builder.add(node(format!("resource_{number}"), "CapturedResource", vec![]))),

@@ -2,10 +2,10 @@
 //! attributes lead from the root to it by name, and the same names lead through the checkpoint's own object graph to
 //! the key under which its value is stored. Numbers of the two graphs are not compared: names are what TensorFlow follows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use prost::Message;
-use smc_proto::{MetaGraphDef, TrackableObjectGraph, attr_value::Value, saved_object::Kind};
+use smc_proto::{MetaGraphDef, TrackableObjectGraph, attr_value::Value};
 
 use super::{bundle::Bundle, graph::Reference};
 use crate::base::{Diagnostic, Problems};
@@ -18,16 +18,17 @@ const VALUE: &str = "VARIABLE_VALUE";
 /// The answers of the object graph.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
-    /// The object behind a variable's handle, by the handle's node in the main graph.
-    pub of_handle: BTreeMap<String, usize>,
+    /// The objects behind a variable's handle, by the handle's node in the main graph; normally one.
+    pub of_handle: BTreeMap<String, BTreeSet<usize>>,
     /// The checkpoint key of each object that is a stored variable.
     pub keys: BTreeMap<usize, String>,
 }
 
 impl Objects {
-    /// The checkpoint key for a node of the main graph.
-    pub fn key_of_handle(&self, node: &str) -> Option<&str> {
-        self.keys.get(self.of_handle.get(node)?).map(String::as_str)
+    /// The checkpoint keys for a node of the main graph; they should all name the same value.
+    pub fn keys_of_handle(&self, node: &str) -> Vec<&str> {
+        let objects = self.of_handle.get(node).into_iter().flatten();
+        objects.filter_map(|object| self.keys.get(object)).map(String::as_str).collect()
     }
 
     /// Nothing is known for models without an object graph.
@@ -46,8 +47,8 @@ impl Objects {
 }
 
 /// Aligns the captures of each function called in the main graph with the last operands of the call.
-fn handles(meta: &MetaGraphDef, problems: &mut Problems) -> BTreeMap<String, usize> {
-    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+fn handles(meta: &MetaGraphDef, problems: &mut Problems) -> BTreeMap<String, BTreeSet<usize>> {
+    let mut found: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
     let Some(objects) = &meta.object_graph_def else { return found };
     for node in meta.graph_def.iter().flat_map(|g| &g.node) {
         let Some(Value::Func(f)) = node.attr.get("f").and_then(|a| a.value.as_ref()) else { continue };
@@ -62,19 +63,10 @@ fn handles(meta: &MetaGraphDef, problems: &mut Problems) -> BTreeMap<String, usi
             let Some((reference, object)) = Reference::parse(operand).zip(usize::try_from(object).ok()) else {
                 continue;
             };
-            let before = found.insert(reference.name.to_string(), object);
-            if before.is_some_and(|before| before != object && is_variable(meta, before)) {
-                let what = format!("the model says that it is object {object} and also another one");
-                problems.push(Diagnostic::error(what).at_node(reference.name));
-            }
+            found.entry(reference.name.to_string()).or_default().insert(object);
         }
     }
     found
-}
-
-fn is_variable(meta: &MetaGraphDef, object: usize) -> bool {
-    let node = meta.object_graph_def.as_ref().and_then(|g| g.nodes.get(object));
-    node.is_some_and(|n| matches!(n.kind, Some(Kind::Variable(_))))
 }
 
 /// Walks both object graphs from their roots by the names of attributes.

@@ -48,6 +48,11 @@ pub fn op_def(op: &str) -> Option<&'static OpDef> {
     TABLE.get(op)
 }
 
+/// Every operator by name.
+pub fn op_defs() -> impl Iterator<Item = (&'static str, &'static OpDef)> {
+    TABLE.iter().map(|(name, def)| (*name, def))
+}
+
 fn parse_line(line: &'static str) -> (&'static str, OpDef) {
     let mut words = line.split(' ');
     let name = words.next().expect("a line has a name");

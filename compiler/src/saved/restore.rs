@@ -98,9 +98,12 @@ pub(super) fn variable_behind(graph: &TfGraph, handle: NodeOutput) -> Option<Id<
     is_variable(&graph.nodes[source.node].op).then_some(source.node)
 }
 
+/// How many nodes may hand a value on; real graphs need a dozen, and loops would go on for ever.
+const MAX_STEPS: usize = 1000;
+
 /// Follows a value backwards through nodes that hand it on.
 pub(super) fn passed_through(graph: &TfGraph, mut value: NodeOutput) -> NodeOutput {
-    for _ in 0..graph.nodes.len() {
+    for _ in 0..MAX_STEPS {
         let node = &graph.nodes[value.node];
         let from = match &node.op[..] {
             "Identity" | "RefIdentity" | "Enter" | "RefEnter" | "Exit" | "RefExit" | "Switch" | "RefSwitch"

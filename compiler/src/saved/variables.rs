@@ -10,7 +10,7 @@ use smc_proto::{DataType, NameAttrList, attr_value::Value};
 
 use super::{
     bundle::{Bundle, Slice},
-    graph::{Builder, Library, Node, NodeOutput, Origin, TfGraph, has_effect, is_functional},
+    graph::{Builder, Library, Node, NodeOutput, Origin, Port, TfGraph, has_effect, is_functional},
     objects::Objects,
     restore::{Restored, Stored, is_variable, passed_through, resource_name},
     types::{TfShape, TfType, data_type},
@@ -101,23 +101,29 @@ fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Resul
 fn stored(node: &Node, sources: &Sources, bundle: &Bundle) -> Result<Option<Stored>, Diagnostic> {
     let Sources { objects, restored } = sources;
     let (by_object, by_node) = match &node.origin {
-        Origin::Object(number) => (objects.keys.get(number).map(String::as_str), None),
+        Origin::Object(number) => (objects.keys.get(number).map(String::as_str).into_iter().collect(), None),
         Origin::Defined { function, node } if function.is_empty() => {
-            (objects.key_of_handle(node), restored.of_node.get(node))
+            (objects.keys_of_handle(node), restored.of_node.get(node))
         }
-        _ => (None, None),
+        _ => (vec![], None),
     };
-    match (by_object, by_node) {
-        (Some(key), None) => Ok(Some(Stored { key: key.into(), part: None })),
-        (Some(key), Some(other)) if other.part.is_some() || !bundle.same_content(key, &other.key) => {
-            let what = format!("the saved objects say that its value is `{key}`, the restore graph `{}`", other.key);
-            Err(node.fault(what).help("the model contradicts itself; export it again"))
+    let disagree = |a: &str, b: &str| {
+        let what = format!("the model names two different values for this variable: `{a}` and `{b}`");
+        Err(node.fault(what).help("the model contradicts itself; export it again"))
+    };
+    if let Some((first, others)) = by_object.split_first() {
+        let different = |other: &str| !bundle.same_content(first, other);
+        if let Some(other) = others.iter().find(|other| different(other)) {
+            return disagree(first, other);
         }
-        (Some(key), Some(_)) => Ok(Some(Stored { key: key.into(), part: None })),
-        (None, Some(stored)) => Ok(Some(stored.clone())),
-        // Another node of the same run-time variable may be the one that is restored.
-        (None, None) => Ok(resource_name(node).and_then(|name| restored.of_resource.get(&name)).cloned()),
+        return match by_node {
+            Some(other) if other.part.is_some() || different(&other.key) => disagree(first, &other.key),
+            _ => Ok(Some(Stored { key: first.to_string(), part: None })),
+        };
     }
+    // Another node of the same run-time variable may be the one that is restored.
+    let by_resource = || restored.of_resource.get(&resource_name(node)?);
+    Ok(by_node.or_else(by_resource).cloned())
 }
 
 /// A function's body as a graph, with its arguments as inputs.
@@ -157,8 +163,6 @@ pub(super) fn body(library: &Library, function: &NameAttrList) -> Result<TfGraph
     let outputs = keys.zip(results).map(port).collect();
     builder.finish(inputs, outputs)
 }
-
-use super::graph::Port;
 
 /// The variables that some node of the graph changes, with the name of such a node.
 fn assignments(graph: &TfGraph, library: &Library) -> Result<BTreeMap<Id<Node>, String>, Problems> {

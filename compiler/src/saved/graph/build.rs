@@ -60,6 +60,8 @@ pub struct Builder<'l, 'm> {
     seen: HashMap<(usize, usize), Id<Node>>,
     entered: HashMap<(usize, usize), usize>,
     feeds: HashMap<(usize, u32), NodeOutput>,
+    /// Nodes of which some output is fed: they do not run.
+    fed: HashMap<usize, Id<Node>>,
     todo: Vec<Todo>,
     budget: usize,
     problems: Problems,
@@ -77,6 +79,7 @@ impl<'l, 'm> Builder<'l, 'm> {
             seen: HashMap::new(),
             entered: HashMap::new(),
             feeds: HashMap::new(),
+            fed: HashMap::new(),
             todo: Vec::new(),
             budget: library.bytes.saturating_mul(MAX_GROWTH).saturating_add(1 << 20),
             problems: Problems::default(),
@@ -127,6 +130,7 @@ impl<'l, 'm> Builder<'l, 'm> {
         let name = if index == 0 { self.library.main.nodes[at].name.clone() } else { tensor.replace(':', "_") };
         let port = self.input(key, &name, ty);
         self.feeds.insert((at, index), port.source);
+        self.fed.entry(at).or_insert(port.source.node);
         Ok(port)
     }
 

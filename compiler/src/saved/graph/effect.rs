@@ -1,6 +1,8 @@
 //! Which operators do more than compute: those that change a variable, a table or the outside world.
 
-use crate::saved::op_defs::op_def;
+use std::{collections::HashSet, sync::LazyLock};
+
+use crate::saved::op_defs::{OpDef, op_def, op_defs};
 
 /// Stateful operators that only make or read something: dropping one whose result nobody needs changes nothing.
 const HARMLESS: &[&str] = &[
@@ -85,25 +87,31 @@ pub fn is_functional(op: &str) -> bool {
     matches!(op, "If" | "StatelessIf" | "While" | "StatelessWhile" | "Case" | "StatelessCase" | "For" | "MapDefun")
 }
 
-/// Whether the operator writes through a reference to a variable: `Assign`, `ScatterAdd`, `ApplyGradientDescent` ...
-pub fn writes_ref(op: &str) -> bool {
-    const READS: [&str; 8] =
-        ["RefIdentity", "RefEnter", "RefExit", "RefMerge", "RefNextIteration", "RefSelect", "RefSwitch", "CountUpTo"];
-    let takes_ref = op_def(op).is_some_and(|def| def.inputs.iter().any(|arg| arg.is_ref));
-    takes_ref && (!READS.contains(&op) || op == "CountUpTo") && !is_listed_harmless(op)
-}
+/// Operators that take a reference to a variable and only read or hand it on.
+const REF_READS: &[&str] = &[
+    "RefIdentity",
+    "RefEnter",
+    "RefExit",
+    "RefMerge",
+    "RefNextIteration",
+    "RefSelect",
+    "RefSwitch",
+    "IsVariableInitialized",
+];
 
-fn is_listed_harmless(op: &str) -> bool {
-    HARMLESS.contains(&op)
-}
+/// The known operators with an effect: the stateful ones, and those that write through a reference to a variable, such
+/// as `Assign`, `ScatterAdd` and `ApplyGradientDescent`.
+static EFFECTS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let writes_ref = |op: &str, def: &OpDef| def.inputs.iter().any(|a| a.is_ref) && !REF_READS.contains(&op);
+    let has_effect = |op: &str, def: &OpDef| def.stateful || writes_ref(op, def);
+    let known = op_defs().filter(|(op, def)| has_effect(op, def) && !HARMLESS.contains(op) && !is_functional(op));
+    known.map(|(op, _)| op).collect()
+});
 
 /// Whether running the operator changes something besides its results. Unknown operators count as such, so that they
 /// are reported and never dropped in silence. For functional control flow the bodies decide, not this.
 pub fn has_effect(op: &str) -> bool {
-    if is_listed_harmless(op) || is_functional(op) {
-        return false;
-    }
-    op_def(op).is_none_or(|def| def.stateful) || writes_ref(op)
+    EFFECTS.contains(op) || op_def(op).is_none()
 }
 
 /// Whether the order in which the operator runs matters: it has an effect, or reads what others change.

@@ -192,12 +192,14 @@ impl Node {
     }
 }
 
-/// See [`Node::layer`]: the name without call nodes, helper scopes and its last part.
+/// See [`Node::layer`]: the name without call nodes and its last part.
 pub fn layer_of(name: &str) -> Option<String> {
-    let (scopes, _) = name.rsplit_once('/')?;
+    // A weight is read inside the scope of the operation that uses it.
+    let used_by = name.strip_suffix("/ReadVariableOp").unwrap_or(name);
+    let (scopes, _) = used_by.rsplit_once('/')?;
     let is_call = |part: &str| {
         let stem = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
-        matches!(stem, "StatefulPartitionedCall" | "PartitionedCall" | "ReadVariableOp" | "Cast")
+        matches!(stem, "StatefulPartitionedCall" | "PartitionedCall")
     };
     let parts: Vec<_> = scopes.split('/').filter(|p| !p.is_empty() && !is_call(p)).collect();
     let mut kept: Vec<&str> = Vec::new();
@@ -221,7 +223,7 @@ fn layers_are_read_off_names() {
             "StatefulPartitionedCall/StatefulPartitionedCall/sequential_1/sequential/dense/MatMul",
             Some("sequential/dense"),
         ),
-        ("model/conv1/Conv2D/ReadVariableOp", Some("model/conv1/Conv2D")),
+        ("model/conv1/Conv2D/ReadVariableOp", Some("model/conv1")),
         ("StatefulPartitionedCall_1", None),
         ("StatefulPartitionedCall_12/MatMul", None),
         ("dense/BiasAdd", Some("dense")),

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::{Node, NodeOutput, TfGraph, effect};
+use super::{Node, NodeOutput, Origin, TfGraph, effect};
 use crate::base::{Arena, Id, Problems};
 
 /// Edges through a dropped node are spelled out up to this number, joined in a `NoOp` beyond.
@@ -23,7 +23,10 @@ enum Mark {
 /// `has_effect` answers for functional control flow too.
 pub fn prune(mut graph: TfGraph, has_effect: impl Fn(&Node) -> bool) -> Result<TfGraph, Problems> {
     let mut kept = live_nodes(&graph, &has_effect);
-    let controls = control_edges(&graph, &mut kept);
+    refuse_unfed(&graph, &kept)?;
+    // Where nothing is changed, the order of reading does not matter.
+    let changes = graph.nodes.iter().any(|(_, n)| has_effect(n));
+    let controls = if changes { control_edges(&graph, &mut kept) } else { vec![vec![]; graph.nodes.len()] };
     for (id, controls) in graph.nodes.ids().zip(controls) {
         graph.nodes[id].controls = controls;
     }
@@ -42,6 +45,18 @@ fn live_nodes(graph: &TfGraph, has_effect: &impl Fn(&Node) -> bool) -> Vec<bool>
         }
     }
     live
+}
+
+/// Every placeholder that is needed must be an input.
+fn refuse_unfed(graph: &TfGraph, kept: &[bool]) -> Result<(), Problems> {
+    let unfed = |id: Id<Node>, n: &Node| {
+        kept[id.index()] && matches!(n.op.as_str(), "Placeholder" | "PlaceholderV2") && n.origin != Origin::Input
+    };
+    let fault = |n: &Node| {
+        n.fault("the outputs need this placeholder, which the signature does not feed")
+            .help("export a signature that has it among its inputs")
+    };
+    Problems(graph.nodes.iter().filter(|(id, n)| unfed(*id, n)).map(|(_, n)| fault(n)).collect()).or(())
 }
 
 /// The nodes each node waits for; joins are added to `kept`.
