@@ -2,8 +2,231 @@
 //!
 //! A target first appears here, as a [`TargetInfo`]: widths, registers, caches. Knows no machine code.
 
+mod fuse;
+mod lower;
+mod map;
+mod memory;
+mod name;
 mod program;
-mod target;
+mod run;
 
+mod target;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+pub use fuse::{Fusion, MAX_CODE, Role, fuse};
 pub use program::{Guard, IoPort, Launch, Place, Program, Storage, StorageId, WeightId, Weights};
+
+pub use run::interpret;
 pub use target::{Isa, TargetInfo};
+
+use crate::{
+    base::{Arena, Dim, Symbol},
+    graph::{Graph, NodeId},
+    loops::{LoopKind, Stmt, Var},
+    op::Op,
+    tensor::TensorType,
+};
+use lower::{Bound, Context, Lowered, Site};
+
+/// Work below this many operations is not split between threads.
+const MIN_PARALLEL: f64 = 1e5;
+
+/// Plans an entry. Constants are added to `weights`, which all entries of a model share.
+pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weights) -> Program {
+    let fusion = fuse(graph);
+    let mut planner = Planner {
+        cx: Context { graph, fusion: &fusion, target, weights },
+        storage: Arena::default(),
+        of_node: HashMap::new(),
+        of_weights: HashMap::new(),
+        launches: vec![],
+        names: name::Names::default(),
+    };
+    planner.bind_inputs();
+    let copies = planner.bind_outputs();
+    for id in graph.ids() {
+        if let Role::Kernel { root } = fusion.role(id) {
+            let site = lower(&mut planner.cx, id, root);
+            let what = what(graph, id, root);
+            planner.launch(site, id, root, what);
+        }
+    }
+    for (port, from) in copies {
+        let site = map::copy(&planner.cx, from);
+        let ty = graph.ty(from);
+        let out = planner.storage.push(Storage { dtype: ty.dtype, len: ty.count(), place: Place::Output(port) });
+        planner.launch_into(site, from, from, "copy", out);
+    }
+    let (workspace, workspace_bound) = planner.place();
+    let Planner { storage, launches, .. } = planner;
+    let port = |p: &crate::graph::Port| IoPort { name: p.name.clone(), ty: graph.ty(p.node).clone() };
+    Program {
+        name: name.to_owned(),
+        inputs: graph.inputs.iter().map(port).collect(),
+        outputs: graph.outputs.iter().map(port).collect(),
+        symbols: symbols(graph),
+        guards: graph.facts().assumed().iter().map(|(a, b)| Guard::Equal(a.clone(), b.clone())).collect(),
+        storage,
+        launches,
+        workspace,
+        workspace_bound,
+    }
+}
+
+/// The kernel that writes `tip`, by the template that fits its root best.
+fn lower<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
+    if !cx.graph.op(root).is_whole() {
+        return map::map(cx, tip, root);
+    }
+    let mut site = Site::new(cx.graph, cx.fusion, tip, root);
+    site.write_whole();
+    site
+}
+
+/// One word for what a kernel computes.
+fn what(graph: &Graph, tip: NodeId, root: NodeId) -> &'static str {
+    match graph.op(root) {
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select(_) | Op::Cast(_) | Op::Bitcast(_) if tip == root => "map",
+        op => op.name(),
+    }
+}
+
+/// In the order in which the inputs' shapes name them.
+fn symbols(graph: &Graph) -> Vec<Symbol> {
+    let inputs = graph.inputs.iter().flat_map(|p| graph.shape(p.node));
+    let rest = graph.outputs.iter().flat_map(|p| graph.shape(p.node));
+    let guards = graph.facts().assumed().iter().flat_map(|(a, b)| [a, b]);
+    let mut symbols: Vec<Symbol> = vec![];
+    for symbol in inputs.chain(rest).chain(guards).flat_map(Dim::symbols) {
+        if !symbols.contains(&symbol) {
+            symbols.push(symbol);
+        }
+    }
+    symbols
+}
+
+struct Planner<'g> {
+    cx: Context<'g>,
+    storage: Arena<Storage>,
+    of_node: HashMap<NodeId, StorageId>,
+    of_weights: HashMap<WeightId, StorageId>,
+    launches: Vec<Launch>,
+    names: name::Names,
+}
+
+impl<'g> Planner<'g> {
+    fn new_storage(&mut self, ty: &TensorType, place: Place) -> StorageId {
+        self.storage.push(Storage { dtype: ty.dtype, len: ty.count(), place })
+    }
+    fn bind_inputs(&mut self) {
+        for (n, port) in self.cx.graph.inputs.iter().enumerate() {
+            let id = self.new_storage(self.cx.graph.ty(port.node), Place::Input(n));
+            self.of_node.insert(port.node, id);
+        }
+    }
+    /// Gives outputs their memory; returns the ports that are filled by copying a node.
+    fn bind_outputs(&mut self) -> Vec<(usize, NodeId)> {
+        let mut copies = vec![];
+        for (n, port) in self.cx.graph.outputs.iter().enumerate() {
+            let mut id = port.node;
+            while self.cx.fusion.role(id) == Role::Fused {
+                id = self.cx.graph.node(id).inputs[0];
+            }
+            if self.cx.fusion.role(id) == Role::Leaf || self.of_node.contains_key(&id) {
+                copies.push((n, id));
+            } else {
+                let storage = self.new_storage(self.cx.graph.ty(id), Place::Output(n));
+                self.of_node.insert(id, storage);
+            }
+        }
+        copies
+    }
+    fn launch(&mut self, site: Site<'g>, tip: NodeId, root: NodeId, what: &str) {
+        let out = match self.of_node.get(&tip) {
+            Some(&out) => out,
+            None => {
+                let out = self.new_storage(self.cx.graph.ty(tip), Place::Workspace(Dim::zero()));
+                self.of_node.insert(tip, out);
+                out
+            }
+        };
+        self.launch_into(site, tip, root, what, out);
+    }
+    fn launch_into(&mut self, site: Site<'g>, tip: NodeId, root: NodeId, what: &str, out: StorageId) {
+        let graph = self.cx.graph;
+        let name = self.names.kernel(graph, tip, root, what);
+        let Lowered { mut kernel, args, written } = site.finish(name);
+        let flops = flops(graph, root, tip, written.keys().copied());
+        if fuse::estimate(&flops) >= MIN_PARALLEL
+            && let [Stmt::For { kind: kind @ LoopKind::Seq, var, .. }] = &mut kernel.body[..]
+            && matches!(&kernel.vars[*var], Var::Loop { .. })
+        {
+            *kind = LoopKind::Parallel;
+        }
+        let args = args.into_iter().map(|arg| match arg {
+            Bound::Result => out,
+            Bound::Node(id) => self.storage_of(id),
+            Bound::Weights(id) => self.weights_storage(id),
+        });
+        let args = args.collect();
+        let origin = [root, tip].into_iter().find_map(|id| graph.origin(id)).map(|o| o.to_string());
+        self.launches.push(Launch { kernel, args, origin, flops });
+    }
+    fn storage_of(&mut self, id: NodeId) -> StorageId {
+        if let Some(&storage) = self.of_node.get(&id) {
+            return storage;
+        }
+        let value = self.cx.graph.as_const(id).expect("what is read was written before, or is a constant").clone();
+        let weights = self.cx.weights.add(value);
+        let storage = self.weights_storage(weights);
+        self.of_node.insert(id, storage);
+        storage
+    }
+    fn weights_storage(&mut self, id: WeightId) -> StorageId {
+        let tensor = &self.cx.weights.tensors[id];
+        let (dtype, len) = (tensor.dtype, Dim::from(tensor.count()));
+        let storage = &mut self.storage;
+        *self.of_weights.entry(id).or_insert_with(|| storage.push(Storage { dtype, len, place: Place::Weights(id) }))
+    }
+    /// Lays out the workspace: its size and the least that any plan needs.
+    fn place(&mut self) -> (Dim, Dim) {
+        let mut touched: Vec<Option<(usize, usize)>> = vec![None; self.storage.len()];
+        for (n, launch) in self.launches.iter().enumerate() {
+            for arg in &launch.args {
+                let (first, _) = touched[arg.index()].unwrap_or((n, n));
+                touched[arg.index()] = Some((first, n));
+            }
+        }
+        let mut ids = vec![];
+        let mut lives = vec![];
+        for (id, storage) in self.storage.iter() {
+            if let (Place::Workspace(_), Some((first, last))) = (&storage.place, touched[id.index()]) {
+                ids.push(id);
+                lives.push(memory::Life { bytes: &storage.len * storage.dtype.size() as i64, first, last });
+            }
+        }
+        let layout = memory::plan(&lives);
+        for (id, offset) in ids.into_iter().zip(layout.offsets) {
+            self.storage[id].place = Place::Workspace(offset);
+        }
+        (layout.total, layout.bound)
+    }
+}
+
+/// Floating-point operations: those of the root, and those of what is fused around it.
+fn flops(graph: &Graph, root: NodeId, tip: NodeId, written: impl Iterator<Item = NodeId>) -> Dim {
+    let elements = graph.ty(root).count();
+    let operand = |n: usize| graph.ty(graph.node(root).inputs[n]);
+    let of_root = match graph.op(root) {
+        Op::Dot(_) => operand(0).shape.last().cloned().unwrap_or_default() * 2 * &elements,
+        Op::Conv(op) => crate::tensor::count(&operand(1).shape[..=op.spatial()]) * 2 * &elements,
+        Op::Window(op) => Dim::from(op.size.iter().product::<i64>()) * &elements,
+        Op::Reduce(_) | Op::ArgReduce(_) | Op::Scan(_) | Op::TopK(_) => operand(0).count(),
+        _ => Dim::zero(),
+    };
+    let around: i64 = written.filter(|&id| id != root).map(|id| fuse::cost(graph.op(id)) as i64).sum();
+    of_root + graph.ty(tip).count() * (around + 1)
+}

@@ -1,0 +1,313 @@
+//! Decides which nodes get a buffer. Everything else is code inside its users.
+//!
+//! Three questions, in this order:
+//!
+//! 1. *What does a contraction, fold or window end with?* Each such root swallows the elementwise nodes that follow it,
+//!    as long as every path from it stays on one index and meets again in one node, the *tip*: bias, batch norm,
+//!    activation and residual additions become its epilogue. The kernel writes the tip and computes the root inside.
+//! 2. *What must be memory?* Outputs, operands that a tile reads again and again and that are not an address already,
+//!    operands of what is written as a whole.
+//! 3. *What would be computed too often?* Code behind a broadcast, or of several users, is duplicated when that costs less
+//!    than a buffer. [`MAX_CODE`] caps what one kernel may duplicate, whatever the costs say.
+//!
+//! All passes are linear in the graph, with constant bounds on how far a chain is followed.
+
+mod meet;
+
+use meet::Flow;
+
+use crate::{
+    base::{Dim, dim::Atom},
+    graph::{Graph, NodeId},
+    loops::{BinaryFn, UnaryFn},
+    op::Op,
+};
+
+/// The code of one element never has more than about this many operators, duplicates counted.
+pub const MAX_CODE: u32 = 192;
+/// A root swallows at most this many nodes.
+const MAX_EPILOGUE: usize = 48;
+/// What writing an element and reading it back costs, in additions.
+const BUFFER_COST: f64 = 16.0;
+/// How often a whole operator or a tile reads an element of an operand, at least.
+const REUSE: f64 = 64.0;
+
+/// What becomes of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing needs it.
+    Dead,
+    /// An input, or a constant of more than one element: memory that exists already.
+    Leaf,
+    /// Code inside its users.
+    Fused,
+    /// Has a buffer, filled by a kernel that computes `root` and what lies between; `root` is often the node itself.
+    Kernel { root: NodeId },
+}
+
+/// The role of every node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fusion {
+    roles: Vec<Role>,
+}
+
+impl Fusion {
+    pub fn role(&self, id: NodeId) -> Role {
+        self.roles[id.index()]
+    }
+    /// Whether users load the node's value instead of computing it.
+    pub fn has_buffer(&self, id: NodeId) -> bool {
+        matches!(self.role(id), Role::Leaf | Role::Kernel { .. })
+    }
+}
+
+/// What an operator is, as far as fusion cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Leaf,
+    /// One element from the operands' elements at the same index.
+    Elementwise,
+    /// One element from at most one element elsewhere.
+    View,
+    /// Has a kernel of its own, which may end with elementwise nodes.
+    Root,
+    /// Written as a whole, from operands in memory.
+    Whole,
+}
+
+fn kind(op: &Op) -> Kind {
+    match op {
+        Op::Input => Kind::Leaf,
+        Op::Const(t) if t.count() != 1 => Kind::Leaf,
+        Op::Const(_) | Op::Extent(_) | Op::Iota(_) => Kind::View,
+        Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Pad(_) | Op::Gather(_) => Kind::View,
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select(_) | Op::Cast(_) | Op::Bitcast(_) => {
+            Kind::Elementwise
+        }
+        Op::Reduce(_) | Op::ArgReduce(_) | Op::Window(_) | Op::Dot(_) | Op::Conv(_) | Op::Concat(_) => Kind::Root,
+        Op::Scan(_) | Op::TopK(_) => Kind::Whole,
+    }
+}
+
+/// The cost of one element, in additions.
+pub fn cost(op: &Op) -> u32 {
+    match op {
+        Op::Unary(op) => match op.f {
+            UnaryFn::Neg | UnaryFn::Abs | UnaryFn::Not | UnaryFn::Floor | UnaryFn::Ceil => 1,
+            UnaryFn::Trunc | UnaryFn::Round => 1,
+            UnaryFn::Sqrt => 5,
+            _ => 16,
+        },
+        Op::Binary(op) => match op.f {
+            BinaryFn::Div | BinaryFn::Rem => 5,
+            BinaryFn::Pow | BinaryFn::Atan2 => 32,
+            _ => 1,
+        },
+        Op::Pad(_) | Op::Gather(_) => 3,
+        op => (kind(op) == Kind::Elementwise) as u32,
+    }
+}
+
+/// Decides for every node.
+pub fn fuse(graph: &Graph) -> Fusion {
+    let live = graph.live();
+    let flow = Flow::of(graph, &live);
+    let roles = graph.iter().map(|(id, node)| match kind(&node.op) {
+        _ if !live[id.index()] => Role::Dead,
+        Kind::Leaf => Role::Leaf,
+        Kind::Root | Kind::Whole => Role::Kernel { root: id },
+        Kind::Elementwise | Kind::View => Role::Fused,
+    });
+    let mut state = State { graph, flow, roles: roles.collect(), inside: vec![false; graph.len()] };
+    state.swallow();
+    state.place_outputs();
+    state.place_operands();
+    state.bound_code();
+    state.avoid_repetition();
+    Fusion { roles: state.roles }
+}
+
+struct State<'g> {
+    graph: &'g Graph,
+    flow: Flow,
+    roles: Vec<Role>,
+    /// Whether a node lies between a root and its tip, the tip included.
+    inside: Vec<bool>,
+}
+
+impl State<'_> {
+    fn role(&self, id: NodeId) -> Role {
+        self.roles[id.index()]
+    }
+    fn has_buffer(&self, id: NodeId) -> bool {
+        matches!(self.role(id), Role::Leaf | Role::Kernel { .. })
+    }
+    /// Whether a node may still be given a buffer.
+    fn is_free(&self, id: NodeId) -> bool {
+        self.role(id) == Role::Fused && !self.inside[id.index()]
+    }
+    fn give_buffer(&mut self, id: NodeId) {
+        if self.is_free(id) {
+            self.roles[id.index()] = Role::Kernel { root: id };
+        }
+    }
+
+    /// Moves each root's tip as far as it goes. Where several roots meet, the last one swallows what follows.
+    fn swallow(&mut self) {
+        for root in self.graph.ids().rev() {
+            if self.role(root) != (Role::Kernel { root }) || kind(self.graph.op(root)) != Kind::Root {
+                continue;
+            }
+            let (mut tip, mut size) = (root, 0);
+            while let Some((meet, between)) = self.flow.step(tip, MAX_EPILOGUE) {
+                size += between.len();
+                if size > MAX_EPILOGUE || !between.iter().all(|&id| self.is_free(id)) {
+                    break;
+                }
+                between.iter().for_each(|id| self.inside[id.index()] = true);
+                tip = meet;
+            }
+            if tip != root {
+                self.roles[root.index()] = Role::Fused;
+                self.inside[root.index()] = true;
+                self.roles[tip.index()] = Role::Kernel { root };
+            }
+        }
+    }
+    /// Outputs are memory; a reshape shares that of its operand.
+    fn place_outputs(&mut self) {
+        for port in &self.graph.outputs {
+            let mut id = port.node;
+            while self.is_free(id) && matches!(self.graph.op(id), Op::Reshape(_)) {
+                id = self.graph.node(id).inputs[0];
+            }
+            self.give_buffer(id);
+        }
+    }
+    /// The operands of contractions are addresses; so are those of what is written as a whole.
+    fn place_operands(&mut self) {
+        for id in self.graph.ids() {
+            let Role::Kernel { root } = self.role(id) else { continue };
+            let node = self.graph.node(root);
+            let contracts = matches!(node.op, Op::Dot(_) | Op::Conv(_));
+            if !contracts && kind(&node.op) != Kind::Whole {
+                continue;
+            }
+            for (n, &operand) in node.inputs.iter().enumerate() {
+                if !self.is_address(operand, contracts && n == 1) {
+                    self.give_buffer(self.beneath_broadcasts(operand));
+                }
+            }
+        }
+    }
+    fn beneath_broadcasts(&self, mut id: NodeId) -> NodeId {
+        while self.is_free(id) && matches!(self.graph.op(id), Op::Broadcast(_)) {
+            id = self.graph.node(id).inputs[0];
+        }
+        id
+    }
+    /// Whether an element of `id` is one load at a place that is linear in the index; `unit` asks that neighbours on
+    /// the last axis be neighbours in memory. Views of constants count as such: they are packed.
+    fn is_address(&self, mut id: NodeId, unit: bool) -> bool {
+        if unit && is_view_of_constant(self.graph, id) {
+            return true;
+        }
+        let mut reshaped = false;
+        while !self.has_buffer(id) {
+            let last = self.graph.shape(id).len().wrapping_sub(1);
+            let keeps_last = match self.graph.op(id) {
+                Op::Reshape(_) => {
+                    reshaped = true;
+                    true
+                }
+                _ if reshaped => return false,
+                Op::Broadcast(_) => self.graph.shape(id).last() == self.graph.shape(self.graph.node(id).inputs[0]).last(),
+                Op::Transpose(op) => op.perm.last() == Some(&last),
+                Op::Slice(op) => op.stride.last() == Some(&1),
+                _ => return false,
+            };
+            if unit && !keeps_last {
+                return false;
+            }
+            id = self.graph.node(id).inputs[0];
+        }
+        true
+    }
+
+    /// Cuts the greatest operands off code that would exceed [`MAX_CODE`].
+    fn bound_code(&mut self) {
+        let mut code = vec![1u32; self.graph.len()];
+        for (id, node) in self.graph.iter() {
+            let (Role::Fused | Role::Kernel { .. }) = self.role(id) else { continue };
+            loop {
+                let size = |state: &Self, i: &NodeId| if state.has_buffer(*i) { 1 } else { code[i.index()] };
+                let sum = node.inputs.iter().map(|i| size(self, i)).fold(1, u32::saturating_add);
+                let free = node.inputs.iter().filter(|&&i| self.is_free(i) && code[i.index()] > 1);
+                match free.max_by_key(|i| code[i.index()]) {
+                    Some(&greatest) if sum > MAX_CODE => self.give_buffer(greatest),
+                    _ => {
+                        code[id.index()] = sum;
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives a buffer to what is cheaper to load than to compute again.
+    fn avoid_repetition(&mut self) {
+        let mut costs = vec![0.0; self.graph.len()];
+        for (id, node) in self.graph.iter().filter(|&(id, _)| self.role(id) == Role::Fused) {
+            let operands = node.inputs.iter().filter(|&&i| !self.has_buffer(i)).map(|i| costs[i.index()]);
+            costs[id.index()] = cost(&node.op) as f64 + operands.sum::<f64>();
+        }
+        // How often each fused element is computed.
+        let mut times = vec![1.0; self.graph.len()];
+        for id in self.graph.ids().rev() {
+            if !self.is_free(id) {
+                continue;
+            }
+            times[id.index()] = match self.flow.meet(id) {
+                Some(meet) => times[meet.index()],
+                None => self.flow.users(id).iter().map(|&u| times[u.index()] * self.reads(u, id)).sum(),
+            };
+            let shares = matches!(self.graph.op(id), Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_));
+            if !shares && (times[id.index()] - 1.0) * costs[id.index()] > BUFFER_COST {
+                self.give_buffer(id);
+                times[id.index()] = 1.0;
+            }
+        }
+    }
+    /// How often `user`, computed once for each of its elements, reads an element of `operand`.
+    fn reads(&self, user: NodeId, operand: NodeId) -> f64 {
+        let ratio = || elements(self.graph, user) / elements(self.graph, operand).max(1.0);
+        match self.graph.op(user) {
+            Op::Broadcast(_) | Op::Slice(_) => ratio(),
+            Op::Gather(_) => ratio().max(1.0),
+            Op::Window(op) => ratio() * op.size.iter().map(|&n| n as f64).product::<f64>(),
+            op if matches!(op, Op::Dot(_) | Op::Conv(_)) || kind(op) == Kind::Whole => REUSE,
+            _ => 1.0,
+        }
+    }
+}
+
+/// Whether a node is a constant, or rearranges one.
+pub fn is_view_of_constant(graph: &Graph, mut id: NodeId) -> bool {
+    loop {
+        match graph.op(id) {
+            Op::Const(_) => return true,
+            Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_) => id = graph.node(id).inputs[0],
+            _ => return false,
+        }
+    }
+}
+
+/// The number of elements, with a guess for symbols.
+fn elements(graph: &Graph, id: NodeId) -> f64 {
+    estimate(&graph.ty(id).count())
+}
+
+/// A guess at the value of a dim: every symbol is 16.
+pub fn estimate(dim: &Dim) -> f64 {
+    dim.eval_with(&|atom| matches!(atom, Atom::Sym(_)).then_some(16)).unwrap_or(1 << 30).max(0) as f64
+}

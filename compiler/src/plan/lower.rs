@@ -1,0 +1,266 @@
+//! A kernel under construction: pull lowering with a memo.
+//!
+//! A template opens loops and asks for values: of the tip, or of the root's operands. The code for an element of a fused
+//! node is that of its operator, with its operands' elements pulled in turn; a node with a buffer is loaded. Each value
+//! is named once per open block and index, so that code grows with the graph and not with its paths.
+
+use std::collections::HashMap;
+
+use super::{Weights, fuse::Fusion, program::WeightId, target::TargetInfo};
+use crate::{
+    base::Dim,
+    graph::{Graph, NodeId},
+    loops::{BufferId, Emit, ExprId, Kernel, LoopKind, Operands, Writer, flat, index_of},
+    op::Op,
+    tensor::{DType, TensorType},
+};
+
+/// What all templates see.
+pub struct Context<'g> {
+    pub graph: &'g Graph,
+    pub fusion: &'g Fusion,
+    pub target: &'g TargetInfo,
+    pub weights: &'g mut Weights,
+}
+
+/// What a buffer of a kernel is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bound {
+    /// The value of a node that has a buffer.
+    Node(NodeId),
+    /// A packed constant.
+    Weights(WeightId),
+    /// What the kernel computes.
+    Result,
+}
+
+/// One kernel: computes `tip`, and within it `root`.
+pub struct Site<'g> {
+    pub w: Writer,
+    pub pull: Pull<'g>,
+    root: NodeId,
+    out: BufferId,
+}
+
+/// The finished kernel and what its buffers are.
+pub struct Lowered {
+    pub kernel: Kernel,
+    pub args: Vec<Bound>,
+    /// How often each node was written as code.
+    pub written: HashMap<NodeId, u32>,
+}
+
+impl<'g> Site<'g> {
+    pub fn new(graph: &'g Graph, fusion: &'g Fusion, tip: NodeId, root: NodeId) -> Site<'g> {
+        let mut w = Writer::new("");
+        let ty = graph.ty(tip);
+        let out = w.buffer(ty.dtype, ty.count(), true);
+        let pull = Pull {
+            graph,
+            fusion,
+            tip,
+            copies: false,
+            given: None,
+            args: vec![Bound::Result],
+            buffers: HashMap::new(),
+            memo: HashMap::new(),
+            written: HashMap::new(),
+        };
+        Site { w, pull, root, out }
+    }
+    /// A kernel that copies what `node` holds already.
+    pub fn copy(graph: &'g Graph, fusion: &'g Fusion, node: NodeId) -> Site<'g> {
+        let mut site = Site::new(graph, fusion, node, node);
+        site.pull.copies = true;
+        site
+    }
+    pub fn graph(&self) -> &'g Graph {
+        self.pull.graph
+    }
+    pub fn root(&self) -> NodeId {
+        self.root
+    }
+    pub fn root_op(&self) -> &'g Op {
+        self.graph().op(self.root)
+    }
+    /// The type of the root's operand `n`.
+    pub fn operand_ty(&self, n: usize) -> &'g TensorType {
+        self.graph().ty(self.graph().node(self.root).inputs[n])
+    }
+    pub fn tip_shape(&self) -> &'g [Dim] {
+        self.graph().shape(self.pull.tip)
+    }
+
+    /// A loop around `body`, which gets the index. An extent of 1 needs no loop.
+    pub fn each(&mut self, extent: &Dim, kind: LoopKind, body: impl FnOnce(&mut Self, &Dim)) {
+        if extent.is(1) {
+            return body(self, &Dim::zero());
+        }
+        let var = self.w.loop_var(extent.clone());
+        self.w.open_block();
+        body(self, &index_of(var));
+        self.pull.leave(self.w.depth());
+        self.w.close_for(var, kind);
+    }
+    /// Nested loops of one kind, outermost first.
+    pub fn nest(&mut self, extents: &[Dim], kind: LoopKind, body: impl FnOnce(&mut Self, &[Dim])) {
+        fn inner<'g, 'b>(
+            site: &mut Site<'g>,
+            extents: &[Dim],
+            kind: LoopKind,
+            mut ix: Vec<Dim>,
+            body: Box<dyn FnOnce(&mut Site<'g>, &[Dim]) + 'b>,
+        ) {
+            let Some((first, rest)) = extents.split_first() else { return body(site, &ix) };
+            site.each(first, kind, |site, i| {
+                ix.push(i.clone());
+                inner(site, rest, kind, ix, body);
+            });
+        }
+        inner(self, extents, kind, vec![], Box::new(body));
+    }
+    /// The tip's element at `ix`, computed from loads alone.
+    pub fn value(&mut self, ix: &[Dim]) -> ExprId {
+        let tip = self.pull.tip;
+        self.pull.element(&mut self.w, tip, ix)
+    }
+    /// The element of the root's operand `n`.
+    pub fn operand(&mut self, n: usize, ix: &[Dim]) -> ExprId {
+        let id = self.graph().node(self.root).inputs[n];
+        self.pull.element(&mut self.w, id, ix)
+    }
+    /// The element of any node.
+    pub fn element(&mut self, id: NodeId, ix: &[Dim]) -> ExprId {
+        self.pull.element(&mut self.w, id, ix)
+    }
+    /// Stores the tip's element where the root's element at `ix` is `value`.
+    pub fn finish_element(&mut self, ix: &[Dim], value: ExprId) {
+        let (graph, tip) = (self.graph(), self.pull.tip);
+        let place = flat(graph.shape(self.root), ix);
+        let result = if tip == self.root {
+            value
+        } else {
+            let tip_ix = match graph.shape(tip) == graph.shape(self.root) {
+                true => ix.to_vec(),
+                false => unflatten(&self.w, &place, graph.shape(tip)),
+            };
+            self.pull.given = Some((self.root, value));
+            let result = self.pull.element(&mut self.w, tip, &tip_ix);
+            self.pull.given = None;
+            result
+        };
+        self.w.store_flat(self.out, place, result);
+    }
+    /// Stores an element of the tip.
+    pub fn store(&mut self, ix: &[Dim], value: ExprId) {
+        let shape = self.tip_shape();
+        self.w.store(self.out, shape, ix, value);
+    }
+    /// Lets the root's operator write its whole result.
+    pub fn write_whole(&mut self) {
+        let (op, shape, out) = (self.root_op(), self.tip_shape(), self.out);
+        let mut at = Emit { w: &mut self.w, operands: &mut At { pull: &mut self.pull, node: self.root } };
+        op.write(&mut at, out, shape);
+    }
+    /// The buffer of a packed constant.
+    pub fn weights(&mut self, id: WeightId, dtype: DType, len: usize) -> BufferId {
+        self.pull.bind(&mut self.w, Bound::Weights(id), dtype, Dim::from(len))
+    }
+    pub fn finish(mut self, name: String) -> Lowered {
+        self.w.kernel.name = name;
+        Lowered { kernel: self.w.finish(), args: self.pull.args, written: self.pull.written }
+    }
+}
+
+/// The index in `shape` whose row-major position is `place`.
+pub fn unflatten(w: &Writer, place: &Dim, shape: &[Dim]) -> Vec<Dim> {
+    let mut rest = place.clone();
+    let mut ix = vec![Dim::zero(); shape.len()];
+    for (axis, extent) in shape.iter().enumerate().rev().filter(|(_, n)| !n.is(1)) {
+        // The outermost axis needs no remainder: what is left is its index.
+        let outermost = shape[..axis].iter().all(|n| n.is(1));
+        ix[axis] = if outermost { rest.clone() } else { w.rem(&rest, extent) };
+        rest = if outermost { Dim::zero() } else { w.div(&rest, extent) };
+    }
+    ix
+}
+
+/// Code for elements of nodes.
+pub struct Pull<'g> {
+    graph: &'g Graph,
+    fusion: &'g Fusion,
+    tip: NodeId,
+    /// Whether the tip is loaded like any other node.
+    copies: bool,
+    /// The present element of the root, while its epilogue is written.
+    given: Option<(NodeId, ExprId)>,
+    args: Vec<Bound>,
+    buffers: HashMap<Bound, BufferId>,
+    /// Values named in a block that is still open, with its depth.
+    memo: HashMap<(NodeId, Vec<Dim>), (usize, ExprId)>,
+    written: HashMap<NodeId, u32>,
+}
+
+impl<'g> Pull<'g> {
+    fn bind(&mut self, w: &mut Writer, what: Bound, dtype: DType, len: Dim) -> BufferId {
+        *self.buffers.entry(what).or_insert_with(|| {
+            self.args.push(what);
+            w.buffer(dtype, len, false)
+        })
+    }
+    fn element(&mut self, w: &mut Writer, id: NodeId, ix: &[Dim]) -> ExprId {
+        if let Some((root, value)) = self.given
+            && root == id
+        {
+            return value;
+        }
+        let graph = self.graph;
+        if let op @ (Op::Const(_) | Op::Extent(_)) = graph.op(id)
+            && !self.fusion.has_buffer(id)
+        {
+            return op.element(&mut Emit { w, operands: &mut At { pull: self, node: id } }, ix);
+        }
+        let key = (id, ix.to_vec());
+        if let Some(&(_, value)) = self.memo.get(&key) {
+            return value;
+        }
+        let value = if self.fusion.has_buffer(id) && (id != self.tip || self.copies) {
+            let ty = graph.ty(id);
+            let buffer = self.bind(w, Bound::Node(id), ty.dtype, ty.count());
+            w.load(buffer, &ty.shape, ix)
+        } else {
+            *self.written.entry(id).or_default() += 1;
+            graph.op(id).element(&mut Emit { w, operands: &mut At { pull: self, node: id } }, ix)
+        };
+        let value = w.set(value);
+        self.memo.insert(key, (w.depth(), value));
+        value
+    }
+    /// The block at `depth` is about to close: forget what was named in it.
+    pub fn leave(&mut self, depth: usize) {
+        self.memo.retain(|_, (named, _)| *named < depth);
+    }
+}
+
+/// The operands of one node.
+struct At<'p, 'g> {
+    pull: &'p mut Pull<'g>,
+    node: NodeId,
+}
+
+impl Operands for At<'_, '_> {
+    fn count(&self) -> usize {
+        self.pull.graph.node(self.node).inputs.len()
+    }
+    fn ty(&self, n: usize) -> &TensorType {
+        let graph = self.pull.graph;
+        graph.ty(graph.node(self.node).inputs[n])
+    }
+    fn read(&mut self, w: &mut Writer, n: usize, ix: &[Dim]) -> ExprId {
+        let id = self.pull.graph.node(self.node).inputs[n];
+        self.pull.element(w, id, ix)
+    }
+    fn leave(&mut self, depth: usize) {
+        self.pull.leave(depth);
+    }
+}
