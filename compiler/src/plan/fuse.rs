@@ -221,7 +221,9 @@ impl State<'_> {
                     true
                 }
                 _ if reshaped => return false,
-                Op::Broadcast(_) => self.graph.shape(id).last() == self.graph.shape(self.graph.node(id).inputs[0]).last(),
+                Op::Broadcast(_) => {
+                    self.graph.shape(id).last() == self.graph.shape(self.graph.node(id).inputs[0]).last()
+                }
                 Op::Transpose(op) => op.perm.last() == Some(&last),
                 Op::Slice(op) => op.stride.last() == Some(&1),
                 _ => return false,
@@ -271,7 +273,8 @@ impl State<'_> {
                 Some(meet) => times[meet.index()],
                 None => self.flow.users(id).iter().map(|&u| times[u.index()] * self.reads(u, id)).sum(),
             };
-            let shares = matches!(self.graph.op(id), Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_));
+            let shares =
+                matches!(self.graph.op(id), Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_));
             if !shares && (times[id.index()] - 1.0) * costs[id.index()] > BUFFER_COST {
                 self.give_buffer(id);
                 times[id.index()] = 1.0;

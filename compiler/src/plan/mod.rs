@@ -25,7 +25,7 @@ pub use target::{Isa, TargetInfo};
 use crate::{
     base::{Arena, Dim, Symbol},
     graph::{Graph, NodeId},
-    loops::{LoopKind, Stmt, Var},
+    loops::{LoopKind, Stmt, verify},
     op::Op,
     tensor::TensorType,
 };
@@ -89,7 +89,9 @@ fn lower<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
 /// One word for what a kernel computes.
 fn what(graph: &Graph, tip: NodeId, root: NodeId) -> &'static str {
     match graph.op(root) {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select(_) | Op::Cast(_) | Op::Bitcast(_) if tip == root => "map",
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select(_) | Op::Cast(_) | Op::Bitcast(_) if tip == root => {
+            "map"
+        }
         op => op.name(),
     }
 }
@@ -161,11 +163,11 @@ impl<'g> Planner<'g> {
         let Lowered { mut kernel, args, written } = site.finish(name);
         let flops = flops(graph, root, tip, written.keys().copied());
         if fuse::estimate(&flops) >= MIN_PARALLEL
-            && let [Stmt::For { kind: kind @ LoopKind::Seq, var, .. }] = &mut kernel.body[..]
-            && matches!(&kernel.vars[*var], Var::Loop { .. })
+            && let [Stmt::For { kind: kind @ LoopKind::Seq, .. }] = &mut kernel.body[..]
         {
             *kind = LoopKind::Parallel;
         }
+        verify(&kernel).unwrap_or_else(|e| panic!("planning: {e}\n{kernel}"));
         let args = args.into_iter().map(|arg| match arg {
             Bound::Result => out,
             Bound::Node(id) => self.storage_of(id),

@@ -48,7 +48,10 @@ pub fn interpret(
                 Place::Weights(id) => weights.tensors[*id].bytes().to_vec(),
                 Place::Workspace(at) => {
                     let at = size(at)?;
-                    workspace.get(at..at + len).ok_or_else(|| Stop::Bug("a buffer leaves the workspace".into()))?.to_vec()
+                    workspace
+                        .get(at..at + len)
+                        .ok_or_else(|| Stop::Bug("a buffer leaves the workspace".into()))?
+                        .to_vec()
                 }
             };
             if buffer.written {

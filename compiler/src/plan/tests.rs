@@ -4,19 +4,16 @@ use super::*;
 use crate::{
     base::Bindings,
     graph::{evaluate, random, text::print},
-    loops::{interp::Stop, verify},
+    loops::interp::Stop,
     tensor::{DType, Scalar, Tensor},
 };
 
 const ISAS: [Isa; 4] = [Isa::X64, Isa::Aarch64, Isa::Riscv64, Isa::S390x];
 
-/// Plans for a target and runs the plan; every kernel keeps the law.
+/// Plans for a target and runs the plan.
 fn run(graph: &Graph, isa: Isa, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, Stop> {
     let mut weights = Weights::default();
     let program = plan("test", graph, &TargetInfo::new(isa), &mut weights);
-    for launch in &program.launches {
-        verify(&launch.kernel).unwrap_or_else(|e| panic!("{e}\n{}\n{}", launch.kernel, print(graph).0));
-    }
     interpret(&program, &weights, inputs, bind).map_err(|stop| match stop {
         Stop::Bug(message) => {
             let kernels = program.launches.iter().map(|l| format!("{}\n", l.kernel)).collect::<String>();

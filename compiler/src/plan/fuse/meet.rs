@@ -24,8 +24,7 @@ pub struct Flow {
 impl Flow {
     pub fn of(graph: &Graph, live: &[bool]) -> Flow {
         let n = graph.len();
-        let mut flow =
-            Flow { users: vec![vec![]; n], after: vec![None; n], depth: vec![0; n], keeps: vec![false; n] };
+        let mut flow = Flow { users: vec![vec![]; n], after: vec![None; n], depth: vec![0; n], keeps: vec![false; n] };
         for (id, node) in graph.iter().filter(|(id, _)| live[id.index()]) {
             for &input in &node.inputs {
                 // A user that reads a value twice is one user.
