@@ -74,22 +74,30 @@ pub type Named = (String, Vec<(String, TensorType)>, Vec<(String, TensorType)>);
 
 /// Chooses the C names. The symbols are those of the inputs' and outputs' shapes, in order of appearance; guards,
 /// workspace and stack are filled in by who knows them.
+///
+/// The header makes constants of upper-case names, so names that differ in case alone count as the same, and so do
+/// those of tensors together with their signature's.
 pub fn signatures(named: Vec<Named>) -> Vec<Signature> {
-    let mut functions = names(["workspace_bytes", "descriptor", "invoke"]);
+    let mut functions = Names::reserved(["workspace_bytes", "descriptor", "invoke"]);
+    let mut constants = Names::default();
     let mut signatures = vec![];
     for (key, inputs, outputs) in named {
-        let c_name = unique(&key, &mut functions);
-        // The size function of this signature.
-        functions.insert(format!("{c_name}_workspace"));
-        let mut members = names(["threads"]);
+        let c_name = functions.choose(&key, |name| vec![name.into(), format!("{name}_workspace")]);
+        let mut members = Names::reserved(["threads"]);
         let mut tensors = |list: Vec<(String, TensorType)>| -> Vec<Tensor> {
-            list.into_iter().map(|(key, ty)| Tensor { c_name: unique(&key, &mut members), key, ty }).collect()
+            let mut named = vec![];
+            for (key, ty) in list {
+                let member = members.choose_where(&key, |name| constants.is_free(&format!("{c_name}_{name}")));
+                constants.take(&format!("{c_name}_{member}"));
+                named.push(Tensor { key, c_name: member, ty });
+            }
+            named
         };
         let (inputs, outputs) = (tensors(inputs), tensors(outputs));
         let mut symbols: Vec<Dimension> = vec![];
         for symbol in inputs.iter().chain(&outputs).flat_map(|t| &t.ty.shape).flat_map(Dim::symbols) {
             if symbols.iter().all(|known| known.symbol != symbol) {
-                symbols.push(Dimension { c_name: unique(symbol.name(), &mut members), symbol });
+                symbols.push(Dimension { c_name: members.choose_where(symbol.name(), |_| true), symbol });
             }
         }
         signatures.push(Signature {
@@ -140,17 +148,45 @@ pub fn c_identifier(text: &str) -> String {
     }
 }
 
-/// An identifier for `text` that is not in `taken` yet.
-fn unique(text: &str, taken: &mut BTreeSet<String>) -> String {
-    let name = c_identifier(text);
-    let numbered = (2..).map(|n| format!("{name}_{n}"));
-    let free = std::iter::once(name.clone()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or(name);
-    taken.insert(free.clone());
-    free
+/// Identifiers in use, without regard to case.
+#[derive(Default)]
+struct Names(BTreeSet<String>);
+
+impl Names {
+    fn reserved<const N: usize>(names: [&str; N]) -> Names {
+        Names(names.map(str::to_owned).into())
+    }
+    fn is_free(&self, name: &str) -> bool {
+        !self.0.contains(&name.to_lowercase())
+    }
+    fn take(&mut self, name: &str) {
+        self.0.insert(name.to_lowercase());
+    }
+    /// An identifier for `text` such that everything that `derived` makes of it is free; takes all of that.
+    fn choose(&mut self, text: &str, derived: impl Fn(&str) -> Vec<String>) -> String {
+        let name = numbered(text, |name| derived(name).iter().all(|d| self.is_free(d)));
+        derived(&name).iter().for_each(|d| self.take(d));
+        name
+    }
+    /// An identifier for `text` that is free and that the caller likes.
+    fn choose_where(&mut self, text: &str, likes: impl Fn(&str) -> bool) -> String {
+        let name = numbered(text, |name| self.is_free(name) && likes(name));
+        self.take(&name);
+        name
+    }
 }
 
-fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
-    names.map(str::to_owned).into()
+/// `text` as an identifier, with the least number behind it that makes `good` hold; names are finite, so there is one.
+fn numbered(text: &str, good: impl Fn(&str) -> bool) -> String {
+    let name = c_identifier(text);
+    let mut candidate = name.clone();
+    for n in 2u32.. {
+        if good(&candidate) {
+            break;
+        }
+        candidate = format!("{name}_{n}");
+    }
+    candidate
 }
 
 /// The keywords of C up to C23 and of C++ up to C++20, and macros of the standard headers that a name would meet.
@@ -291,5 +327,22 @@ mod tests {
         assert_eq!(symbols, [("batch", "batch_2"), ("n", "n")]);
         assert_eq!((s.symbol_slot(1), s.io_bytes()), (40, 56));
         assert_eq!(t.c_name, "s_workspace_2");
+    }
+
+    #[test]
+    fn upper_case_constants_differ() {
+        let x = |key: &str| vec![(key.to_owned(), "f32[2]".parse::<TensorType>().unwrap())];
+        let named = vec![
+            ("a_workspace".into(), x("x"), x("X")),
+            ("a".into(), x("b_x"), vec![]),
+            ("A".into(), vec![], vec![]),
+            ("c".into(), x("b_x"), vec![]),
+            ("c_b".into(), x("x"), vec![]),
+        ];
+        let signatures = signatures(named);
+        let names: Vec<_> = signatures.iter().map(|s| s.c_name.as_str()).collect();
+        assert_eq!(names, ["a_workspace", "a_2", "A_3", "c", "c_b"]);
+        assert_eq!(signatures[0].outputs[0].c_name, "X_2");
+        assert_eq!(signatures[4].inputs[0].c_name, "x_2");
     }
 }
