@@ -1,5 +1,7 @@
 //! Joins tensors along an axis.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::*;
@@ -40,7 +42,7 @@ impl Primitive for Concat {
         }))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
-        self.read_from(at, 0, ix)
+        self.read_from(at, 0..at.count(), ix)
     }
     fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
         let none = Bindings::new();
@@ -59,15 +61,17 @@ impl Primitive for Concat {
 }
 
 impl Concat {
-    /// The element at `ix` of what operand `n` and those after it make together.
-    fn read_from(&self, at: &mut Emit<'_>, n: usize, ix: &[Dim]) -> ExprId {
-        if n + 1 == at.count() {
-            return at.read(n, ix);
+    /// The element at `ix` of what the `operands` make together. Halving keeps the tests few and the nesting shallow.
+    fn read_from(&self, at: &mut Emit<'_>, operands: Range<usize>, ix: &[Dim]) -> ExprId {
+        if operands.len() == 1 {
+            return at.read(operands.start, ix);
         }
-        let extent = at.shape(n)[self.axis].clone();
+        let middle = operands.start.midpoint(operands.end);
+        let (left, right) = (operands.start..middle, middle..operands.end);
+        let extent = left.clone().fold(Dim::zero(), |sum, n| sum + &at.shape(n)[self.axis]);
         let mut rest = ix.to_vec();
         rest[self.axis] = &ix[self.axis] - &extent;
         let bound = Bound { index: ix[self.axis].clone(), extent };
-        at.within(vec![bound], |at| at.read(n, ix), |at| self.read_from(at, n + 1, &rest))
+        at.within(vec![bound], |at| self.read_from(at, left, ix), |at| self.read_from(at, right, &rest))
     }
 }
