@@ -34,3 +34,6 @@ pub fn evaluate(graph: &Graph, inputs: &[Tensor], bind: &Bindings) -> Result<Vec
     }
     Ok(graph.outputs.iter().map(|p| values[p.node.index()].clone().expect("outputs are live")).collect())
 }
+
+#[cfg(test)]
+mod tests;

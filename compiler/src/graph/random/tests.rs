@@ -1,4 +1,13 @@
 use super::*;
+use crate::{
+    loops::{
+        BinaryFn,
+        interp::{Bytes, run},
+        verify,
+    },
+    op,
+    tensor::DType,
+};
 
 #[test]
 fn cases_are_well_typed_varied_and_print() {
@@ -16,5 +25,106 @@ fn cases_are_well_typed_varied_and_print() {
         let parsed = text::parse(&text, &constants).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}"));
         assert!(parsed == case.graph, "seed {seed}\n{text}");
     }
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), crate::op::Kind::ALL);
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), op::Kind::ALL);
+}
+
+/// Every operator's own kernel computes what its evaluator says, from the same operands.
+#[test]
+fn kernels_agree_with_the_evaluator() {
+    let (mut compared, mut passed_over) = (0, 0);
+    for seed in 0..4000 {
+        let case = case(seed, 10);
+        let values = case.values();
+        for (id, node) in case.graph.iter() {
+            let Some(expected) = &values[id.index()] else { continue };
+            if matches!(node.op.kind(), op::Kind::Input | op::Kind::Const | op::Kind::Extent) {
+                continue;
+            }
+            let operands: Vec<&Tensor> = node.inputs.iter().map(|i| values[i.index()].as_ref().unwrap()).collect();
+            let result = match compute(&case, node, &operands) {
+                Ok(result) => result,
+                Err(e) => panic!("seed {seed}, %{}: {e}\n{}", id.index(), text::print(&case.graph).0),
+            };
+            match compare(&node.op, &operands, expected, &result) {
+                Verdict::Same => compared += 1,
+                Verdict::IllConditioned => passed_over += 1,
+                Verdict::Differ(at) => panic!(
+                    "seed {seed}, %{} at {at}: {:?} should be {:?}\n{operands:?}\n{}",
+                    id.index(),
+                    result.get(at),
+                    expected.get(at),
+                    text::print(&case.graph).0
+                ),
+            }
+        }
+    }
+    assert!(passed_over * 20 < compared, "{passed_over} of {compared} were passed over");
+}
+
+fn compute(case: &Case, node: &Node, operands: &[&Tensor]) -> Result<Tensor, String> {
+    let types: Vec<_> = node.inputs.iter().map(|&i| case.graph.ty(i)).collect();
+    let kernel = op::kernel(&node.op, &types, &node.ty);
+    verify(&kernel).map_err(|e| e.to_string())?;
+    let shape = node.ty.concrete(&case.bind).unwrap();
+    let mut bytes = vec![0; shape.iter().product::<usize>() * node.ty.dtype.size()];
+    let inputs = operands.iter().map(|t| Bytes::In(t.bytes()));
+    run(&kernel, &mut inputs.chain([Bytes::Out(&mut bytes)]).collect::<Vec<_>>(), &case.bind)
+        .map_err(|e| format!("{e:?}"))?;
+    Ok(Tensor::from_bytes(node.ty.dtype, shape, bytes))
+}
+
+enum Verdict {
+    Same,
+    /// A fold of floats that may overflow, underflow or cancel in one precision and not in the other.
+    IllConditioned,
+    Differ(usize),
+}
+
+/// Elements are equal, but for the last bit of elementary functions, the sign of zero in extremes, and rounding in
+/// folds, which is measured against the greatest operand.
+fn compare(op: &Op, operands: &[&Tensor], expected: &Tensor, result: &Tensor) -> Verdict {
+    let folds = match op {
+        Op::Reduce(op::Reduce { f, .. }) | Op::Window(op::Window { f, .. }) | Op::Scan(op::Scan { f, .. }) => {
+            matches!(f, BinaryFn::Add | BinaryFn::Mul)
+        }
+        Op::Dot(_) | Op::Conv(_) => true,
+        _ => false,
+    };
+    let mut scale = 0.0;
+    if folds && expected.dtype.is_float() {
+        let magnitudes = operands.iter().flat_map(|t| t.scalars()).filter_map(|s| Some(s.as_f64()?.abs()));
+        let mut finite = magnitudes.filter(|x| x.is_finite() && *x != 0.0);
+        let greatest = finite.try_fold(1.0, |max: f64, x| (1e-3..1e3).contains(&x).then_some(max.max(x)));
+        let Some(greatest) = greatest else { return Verdict::IllConditioned };
+        scale = greatest * greatest * 64.0;
+    }
+    let epsilon = match expected.dtype {
+        DType::F16 => 1e-3,
+        DType::BF16 => 8e-3,
+        DType::F32 => 1.2e-7,
+        _ => 2.3e-16,
+    };
+    let is_same = |n: &usize| match (expected.get(*n).as_f64(), result.get(*n).as_f64()) {
+        (Some(a), Some(b)) if expected.dtype.is_float() => {
+            let rounding = epsilon * (a.abs() + scale) * if folds { 8.0 } else { 1.0 };
+            a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= rounding && a.is_finite()
+        }
+        _ => expected.get(*n) == result.get(*n),
+    };
+    match (0..expected.count()).find(|n| !is_same(n)) {
+        Some(n) => Verdict::Differ(n),
+        None => Verdict::Same,
+    }
+}
+
+#[test]
+fn a_failing_case_shrinks_to_what_fails() {
+    let has_scan = |case: &Case| {
+        let values = case.values();
+        case.graph.iter().any(|(id, n)| n.op.kind() == op::Kind::Scan && values[id.index()].is_some())
+    };
+    let seed = (0..).find(|&seed| has_scan(&case(seed, 12))).unwrap();
+    let small = shrink(&case(seed, 12), has_scan);
+    small.graph.verify().unwrap();
+    assert_eq!((small.graph.len(), small.graph.inputs.len()), (2, 1));
 }
