@@ -9,5 +9,6 @@ pub mod loops;
 pub mod op;
 pub mod graph;
 pub mod saved;
+pub mod opt;
 pub mod plan;
 pub mod emit;

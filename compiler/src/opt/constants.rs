@@ -1,0 +1,93 @@
+//! Computes at compile time what does not depend on inputs.
+//!
+//! The largest fixed parts of the graph are evaluated whole, by the reference evaluator. A part stays as it is when it
+//! faults, or when its result or something on the way takes much more memory than the constants it is made from:
+//! [`MAX_GROWTH`] bounds what folding adds to the object. Broadcasts and counts are code, not constants.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Fuel, Rewrite};
+use crate::{
+    base::Bindings,
+    graph::{Graph, NodeId, evaluate},
+    op::Op,
+    tensor::{Tensor, TensorType},
+};
+
+/// Bytes that a folded constant may take beyond those of its operands.
+const MAX_GROWTH: usize = 64 << 10;
+/// Values on the way to a result may be this many times as large as the result may be.
+const MAX_DETOUR: usize = 4;
+
+pub fn fold(graph: &Graph, fuel: &mut Fuel) -> Graph {
+    let rewrite = Rewrite::of(graph);
+    let live = graph.live();
+    // Only what something unfixed uses, or an output, has to exist; everything else vanishes inside.
+    let mut needed: Vec<bool> = vec![false; graph.len()];
+    graph.outputs.iter().for_each(|p| needed[p.node.index()] = true);
+    let mut values: Vec<Option<Tensor>> = vec![None; graph.len()];
+    for (id, node) in graph.iter().rev() {
+        let unfixed = live[id.index()] && !rewrite.is_fixed(id);
+        if !unfixed && !needed[id.index()] {
+            continue;
+        }
+        if rewrite.is_fixed(id) && !node.inputs.is_empty() | matches!(node.op, Op::Iota(_)) && is_data(graph, id) {
+            values[id.index()] = value(graph, id).filter(|_| fuel.take());
+        }
+        if values[id.index()].is_none() {
+            node.inputs.iter().for_each(|i| needed[i.index()] = true);
+        }
+    }
+    rewrite.run(|rw, id| values[id.index()].take().map(|value| rw.new.constant(value)))
+}
+
+/// Whether a node carries information, as opposed to a count or copies of something smaller.
+fn is_data(graph: &Graph, id: NodeId) -> bool {
+    let node = graph.node(id);
+    let count = |id: NodeId| graph.ty(id).count().as_int();
+    match &node.op {
+        Op::Iota(_) => count(id).is_some_and(|n| n <= 16),
+        Op::Broadcast(_) => count(id) == count(node.inputs[0]),
+        Op::Reshape(_) | Op::Transpose(_) => {
+            !matches!(graph.op(node.inputs[0]), Op::Broadcast(_) | Op::Iota(_)) || is_data(graph, node.inputs[0])
+        }
+        _ => true,
+    }
+}
+
+/// The value of a fixed node, if it is worth its size and does not fault.
+fn value(graph: &Graph, id: NodeId) -> Option<Tensor> {
+    // The part above the node, as a graph of its own.
+    let mut above = BTreeSet::from([id]);
+    let mut open = vec![id];
+    while let Some(at) = open.pop() {
+        open.extend(graph.node(at).inputs.iter().filter(|&&i| above.insert(i)));
+    }
+    let is_leaf = |at: &NodeId| matches!(graph.op(*at), Op::Const(_));
+    let mut budget = MAX_GROWTH;
+    for at in above.iter().copied().filter(is_leaf) {
+        budget = budget.saturating_add(bytes(graph.ty(at))?);
+    }
+    let mut part = Graph::default();
+    let mut map: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+    for at in above {
+        let node = graph.node(at);
+        if !is_leaf(&at) && bytes(&node.ty)? > budget.saturating_mul(MAX_DETOUR) {
+            return None;
+        }
+        let operands: Vec<NodeId> = node.inputs.iter().map(|i| map.get(i).copied()).collect::<Option<_>>()?;
+        map.insert(at, part.add(node.op.clone(), &operands).ok()?);
+    }
+    if bytes(graph.ty(id))? > budget {
+        return None;
+    }
+    part.output("", *map.get(&id)?);
+    evaluate(&part, &[], &Bindings::new()).ok()?.pop()
+}
+
+/// The size of a value of fixed type; none for strings, which have no fixed size.
+fn bytes(ty: &TensorType) -> Option<usize> {
+    let shape = ty.concrete(&Bindings::new())?;
+    let size = Some(ty.dtype.size()).filter(|&size| size > 0)?;
+    shape.iter().try_fold(size, |bytes, &n| bytes.checked_mul(n))
+}
