@@ -10,7 +10,7 @@ use super::{Weights, fuse::Fusion, program::WeightId, target::TargetInfo};
 use crate::{
     base::Dim,
     graph::{Graph, NodeId},
-    loops::{BufferId, Emit, ExprId, Kernel, LoopKind, Operands, Writer, flat, index_of},
+    loops::{Block, BufferId, Emit, ExprId, Kernel, LoopKind, Operands, VarId, Writer, flat, index_of},
     op::Op,
     tensor::{DType, TensorType},
 };
@@ -40,6 +40,8 @@ pub struct Site<'g> {
     pub pull: Pull<'g>,
     root: NodeId,
     out: BufferId,
+    /// The variables of the loops that are open.
+    open: Vec<VarId>,
 }
 
 /// The finished kernel and what its buffers are.
@@ -66,7 +68,7 @@ impl<'g> Site<'g> {
             memo: HashMap::new(),
             written: HashMap::new(),
         };
-        Site { w, pull, root, out }
+        Site { w, pull, root, out, open: vec![] }
     }
     /// A kernel that copies what `node` holds already.
     pub fn copy(graph: &'g Graph, fusion: &'g Fusion, node: NodeId) -> Site<'g> {
@@ -76,9 +78,6 @@ impl<'g> Site<'g> {
     }
     pub fn graph(&self) -> &'g Graph {
         self.pull.graph
-    }
-    pub fn root(&self) -> NodeId {
-        self.root
     }
     pub fn root_op(&self) -> &'g Op {
         self.graph().op(self.root)
@@ -91,16 +90,31 @@ impl<'g> Site<'g> {
         self.graph().shape(self.pull.tip)
     }
 
+    /// Opens a loop; [`Site::close`] closes the innermost one.
+    pub fn open(&mut self, extent: &Dim) -> Dim {
+        let var = self.w.loop_var(extent.clone());
+        self.w.open_block();
+        self.open.push(var);
+        index_of(var)
+    }
+    pub fn close(&mut self, kind: LoopKind) {
+        let var = self.open.pop().expect("a loop is open");
+        self.pull.leave(self.w.depth());
+        self.w.close_for(var, kind);
+    }
+    /// Closes a block that is no loop.
+    pub fn close_branch(&mut self) -> Block {
+        self.pull.leave(self.w.depth());
+        self.w.close_block()
+    }
     /// A loop around `body`, which gets the index. An extent of 1 needs no loop.
     pub fn each(&mut self, extent: &Dim, kind: LoopKind, body: impl FnOnce(&mut Self, &Dim)) {
         if extent.is(1) {
             return body(self, &Dim::zero());
         }
-        let var = self.w.loop_var(extent.clone());
-        self.w.open_block();
-        body(self, &index_of(var));
-        self.pull.leave(self.w.depth());
-        self.w.close_for(var, kind);
+        let index = self.open(extent);
+        body(self, &index);
+        self.close(kind);
     }
     /// Nested loops of one kind, outermost first.
     pub fn nest(&mut self, extents: &[Dim], kind: LoopKind, body: impl FnOnce(&mut Self, &[Dim])) {
@@ -127,10 +141,6 @@ impl<'g> Site<'g> {
     /// The element of the root's operand `n`.
     pub fn operand(&mut self, n: usize, ix: &[Dim]) -> ExprId {
         let id = self.graph().node(self.root).inputs[n];
-        self.pull.element(&mut self.w, id, ix)
-    }
-    /// The element of any node.
-    pub fn element(&mut self, id: NodeId, ix: &[Dim]) -> ExprId {
         self.pull.element(&mut self.w, id, ix)
     }
     /// Stores the tip's element where the root's element at `ix` is `value`.

@@ -2,15 +2,19 @@
 //!
 //! A target first appears here, as a [`TargetInfo`]: widths, registers, caches. Knows no machine code.
 
+mod contract;
 mod fuse;
 mod lower;
 mod map;
 mod memory;
 mod name;
+mod pack;
+mod prepare;
 mod program;
 mod run;
 
 mod target;
+mod tile;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +40,7 @@ const MIN_PARALLEL: f64 = 1e5;
 
 /// Plans an entry. Constants are added to `weights`, which all entries of a model share.
 pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weights) -> Program {
+    let graph = &prepare::prepare(graph);
     let fusion = fuse(graph);
     let mut planner = Planner {
         cx: Context { graph, fusion: &fusion, target, weights },
@@ -78,12 +83,17 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
 
 /// The kernel that writes `tip`, by the template that fits its root best.
 fn lower<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
-    if !cx.graph.op(root).is_whole() {
-        return map::map(cx, tip, root);
+    let op = cx.graph.op(root);
+    if op.is_whole() {
+        let mut site = Site::new(cx.graph, cx.fusion, tip, root);
+        site.write_whole();
+        return site;
     }
-    let mut site = Site::new(cx.graph, cx.fusion, tip, root);
-    site.write_whole();
-    site
+    let site = match op {
+        Op::Dot(_) | Op::Conv(_) => contract::contract(cx, tip, root),
+        _ => None,
+    };
+    site.unwrap_or_else(|| map::map(cx, tip, root))
 }
 
 /// One word for what a kernel computes.

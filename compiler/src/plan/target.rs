@@ -26,6 +26,8 @@ pub struct TargetInfo {
     /// Whether a multiply-add is one instruction.
     pub has_fma: bool,
     pub big_endian: bool,
+    /// Columns of a panel of packed weights; all variants of one object share it.
+    pub panel: usize,
     /// Bytes of the first-level data cache.
     pub l1: usize,
     /// Bytes of the second-level cache of one core.
@@ -40,6 +42,7 @@ impl TargetInfo {
             accumulators: 24,
             has_fma: true,
             big_endian: false,
+            panel: 64,
             l1: 32 << 10,
             l2: 512 << 10,
         };

@@ -1,0 +1,126 @@
+//! Lays constant right operands out for the contraction's tiles, at compile time.
+//!
+//! `[groups.., depth, columns]` becomes, for each group, panels of 64 columns; a panel holds its columns depth by
+//! depth, so that a tile reads forwards. The last panel is as wide as the remaining columns in multiples of 16, with
+//! zeros to the right: every vector width divides it. One layout serves all targets.
+
+use super::{lower::Context, program::WeightId};
+use crate::{
+    base::Bindings,
+    graph::{Graph, NodeId},
+    op::Op,
+    tensor::Tensor,
+};
+
+/// Narrow panels are padded to a multiple of this, the widest vector's elements.
+const PADDING: usize = 16;
+
+/// Where a packed operand is and how it is laid out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Packed {
+    pub id: WeightId,
+    /// Whether the groups are batch axes.
+    pub batch: bool,
+    pub groups: usize,
+    pub depth: usize,
+    pub columns: usize,
+    /// Columns of a full panel.
+    pub panel: usize,
+    pub bytes: usize,
+}
+
+impl Packed {
+    /// The number of full panels.
+    pub fn full(&self) -> usize {
+        self.columns / self.panel
+    }
+    /// Columns of the last panel, if it is not full.
+    pub fn rest(&self) -> usize {
+        self.columns % self.panel
+    }
+    /// Elements between two depths of the last panel.
+    pub fn last_width(&self) -> usize {
+        self.rest().next_multiple_of(PADDING)
+    }
+    /// Elements of one group.
+    pub fn per_group(&self) -> usize {
+        self.depth * (self.full() * self.panel + self.last_width())
+    }
+    pub fn len(&self) -> usize {
+        self.groups * self.per_group()
+    }
+}
+
+/// Packs the right operand of a contraction; `None` when it is not constant.
+pub fn right(cx: &mut Context<'_>, root: NodeId, groups: usize) -> Option<Packed> {
+    let node = cx.graph.node(root);
+    let mut id = node.inputs[1];
+    let mut batch = vec![];
+    if let Op::Dot(_) = node.op {
+        // Equal matrices are packed once: those of a broadcast along the batch axes.
+        let ty = cx.graph.ty(id);
+        let axes = ty.rank() - 2;
+        if let Op::Broadcast(_) = cx.graph.op(id) {
+            let from = cx.graph.node(id).inputs[0];
+            if cx.graph.shape(from)[..axes].iter().all(|n| n.is(1)) && cx.graph.shape(from)[axes..] == ty.shape[axes..]
+            {
+                id = from;
+            }
+        }
+        batch = cx.graph.shape(id)[..axes].to_vec();
+    }
+    let value = constant(cx.graph, id)?;
+    let batch = crate::tensor::concrete(&batch, &Bindings::new())?.iter().product::<usize>();
+    let columns = *value.shape.last()?;
+    let depth = match batch * columns {
+        0 => 0,
+        _ => value.count() / (batch * columns),
+    };
+    let panel = cx.target.panel;
+    // Groups of a convolution are ranges of columns.
+    let (outer, columns) = if groups == 1 { (batch, columns) } else { (groups, columns / groups) };
+    let mut packed = Packed { id: WeightId::new(0), batch: batch != 1, groups: outer, depth, columns, panel, bytes: 0 };
+    let tensor = layout(&value, &packed, groups);
+    packed.bytes = tensor.bytes().len();
+    packed.id = cx.weights.add(tensor);
+    Some(packed)
+}
+
+/// The packed elements; `groups` ranges of columns, or as many matrices as there are.
+fn layout(value: &Tensor, packed: &Packed, groups: usize) -> Tensor {
+    let size = value.dtype.size();
+    let from = value.bytes();
+    let mut to = Vec::with_capacity(packed.len() * size);
+    for group in 0..packed.groups {
+        // Elements from the first of this group, and from one depth to the next.
+        let (first, step) = match groups {
+            1 => (group * packed.depth * packed.columns, packed.columns),
+            _ => (group * packed.columns, groups * packed.columns),
+        };
+        for start in (0..packed.columns).step_by(packed.panel) {
+            let real = packed.panel.min(packed.columns - start);
+            let width = if real == packed.panel { real } else { packed.last_width() };
+            for k in 0..packed.depth {
+                let at = (first + k * step + start) * size;
+                to.extend_from_slice(&from[at..at + real * size]);
+                to.resize(to.len() + (width - real) * size, 0);
+            }
+        }
+    }
+    Tensor::from_bytes(value.dtype, [to.len() / size], to)
+}
+
+/// The value of a constant, or of a rearranged one.
+pub fn constant(graph: &Graph, id: NodeId) -> Option<Tensor> {
+    let node = graph.node(id);
+    match &node.op {
+        Op::Const(t) => Some(t.clone()),
+        op @ (Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_)) => {
+            let from = constant(graph, node.inputs[0])?;
+            let bind = Bindings::new();
+            let out = node.ty.concrete(&bind)?;
+            op.eval(&[&from], &out, &bind).ok()
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,123 @@
+//! Rebuilds a graph for planning: what can be known is known, and borders are made before they are read.
+//!
+//! - What is computed from constants alone is computed here. Views of constants stay views: they are packed or read in
+//!   place.
+//! - A convolution with padding reads a padded copy, and one with a dilated input a spread copy, so that its hot loop has
+//!   no conditions. That multiplies zeros with weights, which is done only where these are known to be finite.
+
+use super::{fuse::is_view_of_constant, pack::constant};
+use crate::{
+    base::{Bindings, Dim, dim::NoVars},
+    graph::{Graph, NodeId},
+    op::{Conv, Op, Pad, Reshape},
+    tensor::{Scalar, Tensor},
+};
+
+/// Larger results are not computed at compile time.
+const MAX_FOLDED: usize = 1 << 26;
+
+/// A graph of the same meaning with the same ports.
+pub fn prepare(graph: &Graph) -> Graph {
+    let live = graph.live();
+    let mut to = Graph::with_facts(graph.facts().clone());
+    let mut map: Vec<Option<NodeId>> = vec![None; graph.len()];
+    // Inputs keep the order of the ports.
+    for port in &graph.inputs {
+        to.set_origin(graph.origin(port.node).cloned());
+        map[port.node.index()] = Some(to.input(port.name.clone(), graph.ty(port.node).clone()));
+    }
+    for (id, node) in graph.iter().filter(|&(id, node)| live[id.index()] && node.op != Op::Input) {
+        to.set_origin(graph.origin(id).cloned());
+        let inputs: Vec<NodeId> = node.inputs.iter().map(|i| map[i.index()].expect("operands come first")).collect();
+        let new = match (fold(&to, &node.op, &inputs, &node.ty), &node.op) {
+            (Some(value), _) => to.constant(value),
+            (None, Op::Conv(conv)) => {
+                let bordered = bordered(&mut to, conv, &inputs);
+                // What an extent's normal form hides stays as it is.
+                if *to.ty(bordered) == node.ty { bordered } else { add(&mut to, conv.clone(), &inputs) }
+            }
+            (None, op) => add(&mut to, op.clone(), &inputs),
+        };
+        debug_assert_eq!(to.ty(new), &node.ty);
+        map[id.index()] = Some(new);
+    }
+    for port in &graph.outputs {
+        to.output(port.name.clone(), map[port.node.index()].expect("outputs are live"));
+    }
+    to
+}
+
+fn add(to: &mut Graph, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
+    to.add(op, inputs).unwrap_or_else(|e| panic!("planning: {e}"))
+}
+
+/// The value of what depends on constants only, and is not a view.
+fn fold(to: &Graph, op: &Op, inputs: &[NodeId], ty: &crate::tensor::TensorType) -> Option<Tensor> {
+    let view = matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_));
+    let leaf = matches!(op, Op::Input | Op::Const(_) | Op::Extent(_));
+    if leaf || view || inputs.is_empty() || !inputs.iter().all(|&i| is_view_of_constant(to, i)) {
+        return None;
+    }
+    let none = Bindings::new();
+    let out = ty.concrete(&none).filter(|shape| shape.iter().product::<usize>() <= MAX_FOLDED)?;
+    let values: Vec<Tensor> = inputs.iter().map(|&i| constant(to, i)).collect::<Option<_>>()?;
+    op.eval(&values.iter().collect::<Vec<_>>(), &out, &none).ok()
+}
+
+/// The convolution, without borders where that is possible.
+fn bordered(to: &mut Graph, conv: &Conv, inputs: &[NodeId]) -> NodeId {
+    let plain = conv.input_dilation.iter().all(|&d| d == 1);
+    let nonpositive = |d: &Dim| (-d).is_nonneg(&NoVars);
+    let inside = plain && conv.low.iter().chain(&conv.high).all(nonpositive);
+    let x = inputs[0];
+    // A spread axis has a first element.
+    let spreads = to.shape(x).iter().all(|n| (n - 1).is_nonneg(&NoVars));
+    if inside || !(plain || spreads) || !is_finite(to, inputs[1]) {
+        return add(to, conv.clone(), inputs);
+    }
+    let mut conv = conv.clone();
+    let ty = to.ty(x).clone();
+    let zero = to.constant(Tensor::scalar(ty.dtype, Scalar::zero(ty.dtype)));
+    let x = if plain { x } else { spread(to, &mut conv, x, zero) };
+    let surround = |cut: &mut Vec<Dim>| {
+        let mut padding = vec![Dim::zero(); ty.rank()];
+        for (axis, d) in cut.iter_mut().enumerate() {
+            padding[axis + 1] = d.at_least(&Dim::zero());
+            *d = &*d - &padding[axis + 1];
+        }
+        padding
+    };
+    let (low, high) = (surround(&mut conv.low), surround(&mut conv.high));
+    let x = add(to, Pad { low, high }, &[x, zero]);
+    add(to, conv, &[x, inputs[1]])
+}
+
+/// Puts zeros between the elements of the spatial axes and after the last ones, which the convolution then cuts off.
+fn spread(to: &mut Graph, conv: &mut Conv, x: NodeId, zero: NodeId) -> NodeId {
+    let shape = to.shape(x).to_vec();
+    let (mut apart, mut high, mut joined) = (vec![shape[0].clone()], vec![Dim::zero()], vec![shape[0].clone()]);
+    for s in 0..conv.spatial() {
+        let gap = std::mem::replace(&mut conv.input_dilation[s], 1);
+        apart.extend([shape[s + 1].clone(), Dim::one()]);
+        high.extend([Dim::zero(), Dim::from(gap - 1)]);
+        joined.push(&shape[s + 1] * gap);
+        conv.high[s] = &conv.high[s] - (gap - 1);
+    }
+    let channels = &shape[shape.len() - 1..];
+    [&mut apart, &mut joined].into_iter().for_each(|s| s.extend_from_slice(channels));
+    high.push(Dim::zero());
+    let x = add(to, Reshape { shape: apart }, &[x]);
+    let x = add(to, Pad { low: vec![Dim::zero(); high.len()], high }, &[x, zero]);
+    add(to, Reshape { shape: joined }, &[x])
+}
+
+/// Whether all elements are known, and none is an infinity or NaN.
+fn is_finite(graph: &Graph, mut id: NodeId) -> bool {
+    if !graph.ty(id).dtype.is_float() {
+        return true;
+    }
+    while let Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_) = graph.op(id) {
+        id = graph.node(id).inputs[0];
+    }
+    graph.as_const(id).is_some_and(|t| t.scalars().all(|s| s.as_f64().is_some_and(f64::is_finite)))
+}

@@ -1,0 +1,256 @@
+//! Pieces of networks, at every batch size and on every kind of target.
+
+use super::*;
+use crate::{
+    graph::NodeId,
+    loops::{BinaryFn, UnaryFn},
+    op::*,
+};
+
+/// Builds graphs in few words.
+#[derive(Default)]
+pub struct Net {
+    pub graph: Graph,
+    seed: u64,
+}
+
+impl Net {
+    pub fn input(&mut self, shape: &str) -> NodeId {
+        self.input_of(DType::F32, shape)
+    }
+    pub fn input_of(&mut self, dtype: DType, shape: &str) -> NodeId {
+        let name = format!("x{}", self.graph.inputs.len());
+        self.graph.input(name, format!("{dtype}[{shape}]").parse().unwrap())
+    }
+    pub fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
+        self.graph.add(op, inputs).unwrap()
+    }
+    pub fn weights(&mut self, dtype: DType, shape: &[usize]) -> NodeId {
+        self.seed += 1;
+        self.graph.constant(random_tensor(dtype, shape, self.seed))
+    }
+    pub fn binary(&mut self, f: BinaryFn, x: NodeId, y: NodeId) -> NodeId {
+        self.add(Binary { f }, &[x, y])
+    }
+    pub fn unary(&mut self, f: UnaryFn, x: NodeId) -> NodeId {
+        self.add(Unary { f }, &[x])
+    }
+    /// `x` under the shape of `like`, repeated along its axes of extent 1.
+    pub fn broadcast(&mut self, x: NodeId, like: NodeId) -> NodeId {
+        let shape = self.graph.shape(like).to_vec();
+        let missing = shape.len() - self.graph.shape(x).len();
+        let reshaped = [vec![Dim::one(); missing], self.graph.shape(x).to_vec()].concat();
+        let x = self.add(Reshape { shape: reshaped }, &[x]);
+        self.add(Broadcast { shape }, &[x])
+    }
+    pub fn bias(&mut self, x: NodeId) -> NodeId {
+        let ty = self.graph.ty(x).clone();
+        let channels = ty.shape.last().unwrap().as_int().unwrap() as usize;
+        let bias = self.weights(ty.dtype, &[channels]);
+        let bias = self.broadcast(bias, x);
+        self.binary(BinaryFn::Add, x, bias)
+    }
+    pub fn relu(&mut self, x: NodeId) -> NodeId {
+        let dtype = self.graph.ty(x).dtype;
+        let zero = self.graph.constant(Tensor::scalar(dtype, Scalar::zero(dtype)));
+        let zero = self.broadcast(zero, x);
+        self.binary(BinaryFn::Max, x, zero)
+    }
+    pub fn dot(&mut self, x: NodeId, columns: usize) -> NodeId {
+        let ty = self.graph.ty(x).clone();
+        let depth = ty.shape.last().unwrap().as_int().unwrap() as usize;
+        let w = self.weights(ty.dtype, &[depth, columns]);
+        self.add(Dot {}, &[x, w])
+    }
+    pub fn reduce(&mut self, f: BinaryFn, axes: &[usize], x: NodeId) -> NodeId {
+        self.add(Reduce { f, axes: axes.to_vec() }, &[x])
+    }
+    pub fn conv(&mut self, x: NodeId, filter: &[usize], conv: Conv) -> NodeId {
+        let dtype = self.graph.ty(x).dtype;
+        let w = self.weights(dtype, filter);
+        self.add(conv, &[x, w])
+    }
+    pub fn softmax(&mut self, x: NodeId) -> NodeId {
+        let last = self.graph.shape(x).len() - 1;
+        let max = self.reduce(BinaryFn::Max, &[last], x);
+        let max = self.broadcast(max, x);
+        let shifted = self.binary(BinaryFn::Sub, x, max);
+        let e = self.unary(UnaryFn::Exp, shifted);
+        let sum = self.reduce(BinaryFn::Add, &[last], e);
+        let sum = self.broadcast(sum, x);
+        self.binary(BinaryFn::Div, e, sum)
+    }
+    pub fn done(mut self, outputs: &[NodeId]) -> Graph {
+        outputs.iter().enumerate().for_each(|(n, &id)| self.graph.output(format!("y{n}"), id));
+        self.graph
+    }
+}
+
+/// A convolution over `n` axes with one stride, dilation and padding.
+pub fn conv(n: usize, stride: i64, dilation: i64, low: i64, high: i64, groups: usize) -> Conv {
+    Conv {
+        stride: vec![stride; n],
+        dilation: vec![dilation; n],
+        input_dilation: vec![1; n],
+        low: vec![Dim::from(low); n],
+        high: vec![Dim::from(high); n],
+        groups,
+    }
+}
+
+#[test]
+fn dense_layers() {
+    for (depth, columns) in [(1, 1), (7, 10), (20, 64), (13, 130), (5, 100), (64, 33)] {
+        let mut net = Net::default();
+        let x = net.input(&format!("batch,{depth}"));
+        let y = net.dot(x, columns);
+        let y = net.bias(y);
+        let y = net.relu(y);
+        let z = net.dot(y, 3);
+        check_batches(&format!("dense {depth} x {columns}"), &net.done(&[z, y]));
+    }
+}
+
+#[test]
+fn dense_layers_of_every_type() {
+    for dtype in DType::ALL.into_iter().filter(|d| d.is_int() || d.is_float()) {
+        let mut net = Net::default();
+        let x = net.input_of(dtype, "batch,9");
+        let y = net.dot(x, 21);
+        let y = net.bias(y);
+        let y = net.relu(y);
+        check_batches(dtype.name(), &net.done(&[y]));
+    }
+}
+
+#[test]
+fn convolutions() {
+    let mut seen = 0;
+    for (stride, dilation, (low, high), (kernel, groups)) in [1, 2, 3].into_iter().flat_map(|s| {
+        [1, 2].into_iter().flat_map(move |d| {
+            [(0, 0), (1, 2), (-1, 1), (0, -2)]
+                .into_iter()
+                .flat_map(move |p| [(1, 1), (3, 1), (2, 2), (3, 6), (1, 3)].into_iter().map(move |g| (s, d, p, g)))
+        })
+    }) {
+        let mut net = Net::default();
+        let x = net.input("batch,11,9,6");
+        let filter = [kernel, kernel, 6 / groups, 12];
+        let y = net.conv(x, &filter, conv(2, stride, dilation, low, high, groups));
+        let y = net.bias(y);
+        let y = net.relu(y);
+        let what = format!("stride {stride}, dilation {dilation}, padding {low} {high}, {groups} groups of {kernel}");
+        seen += 1;
+        check_batches(&what, &net.done(&[y]));
+    }
+    assert_eq!(seen, 120);
+}
+
+#[test]
+fn transposed_convolutions() {
+    for (spread, kernel, low, high) in [(2, 3, 2, 1), (2, 2, 1, 1), (3, 2, 0, 4)] {
+        let mut net = Net::default();
+        let x = net.input("batch,5,4,3");
+        let mut op = conv(2, 1, 1, low, high, 1);
+        op.input_dilation = vec![spread; 2];
+        let y = net.conv(x, &[kernel, kernel, 3, 5], op);
+        let y = net.bias(y);
+        check_batches("transposed", &net.done(&[y]));
+    }
+}
+
+#[test]
+fn convolutions_of_one_and_three_axes() {
+    let mut net = Net::default();
+    let x = net.input("batch,13,5");
+    let a = net.conv(x, &[3, 5, 7], conv(1, 2, 1, 1, 1, 1));
+    let y = net.input("batch,4,5,6,2");
+    let b = net.conv(y, &[2, 3, 1, 2, 9], conv(3, 1, 1, 1, 0, 1));
+    check_batches("axes", &net.done(&[a, b]));
+}
+
+#[test]
+fn residual_blocks() {
+    let mut net = Net::default();
+    let x = net.input("batch,6,6,8");
+    let a = net.conv(x, &[3, 3, 8, 8], conv(2, 1, 1, 1, 1, 1));
+    let a = net.bias(a);
+    let a = net.relu(a);
+    let b = net.conv(a, &[3, 3, 8, 8], conv(2, 1, 1, 1, 1, 1));
+    let c = net.conv(x, &[1, 1, 8, 8], conv(2, 1, 1, 0, 0, 1));
+    let b = net.bias(b);
+    let sum = net.binary(BinaryFn::Add, b, c);
+    let sum = net.relu(sum);
+    let mean = net.reduce(BinaryFn::Add, &[1, 2], sum);
+    let flat = net.add(Reshape { shape: vec![Dim::sym("batch"), Dim::from(8)] }, &[mean]);
+    let y = net.dot(flat, 10);
+    let y = net.softmax(y);
+    check_batches("residual", &net.done(&[y, sum]));
+}
+
+#[test]
+fn attention() {
+    let mut net = Net::default();
+    let x = net.input("batch,5,12");
+    let rows = net.add(Reshape { shape: vec![Dim::sym("batch") * 5, Dim::from(12)] }, &[x]);
+    let heads = |net: &mut Net, perm: [usize; 4]| {
+        let y = net.dot(rows, 12);
+        let y = net.bias(y);
+        let shape = ["batch", "5", "3", "4"].map(|d| d.parse().unwrap()).to_vec();
+        let y = net.add(Reshape { shape }, &[y]);
+        net.add(Transpose { perm: perm.to_vec() }, &[y])
+    };
+    let (q, k, v) = (heads(&mut net, [0, 2, 1, 3]), heads(&mut net, [0, 2, 3, 1]), heads(&mut net, [0, 2, 1, 3]));
+    let scores = net.add(Dot {}, &[q, k]);
+    let weights = net.softmax(scores);
+    let mixed = net.add(Dot {}, &[weights, v]);
+    let back = net.add(Transpose { perm: vec![0, 2, 1, 3] }, &[mixed]);
+    let back = net.add(Reshape { shape: vec![Dim::sym("batch"), Dim::from(5), Dim::from(12)] }, &[back]);
+    let y = net.binary(BinaryFn::Add, x, back);
+    check_batches("attention", &net.done(&[y]));
+}
+
+#[test]
+fn batched_products() {
+    let mut net = Net::default();
+    let (x, y) = (net.input("3,batch,6"), net.input("3,6,batch"));
+    let w = net.weights(DType::F32, &[3, 6, 70]);
+    let a = net.add(Dot {}, &[x, w]);
+    let b = net.add(Dot {}, &[x, y]);
+    let shared = net.weights(DType::F32, &[1, 6, 5]);
+    let shared = net.add(Broadcast { shape: ["3", "6", "5"].map(|d| d.parse().unwrap()).to_vec() }, &[shared]);
+    let c = net.add(Dot {}, &[x, shared]);
+    check_batches("batched", &net.done(&[a, b, c]));
+}
+
+#[test]
+fn pooling_joining_and_normalising() {
+    let mut net = Net::default();
+    let x = net.input("batch,9,7,6");
+    let window = |f, size: i64, stride: i64, pad: i64| Window {
+        f,
+        size: vec![1, size, size, 1],
+        stride: vec![1, stride, stride, 1],
+        dilation: vec![1; 4],
+        low: [0, pad, pad, 0].map(Dim::from).to_vec(),
+        high: [0, pad, 0, 0].map(Dim::from).to_vec(),
+    };
+    let max = net.add(window(BinaryFn::Max, 3, 2, 1), &[x]);
+    let sum = net.add(window(BinaryFn::Add, 2, 2, 0), &[x]);
+    let sum = net.bias(sum);
+    let all = net.add(window(BinaryFn::Add, 3, 1, 1), &[x]);
+    let joined = net.add(Concat { axis: 3 }, &[x, x, x]);
+    let joined = net.bias(joined);
+    let middle = ["batch", "5", "7", "4"].map(|d| d.parse().unwrap()).to_vec();
+    let start = [0, 2, 0, 5].map(Dim::from).to_vec();
+    let part = net.add(Slice { start, stride: vec![1; 4], shape: middle }, &[joined]);
+    let mean = net.reduce(BinaryFn::Add, &[3], x);
+    let mean = net.broadcast(mean, x);
+    let centred = net.binary(BinaryFn::Sub, x, mean);
+    let square = net.binary(BinaryFn::Mul, centred, centred);
+    let variance = net.reduce(BinaryFn::Add, &[3], square);
+    let spread = net.unary(UnaryFn::Sqrt, variance);
+    let spread = net.broadcast(spread, x);
+    let normal = net.binary(BinaryFn::Div, centred, spread);
+    check_batches("pooling", &net.done(&[max, sum, all, part, normal, x, max]));
+}
