@@ -9,6 +9,7 @@ pub mod loops;
 pub mod op;
 pub mod graph;
 pub mod saved;
+pub mod tf;
 pub mod opt;
 pub mod plan;
 pub mod emit;

@@ -1,3 +1,5 @@
 //! What the tests share: where the project lies, and the harness that runs recorded cases.
 
+pub mod cases;
+pub mod compare;
 pub mod programs;

@@ -1,0 +1,119 @@
+//! Leaves, values that pass unchanged, variables, and the control flow of TensorFlow 1 where the predicate is known.
+
+use super::{Import, Outputs, TfOp, Value, build::one};
+use crate::{base::Diagnostic, graph::NodeId, saved::decode_tensor, tensor::DType};
+
+pub(super) const OPS: &[TfOp] = &[
+    TfOp { name: "Const", import: constant },
+    TfOp { name: "Placeholder", import: placeholder },
+    TfOp { name: "PlaceholderV2", import: placeholder },
+    TfOp { name: "PlaceholderWithDefault", import: pass },
+    TfOp { name: "NoOp", import: |_| Ok(vec![]) },
+    TfOp { name: "Assert", import: assertion },
+    TfOp { name: "Identity", import: pass },
+    TfOp { name: "RefIdentity", import: pass },
+    TfOp { name: "IdentityN", import: |cx| (0..cx.count()).map(|n| cx.value(n)).collect() },
+    TfOp { name: "Snapshot", import: pass },
+    TfOp { name: "DeepCopy", import: pass },
+    TfOp { name: "GuaranteeConst", import: pass },
+    TfOp { name: "StopGradient", import: pass },
+    TfOp { name: "PreventGradient", import: pass },
+    TfOp { name: "CheckNumerics", import: check_numerics },
+    TfOp { name: "CheckNumericsV2", import: check_numerics },
+    TfOp { name: "EnsureShape", import: ensure_shape },
+    TfOp { name: "VarHandleOp", import: |cx| Ok(vec![Value::Variable(cx.id)]) },
+    TfOp { name: "ReadVariableOp", import: read_variable },
+    TfOp { name: "VariableV2", import: ref_variable },
+    TfOp { name: "Variable", import: ref_variable },
+    TfOp { name: "VarIsInitializedOp", import: |cx| one(cx.scalar(DType::Bool, 1.0)?) },
+    TfOp { name: "Switch", import: switch },
+    TfOp { name: "RefSwitch", import: switch },
+    TfOp { name: "Merge", import: merge },
+    TfOp { name: "RefMerge", import: merge },
+];
+
+fn constant(cx: &mut Import) -> Outputs {
+    let value = decode_tensor(cx.node.attr_tensor("value")?)?;
+    one(cx.constant(value)?)
+}
+
+/// An input that the signature does not feed. Keras' learning phase is false outside of training.
+fn placeholder(cx: &mut Import) -> Outputs {
+    let name = cx.node.name.as_str();
+    if name.rsplit('/').next().is_some_and(|last| last.starts_with("keras_learning_phase")) {
+        return one(cx.scalar(DType::Bool, 0.0)?);
+    }
+    let problem =
+        Diagnostic::error(format!("the model needs a value for `{name}`, which is not an input of the signature"));
+    Err(problem.help("choose a signature that feeds it").into())
+}
+
+fn pass(cx: &mut Import) -> Outputs {
+    Ok(vec![cx.value(0)?])
+}
+
+/// An assertion on the path of data is one that another node waits for; it has no outputs.
+fn assertion(_: &mut Import) -> Outputs {
+    Ok(vec![])
+}
+
+fn check_numerics(cx: &mut Import) -> Outputs {
+    let note = Diagnostic::note("the compiled code does not look for NaN and infinities here").at_node(&cx.node.name);
+    cx.notes.push(note);
+    pass(cx)
+}
+
+/// The extents that the attribute fixes are the operand's.
+fn ensure_shape(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let shape = cx.shape(x);
+    if let Some(wanted) = cx.node.attr_shape("shape")?.0 {
+        if wanted.len() != shape.len() {
+            return Err(format!("expected rank {}, got {}", wanted.len(), shape.len()).into());
+        }
+        for (have, want) in shape.iter().zip(wanted) {
+            if let Some(want) = want {
+                cx.require_equal(have, &(want as usize).into(), "the extent and the one that is asserted")?;
+            }
+        }
+    }
+    one(x)
+}
+
+fn read_variable(cx: &mut Import) -> Outputs {
+    one(variable(cx, 0)?)
+}
+
+/// The value of the variable whose handle operand `n` is.
+pub(super) fn variable(cx: &mut Import, n: usize) -> Result<NodeId, super::Stop> {
+    match cx.value(n)? {
+        Value::Variable(handle) => cx.variable_value(handle),
+        _ => Err(format!("operand {n} of {} is not a variable's handle", cx.node.op).into()),
+    }
+}
+
+fn ref_variable(cx: &mut Import) -> Outputs {
+    one(cx.variable_value(cx.id)?)
+}
+
+fn switch(cx: &mut Import) -> Outputs {
+    let data = cx.value(0)?;
+    match cx.node.inputs.get(1).and_then(|&predicate| cx.known_bool(predicate)) {
+        Some(false) => Ok(vec![data, Value::Dead]),
+        Some(true) => Ok(vec![Value::Dead, data]),
+        None => Err("the branch depends on the values of the inputs, which is not supported yet".into()),
+    }
+}
+
+/// The one operand that is computed, and its position.
+fn merge(cx: &mut Import) -> Outputs {
+    let alive: Vec<usize> = (0..cx.count()).filter(|&n| cx.operands[n] != Value::Dead).collect();
+    match alive[..] {
+        [] => Ok(vec![Value::Dead]),
+        [n] => {
+            let index = cx.scalar(DType::I32, n as f64)?;
+            Ok(vec![cx.value(n)?, index.into()])
+        }
+        _ => Err("branches meet that depend on the values of the inputs, which is not supported yet".into()),
+    }
+}

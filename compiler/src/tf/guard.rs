@@ -1,0 +1,76 @@
+//! What an operator needs to hold of extents, by the best of these: it is proved; it is a substitution, with which the
+//! import starts again; it is an assumption that the compiled entry checks.
+
+use super::{Import, Stop};
+use crate::base::{
+    Dim, Symbol,
+    dim::{Known, NoVars},
+};
+
+impl Import<'_> {
+    /// Sees to it that `a == b`.
+    pub(super) fn require_equal(&mut self, a: &Dim, b: &Dim, what: &str) -> Result<(), Stop> {
+        let impossible = || Err(Stop::from(format!("{what} must be equal, but {a} differs from {b}")));
+        match self.graph.facts().same(a, b) {
+            Known::Always => Ok(()),
+            Known::Never => impossible(),
+            Known::Unknown => {
+                let difference = a - b;
+                if [&difference, &-&difference].iter().any(|d| (*d - 1).is_nonneg(&NoVars)) {
+                    return impossible();
+                }
+                match solve(&difference) {
+                    Some((_, dim)) if dim.as_int().is_some_and(|n| n < 0) => impossible(),
+                    Some((symbol, dim)) => Err(Stop::Assume(symbol, dim)),
+                    None => {
+                        self.graph.assume_equal(a.clone(), b.clone());
+                        Ok(())
+                    }
+                }
+            }
+        }
+    }
+    /// Sees to it that `a <= b`; as an assumption it reads `max(a, b) == b`.
+    pub(super) fn require_at_most(&mut self, a: &Dim, b: &Dim, what: &str) -> Result<(), Stop> {
+        if (b - a).is_nonneg(&NoVars) {
+            return Ok(());
+        }
+        if (a - b - 1).is_nonneg(&NoVars) {
+            return Err(format!("{what}: {a} is more than {b}").into());
+        }
+        self.graph.assume_equal(a.at_least(b), b.clone());
+        Ok(())
+    }
+}
+
+/// The symbol and its value when `difference == 0` says that a symbol is another symbol, a constant, or a polynomial
+/// in other symbols: a substitution must not bring in quotients that only hide the symbol. The leading axis keeps its
+/// name where two symbols meet.
+fn solve(difference: &Dim) -> Option<(Symbol, Dim)> {
+    let candidates = difference.terms().iter().filter_map(|term| {
+        let [crate::base::dim::Atom::Sym(symbol)] = &term.atoms[..] else { return None };
+        let rest = difference - Dim::from_terms([term.clone()]);
+        let divides = rest.terms().iter().all(|t| t.k % term.k == 0);
+        if !divides || rest.symbols().contains(symbol) {
+            return None;
+        }
+        let dim = Dim::from_terms(
+            rest.terms().iter().map(|t| crate::base::dim::Term { atoms: t.atoms.clone(), k: -(t.k / term.k) }),
+        );
+        // A negative value for some symbols is a question for the entry, not a substitution.
+        (dim.as_int().is_some() || dim.is_nonneg(&NoVars)).then(|| (symbol.clone(), dim))
+    });
+    candidates.min_by_key(|(symbol, dim)| (dim.as_int().is_none(), symbol.name() == "batch", dim.terms().len()))
+}
+
+#[test]
+fn a_symbol_is_solved_for_where_that_is_exact() {
+    let d = |text: &str| text.parse::<Dim>().unwrap();
+    let solved = |text: &str| solve(&d(text)).map(|(s, dim)| format!("{s}={dim}"));
+    assert_eq!(solved("x_1-4").as_deref(), Some("x_1=4"));
+    assert_eq!(solved("batch-b_0").as_deref(), Some("b_0=batch"));
+    assert_eq!(solved("3*x_1-12").as_deref(), Some("x_1=4"));
+    assert_eq!(solved("2*x_1-5"), None);
+    assert_eq!(solved("x_1-2*floor(x_1,2)"), None);
+    assert_eq!(solved("batch*x_1-12"), None);
+}

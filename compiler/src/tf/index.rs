@@ -1,0 +1,111 @@
+//! Picking by computed indices. An index out of range is a fault at run time, as it is in TensorFlow.
+
+use super::{Import, Outputs, Stop, TfOp, build::one, flow::variable};
+use crate::{
+    base::Dim,
+    graph::NodeId,
+    loops::CompareFn,
+    op::{Gather, Iota},
+    tensor::DType,
+};
+
+pub(super) const OPS: &[TfOp] = &[
+    TfOp { name: "Gather", import: gather_rows },
+    TfOp { name: "GatherV2", import: gather_v2 },
+    TfOp { name: "ResourceGather", import: resource_gather },
+    TfOp { name: "GatherNd", import: gather_nd },
+    TfOp { name: "OneHot", import: one_hot },
+];
+
+/// Slices of `params` along `axis`; the first `batch` axes of both are shared, a negative number counts from the end
+/// of the indices.
+pub(super) fn gather(
+    cx: &mut Import,
+    params: NodeId,
+    indices: NodeId,
+    axis: usize,
+    batch: i64,
+) -> Result<NodeId, Stop> {
+    let (from, at) = (cx.shape(params), cx.shape(indices));
+    let batch = if batch < 0 { batch + at.len() as i64 } else { batch };
+    let batch = usize::try_from(batch)
+        .ok()
+        .filter(|&b| b <= at.len() && b <= axis)
+        .ok_or_else(|| Stop::from(format!("{batch} batch axes do not fit axis {axis} and rank {}", at.len())))?;
+    for (a, b) in from[..batch].iter().zip(&at) {
+        cx.require_equal(a, b, "the batch extents of values and indices")?;
+    }
+    cx.add(Gather { axis, batch, checked: true }, &[params, indices])
+}
+
+fn gather_rows(cx: &mut Import) -> Outputs {
+    let (params, indices) = (cx.arg(0)?, cx.arg(1)?);
+    one(gather(cx, params, indices, 0, 0)?)
+}
+
+fn gather_v2(cx: &mut Import) -> Outputs {
+    let (params, indices) = (cx.arg(0)?, cx.arg(1)?);
+    let axis = cx.axis(2, cx.rank(params))?;
+    let batch = cx.node.attr_int("batch_dims")?;
+    one(gather(cx, params, indices, axis, batch)?)
+}
+
+fn resource_gather(cx: &mut Import) -> Outputs {
+    let (params, indices) = (variable(cx, 0)?, cx.arg(1)?);
+    let batch = cx.node.attr_int("batch_dims")?;
+    let axis = usize::try_from(batch).map_err(|_| "a negative number of batch axes is not supported")?;
+    one(gather(cx, params, indices, axis, batch)?)
+}
+
+/// The last axis of the indices holds one index for each leading axis of the values. They become one index into the
+/// values with those axes joined; one that is out of range becomes -1.
+fn gather_nd(cx: &mut Import) -> Outputs {
+    let (params, indices) = (cx.arg(0)?, cx.arg(1)?);
+    if !cx.node.attr_str("bad_indices_policy")?.is_empty() {
+        return Err("only the default policy for bad indices is supported".into());
+    }
+    let (shape, at) = (cx.shape(params), cx.shape(indices));
+    let Some((depth, outer)) = at.split_last() else { return Err("indices have rank 1 at least".into()) };
+    let depth = depth.as_int().and_then(|d| usize::try_from(d).ok()).filter(|&d| d <= shape.len());
+    let Some(depth) = depth else { return Err(format!("the indices do not fit rank {}", shape.len()).into()) };
+    let joined = crate::tensor::count(&shape[..depth]);
+    let flat = cx.reshape(params, &[&[joined], &shape[depth..]].concat())?;
+    let indices = cx.cast(indices, DType::I64)?;
+    let zero = cx.scalar(DType::I64, 0.0)?;
+    let mut linear = cx.broadcast_to(zero, outer)?;
+    let mut fine: Option<NodeId> = None;
+    for (d, extent) in shape[..depth].iter().enumerate() {
+        let index = cx.slice_axis(indices, outer.len(), d.into(), Dim::one())?;
+        let index = cx.reshape(index, outer)?;
+        let extent = cx.dim_scalar(extent, DType::I64)?;
+        let scaled = cx.mul(linear, extent)?;
+        linear = cx.add_(scaled, index)?;
+        let (low, high) = (cx.compare(CompareFn::Ge, index, zero)?, cx.compare(CompareFn::Lt, index, extent)?);
+        let within = cx.and(low, high)?;
+        fine = Some(match fine {
+            Some(fine) => cx.and(fine, within)?,
+            None => within,
+        });
+    }
+    if let Some(fine) = fine {
+        let bad = cx.scalar(DType::I64, -1.0)?;
+        linear = cx.select(fine, linear, bad)?;
+    }
+    one(cx.add(Gather { axis: 0, batch: 0, checked: true }, &[flat, linear])?)
+}
+
+/// An index outside of the depth is nowhere hot.
+fn one_hot(cx: &mut Import) -> Outputs {
+    let (indices, on, off) = (cx.arg(0)?, cx.arg(2)?, cx.arg(3)?);
+    let depth = cx.dim(1, "the depth")?;
+    cx.require_at_most(&Dim::zero(), &depth, "the depth")?;
+    let rank = cx.rank(indices) + 1;
+    let axis = cx.attr_axis("axis", rank)?;
+    let indices = cx.cast(indices, DType::I64)?;
+    let indices = cx.insert_axes(indices, &[axis])?;
+    let mut shape = vec![Dim::one(); rank];
+    shape[axis] = depth;
+    let place = cx.add(Iota { shape, axis, dtype: DType::I64 }, &[])?;
+    let hot = cx.compare(CompareFn::Eq, indices, place)?;
+    one(cx.select(hot, on, off)?)
+}

@@ -1,0 +1,108 @@
+//! What TensorFlow's operators mean, as compositions of primitives: from a flat TF graph to [`crate::graph::Graph`].
+//!
+//! A TF operator is one row of one table: its name and the function that composes it. All that is TensorFlow's own
+//! (data formats, SAME padding, `keep_dims`, shapes and axes given as tensors) ends here; explicit broadcasts,
+//! conversions and paddings leave. A row refuses what it does not handle (an attribute, an element type, a shape that
+//! depends on the values of the inputs); it never ignores it. Knows nothing of targets.
+
+mod array;
+mod build;
+mod conv;
+mod einsum;
+mod flow;
+mod guard;
+mod image;
+mod import;
+mod index;
+mod math;
+mod matrix;
+mod nn;
+mod norm;
+mod pool;
+mod reduce;
+mod shape;
+mod slice;
+mod space;
+
+pub use import::{Import, Imported, Options, Value, import};
+
+use crate::base::{Diagnostic, Dim, Problems, Symbol};
+
+/// One operator of TensorFlow.
+pub struct TfOp {
+    pub name: &'static str,
+    /// Adds the primitives for the current node and gives its outputs in TensorFlow's order.
+    pub import: fn(&mut Import) -> Outputs,
+}
+
+/// The outputs of a node, or why it has none.
+pub type Outputs = Result<Vec<Value>, Stop>;
+
+/// Why a row did not finish.
+#[derive(Debug)]
+pub enum Stop {
+    /// A fault of the model or a limit of the compiler; the place is filled in by the caller.
+    Fault(Problems),
+    /// The symbol has to be this dim: the import starts again with it.
+    Assume(Symbol, Dim),
+}
+
+impl From<String> for Stop {
+    fn from(message: String) -> Stop {
+        Stop::Fault(Diagnostic::error(message).into())
+    }
+}
+impl From<&str> for Stop {
+    fn from(message: &str) -> Stop {
+        Stop::Fault(Diagnostic::error(message).into())
+    }
+}
+impl From<Diagnostic> for Stop {
+    fn from(diagnostic: Diagnostic) -> Stop {
+        Stop::Fault(diagnostic.into())
+    }
+}
+impl From<Problems> for Stop {
+    fn from(problems: Problems) -> Stop {
+        Stop::Fault(problems)
+    }
+}
+
+/// The tables, one per family.
+const TABLES: &[&[TfOp]] = &[
+    flow::OPS,
+    math::OPS,
+    nn::OPS,
+    norm::OPS,
+    conv::OPS,
+    pool::OPS,
+    matrix::OPS,
+    einsum::OPS,
+    reduce::OPS,
+    array::OPS,
+    shape::OPS,
+    slice::OPS,
+    index::OPS,
+    space::OPS,
+    image::OPS,
+];
+
+/// Every operator that can be imported.
+pub fn ops() -> impl Iterator<Item = &'static TfOp> {
+    TABLES.iter().flat_map(|table| table.iter())
+}
+
+/// The row of an operator.
+pub fn find(name: &str) -> Option<&'static TfOp> {
+    use std::{collections::HashMap, sync::OnceLock};
+    static INDEX: OnceLock<HashMap<&str, &TfOp>> = OnceLock::new();
+    INDEX.get_or_init(|| ops().map(|op| (op.name, op)).collect()).get(name).copied()
+}
+
+#[test]
+fn every_operator_has_one_row() {
+    let mut names: Vec<_> = ops().map(|op| op.name).collect();
+    names.sort();
+    let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}

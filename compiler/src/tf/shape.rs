@@ -1,0 +1,361 @@
+//! Shapes as values and values by shape: what a model computes of extents becomes symbolic dims here.
+
+use super::{Import, Outputs, Stop, TfOp, build::one, flow::variable};
+use crate::{
+    base::{Diagnostic, Dim, dim::NoVars},
+    graph::NodeId,
+    loops::{BinaryFn, CompareFn},
+    op::{Gather, Iota, Reduce},
+    tensor::{DType, Scalar, Tensor},
+};
+
+type Result<T> = std::result::Result<T, Stop>;
+
+pub(super) const OPS: &[TfOp] = &[
+    TfOp { name: "Shape", import: shape },
+    TfOp { name: "ShapeN", import: shape_n },
+    TfOp { name: "VariableShape", import: variable_shape },
+    TfOp { name: "Size", import: size },
+    TfOp { name: "Rank", import: rank },
+    TfOp { name: "Reshape", import: reshape },
+    TfOp { name: "Squeeze", import: squeeze },
+    TfOp { name: "ExpandDims", import: expand_dims },
+    TfOp { name: "BroadcastTo", import: broadcast_to },
+    TfOp { name: "BroadcastArgs", import: broadcast_args },
+    TfOp { name: "BroadcastGradientArgs", import: broadcast_gradient_args },
+    TfOp { name: "Fill", import: fill },
+    TfOp { name: "ZerosLike", import: |cx| like(cx, 0.0) },
+    TfOp { name: "OnesLike", import: |cx| like(cx, 1.0) },
+    TfOp { name: "Range", import: range },
+    TfOp { name: "LinSpace", import: lin_space },
+    TfOp { name: "InvertPermutation", import: invert_permutation },
+    TfOp { name: "ConcatOffset", import: concat_offset },
+    TfOp { name: "DataFormatDimMap", import: data_format_dim_map },
+    TfOp { name: "DataFormatVecPermute", import: data_format_permute },
+];
+
+/// Extents in an integer type that holds them.
+fn extents(cx: &mut Import, dims: &[Dim]) -> Result<NodeId> {
+    let to = cx.attr_dtype("out_type")?;
+    let greatest = to.int_range().map_or(0, |(_, greatest)| greatest);
+    if let Some(dim) = dims.iter().find(|d| d.as_int().is_some_and(|n| i128::from(n) > greatest)) {
+        return Err(format!("the extent {dim} does not fit {to}").into());
+    }
+    cx.dims_tensor(dims, to)
+}
+
+fn shape(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let dims = cx.shape(x);
+    one(extents(cx, &dims)?)
+}
+
+fn shape_n(cx: &mut Import) -> Outputs {
+    let args = cx.args()?;
+    args.into_iter()
+        .map(|x| {
+            let dims = cx.shape(x);
+            Ok(extents(cx, &dims)?.into())
+        })
+        .collect()
+}
+
+fn variable_shape(cx: &mut Import) -> Outputs {
+    let x = variable(cx, 0)?;
+    let dims = cx.shape(x);
+    one(extents(cx, &dims)?)
+}
+
+fn scalar_of(cx: &mut Import, dim: Dim) -> Outputs {
+    let vector = extents(cx, &[dim])?;
+    one(cx.reshape(vector, &[])?)
+}
+
+fn size(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    scalar_of(cx, crate::tensor::count(&cx.shape(x)))
+}
+
+fn rank(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    one(cx.scalar(DType::I32, cx.rank(x) as f64)?)
+}
+
+/// One extent of -1 is what the others leave.
+fn reshape(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let mut shape = cx.dims(1, "the shape")?;
+    let open: Vec<usize> = (0..shape.len()).filter(|&a| shape[a].is(-1)).collect();
+    match open[..] {
+        [] => {}
+        [a] => {
+            shape[a] = Dim::one();
+            shape[a] = rest(&cx.shape(x), &shape)?;
+        }
+        _ => return Err("more than one extent is open".into()),
+    }
+    if let Some(dim) = shape.iter().find(|d| d.as_int().is_some_and(|n| n < 0)) {
+        return Err(format!("the extent {dim} is negative").into());
+    }
+    one(cx.reshape(x, &shape)?)
+}
+
+/// The extent that makes both counts equal. Where both are empty, the extents that are not 0 decide.
+fn rest(from: &[Dim], to: &[Dim]) -> Result<Dim> {
+    let is_empty = |shape: &[Dim]| shape.iter().any(|d| d.is(0));
+    let nonzero = |shape: &[Dim]| shape.iter().filter(|d| !d.is(0)).fold(Dim::one(), |n, d| n * d);
+    let (have, known) = if is_empty(to) {
+        if from.iter().any(|d| d.as_int().is_none()) {
+            return Err("what the open extent is depends on which extents are 0".into());
+        }
+        (nonzero(from), nonzero(to))
+    } else {
+        (crate::tensor::count(from), crate::tensor::count(to))
+    };
+    // A quotient by what may be 0 at run time is only taken where nothing is left of it.
+    let exact = have.floor_div(&known);
+    Ok(if &exact * &known == have { exact } else { have.floor_div(&known.at_least(&Dim::one())) })
+}
+
+/// All axes of extent 1, or those named. An open extent is not taken for 1 unless it is named.
+fn squeeze(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let shape = cx.shape(x);
+    let named = super::build::axes(cx.node.attr_ints("squeeze_dims")?, shape.len())?;
+    if named.is_empty() {
+        if let Some(open) = shape.iter().find(|d| d.as_int().is_none()) {
+            let note = format!("the axis of extent {open} is kept also where it has one element");
+            cx.notes.push(Diagnostic::note(note).at_node(&cx.node.name));
+        }
+        let axes: Vec<usize> = (0..shape.len()).filter(|&a| shape[a].is(1)).collect();
+        return one(cx.drop_axes(x, &axes)?);
+    }
+    for &a in &named {
+        cx.require_equal(&shape[a], &Dim::one(), "the extent of a squeezed axis and 1")?;
+    }
+    one(cx.drop_axes(x, &named)?)
+}
+
+/// Negative axes count the result's rank.
+fn expand_dims(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let axis = cx.axis(1, cx.rank(x) + 1)?;
+    one(cx.insert_axes(x, &[axis])?)
+}
+
+fn checked_extents(cx: &Import, n: usize) -> Result<Vec<Dim>> {
+    let dims = cx.dims(n, "the shape")?;
+    match dims.iter().find(|d| d.as_int().is_some_and(|n| n < 0)) {
+        Some(dim) => Err(format!("the extent {dim} is negative").into()),
+        None => Ok(dims),
+    }
+}
+
+fn broadcast_to(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let shape = checked_extents(cx, 1)?;
+    one(cx.broadcast_to(x, &shape)?)
+}
+
+/// The shape to which two shapes broadcast.
+fn broadcast_args(cx: &mut Import) -> Outputs {
+    let shapes = [checked_extents(cx, 0)?, checked_extents(cx, 1)?];
+    let dtype = cx.dtype(cx.arg(0)?);
+    let common = cx.common_shape(&shapes)?;
+    one(cx.dims_tensor(&common, dtype)?)
+}
+
+/// The axes along which the gradient of each operand of a broadcast is summed.
+fn broadcast_gradient_args(cx: &mut Import) -> Outputs {
+    let shapes = [checked_extents(cx, 0)?, checked_extents(cx, 1)?];
+    let dtype = cx.dtype(cx.arg(0)?);
+    let common = cx.common_shape(&shapes)?;
+    let same = shapes[0] == shapes[1];
+    let mut outputs = vec![];
+    for shape in &shapes {
+        let missing = common.len() - shape.len();
+        let summed = |a: &usize| *a < missing || shape[*a - missing].is(1);
+        let axes: Vec<Dim> = (0..common.len()).filter(|a| !same && summed(a)).map(Dim::from).collect();
+        outputs.push(cx.dims_tensor(&axes, dtype)?.into());
+    }
+    Ok(outputs)
+}
+
+fn fill(cx: &mut Import) -> Outputs {
+    let value = cx.arg(1)?;
+    let shape = checked_extents(cx, 0)?;
+    if cx.rank(value) != 0 {
+        return Err(format!("expected one value, got rank {}", cx.rank(value)).into());
+    }
+    one(cx.broadcast_to(value, &shape)?)
+}
+
+fn like(cx: &mut Import, value: f64) -> Outputs {
+    let x = cx.arg(0)?;
+    one(cx.full_like(x, value)?)
+}
+
+/// `start + i * delta` for as long as `limit` is not reached.
+fn range(cx: &mut Import) -> Outputs {
+    let [start, limit, delta] = [cx.arg(0)?, cx.arg(1)?, cx.arg(2)?];
+    let dtype = cx.dtype(start);
+    let count = if dtype.is_float() { float_steps(cx)? } else { int_steps(cx)? };
+    // The half types count in f32, which knows more whole numbers.
+    let wide = super::build::widened(dtype);
+    let place = cx.add(Iota { shape: vec![count], axis: 0, dtype: wide }, &[])?;
+    let (start, delta) = (cx.cast(start, wide)?, cx.cast(delta, wide)?);
+    let offset = cx.mul(place, delta)?;
+    let value = cx.add_(start, offset)?;
+    let _ = limit;
+    one(cx.cast(value, dtype)?)
+}
+
+fn int_steps(cx: &mut Import) -> Result<Dim> {
+    let (start, limit) = (cx.dim(0, "the start")?, cx.dim(1, "the limit")?);
+    let delta = cx.int(2, "the step")?;
+    let (low, high) = if delta > 0 { (start, limit) } else { (limit, start) };
+    if delta == 0 {
+        return Err("the step is 0".into());
+    }
+    cx.require_at_most(&low, &high, "the start of a range and its limit")?;
+    let size = i64::try_from(delta.unsigned_abs()).map_err(|_| "the step is too large")?;
+    Ok((high - low).ceil_div(&Dim::from(size)))
+}
+
+/// Floats have to be constants: their number of steps is no polynomial of extents.
+fn float_steps(cx: &mut Import) -> Result<Dim> {
+    let mut values = [0.0; 3];
+    for (n, value) in values.iter_mut().enumerate() {
+        let id = cx.arg(n)?;
+        let known = cx.graph.as_const(id).filter(|t| t.count() == 1).and_then(|t| t.get(0).as_f64());
+        *value = known.ok_or("a range of floats that depends on the inputs is not supported")?;
+    }
+    let [start, limit, delta] = values;
+    if delta == 0.0 || (delta > 0.0) != (limit >= start) && limit != start {
+        return Err(format!("no range leads from {start} to {limit} by {delta}").into());
+    }
+    let steps = ((limit - start) / delta).abs().ceil();
+    if !(0.0..9e15).contains(&steps) {
+        return Err(format!("a range of {steps} elements is too large").into());
+    }
+    Ok(Dim::from(steps as i64))
+}
+
+/// `num` values from start to stop; the last one is exactly stop.
+fn lin_space(cx: &mut Import) -> Outputs {
+    let (start, stop) = (cx.arg(0)?, cx.arg(1)?);
+    let num = cx.dim(2, "the number of values")?;
+    let dtype = cx.dtype(start);
+    cx.require_at_most(&Dim::one(), &num, "the number of values")?;
+    if num.is(1) {
+        return one(cx.reshape(start, &[Dim::one()])?);
+    }
+    let steps = cx.dim_scalar(&(&num - 1).at_least(&Dim::one()), dtype)?;
+    let way = cx.sub(stop, start)?;
+    let step = cx.div(way, steps)?;
+    let place = cx.add(Iota { shape: vec![num.clone()], axis: 0, dtype }, &[])?;
+    let offset = cx.mul(place, step)?;
+    let value = cx.add_(start, offset)?;
+    let last = cx.compare(CompareFn::Eq, place, steps)?;
+    one(cx.select(last, stop, value)?)
+}
+
+/// The place of each number, in a table of all comparisons; a number that is missing or repeated is a fault.
+fn invert_permutation(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let dtype = cx.dtype(x);
+    let [n] = &cx.shape(x)[..] else { return Err(format!("expected a vector, got rank {}", cx.rank(x)).into()) };
+    let row = cx.reshape(x, &[Dim::one(), n.clone()])?;
+    let number = cx.add(Iota { shape: vec![n.clone(), Dim::one()], axis: 0, dtype }, &[])?;
+    let equal = cx.compare(CompareFn::Eq, row, number)?;
+    let hits = cx.cast(equal, DType::I64)?;
+    let count = cx.add(Reduce { f: BinaryFn::Add, axes: vec![1] }, &[hits])?;
+    let place = cx.add(crate::op::ArgReduce { max: true, axis: 1, to: DType::I64 }, &[hits])?;
+    let (one_hit, bad) = (cx.scalar(DType::I64, 1.0)?, cx.scalar(DType::I64, -1.0)?);
+    let fine = cx.compare(CompareFn::Eq, count, one_hit)?;
+    let place = cx.select(fine, place, bad)?;
+    let place = cx.drop_axes(place, &[1])?;
+    let places = cx.add(Iota { shape: vec![n.clone()], axis: 0, dtype }, &[])?;
+    one(cx.add(Gather { axis: 0, batch: 0, checked: true }, &[places, place])?)
+}
+
+/// Where each part starts when all are joined along an axis.
+fn concat_offset(cx: &mut Import) -> Outputs {
+    let shapes: Vec<Vec<Dim>> = (1..cx.count()).map(|n| cx.dims(n, "a shape")).collect::<Result<_>>()?;
+    let Some(first) = shapes.first() else { return Err("expected at least one shape".into()) };
+    let (rank, dtype) = (first.len(), cx.dtype(cx.arg(1)?));
+    let axis = cx.axis(0, rank)?;
+    let mut offset = Dim::zero();
+    let mut outputs = vec![];
+    for shape in &shapes {
+        if shape.len() != rank {
+            return Err("the shapes differ in rank".into());
+        }
+        for (a, (have, want)) in shape.iter().zip(first).enumerate() {
+            if a != axis {
+                cx.require_equal(have, want, "the extents of the parts")?;
+            }
+        }
+        let mut offsets = vec![Dim::zero(); rank];
+        offsets[axis] = offset.clone();
+        outputs.push(cx.dims_tensor(&offsets, dtype)?.into());
+        offset = offset + &shape[axis];
+    }
+    Ok(outputs)
+}
+
+/// For each axis of the destination format, its axis in the source format.
+fn formats(cx: &Import) -> Result<Vec<usize>> {
+    let (from, to) = (cx.node.attr_str("src_format")?, cx.node.attr_str("dst_format")?);
+    let places: Option<Vec<usize>> = to.chars().map(|c| from.chars().position(|d| c == d)).collect();
+    places
+        .filter(|places| places.len() == from.len())
+        .ok_or_else(|| format!("formats {from} and {to} name different axes").into())
+}
+
+/// The axis of the destination format for each axis of the source format; negative ones count from the end.
+fn data_format_dim_map(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let dtype = cx.dtype(x);
+    let places = formats(cx)?;
+    let table: Vec<Scalar> = (0..2 * places.len())
+        .map(|n| {
+            let axis = n % places.len();
+            let at = places.iter().position(|&p| p == axis).unwrap_or(axis);
+            Scalar::from_i64(dtype, at as i64)
+        })
+        .collect();
+    let table = cx.constant(Tensor::from_scalars(dtype, [table.len()], table))?;
+    let rank = cx.scalar(dtype, places.len() as f64)?;
+    let from_front = cx.add_(x, rank)?;
+    one(cx.add(Gather { axis: 0, batch: 0, checked: true }, &[table, from_front])?)
+}
+
+/// Reorders one entry per axis, or one entry per spatial axis.
+fn data_format_permute(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let mut places = formats(cx)?;
+    let shape = cx.shape(x);
+    let entries = shape.first().and_then(Dim::as_int).unwrap_or(-1);
+    if entries == places.len() as i64 - 2 {
+        // The spatial axes alone, numbered among themselves.
+        let (from, to) = (cx.node.attr_str("src_format")?, cx.node.attr_str("dst_format")?);
+        let spatial = |format: &str| format.chars().filter(|c| !"NC".contains(*c)).collect::<Vec<_>>();
+        let (from, to) = (spatial(from), spatial(to));
+        places = to.iter().filter_map(|c| from.iter().position(|d| c == d)).collect();
+    } else if entries != places.len() as i64 {
+        return Err(format!("{} entries do not fit a format of {} axes", shape.len(), places.len()).into());
+    }
+    let index: Vec<Scalar> = places.iter().map(|&p| Scalar::Int(p as i64)).collect();
+    let index = cx.constant(Tensor::from_scalars(DType::I64, [index.len()], index))?;
+    one(cx.add(Gather { axis: 0, batch: 0, checked: true }, &[x, index])?)
+}
+
+/// Whether a dim is at least 0 for all extents that are at least 1.
+pub(super) fn nonneg_unless_empty(dim: &Dim) -> bool {
+    dim.substitute(&|atom| match atom {
+        crate::base::dim::Atom::Sym(s) => Some(Dim::from(s) + 1),
+        _ => None,
+    })
+    .is_nonneg(&NoVars)
+}

@@ -1,0 +1,192 @@
+//! Slices by operands: positions are dims, negative ones count from the end, and what lies outside is clamped or an
+//! error as each operator has it.
+
+use super::{Import, Outputs, Stop, TfOp, build::one, shape::nonneg_unless_empty};
+use crate::base::{Dim, dim::NoVars};
+
+type Result<T> = std::result::Result<T, Stop>;
+
+pub(super) const OPS: &[TfOp] =
+    &[TfOp { name: "Slice", import: slice }, TfOp { name: "StridedSlice", import: strided }];
+
+/// A size of -1 means to the end; nothing is clamped.
+fn slice(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let shape = cx.shape(x);
+    let (begin, mut size) = (cx.dims(1, "the begin")?, cx.dims(2, "the size")?);
+    if [begin.len(), size.len()] != [shape.len(); 2] {
+        return Err(format!("{} begins and {} sizes do not fit rank {}", begin.len(), size.len(), shape.len()).into());
+    }
+    for a in 0..shape.len() {
+        if size[a].is(-1) {
+            size[a] = &shape[a] - &begin[a];
+        }
+        cx.require_at_most(&Dim::zero(), &begin[a], "the begin of a slice")?;
+        cx.require_at_most(&Dim::zero(), &size[a], "the size of a slice")?;
+        cx.require_at_most(&(&begin[a] + &size[a]), &shape[a], "the end of a slice and the extent")?;
+    }
+    one(cx.slice(x, begin, vec![1; shape.len()], size)?)
+}
+
+/// What happens to one axis of the operand.
+struct Cut {
+    start: Dim,
+    stride: i64,
+    extent: Dim,
+    /// One index instead of a range: the axis vanishes.
+    single: bool,
+}
+
+/// One axis of the result.
+enum Place {
+    New,
+    Axis(usize),
+}
+
+/// What the entries of begin, end and strides stand for.
+struct Entries {
+    /// The number of an entry and its axis of the operand.
+    axes: Vec<(usize, usize)>,
+    /// The axes of the result before single ones vanish.
+    places: Vec<Place>,
+}
+
+/// The masks of a node.
+struct Masks {
+    begin: i64,
+    end: i64,
+    ellipsis: i64,
+    new_axis: i64,
+    shrink: i64,
+}
+
+fn has(mask: i64, bit: usize) -> bool {
+    bit < 64 && mask >> bit & 1 == 1
+}
+
+fn strided(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let shape = cx.shape(x);
+    let masks = Masks {
+        begin: cx.node.attr_int("begin_mask")?,
+        end: cx.node.attr_int("end_mask")?,
+        ellipsis: cx.node.attr_int("ellipsis_mask")?,
+        new_axis: cx.node.attr_int("new_axis_mask")?,
+        shrink: cx.node.attr_int("shrink_axis_mask")?,
+    };
+    let strides = cx.ints(3, "the strides")?;
+    // Ends and begins may depend on values where masks make them idle.
+    let [begin, end] = [cx.dims(1, "the begin"), cx.dims(2, "the end")];
+    let entry = |list: &Result<Vec<Dim>>, n: usize| match list {
+        Ok(list) => list.get(n).cloned().ok_or_else(|| Stop::from("begin, end and strides differ in length")),
+        Err(Stop::Fault(d)) => Err(Stop::Fault(d.clone())),
+        Err(_) => Err("begin or end is not known".into()),
+    };
+    let Entries { axes, places } = axes_of_entries(&masks, strides.len(), shape.len())?;
+    let mut cuts: Vec<Cut> =
+        shape.iter().map(|n| Cut { start: Dim::zero(), stride: 1, extent: n.clone(), single: false }).collect();
+    for (n, axis) in axes {
+        let stride = strides[n];
+        if stride == 0 {
+            return Err("a stride is 0".into());
+        }
+        cuts[axis] = if has(masks.shrink, n) {
+            if stride < 0 {
+                return Err("a single index has a negative stride".into());
+            }
+            single(cx, &entry(&begin, n)?, &shape[axis])?
+        } else {
+            let begin = if has(masks.begin, n) { None } else { Some(entry(&begin, n)?) };
+            let end = if has(masks.end, n) { None } else { Some(entry(&end, n)?) };
+            span(cx, begin, end, stride, &shape[axis])?
+        };
+    }
+    let result: Vec<Dim> = places
+        .iter()
+        .filter_map(|place| match place {
+            Place::New => Some(Dim::one()),
+            Place::Axis(a) if cuts[*a].single => None,
+            Place::Axis(a) => Some(cuts[*a].extent.clone()),
+        })
+        .collect();
+    let start = cuts.iter().map(|c| c.start.clone()).collect();
+    let stride = cuts.iter().map(|c| c.stride).collect();
+    let extents = cuts.into_iter().map(|c| c.extent).collect();
+    let y = cx.slice(x, start, stride, extents)?;
+    one(cx.reshape(y, &result)?)
+}
+
+/// The ellipsis stands for all axes that no entry names; without one it stands at the end.
+fn axes_of_entries(masks: &Masks, entries: usize, rank: usize) -> Result<Entries> {
+    let ellipses: Vec<usize> = (0..entries).filter(|&n| has(masks.ellipsis, n)).collect();
+    if ellipses.len() > 1 {
+        return Err("more than one ellipsis".into());
+    }
+    let is_new = |n: usize| has(masks.new_axis, n) && !has(masks.ellipsis, n);
+    let named = (0..entries).filter(|&n| !is_new(n) && !has(masks.ellipsis, n)).count();
+    let Some(hidden) = rank.checked_sub(named) else {
+        return Err(format!("{named} indices do not fit rank {rank}").into());
+    };
+    let (mut axes, mut places, mut axis) = (vec![], vec![], 0);
+    for n in 0..entries {
+        if has(masks.ellipsis, n) {
+            places.extend((axis..axis + hidden).map(Place::Axis));
+            axis += hidden;
+        } else if is_new(n) {
+            places.push(Place::New);
+        } else {
+            axes.push((n, axis));
+            places.push(Place::Axis(axis));
+            axis += 1;
+        }
+    }
+    places.extend((axis..rank).map(Place::Axis));
+    Ok(Entries { axes, places })
+}
+
+/// A position counted from the front. One whose sign depends on a symbol is what it is for extents of at least 1,
+/// which the entry then checks.
+fn from_front(cx: &mut Import, at: &Dim, extent: &Dim) -> Result<Dim> {
+    if at.is_nonneg(&NoVars) {
+        return Ok(at.clone());
+    }
+    let below_zero = -at - Dim::one();
+    if below_zero.is_nonneg(&NoVars) {
+        return Ok(extent + at);
+    }
+    if nonneg_unless_empty(at) {
+        cx.require_at_most(&Dim::zero(), at, "a position that counts from the front")?;
+        return Ok(at.clone());
+    }
+    if nonneg_unless_empty(&below_zero) {
+        cx.require_at_most(&Dim::zero(), &below_zero, "a position that counts from the end")?;
+        return Ok(extent + at);
+    }
+    Err(format!("whether the position {at} counts from the front or the end depends on the inputs").into())
+}
+
+/// An index out of range is an error.
+fn single(cx: &mut Import, at: &Dim, extent: &Dim) -> Result<Cut> {
+    let start = from_front(cx, at, extent)?;
+    cx.require_at_most(&Dim::zero(), &start, "an index is out of range")?;
+    cx.require_at_most(&(&start + 1), extent, "an index is out of range")?;
+    Ok(Cut { start, stride: 1, extent: Dim::one(), single: true })
+}
+
+/// Begin and end are clamped; `None` is as far as the stride leads.
+fn span(cx: &mut Import, begin: Option<Dim>, end: Option<Dim>, stride: i64, extent: &Dim) -> Result<Cut> {
+    // The positions at which a walk may stand or end: 0..=n forwards, -1..=n-1 backwards.
+    let (least, greatest) = if stride > 0 { (Dim::zero(), extent.clone()) } else { (Dim::from(-1), extent - 1) };
+    let (first, last) = if stride > 0 { (&least, &greatest) } else { (&greatest, &least) };
+    let mut clamped = |at: Option<Dim>, idle: &Dim| match at {
+        None => Ok(idle.clone()),
+        Some(at) => Ok::<Dim, Stop>(from_front(cx, &at, extent)?.at_least(&least).at_most(&greatest)),
+    };
+    let (start, end) = (clamped(begin, first)?, clamped(end, last)?);
+    let way = if stride > 0 { &end - &start } else { &start - &end };
+    let size = i64::try_from(stride.unsigned_abs()).map_err(|_| "a stride is too large")?;
+    let extent = way.ceil_div(&Dim::from(size)).at_least(&Dim::zero());
+    // An empty span stands nowhere, and is not looked at.
+    let start = if extent.is(0) { Dim::zero() } else { start };
+    Ok(Cut { start, stride, extent, single: false })
+}

@@ -1,0 +1,176 @@
+//! Recorded cases as `tests/cases/README.md` describes them.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+use smc::tensor::{DType, Scalar, Tensor};
+use smc_proto::{
+    AttrValue, DataType, TensorProto, TensorShapeProto,
+    attr_value::{ListValue, Value},
+    tensor_shape_proto,
+};
+
+/// The cases of one operator.
+#[derive(Deserialize)]
+pub struct CaseFile {
+    pub op: String,
+    pub cases: Vec<Case>,
+}
+
+/// One run of an operator in TensorFlow.
+#[derive(Deserialize)]
+pub struct Case {
+    pub name: String,
+    attrs: BTreeMap<String, BTreeMap<String, Json>>,
+    pub inputs: Vec<Operand>,
+    pub outputs: Vec<Operand>,
+    /// TensorFlow's message where it refuses.
+    pub error: Option<String>,
+}
+
+/// A recorded tensor.
+#[derive(Deserialize)]
+pub struct Operand {
+    pub dtype: DType,
+    pub shape: Vec<usize>,
+    data: Vec<Json>,
+    /// Whether a model gives it as a constant.
+    #[serde(default, rename = "const")]
+    pub is_const: bool,
+}
+
+/// Every file of `tests/cases`, sorted by operator.
+pub fn read_cases() -> Vec<CaseFile> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let entries = fs::read_dir(&folder).expect("there are cases");
+    let mut paths: Vec<_> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| {
+            let text = fs::read_to_string(path).expect("a case file is readable");
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        })
+        .collect()
+}
+
+impl Case {
+    /// Whether an operand or result has a type that the compiler has few operators for yet.
+    pub fn uses_pending_type(&self) -> bool {
+        self.inputs.iter().chain(&self.outputs).any(|t| t.dtype.is_complex() || t.dtype == DType::Str)
+    }
+    /// The attributes as a node has them.
+    pub fn attrs(&self) -> Result<BTreeMap<String, AttrValue>, String> {
+        let attr = |(name, kinds): (&String, &BTreeMap<String, Json>)| {
+            let value = kinds.iter().next().and_then(|(kind, json)| attr_value(kind, json));
+            let value = value.ok_or_else(|| format!("attribute `{name}` is of no known kind"))?;
+            Ok((name.clone(), AttrValue { value: Some(value) }))
+        };
+        self.attrs.iter().map(attr).collect()
+    }
+}
+
+fn attr_value(kind: &str, json: &Json) -> Option<Value> {
+    if let Some(kind) = kind.strip_prefix("list_") {
+        let mut list = ListValue::default();
+        for item in json.as_array()? {
+            match attr_value(kind, item)? {
+                Value::I(i) => list.i.push(i),
+                Value::F(f) => list.f.push(f),
+                Value::B(b) => list.b.push(b),
+                Value::S(s) => list.s.push(s),
+                Value::Type(t) => list.r#type.push(t),
+                Value::Shape(s) => list.shape.push(s),
+                _ => return None,
+            }
+        }
+        return Some(Value::List(list));
+    }
+    Some(match kind {
+        "i" => Value::I(json.as_i64()?),
+        "f" => Value::F(json.as_f64()? as f32),
+        "b" => Value::B(json.as_bool()?),
+        "s" => Value::S(json.as_str()?.as_bytes().to_vec().into()),
+        "type" => Value::Type(DataType::from_str_name(json.as_str()?)? as i32),
+        "shape" => Value::Shape(shape_proto(json)?),
+        _ => return None,
+    })
+}
+
+fn shape_proto(json: &Json) -> Option<TensorShapeProto> {
+    if json.is_null() {
+        return Some(TensorShapeProto { dim: vec![], unknown_rank: true });
+    }
+    let dim =
+        json.as_array()?.iter().map(|n| Some(tensor_shape_proto::Dim { size: n.as_i64()? })).collect::<Option<_>>()?;
+    Some(TensorShapeProto { dim, unknown_rank: false })
+}
+
+impl Operand {
+    /// The recorded values. Panics when the file does not hold what its README says.
+    pub fn tensor(&self) -> Tensor {
+        if self.dtype == DType::Str {
+            let strings = self.data.iter().map(|s| s.as_str().expect("a string").as_bytes().to_vec());
+            return Tensor::from_strings(self.shape.clone(), strings.collect());
+        }
+        let scalars: Vec<Scalar> = self.data.iter().map(|json| scalar(self.dtype, json)).collect();
+        Tensor::from_scalars(self.dtype, self.shape.clone(), scalars)
+    }
+    /// TensorFlow's name for the type.
+    pub fn tf_type(&self) -> DataType {
+        match self.dtype {
+            DType::Bool => DataType::DtBool,
+            DType::I8 => DataType::DtInt8,
+            DType::I16 => DataType::DtInt16,
+            DType::I32 => DataType::DtInt32,
+            DType::I64 => DataType::DtInt64,
+            DType::U8 => DataType::DtUint8,
+            DType::U16 => DataType::DtUint16,
+            DType::U32 => DataType::DtUint32,
+            DType::U64 => DataType::DtUint64,
+            DType::F16 => DataType::DtHalf,
+            DType::BF16 => DataType::DtBfloat16,
+            DType::F32 => DataType::DtFloat,
+            DType::F64 => DataType::DtDouble,
+            DType::C64 => DataType::DtComplex64,
+            DType::C128 => DataType::DtComplex128,
+            DType::Str => DataType::DtString,
+        }
+    }
+    /// The `value` attribute of a Const node.
+    pub fn as_attr(&self) -> AttrValue {
+        let dim = self.shape.iter().map(|&n| tensor_shape_proto::Dim { size: n as i64 }).collect();
+        let mut proto = TensorProto {
+            dtype: self.tf_type() as i32,
+            tensor_shape: Some(TensorShapeProto { dim, unknown_rank: false }),
+            ..TensorProto::default()
+        };
+        let tensor = self.tensor();
+        if self.dtype == DType::Str {
+            proto.string_val = tensor.strings().iter().map(|s| s.clone().into()).collect();
+        } else {
+            proto.tensor_content = tensor.bytes().to_vec().into();
+        }
+        AttrValue { value: Some(Value::Tensor(proto)) }
+    }
+}
+
+/// One element; a float is the nearest one to its decimal through a double.
+fn scalar(dtype: DType, json: &Json) -> Scalar {
+    let float = |json: &Json| match json.as_str() {
+        Some("NaN") => f64::NAN,
+        Some("Infinity") => f64::INFINITY,
+        Some("-Infinity") => f64::NEG_INFINITY,
+        _ => json.as_f64().expect("a number"),
+    };
+    match dtype {
+        DType::Bool => Scalar::Bool(json.as_bool().expect("a truth value")),
+        d if d.is_float() => Scalar::from_f64(d, float(json)),
+        d if d.is_signed_int() => Scalar::Int(json.as_i64().expect("a signed integer")),
+        d if d.is_unsigned_int() => Scalar::Uint(json.as_u64().expect("an unsigned integer")),
+        DType::C64 => Scalar::C64(float(&json[0]) as f32, float(&json[1]) as f32),
+        _ => Scalar::C128(float(&json[0]), float(&json[1])),
+    }
+}
