@@ -4,6 +4,9 @@
 
 #![allow(missing_docs)]
 
+/// Decodes and encodes every type here.
+pub use prost::Message;
+
 include!(concat!(env!("OUT_DIR"), "/tensorflow.rs"));
 
 /// An encoded `google.protobuf.FileDescriptorSet` of every message here.

@@ -95,22 +95,18 @@ fn choose_meta_graph(model: SavedModel, wanted: &[String]) -> Result<MetaGraphDe
         tags
     };
     let mut graphs = model.meta_graphs;
-    let found = if wanted.is_empty() && graphs.len() == 1 {
-        Some(0)
-    } else {
-        let mut wanted = if wanted.is_empty() { vec!["serve".to_string()] } else { wanted.to_vec() };
-        wanted.sort();
-        wanted.dedup();
-        graphs.iter().position(|g| tags_of(g) == wanted)
-    };
+    let mut tags = if wanted.is_empty() { vec!["serve".to_string()] } else { wanted.to_vec() };
+    tags.sort();
+    tags.dedup();
+    let only_one = wanted.is_empty() && graphs.len() == 1;
+    let found = if only_one { Some(0) } else { graphs.iter().position(|g| tags_of(g) == tags) };
     match found {
         Some(at) => Ok(graphs.swap_remove(at)),
         None if graphs.is_empty() => Err(Diagnostic::error("the file holds no graph")
             .help("the file is empty or not a SavedModel; export the model again")),
         None => {
             let sets: Vec<_> = graphs.iter().map(|g| format!("{{{}}}", tags_of(g).join(","))).collect();
-            let wanted = if wanted.is_empty() { "serve".into() } else { wanted.join(",") };
-            Err(Diagnostic::error(format!("no graph of the model has exactly the tags {{{wanted}}}"))
+            Err(Diagnostic::error(format!("no graph of the model has exactly the tags {{{}}}", tags.join(",")))
                 .help(format!("choose one of these sets of tags: {}", sets.join(" "))))
         }
     }

@@ -1,6 +1,6 @@
 //! What a model is, for people and programs: the contents of `smc inspect`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -93,7 +93,9 @@ pub fn describe(model: &Model) -> Description {
         vec![]
     });
     let assets = model.assets();
-    let missing = assets.iter().filter(|a| !a.present).map(|a| format!("the asset {} is missing", a.path));
+    // Several tensors may name one file.
+    let missing: BTreeSet<_> = assets.iter().filter(|a| !a.present).map(|a| &a.path).collect();
+    let missing: Vec<_> = missing.into_iter().map(|path| format!("the asset {path} is missing")).collect();
     let fingerprint = model.fingerprint().map(|f| Fingerprint {
         uuid: f.uuid.clone(),
         saved_model_checksum: f.saved_model_checksum,

@@ -2,13 +2,14 @@
 //!
 //! Invariant: the size a message claims is compared with a limit and with what it holds before anything is allocated.
 
+use prost::Message;
 use smc_proto::TensorProto;
 
 use super::types::{TfShape, data_type, host_type, type_name};
 use crate::tensor::{DType, Scalar, Tensor};
 
-/// A constant of one repeated value may be far larger than its message. Files of this format hold at most 2 GiB.
-const MAX_BYTES: usize = 1 << 31;
+/// How large a constant may grow from the few values that its message lists; one that is written out has no limit.
+const MAX_GROWN: usize = 1 << 27;
 
 /// The tensor a message describes; the error says what is wrong with it.
 pub fn decode(proto: &TensorProto) -> Result<Tensor, String> {
@@ -19,9 +20,11 @@ pub fn decode(proto: &TensorProto) -> Result<Tensor, String> {
     let shape = shape.ok_or("a constant's shape is not fixed")?;
     let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).ok_or("a constant is too large")?;
     let unit = if dtype == DType::Str { size_of::<Vec<u8>>() } else { dtype.size() };
-    let size = count.checked_mul(unit).filter(|&n| n <= MAX_BYTES).ok_or("a constant is too large")?;
-    if shape.iter().any(|&d| d > MAX_BYTES) {
-        return Err("a constant is too large".into());
+    let size = count.checked_mul(unit).ok_or("a constant is too large")?;
+    // A zero among the extents must not hide that the others are absurd.
+    shape.iter().filter(|d| **d > 0).try_fold(unit, |n, &d| n.checked_mul(d)).ok_or("a constant is too large")?;
+    if proto.tensor_content.is_empty() && size > MAX_GROWN.max(proto.encoded_len().saturating_mul(64)) {
+        return Err(format!("a constant {dtype}{shape:?} is too large for the values it lists"));
     }
     if dtype == DType::Str {
         let strings = proto.string_val.iter().map(|s| s.to_vec());
@@ -41,7 +44,7 @@ pub fn decode(proto: &TensorProto) -> Result<Tensor, String> {
             values.iter().take(count).for_each(|v| v.write_le(dtype, &mut bytes));
             let mut element = Vec::new();
             last.write_le(dtype, &mut element);
-            (values.len()..count).for_each(|_| bytes.extend_from_slice(&element));
+            bytes.extend(element.repeat(count.saturating_sub(values.len())));
         }
     }
     Ok(Tensor::from_bytes(dtype, shape, bytes))

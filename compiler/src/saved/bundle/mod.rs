@@ -10,6 +10,10 @@
 mod checksum;
 mod slice;
 mod table;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod writer;
 
 use std::{collections::BTreeMap, sync::Arc};
 

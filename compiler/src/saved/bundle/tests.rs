@@ -1,0 +1,130 @@
+//! Every form of bundle reads; every damage is told.
+
+use std::sync::Arc;
+
+use smc_proto::DataType;
+
+use super::{
+    Bundle, Slice,
+    writer::{Writer, put_varint, table},
+};
+use crate::{saved::files::Memory, tensor::Tensor};
+
+fn open(files: Memory) -> Bundle {
+    Bundle::open(Arc::new(files), "v").unwrap().unwrap()
+}
+
+fn read(writer: &Writer, key: &str) -> Result<Tensor, String> {
+    open(writer.finish("v")).read(key, None).map_err(|d| d.message)
+}
+
+#[test]
+fn plain_tensors_read_in_every_layout() {
+    for (snappy, big_endian, padding) in [(false, false, 0), (true, false, 3), (false, true, 0), (true, true, 64)] {
+        let mut w = Writer { snappy, big_endian, padding, ..Default::default() };
+        for n in 0..10 {
+            w.floats(format!("layer/{n}").as_bytes(), n % 3, &[2], &[n as f32, -0.5]);
+        }
+        w.strings(b"words", &[2, 1], &["a".repeat(300).as_bytes(), b""]);
+        w.raw(b"flags", 0, DataType::DtBool, &[2], &[1, 0]);
+        let complex: Vec<u8> =
+            [1f32, 2.0].iter().flat_map(|x| if big_endian { x.to_be_bytes() } else { x.to_le_bytes() }).collect();
+        w.raw(b"complex", 1, DataType::DtComplex64, &[1], &complex);
+        w.floats(b"none", 0, &[0, 7], &[]);
+        let bundle = open(w.finish("v"));
+        for n in 0..10 {
+            assert_eq!(bundle.read(&format!("layer/{n}"), None).unwrap(), Tensor::from_f32([2], &[n as f32, -0.5]));
+        }
+        assert_eq!(bundle.read("words", None).unwrap().strings(), ["a".repeat(300).into_bytes(), vec![]]);
+        assert_eq!(bundle.read("flags", None).unwrap().bytes(), [1, 0]);
+        assert_eq!(bundle.read("complex", None).unwrap().get(0), crate::tensor::Scalar::C64(1.0, 2.0));
+        assert_eq!(bundle.read("none", None).unwrap().shape, [0, 7]);
+        assert_eq!(bundle.keys().count(), 14);
+        assert!(bundle.ty("layer/3").unwrap().shape.admits(&[2]) && bundle.ty("no").is_none());
+    }
+}
+
+#[test]
+fn partitioned_tensors_are_put_together() {
+    let mut w = Writer::default();
+    w.partitioned(b"w", &[3, 2], &[(2, 1, &[5.0, 6.0]), (0, 2, &[1.0, 2.0, 3.0, 4.0])]);
+    let bundle = open(w.finish("v"));
+    assert_eq!(bundle.read("w", None).unwrap(), Tensor::from_f32([3, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    let part = |text| bundle.read("w", Some(&Slice::parse(text).unwrap().1)).map_err(|d| d.message);
+    assert_eq!(part("3 2 2,1:0,2"), Ok(Tensor::from_f32([1, 2], &[5.0, 6.0])), "a stored part");
+    assert_eq!(part("3 2 1,2:1,1"), Ok(Tensor::from_f32([2, 1], &[4.0, 6.0])), "a part across two");
+    assert!(part("3 2 2,2:0,2").is_err());
+    assert_eq!(bundle.keys().collect::<Vec<_>>(), ["w"]);
+
+    let mut twice = Writer::default();
+    twice.partitioned(b"w", &[2, 1], &[(0, 1, &[1.0]), (0, 1, &[1.0])]);
+    assert_eq!(read(&twice, "w"), Err("checkpoint tensor `w`: its slices do not cover it exactly once".into()));
+    let mut short = Writer::default();
+    short.partitioned(b"w", &[1 << 40, 1], &[(0, 1, &[1.0])]);
+    assert!(read(&short, "w").unwrap_err().contains("do not cover"));
+    let mut outside = Writer::default();
+    outside.partitioned(b"w", &[2, 1], &[(0, 1, &[1.0]), (1, 2, &[1.0, 2.0])]);
+    assert!(read(&outside, "w").unwrap_err().contains("outside"));
+}
+
+#[test]
+fn damage_is_told() {
+    let writer = || {
+        let mut w = Writer::default();
+        w.floats(b"w", 0, &[2], &[1.0, 2.0]);
+        w.strings(b"s", &[2], &[b"ab", b"c"]);
+        w
+    };
+    let fails = |key: &str, damage: &dyn Fn(&mut Writer), with: &str| {
+        let mut w = writer();
+        damage(&mut w);
+        let message = read(&w, key).unwrap_err();
+        assert!(message.contains(with), "{message}");
+    };
+    fails("w", &|w| w.entry(b"w").crc32c ^= 1, "checksum");
+    fails("s", &|w| w.entry(b"s").crc32c ^= 1, "checksum");
+    fails("w", &|w| w.entry(b"w").offset = i64::MAX, "of a file of");
+    fails("w", &|w| w.entry(b"w").offset = -1, "of a file of");
+    fails("w", &|w| w.entry(b"w").size = i64::MAX, "of a file of");
+    fails("w", &|w| w.entry(b"w").size = 7, "7 bytes are stored");
+    fails("w", &|w| w.entry(b"w").shard_id = 1, "data file 1 of 1");
+    fails("w", &|w| w.entry(b"w").shape = Some(super::writer::shape(&[1 << 62, 1 << 62])), "too large");
+    fails("w", &|w| w.entry(b"w").shape = Some(super::writer::shape(&[-1])), "not fixed");
+    fails("w", &|w| w.entry(b"w").dtype = DataType::DtResource as i32, "resource");
+    fails("s", &|w| w.entry(b"s").shape = Some(super::writer::shape(&[1 << 40])), "cannot hold");
+    fails("s", &|w| w.entry(b"s").shape = Some(super::writer::shape(&[1])), "checksum");
+    fails("no", &|_| (), "no tensor `no`");
+
+    let mut files = writer().finish("v");
+    files.0.remove("v.data-00000-of-00001");
+    let problem = open(files).read("w", None).unwrap_err();
+    assert!(problem.message.contains("is missing") && problem.place.file.unwrap().ends_with("v.data-00000-of-00001"));
+}
+
+#[test]
+fn hostile_tables_are_refused() {
+    let refused = |bytes: Vec<u8>, with: &str| {
+        let message = super::table::read(&bytes.into()).unwrap_err();
+        assert!(message.contains(with), "{message}");
+    };
+    refused(vec![], "too short");
+    refused(vec![0; 100], "does not end");
+    let good = table(&[(b"a".into(), vec![1; 100]), (b"b".into(), vec![2; 100])], true);
+    assert_eq!(super::table::read(&good.clone().into()).unwrap().len(), 2);
+    let mut flipped = good.clone();
+    flipped[3] ^= 4;
+    refused(flipped, "checksum");
+    refused(table(&[(b"b".into(), vec![]), (b"a".into(), vec![])], false), "order");
+    let mut footer = vec![];
+    put_varint(&mut footer, 0);
+    put_varint(&mut footer, 0);
+    put_varint(&mut footer, u64::MAX);
+    put_varint(&mut footer, u64::MAX);
+    footer.resize(40, 0);
+    footer.extend(0xdb47_7524_8b80_fb57u64.to_le_bytes());
+    refused(footer, "outside");
+    // Keys that share long prefixes would take the square of the file's size.
+    let keys: Vec<_> = (0..20_000u32).map(|n| ([&[7; 20_000][..], &n.to_be_bytes()].concat(), vec![])).collect();
+    let chunk: Vec<_> = keys.iter().step_by(10).cloned().collect();
+    refused(super::writer::one_block(&chunk), "expand");
+}

@@ -1,0 +1,248 @@
+"""Makes the small SavedModels beside this file: python make.py, with the pinned TensorFlow and Keras installed.
+
+Each is a shape of model that the loader must understand; `stored.json` holds what TensorFlow reads from each checkpoint.
+Everything is seeded. Models of TensorFlow 1 are made through the compatibility interface.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras
+import numpy as np
+import tensorflow as tf
+
+HERE = pathlib.Path(__file__).parent
+v1 = tf.compat.v1
+WHOLE_LINE, LINE_NUMBER = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).round(3).astype(np.float32)
+
+
+def variable(shape, seed, **options):
+    value = numbers(*shape, seed=seed)
+
+    def initial(shape, dtype=None, partition_info=None):
+        start = partition_info.var_offset if partition_info else [0] * len(shape)
+        return tf.constant(value[tuple(slice(s, s + n) for s, n in zip(start, shape))])
+
+    return v1.get_variable("w", shape, tf.float32, initial, use_resource=False, **options)
+
+
+def v1_model(path, build, init=None):
+    """Saves the signatures that `build` makes from placeholders and variables."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        signatures = build()
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        builder = v1.saved_model.Builder(str(path))
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], signatures, strip_default_attrs=True, main_op=init() if init else None
+        )
+        builder.save()
+
+
+def predict(inputs, outputs):
+    infos = [{key: v1.saved_model.build_tensor_info(t) for key, t in part.items()} for part in (inputs, outputs)]
+    return v1.saved_model.build_signature_def(*infos, "tensorflow/serving/predict")
+
+
+def v1_simple(path):
+    def build():
+        x = v1.placeholder(tf.float32, [None, 3], "x")
+        with v1.variable_scope("dense"):
+            y = tf.matmul(x, variable((3, 2), 1), name="y")
+        return {"serving_default": predict({"x": x}, {"y": y, "same": y, "passed": x})}
+
+    v1_model(path, build)
+
+
+def v1_partitioned(path):
+    def build():
+        x = v1.placeholder(tf.float32, [None, 5], "x")
+        w = variable((5, 2), 2, partitioner=v1.fixed_size_partitioner(2))
+        return {"serving_default": predict({"x": x}, {"y": tf.matmul(x, tf.convert_to_tensor(w), name="y")})}
+
+    v1_model(path, build)
+
+
+def v1_midgraph(path):
+    """Feeds the middle of the graph, and has a placeholder for the learning phase."""
+
+    def build():
+        x = v1.placeholder(tf.float32, [None, 3], "x")
+        phase = v1.placeholder(tf.bool, [], "keras_learning_phase")
+        middle = tf.identity(tf.matmul(x, variable((3, 2), 3)), "middle")
+        y = v1.cond(phase, lambda: middle * 0.0, lambda: middle + 1.0)
+        return {
+            "serving_default": predict({"middle": middle}, {"y": tf.identity(y, "y")}),
+            "whole": predict({"x": x}, {"y": tf.identity(y, "z")}),
+        }
+
+    v1_model(path, build)
+
+
+def v1_counter(path):
+    def build():
+        by = v1.placeholder(tf.float32, [], "by")
+        count = v1.get_variable("count", initializer=0.0, use_resource=False)
+        return {
+            "add": predict({"by": by}, {"count": v1.assign_add(count, by)}),
+            "get": predict({}, {"count": tf.identity(count, "count_now")}),
+        }
+
+    v1_model(path, build)
+
+
+def v1_table(path):
+    source = pathlib.Path("words.txt")
+    source.write_text("red\ngreen\nblue\n")
+
+    def build():
+        words = v1.placeholder(tf.string, [None], "words")
+        v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, tf.constant(str(source), name="vocabulary"))
+        path_tensor = v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS)[0]
+        init = tf.lookup.TextFileInitializer(path_tensor, tf.string, WHOLE_LINE, tf.int64, LINE_NUMBER)
+        table = tf.lookup.StaticHashTable(init, -1)
+        return {"serving_default": predict({"words": words}, {"ids": table.lookup(words)})}
+
+    with tf.Graph().as_default(), v1.Session() as session:
+        signatures = build()
+        session.run(v1.tables_initializer())
+        builder = v1.saved_model.Builder(str(path))
+        assets = v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS)
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], signatures, assets_collection=assets, main_op=v1.tables_initializer()
+        )
+        builder.save()
+    source.unlink()
+
+
+def text_form(path):
+    v1_simple(path)
+    from google.protobuf import text_format
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((path / "saved_model.pb").read_bytes())
+    (path / "saved_model.pbtxt").write_text(text_format.MessageToString(model))
+    (path / "saved_model.pb").unlink()
+
+
+def dense():
+    keras.utils.set_random_seed(7)
+    layers = [keras.Input((4,)), keras.layers.Dense(3, activation="relu"), keras.layers.Dense(3), keras.layers.Dense(3)]
+    model = keras.Sequential(layers)
+    for seed, weight in enumerate(model.weights):
+        weight.assign(numbers(*weight.shape, seed=seed))
+    return model
+
+
+def keras_save(path):
+    tf.saved_model.save(dense(), str(path))
+
+
+def keras_export(path):
+    dense().export(str(path), verbose=False)
+
+
+class Signatures(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = tf.Variable(numbers(3, seed=4))
+        self.shift = tf.Variable(numbers(3, seed=5))
+        self.unused = tf.Variable(numbers(3, seed=6))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, "x")])
+    def affine(self, x):
+        return {"y": x * self.scale + self.shift, "shift": self.shift.read_value()}
+
+    @tf.function(input_signature=[])
+    def nothing(self):
+        return {"scale": self.scale.read_value()}
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string, "name")])
+    def greet(self, name):
+        return {"text": tf.strings.join(["hello ", name]), "words": tf.constant([["a", "b"], ["", "long \0 one"]])}
+
+    @tf.function(input_signature=[tf.TensorSpec([3], tf.float32, "by")])
+    def add(self, by):
+        self.scale.assign_add(by)
+        return {"scale": self.scale.read_value()}
+
+    @tf.function(input_signature=[tf.TensorSpec([3], tf.float32, "x"), tf.TensorSpec([], tf.int32, "n")])
+    def repeat(self, x, n):
+        (_, total) = tf.while_loop(lambda i, t: i < n, lambda i, t: (i + 1, t * self.scale), (0, x))
+        return {"total": total}
+
+
+def several_signatures(path):
+    module = Signatures()
+    names = ["affine", "nothing", "greet", "add", "repeat"]
+    tf.saved_model.save(module, str(path), signatures={n: getattr(module, n) for n in names})
+
+
+class Exported(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = tf.Variable(numbers(2, 2, seed=8))
+        self.c = tf.constant(numbers(2, seed=9))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+    def apply(self, x):
+        return {"first": tf.matmul(x, self.w) + self.c, "rest": [x, x + 1.0]}
+
+
+def exported_function(path):
+    tf.saved_model.save(Exported(), str(path))
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((path / "saved_model.pb").read_bytes())
+    for name in list(model.meta_graphs[0].signature_def):
+        del model.meta_graphs[0].signature_def[name]
+    (path / "saved_model.pb").write_bytes(model.SerializeToString(deterministic=True))
+
+
+MODELS = [
+    v1_simple,
+    v1_partitioned,
+    v1_midgraph,
+    v1_counter,
+    v1_table,
+    text_form,
+    keras_save,
+    keras_export,
+    several_signatures,
+    exported_function,
+]
+
+
+def stored_values(path):
+    """Every tensor of the checkpoint, as lists."""
+    prefix = path / "variables" / "variables"
+    if not (path / "variables" / "variables.index").exists():
+        return {}
+    reader = tf.train.load_checkpoint(str(prefix))
+    names = [n for n in sorted(reader.get_variable_to_shape_map()) if n != "_CHECKPOINTABLE_OBJECT_GRAPH"]
+    return {name: np.asarray(reader.get_tensor(name)).tolist() for name in names}
+
+
+def main():
+    # Models remember the paths of their assets.
+    os.chdir(HERE)
+    for make in MODELS:
+        path = HERE / make.__name__
+        shutil.rmtree(path, ignore_errors=True)
+        make(path)
+        for useless in ["assets", "variables"]:
+            if (path / useless).is_dir() and not any((path / useless).iterdir()):
+                (path / useless).rmdir()
+    values = {make.__name__: stored_values(HERE / make.__name__) for make in MODELS}
+    (HERE / "stored.json").write_text(json.dumps(values, separators=(",", ":"), sort_keys=True) + "\n")
+
+
+main()
