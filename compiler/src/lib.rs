@@ -6,6 +6,7 @@
 pub mod base;
 pub mod tensor;
 pub mod loops;
+pub mod native;
 pub mod op;
 pub mod graph;
 pub mod saved;

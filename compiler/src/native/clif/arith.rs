@@ -1,0 +1,379 @@
+//! Arithmetic on registers: one element or all lanes alike, since Cranelift's instructions take both.
+//!
+//! Nothing here traps and nothing calls a library: divisions are guarded, and what an instruction set lacks is spelled
+//! out. f16 and bf16 are computed in f32 and rounded after every operation.
+
+use cranelift_codegen::ir::{
+    InstBuilder, MemFlagsData, Type, Value,
+    condcodes::{FloatCC, IntCC},
+    types,
+};
+
+use super::{
+    expr::{is_elementary, register},
+    kernel::Lower,
+};
+use crate::{
+    loops::{BinaryFn, CompareFn, UnaryFn},
+    tensor::{DType, Scalar},
+};
+
+impl Lower<'_, '_> {
+    pub fn type_of(&self, x: Value) -> Type {
+        self.b.func.dfg.value_type(x)
+    }
+    /// The integer `n` in every lane of a type.
+    pub fn int(&mut self, ty: Type, n: i64) -> Value {
+        self.constant(ty, Scalar::Int(n))
+    }
+    /// The float `x` in every lane of a type.
+    pub fn float(&mut self, ty: Type, x: f64) -> Value {
+        let scalar = if ty.lane_type() == types::F32 { Scalar::F32(x as f32) } else { Scalar::F64(x) };
+        self.constant(ty, scalar)
+    }
+    /// The same bits; vectors keep their lanes.
+    pub fn as_type(&mut self, ty: Type, x: Value) -> Value {
+        if self.type_of(x) == ty {
+            return x;
+        }
+        let order = match self.target.info.big_endian {
+            true => cranelift_codegen::ir::Endianness::Big,
+            false => cranelift_codegen::ir::Endianness::Little,
+        };
+        self.b.ins().bitcast(ty, MemFlagsData::new().with_endianness(order), x)
+    }
+    /// `cond ? a : b`, by a bool or by masks.
+    pub fn choose(&mut self, cond: Value, a: Value, b: Value) -> Value {
+        let ty = self.type_of(a);
+        if !ty.is_vector() {
+            return self.b.ins().select(cond, a, b);
+        }
+        let mask = self.as_type(ty, cond);
+        self.b.ins().bitselect(mask, a, b)
+    }
+
+    /// What f16 and bf16 can hold of an f32.
+    pub fn rounded(&mut self, dtype: DType, x: Value) -> Value {
+        match dtype {
+            DType::F16 | DType::BF16 => {
+                let half = self.narrow_half(dtype, x);
+                self.widen_half(dtype, half)
+            }
+            _ => x,
+        }
+    }
+
+    pub fn unary(&mut self, f: UnaryFn, dtype: DType, x: Value) -> Value {
+        let float = dtype.is_float();
+        let ty = self.type_of(x);
+        match f {
+            UnaryFn::Neg if float => self.b.ins().fneg(x),
+            UnaryFn::Neg => self.b.ins().ineg(x),
+            UnaryFn::Abs if float => self.b.ins().fabs(x),
+            UnaryFn::Abs if dtype.is_unsigned_int() => x,
+            UnaryFn::Abs => {
+                let (zero, negated) = (self.int(ty, 0), self.b.ins().ineg(x));
+                let below = self.b.ins().icmp(IntCC::SignedLessThan, x, zero);
+                self.choose(below, negated, x)
+            }
+            UnaryFn::Not if dtype == DType::Bool && !ty.is_vector() => self.b.ins().bxor_imm_u(x, 1),
+            UnaryFn::Not => self.b.ins().bnot(x),
+            UnaryFn::Sqrt => {
+                let root = self.b.ins().sqrt(x);
+                self.rounded(dtype, root)
+            }
+            // Whole numbers of f16 and bf16 are representable again, or are the operand.
+            UnaryFn::Floor | UnaryFn::Ceil | UnaryFn::Trunc | UnaryFn::Round => self.to_whole(f, x),
+            f => {
+                debug_assert!(is_elementary(f));
+                panic!("{f:?} reaches machine code unexpanded")
+            }
+        }
+    }
+
+    fn to_whole(&mut self, f: UnaryFn, x: Value) -> Value {
+        if self.target.rounds {
+            return match f {
+                UnaryFn::Floor => self.b.ins().floor(x),
+                UnaryFn::Ceil => self.b.ins().ceil(x),
+                UnaryFn::Trunc => self.b.ins().trunc(x),
+                _ => self.b.ins().nearest(x),
+            };
+        }
+        // Adding and subtracting 2^(mantissa bits) rounds to nearest even; what is as great already is whole or NaN.
+        let ty = self.type_of(x);
+        let (one, size) = (self.float(ty, 1.0), self.b.ins().fabs(x));
+        let magic = self.float(ty, if ty.lane_type() == types::F32 { 8388608.0 } else { 4503599627370496.0 });
+        let shifted = self.b.ins().fadd(size, magic);
+        let nearest = self.b.ins().fsub(shifted, magic);
+        let whole = match f {
+            UnaryFn::Round => self.b.ins().fcopysign(nearest, x),
+            UnaryFn::Trunc => {
+                let less = self.b.ins().fsub(nearest, one);
+                let above = self.b.ins().fcmp(FloatCC::GreaterThan, nearest, size);
+                let size = self.choose(above, less, nearest);
+                self.b.ins().fcopysign(size, x)
+            }
+            _ => {
+                let signed = self.b.ins().fcopysign(nearest, x);
+                let (too_far, moved) = if f == UnaryFn::Floor {
+                    (self.b.ins().fcmp(FloatCC::GreaterThan, signed, x), self.b.ins().fsub(signed, one))
+                } else {
+                    (self.b.ins().fcmp(FloatCC::LessThan, signed, x), self.b.ins().fadd(signed, one))
+                };
+                let whole = self.choose(too_far, moved, signed);
+                self.b.ins().fcopysign(whole, x)
+            }
+        };
+        let small = self.b.ins().fcmp(FloatCC::LessThan, size, magic);
+        self.choose(small, whole, x)
+    }
+
+    pub fn mul_add(&mut self, dtype: DType, a: Value, b: Value, c: Value) -> Value {
+        if matches!(dtype, DType::F32 | DType::F64) && self.target.info.has_fma {
+            return self.b.ins().fma(a, b, c);
+        }
+        let product = self.binary(BinaryFn::Mul, dtype, a, b);
+        self.binary(BinaryFn::Add, dtype, product, c)
+    }
+
+    pub fn binary(&mut self, f: BinaryFn, dtype: DType, x: Value, y: Value) -> Value {
+        if dtype.is_float() {
+            let value = match f {
+                BinaryFn::Add => self.b.ins().fadd(x, y),
+                BinaryFn::Sub => self.b.ins().fsub(x, y),
+                BinaryFn::Mul => self.b.ins().fmul(x, y),
+                BinaryFn::Div => self.b.ins().fdiv(x, y),
+                BinaryFn::Rem => self.float_rem(x, y),
+                BinaryFn::Max | BinaryFn::Min => return self.float_extremum(f, x, y, false, false),
+                other => panic!("{other:?} of {dtype} reaches machine code"),
+            };
+            return self.rounded(dtype, value);
+        }
+        match f {
+            BinaryFn::Add => self.b.ins().iadd(x, y),
+            BinaryFn::Sub => self.b.ins().isub(x, y),
+            BinaryFn::Mul => self.b.ins().imul(x, y),
+            BinaryFn::Div | BinaryFn::Rem => self.divide(f, dtype, x, y),
+            BinaryFn::Max | BinaryFn::Min => {
+                let order = if f == BinaryFn::Max { CompareFn::Gt } else { CompareFn::Lt };
+                let second = self.compare(order, dtype, y, x);
+                self.choose(second, y, x)
+            }
+            BinaryFn::And => self.b.ins().band(x, y),
+            BinaryFn::Or => self.b.ins().bor(x, y),
+            BinaryFn::Xor => self.b.ins().bxor(x, y),
+            BinaryFn::Shl | BinaryFn::Shr => self.shift(f, dtype, x, y, None),
+            BinaryFn::Pow => self.int_power(x, y),
+            BinaryFn::Atan2 => panic!("{f:?} of {dtype} reaches machine code"),
+        }
+    }
+
+    pub fn compare(&mut self, f: CompareFn, dtype: DType, x: Value, y: Value) -> Value {
+        if dtype.is_float() {
+            let condition = match f {
+                CompareFn::Eq => FloatCC::Equal,
+                CompareFn::Ne => FloatCC::NotEqual,
+                CompareFn::Lt => FloatCC::LessThan,
+                CompareFn::Le => FloatCC::LessThanOrEqual,
+                CompareFn::Gt => FloatCC::GreaterThan,
+                CompareFn::Ge => FloatCC::GreaterThanOrEqual,
+            };
+            return self.b.ins().fcmp(condition, x, y);
+        }
+        let condition = match (f, dtype.is_signed_int()) {
+            (CompareFn::Eq, _) => IntCC::Equal,
+            (CompareFn::Ne, _) => IntCC::NotEqual,
+            (CompareFn::Lt, true) => IntCC::SignedLessThan,
+            (CompareFn::Le, true) => IntCC::SignedLessThanOrEqual,
+            (CompareFn::Gt, true) => IntCC::SignedGreaterThan,
+            (CompareFn::Ge, true) => IntCC::SignedGreaterThanOrEqual,
+            (CompareFn::Lt, false) => IntCC::UnsignedLessThan,
+            (CompareFn::Le, false) => IntCC::UnsignedLessThanOrEqual,
+            (CompareFn::Gt, false) => IntCC::UnsignedGreaterThan,
+            (CompareFn::Ge, false) => IntCC::UnsignedGreaterThanOrEqual,
+        };
+        self.b.ins().icmp(condition, x, y)
+    }
+
+    /// `Max` or `Min`. Compare and select is the one form that every instruction set has; an operand that is known not
+    /// to be NaN saves half of it.
+    pub fn float_extremum(&mut self, f: BinaryFn, x: Value, y: Value, x_fine: bool, y_fine: bool) -> Value {
+        let better = if f == BinaryFn::Max { FloatCC::GreaterThan } else { FloatCC::LessThan };
+        if x_fine && !y_fine {
+            // y is taken when it is better or NaN.
+            let or_unordered = match better {
+                FloatCC::GreaterThan => FloatCC::UnorderedOrGreaterThan,
+                _ => FloatCC::UnorderedOrLessThan,
+            };
+            let second = self.b.ins().fcmp(or_unordered, y, x);
+            return self.choose(second, y, x);
+        }
+        let second = self.b.ins().fcmp(better, y, x);
+        let extremum = self.choose(second, y, x);
+        if y_fine {
+            return extremum;
+        }
+        let nan = self.b.ins().fcmp(FloatCC::Unordered, y, y);
+        self.choose(nan, y, extremum)
+    }
+
+    /// Shifts by an amount that is clamped to the width; lanes are shifted alike, by a constant.
+    pub fn shift(&mut self, f: BinaryFn, dtype: DType, x: Value, y: Value, known: Option<Scalar>) -> Value {
+        let most = i64::from(dtype.bits()) - 1;
+        let amount = match known {
+            Some(Scalar::Uint(n)) => self.b.ins().iconst(types::I32, n.min(most as u64) as i64),
+            Some(scalar) => self.b.ins().iconst(types::I32, scalar.as_i64().unwrap_or(0).clamp(0, most)),
+            None => {
+                let ty = self.type_of(y);
+                let (zero, most) = (self.int(ty, 0), self.int(ty, most));
+                let at_least_0 = match dtype.is_signed_int() {
+                    true => self.binary(BinaryFn::Max, dtype, y, zero),
+                    false => y,
+                };
+                self.binary(BinaryFn::Min, dtype, at_least_0, most)
+            }
+        };
+        match (f, dtype.is_signed_int()) {
+            (BinaryFn::Shl, _) => self.b.ins().ishl(x, amount),
+            (_, true) => self.b.ins().sshr(x, amount),
+            (_, false) => self.b.ins().ushr(x, amount),
+        }
+    }
+
+    /// Integer division and remainder. A zero divisor is checked for elsewhere; here it must only not trap, because
+    /// what a loop does not change may be computed before the check.
+    fn divide(&mut self, f: BinaryFn, dtype: DType, x: Value, y: Value) -> Value {
+        let (narrow, signed) = (self.type_of(x), dtype.is_signed_int());
+        let ty = if narrow.bits() < 32 { types::I32 } else { narrow };
+        let extend = |l: &mut Self, v: Value| match (narrow == ty, signed) {
+            (true, _) => v,
+            (false, true) => l.b.ins().sextend(ty, v),
+            (false, false) => l.b.ins().uextend(ty, v),
+        };
+        let (x, y) = (extend(self, x), extend(self, y));
+        let one = self.int(ty, 1);
+        let zero_divisor = self.b.ins().icmp_imm_s(IntCC::Equal, y, 0);
+        let result = if signed {
+            let minus_one = self.b.ins().icmp_imm_s(IntCC::Equal, y, -1);
+            let special = self.b.ins().bor(zero_divisor, minus_one);
+            let divisor = self.b.ins().select(special, one, y);
+            if f == BinaryFn::Div {
+                let quotient = self.b.ins().sdiv(x, divisor);
+                let negated = self.b.ins().ineg(x);
+                self.b.ins().select(minus_one, negated, quotient)
+            } else {
+                self.b.ins().srem(x, divisor)
+            }
+        } else {
+            let divisor = self.b.ins().select(zero_divisor, one, y);
+            match f {
+                BinaryFn::Div => self.b.ins().udiv(x, divisor),
+                _ => self.b.ins().urem(x, divisor),
+            }
+        };
+        if narrow == ty { result } else { self.b.ins().ireduce(narrow, result) }
+    }
+
+    /// `x^y` by squaring, wrapping.
+    fn int_power(&mut self, x: Value, y: Value) -> Value {
+        let ty = self.type_of(x);
+        let [head, odd, next, done] = [(); 4].map(|()| self.b.create_block());
+        let [power, base, left] = [(); 3].map(|()| self.b.declare_var(ty));
+        let one = self.int(ty, 1);
+        self.b.def_var(power, one);
+        self.b.def_var(base, x);
+        self.b.def_var(left, y);
+        self.b.ins().jump(head, &[]);
+        self.b.switch_to_block(head);
+        let now = self.b.use_var(left);
+        let low = self.b.ins().band_imm_u(now, 1);
+        self.b.ins().brif(low, odd, &[], next, &[]);
+        self.b.switch_to_block(odd);
+        self.b.seal_block(odd);
+        let (p, b) = (self.b.use_var(power), self.b.use_var(base));
+        let product = self.b.ins().imul(p, b);
+        self.b.def_var(power, product);
+        self.b.ins().jump(next, &[]);
+        self.b.switch_to_block(next);
+        self.b.seal_block(next);
+        let b = self.b.use_var(base);
+        let square = self.b.ins().imul(b, b);
+        self.b.def_var(base, square);
+        let now = self.b.use_var(left);
+        let halved = self.b.ins().ushr_imm_u(now, 1);
+        self.b.def_var(left, halved);
+        self.b.ins().brif(halved, head, &[], done, &[]);
+        self.b.seal_block(head);
+        self.b.switch_to_block(done);
+        self.b.seal_block(done);
+        self.b.use_var(power)
+    }
+
+    /// The exact remainder: multiples of the divisor by falling powers of two are subtracted, all of it exactly.
+    fn float_rem(&mut self, x: Value, y: Value) -> Value {
+        let ty = self.type_of(x);
+        let [grow, double, shrink, take, keep, halve, done] = [(); 7].map(|()| self.b.create_block());
+        let [rest, multiple] = [(); 2].map(|()| self.b.declare_var(ty));
+        let (size, by) = (self.b.ins().fabs(x), self.b.ins().fabs(y));
+        let (zero, infinity) = (self.float(ty, 0.0), self.float(ty, f64::INFINITY));
+        let finite = self.b.ins().fcmp(FloatCC::LessThan, size, infinity);
+        let divides = self.b.ins().fcmp(FloatCC::GreaterThan, by, zero);
+        let defined = self.b.ins().band(finite, divides);
+        let nan = self.float(ty, f64::NAN);
+        self.b.def_var(rest, nan);
+        self.b.def_var(multiple, by);
+        self.b.ins().brif(defined, grow, &[], done, &[]);
+
+        self.b.switch_to_block(grow);
+        let m = self.b.use_var(multiple);
+        let twice = self.b.ins().fadd(m, m);
+        let fits = self.b.ins().fcmp(FloatCC::LessThanOrEqual, twice, size);
+        self.b.def_var(rest, size);
+        self.b.ins().brif(fits, double, &[], shrink, &[]);
+        self.b.switch_to_block(double);
+        self.b.seal_block(double);
+        self.b.def_var(multiple, twice);
+        self.b.ins().jump(grow, &[]);
+        self.b.seal_block(grow);
+
+        self.b.switch_to_block(shrink);
+        let (r, m) = (self.b.use_var(rest), self.b.use_var(multiple));
+        let fits = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, r, m);
+        self.b.ins().brif(fits, take, &[], keep, &[]);
+        self.b.switch_to_block(take);
+        self.b.seal_block(take);
+        let less = self.b.ins().fsub(r, m);
+        self.b.def_var(rest, less);
+        self.b.ins().jump(keep, &[]);
+        self.b.switch_to_block(keep);
+        self.b.seal_block(keep);
+        let last = self.b.ins().fcmp(FloatCC::LessThanOrEqual, m, by);
+        self.b.ins().brif(last, done, &[], halve, &[]);
+        self.b.switch_to_block(halve);
+        self.b.seal_block(halve);
+        let half = self.float(ty, 0.5);
+        let half = self.b.ins().fmul(m, half);
+        self.b.def_var(multiple, half);
+        self.b.ins().jump(shrink, &[]);
+        self.b.seal_block(shrink);
+
+        self.b.switch_to_block(done);
+        self.b.seal_block(done);
+        let r = self.b.use_var(rest);
+        self.b.ins().fcopysign(r, x)
+    }
+
+    /// The same bits under another dtype of the same size.
+    pub fn reinterpret(&mut self, from: DType, to: DType, x: Value) -> Value {
+        let half = |d: DType| matches!(d, DType::F16 | DType::BF16);
+        let bits = if half(from) { self.narrow_half(from, x) } else { x };
+        if half(to) {
+            return self.widen_half(to, bits);
+        }
+        let lane = register(to);
+        let ty = self.type_of(bits);
+        let ty = if ty.is_vector() { lane.by(ty.lane_count()).expect("a vector type") } else { lane };
+        self.as_type(ty, bits)
+    }
+}

@@ -1,0 +1,415 @@
+//! The exported functions: they check a call's arguments, compute sizes and run the kernels in order.
+//!
+//! Sizes are computed with every overflow noticed, so an accepted call has no size that wraps: kernels compute their
+//! addresses without a check. All checks come before the first kernel.
+
+use cranelift_codegen::ir::{
+    self, AbiParam, ExtFuncData, ExternalName, Function, GlobalValueData, InstBuilder, Signature, StackSlotData,
+    StackSlotKind, Type, UserExternalName, UserFuncName, Value, condcodes::IntCC, types,
+};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use smc_runtime::abi::{Status, WORKSPACE_ALIGN};
+
+use super::{
+    Frame, Plan, Slots, can_fail,
+    kernel::plain,
+    parallel_extent,
+};
+use crate::{
+    base::{
+        Dim,
+        dim::{Atom, NoVars},
+    },
+    native::code::{self, Code, FUNCTIONS, WEIGHTS},
+    plan::{Guard, Program},
+    tensor::{TensorType, count},
+};
+
+/// Symbols beyond this are refused: no tensor is that long, and few products of two overflow unnoticed.
+const MOST: i64 = 1 << 40;
+/// Kernels with fewer floating-point operations are not worth waking threads for.
+const WORTH_THREADS: i64 = 1 << 16;
+/// Offsets of `smc_threads`.
+const POOL: i32 = 0;
+const PARALLEL_FOR: i32 = 8;
+
+/// A function that checks and calls.
+struct Writer<'f> {
+    b: FunctionBuilder<'f>,
+    plan: &'f Plan<'f>,
+    params: Vec<Value>,
+}
+
+fn write(plan: &Plan<'_>, params: &[Type], returns: &[Type], f: impl FnOnce(&mut Writer<'_>)) -> Code {
+    let isa = plan.target.isa();
+    let mut signature = Signature::new(isa.default_call_conv());
+    signature.params.extend(params.iter().map(|t| AbiParam::new(*t)));
+    signature.returns.extend(returns.iter().map(|t| AbiParam::new(*t)));
+    let mut function = Function::with_name_signature(UserFuncName::default(), signature);
+    let mut context = FunctionBuilderContext::new();
+    let mut b = FunctionBuilder::new(&mut function, &mut context);
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    let params = b.block_params(entry).to_vec();
+    let mut writer = Writer { b, plan, params };
+    f(&mut writer);
+    writer.b.seal_all_blocks();
+    writer.b.finalize(isa.frontend_config());
+    code::finish(&**isa, function)
+}
+
+/// `int64_t dimensions(symbols...)`: the bytes of the workspace, or a negated status.
+pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
+    let program = plan.entries[entry].program;
+    write(plan, &vec![types::I64; program.symbols.len()], &[types::I64], |w| {
+        let symbols = w.params.clone();
+        for &symbol in &symbols {
+            let bad = w.b.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, symbol, MOST);
+            w.leave_if(bad, Status::BadDimension);
+        }
+        let mut sizes = Checked { program, symbols, wrapped: None };
+        for guard in &program.guards {
+            let holds = match guard {
+                Guard::Equal(a, b) => {
+                    let (a, b) = (sizes.dim(w, a), sizes.dim(w, b));
+                    w.b.ins().icmp(IntCC::Equal, a, b)
+                }
+                Guard::Nonneg(d) => {
+                    let d = sizes.dim(w, d);
+                    w.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, d, 0)
+                }
+            };
+            sizes.leave_if_wrapped(w);
+            let broken = w.b.ins().bxor_imm_u(holds, 1);
+            w.leave_if(broken, Status::BrokenGuard);
+        }
+        let ports = program.inputs.iter().chain(&program.outputs);
+        for extent in ports.clone().flat_map(|port| &port.ty.shape).filter(|d| !d.is_nonneg(&NoVars)) {
+            let extent = sizes.dim(w, extent);
+            let negative = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, extent, 0);
+            w.leave_if(negative, Status::BadDimension);
+        }
+        let tensors = ports.map(|port| (port.ty.dtype, count(&port.ty.shape)));
+        let buffers = program.storage.iter().map(|(_, s)| (s.dtype, s.len.clone()));
+        let mut seen = vec![];
+        for (dtype, len) in tensors.chain(buffers) {
+            let bytes = len * dtype.size() as i64;
+            if bytes.as_int().is_some_and(|n| n < i64::MAX) || seen.contains(&bytes) {
+                continue;
+            }
+            let size = sizes.dim(w, &bytes);
+            let negative = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, size, 0);
+            w.leave_if(negative, Status::BadDimension);
+            seen.push(bytes);
+        }
+        let workspace = sizes.dim(w, &program.workspace);
+        sizes.leave_if_wrapped(w);
+        w.b.ins().return_(&[workspace]);
+    })
+}
+
+/// `size_t NAME_SIGNATURE_workspace(symbols...)`: the bytes of the workspace, or all ones for broken dimensions.
+pub(super) fn workspace(plan: &Plan<'_>, entry: usize) -> Code {
+    let symbols = plan.entries[entry].program.symbols.len();
+    write(plan, &vec![types::I64; symbols], &[types::I64], |w| {
+        let params = w.params.clone();
+        let bytes = w.call(plan.dimensions(entry), &params, types::I64);
+        let none = w.b.ins().iconst(types::I64, -1);
+        let broken = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, bytes, 0);
+        let result = w.b.ins().select(broken, none, bytes);
+        w.b.ins().return_(&[result]);
+    })
+}
+
+/// `int NAME_SIGNATURE(const io *, void *workspace, size_t bytes)`.
+pub(super) fn entry(plan: &Plan<'_>, entry: usize) -> Code {
+    let program = plan.entries[entry].program;
+    write(plan, &[types::I64; 3], &[types::I32], |w| {
+        let &[io, memory, bytes] = &w.params[..] else { unreachable!("the function has three parameters") };
+        let null = w.b.ins().icmp_imm_s(IntCC::Equal, io, 0);
+        w.leave_if(null, Status::NullPointer);
+        let symbols: Vec<Value> = (0..program.symbols.len()).map(|n| w.slot(io, Slots(program).symbol(n))).collect();
+        let needed = w.call(plan.dimensions(entry), &symbols, types::I64);
+        let broken = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, needed, 0);
+        let status = w.b.ins().ineg(needed);
+        w.leave_if_with(broken, status);
+        let inputs = program.inputs.iter().enumerate().map(|(n, p)| (Slots(program).input(n), &p.ty));
+        let outputs = program.outputs.iter().enumerate().map(|(n, p)| (Slots(program).output(n), &p.ty));
+        let mut sizes = Checked { program, symbols, wrapped: None };
+        for (slot, ty) in inputs.chain(outputs) {
+            w.check_pointer(io, slot, ty, &mut sizes);
+        }
+        if !program.workspace.is(0) {
+            w.check_workspace(memory, bytes, needed);
+        }
+        w.run(program, entry, io, memory, &mut sizes);
+    })
+}
+
+/// `int NAME_invoke(uint32_t signature, const void *io, void *workspace, size_t bytes)`.
+pub(super) fn invoke(plan: &Plan<'_>) -> Code {
+    write(plan, &[types::I32, types::I64, types::I64, types::I64], &[types::I32], |w| {
+        let &[signature, io, memory, bytes] = &w.params[..] else { unreachable!("the function has four parameters") };
+        for entry in 0..plan.entries.len() {
+            w.when_signature(signature, entry, |w| {
+                let status = w.call(plan.entry(entry), &[io, memory, bytes], types::I32);
+                w.b.ins().return_(&[status]);
+            });
+        }
+        let status = w.b.ins().iconst(types::I32, i64::from(Status::NoSuchSignature.code()));
+        w.b.ins().return_(&[status]);
+    })
+}
+
+/// `int64_t NAME_workspace_bytes(uint32_t signature, const void *io)`.
+pub(super) fn workspace_bytes(plan: &Plan<'_>) -> Code {
+    write(plan, &[types::I32, types::I64], &[types::I64], |w| {
+        let &[signature, io] = &w.params[..] else { unreachable!("the function has two parameters") };
+        for (entry, e) in plan.entries.iter().enumerate() {
+            w.when_signature(signature, entry, |w| {
+                if !e.program.symbols.is_empty() {
+                    let null = w.b.ins().icmp_imm_s(IntCC::Equal, io, 0);
+                    w.leave_if(null, Status::NullPointer);
+                }
+                let slots = (0..e.program.symbols.len()).map(|n| Slots(e.program).symbol(n));
+                let symbols: Vec<Value> = slots.map(|slot| w.slot(io, slot)).collect();
+                let bytes = w.call(plan.dimensions(entry), &symbols, types::I64);
+                w.b.ins().return_(&[bytes]);
+            });
+        }
+        let status = w.b.ins().iconst(types::I64, -i64::from(Status::NoSuchSignature.code()));
+        w.b.ins().return_(&[status]);
+    })
+}
+
+impl Writer<'_> {
+    fn slot(&mut self, io: Value, offset: i32) -> Value {
+        self.b.ins().load(types::I64, plain(), io, offset)
+    }
+
+    /// Returns a status when the condition holds: as it is from an `int` function, negated from an `int64_t` one.
+    fn leave_if(&mut self, condition: Value, status: Status) {
+        let sign = if self.returns() == types::I64 { -1 } else { 1 };
+        let status = self.b.ins().iconst(types::I64, sign * i64::from(status.code()));
+        self.leave_if_with(condition, status);
+    }
+    fn leave_if_with(&mut self, condition: Value, status: Value) {
+        let [leave, stay] = [(); 2].map(|()| self.b.create_block());
+        self.b.set_cold_block(leave);
+        self.b.ins().brif(condition, leave, &[], stay, &[]);
+        self.b.switch_to_block(leave);
+        let ty = self.returns();
+        let status = if ty == types::I64 { status } else { self.b.ins().ireduce(ty, status) };
+        self.b.ins().return_(&[status]);
+        self.b.switch_to_block(stay);
+    }
+    fn returns(&self) -> Type {
+        self.b.func.signature.returns[0].value_type
+    }
+
+    fn when_signature(&mut self, signature: Value, number: usize, body: impl FnOnce(&mut Self)) {
+        let [same, other] = [(); 2].map(|()| self.b.create_block());
+        let is = self.b.ins().icmp_imm_u(IntCC::Equal, signature, number as i64);
+        self.b.ins().brif(is, same, &[], other, &[]);
+        self.b.switch_to_block(same);
+        body(self);
+        self.b.switch_to_block(other);
+    }
+
+    fn function(&mut self, number: usize, params: &[Type], returns: &[Type]) -> ir::FuncRef {
+        let mut signature = Signature::new(self.plan.target.isa().default_call_conv());
+        signature.params.extend(params.iter().map(|t| AbiParam::new(*t)));
+        signature.returns.extend(returns.iter().map(|t| AbiParam::new(*t)));
+        let signature = self.b.import_signature(signature);
+        let name = UserExternalName { namespace: FUNCTIONS, index: number as u32 };
+        let name = ExternalName::user(self.b.func.declare_imported_user_function(name));
+        self.b.import_function(ExtFuncData { name, signature, colocated: true, patchable: false })
+    }
+    fn call(&mut self, function: usize, args: &[Value], returns: Type) -> Value {
+        let function = self.function(function, &vec![types::I64; args.len()], &[returns]);
+        let call = self.b.ins().call(function, args);
+        self.b.inst_results(call)[0]
+    }
+
+    /// A null pointer is an error unless the tensor has no elements.
+    fn check_pointer(&mut self, io: Value, slot: i32, ty: &TensorType, sizes: &mut Checked<'_>) {
+        let elements = count(&ty.shape);
+        if elements.is(0) {
+            return;
+        }
+        let pointer = self.slot(io, slot);
+        let mut null = self.b.ins().icmp_imm_s(IntCC::Equal, pointer, 0);
+        if elements.as_int().is_none() {
+            let elements = sizes.dim(self, &elements);
+            let some = self.b.ins().icmp_imm_s(IntCC::NotEqual, elements, 0);
+            null = self.b.ins().band(null, some);
+        }
+        self.leave_if(null, Status::NullPointer);
+    }
+
+    fn check_workspace(&mut self, memory: Value, bytes: Value, needed: Value) {
+        let some = self.b.ins().icmp_imm_s(IntCC::NotEqual, needed, 0);
+        let null = self.b.ins().icmp_imm_s(IntCC::Equal, memory, 0);
+        let null = self.b.ins().band(null, some);
+        self.leave_if(null, Status::NullPointer);
+        let low = self.b.ins().band_imm_u(memory, WORKSPACE_ALIGN as i64 - 1);
+        let askew = self.b.ins().icmp_imm_s(IntCC::NotEqual, low, 0);
+        let askew = self.b.ins().band(askew, some);
+        self.leave_if(askew, Status::MisalignedWorkspace);
+        let short = self.b.ins().icmp(IntCC::UnsignedLessThan, bytes, needed);
+        self.leave_if(short, Status::ShortWorkspace);
+    }
+
+    /// The kernels in order.
+    fn run(&mut self, program: &Program, entry: usize, io: Value, memory: Value, sizes: &mut Checked<'_>) {
+        let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, Frame::BYTES, 3);
+        let slot = self.b.create_sized_stack_slot(slot);
+        let frame = self.b.ins().stack_addr(types::I64, slot, 0);
+        let name = UserExternalName { namespace: WEIGHTS, index: 0 };
+        let name = ExternalName::user(self.b.func.declare_imported_user_function(name));
+        let weights = GlobalValueData::Symbol { name, offset: 0.into(), colocated: true, tls: false };
+        let weights = self.b.create_global_value(weights);
+        let weights = self.b.ins().symbol_value(types::I64, weights);
+        let zero = self.b.ins().iconst(types::I64, 0);
+        for (value, offset) in
+            [(io, Frame::IO), (memory, Frame::WORKSPACE), (weights, Frame::WEIGHTS), (zero, Frame::STATUS)]
+        {
+            self.b.ins().store(plain(), value, frame, offset);
+        }
+        for (k, launch) in program.launches.iter().enumerate() {
+            let kernel = self.function(self.plan.first(entry) + k, &[types::I64; 3], &[]);
+            match parallel_extent(&launch.kernel) {
+                Some(extent) => {
+                    let extent = sizes.dim(self, extent);
+                    let flops = sizes.dim(self, &launch.flops);
+                    let threads = self.slot(io, Slots(program).threads());
+                    self.run_parallel(kernel, frame, threads, extent, flops);
+                }
+                None => {
+                    let (begin, end) = (self.b.ins().iconst(types::I64, 0), self.b.ins().iconst(types::I64, 1));
+                    self.b.ins().call(kernel, &[frame, begin, end]);
+                }
+            }
+            if can_fail(&launch.kernel) {
+                let status = self.b.ins().load(types::I64, plain(), frame, Frame::STATUS);
+                let failed = self.b.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
+                self.leave_if_with(failed, status);
+            }
+        }
+        let ok = self.b.ins().iconst(types::I32, i64::from(Status::Ok.code()));
+        self.b.ins().return_(&[ok]);
+    }
+
+    /// One kernel, by threads when the caller gave some and there is enough for them to do.
+    fn run_parallel(&mut self, kernel: ir::FuncRef, frame: Value, threads: Value, extent: Value, flops: Value) {
+        let [together, alone, done] = [(); 3].map(|()| self.b.create_block());
+        let given = self.b.ins().icmp_imm_s(IntCC::NotEqual, threads, 0);
+        let several = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, extent, 1);
+        let enough = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, flops, WORTH_THREADS);
+        let split = self.b.ins().band(given, several);
+        let split = self.b.ins().band(split, enough);
+        self.b.ins().brif(split, together, &[], alone, &[]);
+        self.b.switch_to_block(together);
+        let pool = self.slot(threads, POOL);
+        let parallel_for = self.slot(threads, PARALLEL_FOR);
+        let task = self.b.ins().func_addr(types::I64, kernel);
+        let mut signature = Signature::new(self.plan.target.isa().default_call_conv());
+        signature.params.extend([AbiParam::new(types::I64); 4]);
+        let signature = self.b.import_signature(signature);
+        self.b.ins().call_indirect(signature, parallel_for, &[pool, task, frame, extent]);
+        self.b.ins().jump(done, &[]);
+        self.b.switch_to_block(alone);
+        let zero = self.b.ins().iconst(types::I64, 0);
+        self.b.ins().call(kernel, &[frame, zero, extent]);
+        self.b.ins().jump(done, &[]);
+        self.b.switch_to_block(done);
+    }
+}
+
+/// Values of dims over a program's symbols, with every overflow noticed.
+struct Checked<'a> {
+    program: &'a Program,
+    symbols: Vec<Value>,
+    /// Negative when something overflowed or a division was not by a positive number.
+    wrapped: Option<Value>,
+}
+
+impl Checked<'_> {
+    fn dim(&mut self, w: &mut Writer<'_>, dim: &Dim) -> Value {
+        let mut sum = w.b.ins().iconst(types::I64, 0);
+        for (n, term) in dim.terms().iter().enumerate() {
+            let mut product = w.b.ins().iconst(types::I64, term.k);
+            for atom in &term.atoms {
+                let factor = self.atom(w, atom);
+                product = self.times(w, product, factor);
+            }
+            sum = if n == 0 { product } else { self.plus(w, sum, product) };
+        }
+        sum
+    }
+
+    fn atom(&mut self, w: &mut Writer<'_>, atom: &Atom) -> Value {
+        match atom {
+            Atom::Sym(s) => {
+                let n = self.program.symbols.iter().position(|known| known == s);
+                self.symbols[n.unwrap_or_else(|| panic!("`{s}` is not a symbol of the program"))]
+            }
+            Atom::Var(v) => panic!("i{v} occurs outside of kernels"),
+            Atom::Div(a, b) => {
+                let (a, b) = (self.dim(w, a), self.dim(w, b));
+                let one = w.b.ins().iconst(types::I64, 1);
+                let fine = w.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, b, 0);
+                let divisor = w.b.ins().select(fine, b, one);
+                let minus_one = w.b.ins().iconst(types::I64, -1);
+                let bad = w.b.ins().isub(b, one);
+                self.note(w, bad);
+                let quotient = w.b.ins().sdiv(a, divisor);
+                let rest = w.b.ins().srem(a, divisor);
+                let below = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, rest, 0);
+                let lower = w.b.ins().iadd(quotient, minus_one);
+                w.b.ins().select(below, lower, quotient)
+            }
+            Atom::Max(a, b) => {
+                let (a, b) = (self.dim(w, a), self.dim(w, b));
+                let greater = w.b.ins().icmp(IntCC::SignedGreaterThan, a, b);
+                w.b.ins().select(greater, a, b)
+            }
+        }
+    }
+
+    fn plus(&mut self, w: &mut Writer<'_>, a: Value, b: Value) -> Value {
+        let sum = w.b.ins().iadd(a, b);
+        // The sign differs from both operands' signs.
+        let (x, y) = (w.b.ins().bxor(a, sum), w.b.ins().bxor(b, sum));
+        let wrapped = w.b.ins().band(x, y);
+        self.note(w, wrapped);
+        sum
+    }
+
+    fn times(&mut self, w: &mut Writer<'_>, a: Value, b: Value) -> Value {
+        let (low, high) = (w.b.ins().imul(a, b), w.b.ins().smulhi(a, b));
+        // The high half is nothing but the low half's sign.
+        let sign = w.b.ins().sshr_imm_u(low, 63);
+        let wrapped = w.b.ins().icmp(IntCC::NotEqual, high, sign);
+        let wrapped = w.b.ins().uextend(types::I64, wrapped);
+        let wrapped = w.b.ins().ineg(wrapped);
+        self.note(w, wrapped);
+        low
+    }
+
+    /// Notes an overflow when `sign` is negative.
+    fn note(&mut self, w: &mut Writer<'_>, sign: Value) {
+        self.wrapped = Some(match self.wrapped {
+            None => sign,
+            Some(before) => w.b.ins().bor(before, sign),
+        });
+    }
+
+    fn leave_if_wrapped(&mut self, w: &mut Writer<'_>) {
+        if let Some(wrapped) = self.wrapped.take() {
+            let bad = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, wrapped, 0);
+            w.leave_if(bad, Status::BadDimension);
+        }
+    }
+}

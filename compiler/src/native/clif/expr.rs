@@ -1,0 +1,304 @@
+//! Expressions. A value is one element, or the elements of all lanes; it becomes the latter when it meets one.
+//!
+//! Operations on the same values are shared while the scope in which they were computed is open: expressions are pure
+//! and a kernel never loads what it stores, so this includes loads.
+
+use std::collections::HashMap;
+
+use cranelift_codegen::ir::{Constant, ConstantData, InstBuilder, Type, Value, types};
+
+use super::{
+    address::Key,
+    kernel::{Lower, constant_memory, plain},
+    lanes::fills,
+};
+use crate::{
+    base::Dim,
+    loops::{BinaryFn, BufferId, Expr, ExprId, UnaryFn},
+    tensor::{DType, Scalar},
+};
+
+/// The value of an expression. f16 and bf16 are held as an f32 that they can represent, a bool is an i8 of 0 or 1, and
+/// lanes of bools are masks as wide as the lanes beside them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Val {
+    Const(Scalar),
+    One(Value),
+    Lanes(Value),
+}
+
+/// An operand of an operation that may be shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Operand {
+    Value(Value),
+    /// The bits of a constant.
+    Bits(u64),
+}
+
+/// An operation with its operands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Operation {
+    Load(BufferId, Dim, bool),
+    Splat(Value, Type),
+    /// An expression, by its kind and type.
+    Expr(String, DType, Vec<Operand>),
+}
+
+/// The register type of one element.
+pub(super) fn register(dtype: DType) -> Type {
+    match dtype {
+        DType::Bool | DType::I8 | DType::U8 => types::I8,
+        DType::I16 | DType::U16 => types::I16,
+        DType::I32 | DType::U32 => types::I32,
+        DType::I64 | DType::U64 => types::I64,
+        DType::F16 | DType::BF16 | DType::F32 => types::F32,
+        DType::F64 => types::F64,
+        DType::C64 | DType::C128 | DType::Str => panic!("{dtype} has no register"),
+    }
+}
+
+/// The operands of an expression.
+pub(super) fn operands(expr: &Expr) -> Vec<ExprId> {
+    match expr {
+        Expr::Const(_) | Expr::Var(_) | Expr::Index(_) | Expr::Load(..) | Expr::Local(..) => vec![],
+        Expr::Unary(_, x) | Expr::Cast(x) | Expr::Bits(x) => vec![*x],
+        Expr::Binary(_, x, y) | Expr::Compare(_, x, y) => vec![*x, *y],
+        Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => vec![*x, *y, *z],
+    }
+}
+
+fn bits(scalar: Scalar) -> u64 {
+    match scalar {
+        Scalar::Bool(b) => u64::from(b),
+        Scalar::Int(n) => n as u64,
+        Scalar::Uint(n) => n,
+        Scalar::F32(x) => u64::from(x.to_bits()),
+        Scalar::F64(x) => x.to_bits(),
+        Scalar::C64(..) | Scalar::C128(..) => panic!("complex numbers have no register"),
+    }
+}
+
+impl Lower<'_, '_> {
+    /// An expression and all that it needs, operands first.
+    pub fn reach(&self, root: ExprId) -> Vec<ExprId> {
+        let (mut found, mut open) = (std::collections::BTreeSet::from([root]), vec![root]);
+        while let Some(e) = open.pop() {
+            for operand in operands(&self.k.exprs[e].expr) {
+                if found.insert(operand) {
+                    open.push(operand);
+                }
+            }
+        }
+        // An operand is older than what uses it.
+        found.into_iter().collect()
+    }
+
+    pub fn eval(&mut self, root: ExprId) -> Val {
+        let mut done = HashMap::new();
+        for e in self.reach(root) {
+            let value = self.expr(e, &done);
+            done.insert(e, value);
+        }
+        done[&root]
+    }
+
+    fn expr(&mut self, e: ExprId, done: &HashMap<ExprId, Val>) -> Val {
+        let k = self.k;
+        let typed = &k.exprs[e];
+        match &typed.expr {
+            Expr::Const(scalar) => Val::Const(*scalar),
+            Expr::Var(v) => self.values[v.index()].unwrap_or_else(|| panic!("{v:?} is used before it is set")),
+            Expr::Index(dim) => match self.resolve(dim).as_int() {
+                Some(n) => Val::Const(Scalar::Int(n)),
+                None => Val::One(self.dim(dim)),
+            },
+            Expr::Load(buffer, dim) => self.load(*buffer, dim),
+            Expr::Local(local, index) => self.read_local(*local, index),
+            other => {
+                let inputs: Vec<ExprId> = operands(other);
+                let values: Vec<Val> = inputs.iter().map(|x| done[x]).collect();
+                self.shared(other, typed.dtype, &inputs, &values)
+            }
+        }
+    }
+
+    /// The operation's value, computed at most once.
+    fn shared(&mut self, expr: &Expr, dtype: DType, inputs: &[ExprId], values: &[Val]) -> Val {
+        let operand = |v: &Val| match v {
+            Val::Const(s) => Operand::Bits(bits(*s)),
+            Val::One(v) | Val::Lanes(v) => Operand::Value(*v),
+        };
+        let from = self.k.exprs[inputs[0]].dtype;
+        let kind = match expr {
+            Expr::Unary(f, _) => format!("{f:?}"),
+            Expr::Binary(f, ..) => format!("{f:?}"),
+            Expr::Compare(f, ..) => format!("{f:?} {from}"),
+            Expr::Cast(_) => format!("Cast {from}"),
+            Expr::Bits(_) => format!("Bits {from}"),
+            Expr::MulAdd(..) => "MulAdd".into(),
+            Expr::Select(..) => "Select".into(),
+            _ => unreachable!("it has operands"),
+        };
+        let wide = values.iter().any(|v| matches!(v, Val::Lanes(_)));
+        let all_constant = values.iter().all(|v| matches!(v, Val::Const(_)));
+        let key = Key::Operation(Operation::Expr(kind, dtype, values.iter().map(operand).collect()));
+        if !all_constant && let Some(&value) = self.memo.get(&key) {
+            return if wide { Val::Lanes(value) } else { Val::One(value) };
+        }
+        let registers: Vec<Value> = inputs
+            .iter()
+            .zip(values)
+            .map(|(&input, &value)| {
+                let dtype = self.k.exprs[input].dtype;
+                if wide { self.widen(value, dtype) } else { self.narrow(value, dtype) }
+            })
+            .collect();
+        let value = self.operate(expr, dtype, from, &registers, values);
+        if !all_constant {
+            self.remember(key, value);
+        }
+        if wide { Val::Lanes(value) } else { Val::One(value) }
+    }
+
+    fn operate(&mut self, expr: &Expr, dtype: DType, from: DType, x: &[Value], values: &[Val]) -> Value {
+        let not_nan = |v: &Val| match v {
+            Val::Const(Scalar::F32(x)) => !x.is_nan(),
+            Val::Const(Scalar::F64(x)) => !x.is_nan(),
+            _ => false,
+        };
+        match expr {
+            Expr::Unary(f, _) => self.unary(*f, dtype, x[0]),
+            Expr::Binary(f @ (BinaryFn::Max | BinaryFn::Min), ..) if dtype.is_float() => {
+                self.float_extremum(*f, x[0], x[1], not_nan(&values[0]), not_nan(&values[1]))
+            }
+            Expr::Binary(f @ (BinaryFn::Shl | BinaryFn::Shr), ..) => {
+                let known = match values[1] {
+                    Val::Const(s) => Some(s),
+                    _ => None,
+                };
+                self.shift(*f, dtype, x[0], x[1], known)
+            }
+            Expr::Binary(f, ..) => self.binary(*f, dtype, x[0], x[1]),
+            Expr::MulAdd(..) => self.mul_add(dtype, x[0], x[1], x[2]),
+            Expr::Compare(f, ..) => self.compare(*f, from, x[0], x[1]),
+            Expr::Select(..) => self.choose(x[0], x[1], x[2]),
+            Expr::Cast(_) => self.cast(from, dtype, x[0]),
+            Expr::Bits(_) => self.reinterpret(from, dtype, x[0]),
+            _ => unreachable!("it has operands"),
+        }
+    }
+
+    /// One element in its register.
+    pub fn narrow(&mut self, value: Val, dtype: DType) -> Value {
+        match value {
+            Val::One(value) => value,
+            Val::Const(scalar) => self.constant(register(dtype), scalar),
+            Val::Lanes(_) => panic!("lanes of {dtype} are used as one value"),
+        }
+    }
+
+    /// All lanes.
+    pub fn widen(&mut self, value: Val, dtype: DType) -> Value {
+        let lanes = self.lane_type(dtype);
+        let one = match value {
+            Val::Lanes(value) => return value,
+            Val::Const(Scalar::Bool(b)) => return self.constant(lanes, Scalar::Int(-i64::from(b))),
+            Val::Const(scalar) => return self.constant(lanes, scalar),
+            Val::One(value) => value,
+        };
+        let key = Key::Operation(Operation::Splat(one, lanes));
+        if let Some(&value) = self.memo.get(&key) {
+            return value;
+        }
+        let element = match dtype {
+            DType::Bool => {
+                let wide = self.b.ins().uextend(lanes.lane_type(), one);
+                self.b.ins().ineg(wide)
+            }
+            _ => one,
+        };
+        let value = self.b.ins().splat(lanes, element);
+        self.remember(key, value);
+        value
+    }
+
+    /// Widens a value early, where lanes of its type exist.
+    pub fn widen_if_fits(&mut self, value: Val, dtype: DType) {
+        let width = self.wide.as_ref().map_or(0, |w| w.width);
+        if matches!(value, Val::One(_)) && fills(dtype, width) {
+            self.widen(value, dtype);
+        }
+    }
+
+    /// The vector type of a dtype's lanes in the current vector loop.
+    pub fn lane_type(&self, dtype: DType) -> Type {
+        let width = self.wide.as_ref().map(|w| w.width as u32).expect("lanes occur in vector loops");
+        match dtype {
+            DType::Bool => Type::int((128 / width) as u16).and_then(|t| t.by(width)).expect("a mask type"),
+            _ => register(dtype).by(width).expect("a vector type"),
+        }
+    }
+
+    /// A constant in a scalar or vector register.
+    pub fn constant(&mut self, ty: Type, scalar: Scalar) -> Value {
+        if ty.is_vector() {
+            let bytes = bits(scalar).to_le_bytes();
+            let bytes = &bytes[..ty.lane_type().bytes() as usize];
+            let all: Vec<u8> = bytes.iter().copied().cycle().take(16).collect();
+            let constant: Constant = self.b.func.dfg.constants.insert(ConstantData::from(all));
+            return self.b.ins().vconst(ty, constant);
+        }
+        match (ty, scalar) {
+            (types::F32, Scalar::F32(x)) => self.b.ins().f32const(x),
+            (types::F64, Scalar::F64(x)) => self.b.ins().f64const(x),
+            (ty, scalar) => {
+                // The immediate of a narrow constant is its bits without sign.
+                let mask = u64::MAX >> (64 - ty.bits());
+                self.b.ins().iconst(ty, (bits(scalar) & mask) as i64)
+            }
+        }
+    }
+
+    fn load(&mut self, buffer: BufferId, dim: &Dim) -> Val {
+        let dtype = self.k.buffers[buffer].dtype;
+        let wide = self.wide.as_ref().is_some_and(|w| dim.mentions_var(w.var.index() as u32));
+        let key = Key::Operation(Operation::Load(buffer, self.resolve(dim), wide));
+        if let Some(&value) = self.memo.get(&key) {
+            return if wide { Val::Lanes(value) } else { Val::One(value) };
+        }
+        let (pointer, offset) = self.element(buffer, dim);
+        let value = if wide {
+            let ty = self.lane_type(dtype);
+            self.b.ins().load(ty, constant_memory(), pointer, offset)
+        } else {
+            match dtype {
+                DType::F16 | DType::BF16 => {
+                    let half = self.b.ins().load(types::I16, constant_memory(), pointer, offset);
+                    self.widen_half(dtype, half)
+                }
+                _ => self.b.ins().load(register(dtype), constant_memory(), pointer, offset),
+            }
+        };
+        self.remember(key, value);
+        if wide { Val::Lanes(value) } else { Val::One(value) }
+    }
+
+    pub fn store(&mut self, buffer: BufferId, index: &Dim, value: ExprId) {
+        let dtype = self.k.buffers[buffer].dtype;
+        let value = self.eval(value);
+        let wide = self.wide.as_ref().is_some_and(|w| index.mentions_var(w.var.index() as u32));
+        let value = if wide { self.widen(value, dtype) } else { self.narrow(value, dtype) };
+        let value = match dtype {
+            DType::F16 | DType::BF16 => self.narrow_half(dtype, value),
+            _ => value,
+        };
+        let (pointer, offset) = self.element(buffer, index);
+        self.b.ins().store(plain(), value, pointer, offset);
+    }
+}
+
+/// Whether an elementary function is left for `native::elementary` to expand.
+pub(super) fn is_elementary(f: UnaryFn) -> bool {
+    use UnaryFn::*;
+    !matches!(f, Neg | Abs | Not | Sqrt | Floor | Ceil | Trunc | Round)
+}

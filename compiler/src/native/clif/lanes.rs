@@ -1,0 +1,437 @@
+//! Which vector loops run by lanes, and how.
+//!
+//! A loop does when everything that changes with its variable has one lane width, is read and written at consecutive
+//! places or in registers, and is computed by operations that every vector unit has. Other loops run one iteration at
+//! a time, which is always right. Lanes are 128 bits in all, or there are none.
+
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
+use super::{
+    expr::{is_elementary, operands, register},
+    kernel::Lower,
+    local::Registers,
+    looping::stride,
+};
+use crate::{
+    base::Dim,
+    loops::{BinaryFn, Expr, ExprId, Kernel, LocalId, LoopKind, Stmt, Var, VarId},
+    tensor::DType,
+};
+
+/// How a vector loop runs by lanes.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    /// Lanes of a vector.
+    pub width: usize,
+    /// Locals that live within one iteration: each lane has its own.
+    private: HashSet<LocalId>,
+    /// Locals that outlive the loop, and what accumulates in them: each lane has a partial result.
+    outer: Vec<(LocalId, BinaryFn)>,
+    /// Register arrays that the variable indexes.
+    packed: HashSet<LocalId>,
+}
+
+/// The vector loop that is being run by lanes.
+pub(super) struct Wide {
+    pub var: VarId,
+    pub width: usize,
+    pub private: HashSet<LocalId>,
+    pub partials: HashMap<LocalId, (Registers, BinaryFn)>,
+}
+
+/// What is known of a kernel's loops before any code is written.
+#[derive(Default)]
+pub(super) struct Analysis {
+    lanes: HashMap<VarId, Rc<Lanes>>,
+    /// Loop variables that index registers.
+    pub indexed: HashSet<VarId>,
+    /// Register arrays that are kept in vectors, with the number of lanes.
+    pub packed: HashMap<LocalId, usize>,
+}
+
+impl Analysis {
+    pub fn new(k: &Kernel, vectors: bool) -> Analysis {
+        let mut analysis = Analysis::default();
+        let mut uses = HashMap::new();
+        count_uses(k, &k.body, &mut uses);
+        let all = |e: &Expr| match e {
+            Expr::Local(_, index) => index.clone(),
+            _ => vec![],
+        };
+        let mut indices: Vec<Dim> = k.exprs.iter().flat_map(|(_, e)| all(&e.expr)).collect();
+        written_indices(&k.body, &mut indices);
+        for var in k.vars.ids() {
+            if indices.iter().any(|d| d.mentions_var(var.index() as u32)) {
+                analysis.indexed.insert(var);
+            }
+        }
+        if vectors {
+            analysis.visit(k, &k.body, &uses);
+        }
+        analysis
+    }
+
+    fn visit(&mut self, k: &Kernel, body: &[Stmt], uses: &HashMap<LocalId, usize>) {
+        for stmt in body {
+            match stmt {
+                Stmt::For { var, kind, body } => {
+                    if *kind == LoopKind::Vector
+                        && let Some(lanes) = lanes_of(k, *var, body, uses)
+                    {
+                        self.packed.extend(lanes.packed.iter().map(|l| (*l, lanes.width)));
+                        self.lanes.insert(*var, Rc::new(lanes));
+                    }
+                    self.visit(k, body, uses);
+                }
+                Stmt::If { then, otherwise, .. } => {
+                    self.visit(k, then, uses);
+                    self.visit(k, otherwise, uses);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// How often each local is read or written.
+fn count_uses(k: &Kernel, body: &[Stmt], uses: &mut HashMap<LocalId, usize>) {
+    let value = |root: ExprId, uses: &mut HashMap<LocalId, usize>| {
+        let (mut seen, mut open) = (HashSet::from([root]), vec![root]);
+        while let Some(e) = open.pop() {
+            if let Expr::Local(local, _) = &k.exprs[e].expr {
+                *uses.entry(*local).or_default() += 1;
+            }
+            open.extend(operands(&k.exprs[e].expr).into_iter().filter(|o| seen.insert(*o)));
+        }
+    };
+    for stmt in body {
+        match stmt {
+            Stmt::For { body, .. } => count_uses(k, body, uses),
+            Stmt::If { then, otherwise, .. } => {
+                count_uses(k, then, uses);
+                count_uses(k, otherwise, uses);
+            }
+            Stmt::Assign { local, value: v, .. } | Stmt::Accumulate { local, value: v, .. } => {
+                *uses.entry(*local).or_default() += 1;
+                value(*v, uses);
+            }
+            Stmt::Set { value: v, .. } | Stmt::Store { value: v, .. } | Stmt::Check { cond: v, .. } => value(*v, uses),
+        }
+    }
+}
+
+fn written_indices(body: &[Stmt], indices: &mut Vec<Dim>) {
+    for stmt in body {
+        match stmt {
+            Stmt::Assign { index, .. } | Stmt::Accumulate { index, .. } => indices.extend(index.iter().cloned()),
+            Stmt::For { body, .. } => written_indices(body, indices),
+            Stmt::If { then, otherwise, .. } => {
+                written_indices(then, indices);
+                written_indices(otherwise, indices);
+            }
+            Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Check { .. } => {}
+        }
+    }
+}
+
+fn lanes_of(k: &Kernel, var: VarId, body: &[Stmt], uses: &HashMap<LocalId, usize>) -> Option<Lanes> {
+    let mut inside = HashMap::new();
+    count_uses(k, body, &mut inside);
+    let packed = indexed_locals(k, var, body);
+    let lives_here = |l: &LocalId| uses.get(l) == inside.get(l) && !packed.contains(l);
+    let private = inside.keys().filter(|l| lives_here(l)).copied().collect();
+    let lanes = Lanes { private, packed, ..Lanes::default() };
+    let mut look = Look { k, var, bytes: None, moving: HashSet::new(), lanes };
+    look.outer_locals(body)?;
+    look.block(body)?;
+    let width = 16 / look.bytes?;
+    let aligned = look.packed_indices(body, width);
+    look.lanes.width = width;
+    aligned.then_some(look.lanes)
+}
+
+/// The locals that are indexed by a loop's variable.
+fn indexed_locals(k: &Kernel, var: VarId, body: &[Stmt]) -> HashSet<LocalId> {
+    fn written(body: &[Stmt], note: &mut impl FnMut(LocalId, &[Dim])) {
+        for stmt in body {
+            match stmt {
+                Stmt::Assign { local, index, .. } | Stmt::Accumulate { local, index, .. } => note(*local, index),
+                Stmt::For { body, .. } => written(body, note),
+                Stmt::If { then, otherwise, .. } => {
+                    written(then, note);
+                    written(otherwise, note);
+                }
+                Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Check { .. } => {}
+            }
+        }
+    }
+    let mut found = HashSet::new();
+    let mut note = |local: LocalId, index: &[Dim]| {
+        if index.iter().any(|d| d.mentions_var(var.index() as u32)) {
+            found.insert(local);
+        }
+    };
+    written(body, &mut note);
+    for (_, typed) in k.exprs.iter() {
+        if let Expr::Local(local, index) = &typed.expr {
+            note(*local, index);
+        }
+    }
+    found
+}
+
+/// A vector loop under examination; `None` from any of these means that it does not run by lanes.
+struct Look<'a> {
+    k: &'a Kernel,
+    var: VarId,
+    /// Of one lane.
+    bytes: Option<usize>,
+    /// Variables set in the loop to what differs between lanes.
+    moving: HashSet<VarId>,
+    lanes: Lanes,
+}
+
+impl Look<'_> {
+    fn mentions(&self, d: &Dim) -> bool {
+        d.mentions_var(self.var.index() as u32)
+    }
+
+    /// Notes a value that differs between lanes.
+    fn lane(&mut self, dtype: DType) -> Option<()> {
+        let bytes = match dtype {
+            DType::Bool => return Some(()),
+            DType::F32 | DType::I32 | DType::U32 | DType::F64 | DType::I64 | DType::U64 => dtype.size(),
+            _ => return None,
+        };
+        (*self.bytes.get_or_insert(bytes) == bytes).then_some(())
+    }
+
+    /// Locals that outlive the loop may only accumulate, and by one function.
+    fn outer_locals(&mut self, body: &[Stmt]) -> Option<()> {
+        for stmt in body {
+            match stmt {
+                Stmt::Accumulate { local, index, f, .. }
+                    if !self.lanes.private.contains(local) && !index.iter().any(|d| self.mentions(d)) =>
+                {
+                    if self.k.locals[*local].dtype == DType::Bool || self.lanes.packed.contains(local) {
+                        return None;
+                    }
+                    match self.lanes.outer.iter().find(|(l, _)| l == local) {
+                        Some((_, known)) if known != f => return None,
+                        Some(_) => {}
+                        None => self.lanes.outer.push((*local, *f)),
+                    }
+                }
+                Stmt::For { body, .. } => self.outer_locals(body)?,
+                Stmt::If { then, otherwise, .. } => {
+                    self.outer_locals(then)?;
+                    self.outer_locals(otherwise)?;
+                }
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    fn block(&mut self, body: &[Stmt]) -> Option<()> {
+        for stmt in body {
+            match stmt {
+                Stmt::For { var, body, .. } => {
+                    if self.mentions(self.k.loop_extent(*var)) {
+                        return None;
+                    }
+                    self.block(body)?;
+                }
+                Stmt::Set { var, value } => {
+                    let moves = self.expr(*value)?;
+                    if moves && matches!(self.k.vars[*var], Var::Index { .. }) {
+                        return None;
+                    }
+                    if moves {
+                        self.moving.insert(*var);
+                    }
+                }
+                Stmt::Assign { local, index, value } => {
+                    self.expr(*value)?;
+                    self.local(*local, index)?.then_some(())?;
+                }
+                Stmt::Accumulate { local, index, value, .. } => {
+                    self.expr(*value)?;
+                    if self.lanes.outer.iter().any(|(l, _)| l == local) {
+                        self.lane(self.k.locals[*local].dtype)?;
+                    } else {
+                        self.local(*local, index)?.then_some(())?;
+                    }
+                }
+                Stmt::Store { buffer, index, value } => {
+                    self.expr(*value)?;
+                    let dtype = self.k.buffers[*buffer].dtype;
+                    (stride(index, self.var)?.is(1) && dtype != DType::Bool).then_some(())?;
+                    self.lane(dtype)?;
+                }
+                Stmt::If { bounds, then, otherwise } => {
+                    if bounds.iter().any(|b| self.mentions(&b.index) || self.mentions(&b.extent)) {
+                        return None;
+                    }
+                    self.block(then)?;
+                    self.block(otherwise)?;
+                }
+                Stmt::Check { .. } => return None,
+            }
+        }
+        Some(())
+    }
+
+    /// Whether an access to a local differs between lanes.
+    fn local(&mut self, local: LocalId, index: &[Dim]) -> Option<bool> {
+        let dtype = self.k.locals[local].dtype;
+        if index.iter().any(|d| self.mentions(d)) {
+            let (last, rows) = index.split_last()?;
+            let consecutive = stride(last, self.var)?.is(1) && !rows.iter().any(|d| self.mentions(d));
+            let outer = self.lanes.outer.iter().any(|(l, _)| *l == local);
+            if !consecutive || dtype == DType::Bool || outer {
+                return None;
+            }
+            self.lane(dtype)?;
+            return Some(true);
+        }
+        if self.lanes.packed.contains(&local) {
+            return None;
+        }
+        if self.lanes.private.contains(&local) {
+            self.lane(dtype)?;
+            return Some(true);
+        }
+        Some(false)
+    }
+
+    /// Whether a value differs between lanes.
+    fn expr(&mut self, root: ExprId) -> Option<bool> {
+        let k = self.k;
+        let (mut seen, mut open) = (HashSet::from([root]), vec![root]);
+        while let Some(e) = open.pop() {
+            open.extend(operands(&k.exprs[e].expr).into_iter().filter(|o| seen.insert(*o)));
+        }
+        let mut order: Vec<ExprId> = seen.into_iter().collect();
+        order.sort();
+        let mut moving: HashSet<ExprId> = HashSet::new();
+        for e in order {
+            let typed = &k.exprs[e];
+            let moves = match &typed.expr {
+                Expr::Const(_) => false,
+                Expr::Var(v) => self.moving.contains(v),
+                Expr::Index(d) => {
+                    (!self.mentions(d)).then_some(())?;
+                    false
+                }
+                Expr::Load(buffer, d) => {
+                    let step = stride(d, self.var)?;
+                    (step.is(0) || step.is(1) && k.buffers[*buffer].dtype != DType::Bool).then_some(())?;
+                    step.is(1)
+                }
+                Expr::Local(local, index) => {
+                    let moves = self.local(*local, index)?;
+                    // The partial results of other lanes are not in yet.
+                    (moves || self.lanes.outer.iter().all(|(l, _)| l != local)).then_some(())?;
+                    moves
+                }
+                other => {
+                    let moves = operands(other).iter().any(|o| moving.contains(o));
+                    if moves {
+                        self.operation(other, typed.dtype, &moving)?;
+                    }
+                    moves
+                }
+            };
+            if moves {
+                self.lane(typed.dtype)?;
+                moving.insert(e);
+            }
+        }
+        Some(moving.contains(&root))
+    }
+
+    /// Whether vector units have an operation.
+    fn operation(&self, expr: &Expr, dtype: DType, moving: &HashSet<ExprId>) -> Option<()> {
+        let has = match expr {
+            Expr::Unary(f, _) => !is_elementary(*f),
+            Expr::Binary(BinaryFn::Div, ..) => dtype.is_float(),
+            // Lanes are shifted alike.
+            Expr::Binary(BinaryFn::Shl | BinaryFn::Shr, _, amount) => !moving.contains(amount),
+            Expr::Binary(BinaryFn::Rem | BinaryFn::Pow | BinaryFn::Atan2, ..) => false,
+            Expr::Binary(..) | Expr::MulAdd(..) | Expr::Compare(..) | Expr::Select(..) => true,
+            Expr::Cast(x) => {
+                let from = self.k.exprs[*x].dtype;
+                let ints = from.is_int() && dtype.is_int() && from.size() == dtype.size();
+                let bools = from == DType::Bool || dtype == DType::Bool;
+                ints || bools || matches!((from, dtype), (DType::I32, DType::F32) | (DType::F32, DType::I32))
+            }
+            Expr::Bits(_) => true,
+            _ => false,
+        };
+        has.then_some(())
+    }
+
+    /// Whether every register array is indexed from a whole vector on.
+    fn packed_indices(&self, body: &[Stmt], width: usize) -> bool {
+        let mut indices = vec![];
+        written_indices(body, &mut indices);
+        let reads = self.k.exprs.iter().filter_map(|(_, e)| match &e.expr {
+            Expr::Local(_, index) => Some(index.clone()),
+            _ => None,
+        });
+        indices.extend(reads.flatten());
+        let offset = |d: &Dim| (d - Dim::var(self.var.index() as u32)).content() % width as i64 == 0;
+        indices.iter().filter(|d| self.mentions(d)).all(offset)
+    }
+}
+
+impl Lower<'_, '_> {
+    /// How a loop runs by lanes, if it does; inside of lanes nothing does again.
+    pub fn lanes(&self, var: VarId, kind: LoopKind) -> Option<Rc<Lanes>> {
+        if self.wide.is_some() || kind != LoopKind::Vector {
+            return None;
+        }
+        self.analysis.lanes.get(&var).cloned()
+    }
+
+    /// Runs `f`, in which `var` stands for the first lane.
+    pub fn by_lanes(&mut self, var: VarId, lanes: &Lanes, f: impl FnOnce(&mut Self)) {
+        let mut partials = HashMap::new();
+        for (local, g) in &lanes.outer {
+            partials.insert(*local, (self.start_partials(*local, *g, lanes.width), *g));
+        }
+        let private = lanes.private.clone();
+        self.wide = Some(Wide { var, width: lanes.width, private, partials });
+        let mut shared = vec![];
+        for local in self.k.locals.ids().filter(|l| lanes.private.contains(l)) {
+            let ty = self.lane_type(self.k.locals[local].dtype);
+            let own = self.fresh_registers(&self.k.locals[local], ty);
+            shared.push((local, std::mem::replace(&mut self.locals[local.index()], own)));
+        }
+        f(self);
+        for (local, registers) in shared {
+            self.locals[local.index()] = registers;
+        }
+        let Some(wide) = self.wide.take() else { unreachable!("nothing else ends it") };
+        for (local, g) in &lanes.outer {
+            self.end_partials(*local, *g, lanes.width, &wide.partials[local].0);
+        }
+    }
+
+    /// Runs `f`, which computes values of lanes but touches no locals.
+    pub fn as_lanes(&mut self, var: VarId, lanes: &Lanes, f: impl FnOnce(&mut Self)) {
+        let wide = Wide { var, width: lanes.width, private: HashSet::new(), partials: HashMap::new() };
+        let before = self.wide.replace(wide);
+        f(self);
+        self.wide = before;
+    }
+}
+
+/// Whether lanes of a dtype fill a vector of `width`.
+pub(super) fn fills(dtype: DType, width: usize) -> bool {
+    dtype == DType::Bool || register(dtype).bytes() as usize * width == 16
+}

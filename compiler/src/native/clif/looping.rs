@@ -1,0 +1,298 @@
+//! Loops: expanded, counted, or run by lanes.
+//!
+//! A counted loop tests once before it starts and then at its end. What does not change in it is computed between the
+//! first test and its first iteration, so a loop that does not run reads nothing.
+
+use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
+
+use super::{
+    address::Key,
+    kernel::{Bind, Lower},
+};
+use crate::{
+    base::{
+        Dim,
+        dim::{Atom, Term},
+    },
+    loops::{Expr, ExprId, LoopKind, Stmt, VarId},
+};
+
+/// A vector loop of at most this many vectors and without inner loops is expanded.
+const SHORT: i64 = 4;
+/// An unrolled loop beyond this is a loop, unless it indexes registers.
+const LONG: i64 = 256;
+/// Counters of one loop that are kept beside its variable; further multiples are multiplied.
+const COUNTERS: usize = 8;
+
+/// The bound of a loop.
+#[derive(Clone, Copy)]
+enum At {
+    Const(i64),
+    Run(Value),
+}
+
+/// A multiple of a loop's variable that is counted along.
+struct Counter {
+    multiple: Dim,
+    start: Value,
+    step: Value,
+}
+
+impl Lower<'_, '_> {
+    pub fn run_loop(&mut self, var: VarId, kind: LoopKind, body: &[Stmt]) {
+        let lanes = self.lanes(var, kind);
+        if let Some(steps) = self.expansion(var, kind, body) {
+            let (wide, single): (Vec<_>, Vec<_>) = steps.into_iter().partition(|(_, wide)| *wide);
+            let step = |l: &mut Self, at: i64| {
+                l.scoped(|l| {
+                    l.bind(var, Bind::Const(at));
+                    l.block(body);
+                })
+            };
+            if let Some(lanes) = lanes.filter(|_| !wide.is_empty()) {
+                self.by_lanes(var, &lanes, |l| wide.iter().for_each(|(at, _)| step(l, *at)));
+            }
+            single.iter().for_each(|(at, _)| step(self, *at));
+            return;
+        }
+        let (start, end) = if kind == LoopKind::Parallel && self.parallel {
+            (At::Run(self.range.0), At::Run(self.range.1))
+        } else {
+            let extent = self.resolve(self.k.loop_extent(var));
+            let end = extent.as_int().map(At::Const);
+            (At::Const(0), end.unwrap_or_else(|| At::Run(self.dim(&extent))))
+        };
+        let Some(lanes) = lanes else { return self.counted(var, body, start, end, 1) };
+        let width = lanes.width as i64;
+        let middle = match end {
+            At::Const(n) => At::Const(n - n % width),
+            At::Run(n) => At::Run(self.b.ins().band_imm_s(n, -width)),
+        };
+        self.by_lanes(var, &lanes, |l| l.counted(var, body, start, middle, width));
+        self.counted(var, body, middle, end, 1);
+    }
+
+    /// The values of the variable, with whether each starts a vector, of a loop that is to be expanded.
+    pub fn expansion(&mut self, var: VarId, kind: LoopKind, body: &[Stmt]) -> Option<Vec<(i64, bool)>> {
+        if kind == LoopKind::Parallel && self.parallel {
+            return None;
+        }
+        let n = self.resolve(self.k.loop_extent(var)).as_int()?;
+        if n <= 1 {
+            return Some((0..n).map(|i| (i, false)).collect());
+        }
+        let indexes_registers = self.analysis.indexed.contains(&var);
+        match kind {
+            LoopKind::Unroll if n <= LONG || indexes_registers => Some((0..n).map(|i| (i, false)).collect()),
+            LoopKind::Vector => {
+                let lanes = self.lanes(var, kind).map(|l| l.width as i64);
+                let straight = !body.iter().any(|s| matches!(s, Stmt::For { .. }));
+                let short = straight && lanes.is_some_and(|w| n <= SHORT * w);
+                if !short && !indexes_registers {
+                    return None;
+                }
+                let whole = lanes.map_or(0, |w| n - n % w);
+                let vectors = (0..whole).step_by(lanes.unwrap_or(1) as usize).map(|i| (i, true));
+                Some(vectors.chain((whole..n).map(|i| (i, false))).collect())
+            }
+            _ => None,
+        }
+    }
+
+    fn counted(&mut self, var: VarId, body: &[Stmt], start: At, end: At, step: i64) {
+        if let (At::Const(a), At::Const(b)) = (start, end)
+            && a >= b
+        {
+            return;
+        }
+        let value = |l: &mut Self, at: At| match at {
+            At::Const(n) => l.b.ins().iconst(types::I64, n),
+            At::Run(value) => value,
+        };
+        let (first, limit) = (value(self, start), value(self, end));
+        let after = self.b.create_block();
+        if !matches!((start, end), (At::Const(_), At::Const(_))) {
+            let before = self.b.create_block();
+            let runs = self.b.ins().icmp(IntCC::SignedLessThan, first, limit);
+            self.b.ins().brif(runs, before, &[], after, &[]);
+            self.b.switch_to_block(before);
+            self.b.seal_block(before);
+        }
+        self.scoped(|l| {
+            l.hoist_values(body);
+            l.level += 1;
+            let counters = l.counters(var, body, first, step);
+            l.iterate(var, body, first, limit, step, counters);
+            l.level -= 1;
+        });
+        self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(after);
+        self.b.seal_block(after);
+    }
+
+    /// The loop itself; ends in the block that follows it.
+    fn iterate(&mut self, var: VarId, body: &[Stmt], first: Value, limit: Value, step: i64, counters: Vec<Counter>) {
+        let steps = counters.iter().map(|c| (c.start, Some(c.step)));
+        let counted: Vec<_> = std::iter::once((first, None)).chain(steps).collect();
+        let variables: Vec<_> = counted.iter().map(|_| self.b.declare_var(types::I64)).collect();
+        for (variable, (start, _)) in variables.iter().zip(&counted) {
+            self.b.def_var(*variable, *start);
+        }
+        let [block, done] = [(); 2].map(|()| self.b.create_block());
+        self.b.ins().jump(block, &[]);
+        self.b.switch_to_block(block);
+        let now: Vec<Value> = variables.iter().map(|variable| self.b.use_var(*variable)).collect();
+        self.scoped(|l| {
+            l.bind(var, Bind::Run(now[0], l.level));
+            for (counter, &value) in counters.iter().zip(&now[1..]) {
+                l.remember(Key::Place(None, counter.multiple.clone()), value);
+            }
+            l.hoist_addresses(body);
+            l.block(body);
+        });
+        let mut next = vec![];
+        for (&(_, by), &value) in counted.iter().zip(&now) {
+            next.push(match by {
+                None => self.b.ins().iadd_imm_s(value, step),
+                Some(by) => self.b.ins().iadd(value, by),
+            });
+        }
+        for (variable, &value) in variables.iter().zip(&next) {
+            self.b.def_var(*variable, value);
+        }
+        let more = self.b.ins().icmp(IntCC::SignedLessThan, next[0], limit);
+        self.b.ins().brif(more, block, &[], done, &[]);
+        self.b.seal_block(block);
+        self.b.switch_to_block(done);
+        self.b.seal_block(done);
+    }
+
+    /// The multiples of `var` in the addresses of `body`, to be counted from `first` by `step`.
+    fn counters(&mut self, var: VarId, body: &[Stmt], first: Value, step: i64) -> Vec<Counter> {
+        let level = self.level;
+        let places = self.scoped(|l| {
+            l.bind(var, Bind::Run(first, level));
+            l.places(body)
+        });
+        let mut counters: Vec<Counter> = vec![];
+        for (_, dim) in places {
+            let Some((multiple, factor)) = multiple_of(&dim, var) else { continue };
+            let known = counters.iter().any(|c| c.multiple == multiple);
+            if known || factor.is(1) || counters.len() == COUNTERS || !self.is_available(&factor) {
+                continue;
+            }
+            let factor = self.dim(&factor);
+            let (start, step) = (self.b.ins().imul(first, factor), self.times(factor, step));
+            counters.push(Counter { multiple, start, step });
+        }
+        counters
+    }
+
+    /// Evaluates what `body` computes in every iteration from values that do not change in it.
+    fn hoist_values(&mut self, body: &[Stmt]) {
+        let mut room = self.target.info.accumulators;
+        self.hoist_block(body, &mut room);
+    }
+
+    fn hoist_block(&mut self, body: &[Stmt], room: &mut usize) {
+        for stmt in body {
+            match stmt {
+                Stmt::Set { value, .. }
+                | Stmt::Assign { value, .. }
+                | Stmt::Accumulate { value, .. }
+                | Stmt::Store { value, .. } => self.hoist_expr(*value, room),
+                // What follows a check may rely on it.
+                Stmt::Check { .. } => return,
+                Stmt::For { var, kind, body } => {
+                    for (at, wide) in self.expansion(*var, *kind, body).unwrap_or_default() {
+                        let mut hoist = |l: &mut Self| {
+                            l.assume(*var, at);
+                            l.hoist_block(body, room);
+                            l.unassume(*var);
+                        };
+                        match self.lanes(*var, *kind) {
+                            Some(lanes) if wide => self.as_lanes(*var, &lanes, hoist),
+                            _ => hoist(self),
+                        }
+                    }
+                }
+                Stmt::If { .. } => {}
+            }
+        }
+    }
+
+    /// Binds a variable for a while without closing the scope of the values that are named meanwhile.
+    fn assume(&mut self, var: VarId, at: i64) {
+        self.binds[var.index()] = Bind::Const(at);
+        self.constants += 1;
+    }
+    fn unassume(&mut self, var: VarId) {
+        self.binds[var.index()] = Bind::Unbound;
+        self.constants -= 1;
+    }
+
+    fn hoist_expr(&mut self, root: ExprId, room: &mut usize) {
+        let k = self.k;
+        let order = self.reach(root);
+        let mut fixed: Vec<ExprId> = vec![];
+        for &e in &order {
+            let is_fixed = |e: &ExprId| fixed.contains(e);
+            let yes = match &k.exprs[e].expr {
+                Expr::Const(_) => true,
+                Expr::Var(v) => self.values[v.index()].is_some(),
+                Expr::Index(dim) | Expr::Load(_, dim) => self.is_available(&self.resolve(dim)),
+                Expr::Local(..) => false,
+                other => super::expr::operands(other).iter().all(is_fixed),
+            };
+            if yes {
+                fixed.push(e);
+            }
+        }
+        let heavy = |e: &ExprId| !matches!(k.exprs[*e].expr, Expr::Const(_) | Expr::Var(_) | Expr::Index(_));
+        if fixed.len() == order.len() && fixed.iter().filter(|e| heavy(e)).count() == 0 {
+            return;
+        }
+        // Only the outermost fixed expressions stay in registers.
+        let used_by_moving = |e: &ExprId| {
+            *e == root || order.iter().any(|o| !fixed.contains(o) && super::expr::operands(&k.exprs[*o].expr).contains(e))
+        };
+        for e in fixed.clone().iter().filter(|e| heavy(e) && used_by_moving(e)) {
+            if *room == 0 {
+                return;
+            }
+            *room -= 1;
+            let value = self.eval(*e);
+            if self.wide.is_some() {
+                self.widen_if_fits(value, k.exprs[*e].dtype);
+            }
+        }
+    }
+}
+
+/// The terms of `dim` that mention `var`, and what they multiply it with; `None` when that is not all they do.
+fn multiple_of(dim: &Dim, var: VarId) -> Option<(Dim, Dim)> {
+    let index = var.index() as u32;
+    let mentions = |t: &&Term| Dim::from_terms([(*t).clone()]).mentions_var(index);
+    let terms: Vec<Term> = dim.terms().iter().filter(mentions).cloned().collect();
+    let mut factors = vec![];
+    for term in &terms {
+        let mut atoms = term.atoms.clone();
+        let at = atoms.iter().position(|a| *a == Atom::Var(index))?;
+        atoms.remove(at);
+        let factor = Dim::from_terms([Term { atoms, k: term.k }]);
+        if factor.mentions_var(index) {
+            return None;
+        }
+        factors.push(factor);
+    }
+    let factor = factors.into_iter().fold(Dim::zero(), |sum, f| sum + f);
+    (!terms.is_empty()).then(|| (Dim::from_terms(terms), factor))
+}
+
+/// How far an index moves when `var` grows by one; `None` when that is not the same everywhere.
+pub(super) fn stride(dim: &Dim, var: VarId) -> Option<Dim> {
+    if !dim.mentions_var(var.index() as u32) {
+        return Some(Dim::zero());
+    }
+    multiple_of(dim, var).map(|(_, factor)| factor)
+}

@@ -1,0 +1,182 @@
+//! Machine code through Cranelift: one function per kernel, and the entry points that call them.
+//!
+//! Cranelift is used as an assembler with register allocation: it does not optimise, so addresses are split and hoisted
+//! here (`address`), loads are shared (`expr`), vector loops become lanes (`lanes`) and register arrays become values
+//! (`local`). A kernel is called as `extern "C" fn(frame, begin, end)`; the frame is an object on the entry's stack,
+//! see [`Frame`], and `begin..end` is the part of the outermost loop to run when that loop is parallel.
+
+mod address;
+mod arith;
+mod convert;
+mod entry;
+mod expr;
+mod half;
+mod kernel;
+mod lanes;
+mod local;
+mod looping;
+
+use super::{Entry, Function, Target, code};
+use crate::{
+    base::{Diagnostic, Dim},
+    loops::{Kernel, LoopKind, Stmt},
+    plan::{Launch, Place, Program},
+};
+
+/// Offsets in the object that an entry passes to its kernels.
+struct Frame;
+
+impl Frame {
+    /// The caller's io struct.
+    const IO: i32 = 0;
+    const WORKSPACE: i32 = 8;
+    const WEIGHTS: i32 = 16;
+    /// An i64; a failed check stores its fault here.
+    const STATUS: i32 = 24;
+    const BYTES: u32 = 32;
+}
+
+/// Where a kernel finds the first element of a buffer.
+#[derive(Clone, Debug)]
+enum Base {
+    /// The pointer in the io struct at this offset.
+    Slot(i32),
+    /// Bytes from the workspace's start.
+    Workspace(Dim),
+    /// Bytes from the start of the weights.
+    Weights(u64),
+}
+
+/// Offsets of an entry's slots in the io struct.
+#[derive(Clone, Copy)]
+struct Slots<'a>(&'a Program);
+
+impl Slots<'_> {
+    fn input(self, n: usize) -> i32 {
+        n as i32 * 8
+    }
+    fn output(self, n: usize) -> i32 {
+        self.input(self.0.inputs.len() + n)
+    }
+    fn symbol(self, n: usize) -> i32 {
+        self.output(self.0.outputs.len() + n)
+    }
+    fn threads(self) -> i32 {
+        self.symbol(self.0.symbols.len())
+    }
+}
+
+/// Which functions a model has, and their order: per entry its kernels, its dimensions check, the function itself and
+/// its size function; then the model's `invoke` and `workspace_bytes`.
+pub(super) struct Plan<'a> {
+    target: &'a Target,
+    name: &'a str,
+    entries: &'a [Entry<'a>],
+    weight_offsets: &'a [u64],
+}
+
+/// A function to make.
+#[derive(Clone, Copy)]
+pub(super) enum Job {
+    Kernel(usize, usize),
+    Dimensions(usize),
+    Entry(usize),
+    Workspace(usize),
+    Invoke,
+    WorkspaceBytes,
+}
+
+impl<'a> Plan<'a> {
+    pub fn new(target: &'a Target, name: &'a str, entries: &'a [Entry<'a>], weight_offsets: &'a [u64]) -> Plan<'a> {
+        Plan { target, name, entries, weight_offsets }
+    }
+
+    pub fn jobs(&self) -> Vec<Job> {
+        let mut jobs = vec![];
+        for (e, entry) in self.entries.iter().enumerate() {
+            jobs.extend((0..entry.program.launches.len()).map(|k| Job::Kernel(e, k)));
+            jobs.extend([Job::Dimensions(e), Job::Entry(e), Job::Workspace(e)]);
+        }
+        jobs.extend([Job::Invoke, Job::WorkspaceBytes]);
+        jobs
+    }
+
+    /// The number of the first function of an entry, which is its first kernel.
+    fn first(&self, entry: usize) -> usize {
+        self.entries[..entry].iter().map(|e| e.program.launches.len() + 3).sum()
+    }
+    fn dimensions(&self, entry: usize) -> usize {
+        self.first(entry) + self.entries[entry].program.launches.len()
+    }
+    fn entry(&self, entry: usize) -> usize {
+        self.dimensions(entry) + 1
+    }
+
+    pub fn run(&self, job: &Job) -> Result<Function, Diagnostic> {
+        let name = |entry: usize, suffix: &str| format!("{}_{}{suffix}", self.name, self.entries[entry].c_name);
+        let function = |name, exported, code| Ok(Function { name, exported, code });
+        match *job {
+            Job::Kernel(e, k) => {
+                let launch = &self.entries[e].program.launches[k];
+                let function = self.kernel(self.entries[e].program, launch)?;
+                Ok(Function { name: name(e, &format!("_{}", launch.kernel.name)), ..function })
+            }
+            Job::Dimensions(e) => function(name(e, "_dimensions"), false, entry::dimensions(self, e)),
+            Job::Entry(e) => function(name(e, ""), true, entry::entry(self, e)),
+            Job::Workspace(e) => function(name(e, "_workspace"), true, entry::workspace(self, e)),
+            Job::Invoke => function(format!("{}_invoke", self.name), true, entry::invoke(self)),
+            Job::WorkspaceBytes => {
+                function(format!("{}_workspace_bytes", self.name), true, entry::workspace_bytes(self))
+            }
+        }
+    }
+
+    fn kernel(&self, program: &Program, launch: &Launch) -> Result<Function, Diagnostic> {
+        let place = |d: Diagnostic| match &launch.origin {
+            Some(origin) => d.at_node(origin.clone()),
+            None => d,
+        };
+        let bases = launch.args.iter().map(|&s| match &program.storage[s].place {
+            Place::Input(n) => Base::Slot(Slots(program).input(*n)),
+            Place::Output(n) => Base::Slot(Slots(program).output(*n)),
+            Place::Weights(id) => Base::Weights(self.weight_offsets[id.index()]),
+            Place::Workspace(at) => Base::Workspace(at.clone()),
+        });
+        let symbols = program.symbols.iter().enumerate().map(|(n, s)| (s.clone(), Slots(program).symbol(n)));
+        let ir = kernel::lower(self.target, &launch.kernel, bases.collect(), symbols.collect()).map_err(place)?;
+        Ok(Function { name: String::new(), exported: false, code: code::finish(&*self.target.isa, ir) })
+    }
+
+    /// The stack that a call through `invoke` uses: the deepest chain of functions.
+    pub fn stack_bytes(&self, entry: usize, functions: &[Function]) -> u64 {
+        let stack = |n: usize| functions[n].code.stack_bytes;
+        let called = (self.first(entry)..=self.dimensions(entry)).map(stack).max().unwrap_or(0);
+        let invoke = stack(functions.len() - 2);
+        called + stack(self.entry(entry)) + invoke
+    }
+}
+
+/// The extent of the outermost loop when parts of it may run on different threads: the body is that loop, and perhaps
+/// values that are cheap to compute in each part.
+fn parallel_extent(kernel: &Kernel) -> Option<&Dim> {
+    let (last, before) = kernel.body.split_last()?;
+    match last {
+        Stmt::For { var, kind: LoopKind::Parallel, .. } if before.iter().all(|s| matches!(s, Stmt::Set { .. })) => {
+            Some(kernel.loop_extent(*var))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a kernel can end early.
+fn can_fail(kernel: &Kernel) -> bool {
+    fn any(block: &[Stmt]) -> bool {
+        block.iter().any(|stmt| match stmt {
+            Stmt::Check { .. } => true,
+            Stmt::For { body, .. } => any(body),
+            Stmt::If { then, otherwise, .. } => any(then) || any(otherwise),
+            Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } | Stmt::Store { .. } => false,
+        })
+    }
+    any(&kernel.body)
+}

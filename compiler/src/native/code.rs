@@ -1,0 +1,86 @@
+//! One function of machine code, and what has to be filled in when its place is known.
+
+use cranelift_codegen::{
+    Context, FinalizedRelocTarget,
+    binemit::Reloc,
+    ir,
+    isa::{TargetIsa, unwind::UnwindInfo},
+};
+
+/// What code refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Symbol {
+    /// The n-th function.
+    Function(usize),
+    /// The start of the weights.
+    Weights,
+    /// An offset in the function that refers to it.
+    Here(u32),
+}
+
+/// A reference to fill in.
+#[derive(Clone, Debug)]
+pub struct Fixup {
+    pub offset: u32,
+    pub kind: Reloc,
+    pub symbol: Symbol,
+    pub addend: i64,
+}
+
+/// Machine code.
+#[derive(Debug)]
+pub struct Code {
+    pub bytes: Vec<u8>,
+    pub align: u64,
+    pub fixups: Vec<Fixup>,
+    pub unwind: Option<UnwindInfo>,
+    /// Bytes of stack that one activation uses, return address included.
+    pub stack_bytes: u64,
+}
+
+/// A function of a model.
+#[derive(Debug)]
+pub struct Function {
+    /// The whole symbol.
+    pub name: String,
+    pub exported: bool,
+    pub code: Code,
+}
+
+/// Spaces of the numbers that Cranelift keeps for names.
+pub(super) const FUNCTIONS: u32 = 0;
+pub(super) const WEIGHTS: u32 = 1;
+
+/// Compiles a function of Cranelift's. Panics when it does not verify, or when it calls a library: both are faults of
+/// this compiler, never of a model.
+pub(super) fn finish(isa: &dyn TargetIsa, function: ir::Function) -> Code {
+    let name = function.name.clone();
+    let mut context = Context::for_function(function);
+    if let Err(error) = context.compile(isa, &mut Default::default()) {
+        panic!("machine code for {name}: {:?}\n{}", error.inner, context.func.display());
+    }
+    let compiled = context.compiled_code().expect("the function was compiled");
+    let buffer = &compiled.buffer;
+    let fixups = buffer.relocs().iter().map(|reloc| Fixup {
+        offset: reloc.offset,
+        kind: reloc.kind,
+        addend: reloc.addend,
+        symbol: match &reloc.target {
+            FinalizedRelocTarget::Func(offset) => Symbol::Here(*offset),
+            FinalizedRelocTarget::ExternalName(ir::ExternalName::User(user)) => {
+                let name = &context.func.params.user_named_funcs()[*user];
+                if name.namespace == WEIGHTS { Symbol::Weights } else { Symbol::Function(name.index as usize) }
+            }
+            FinalizedRelocTarget::ExternalName(other) => panic!("machine code for {name} refers to {other:?}"),
+        },
+    });
+    // Below the frame pointer; above it lie the saved pointer and the return address (on s390x the register save area).
+    let frame = buffer.frame_layout().map_or(0, |layout| u64::from(layout.frame_to_fp_offset));
+    Code {
+        bytes: buffer.data().to_vec(),
+        align: u64::from(buffer.alignment),
+        fixups: fixups.collect(),
+        unwind: compiled.create_unwind_info(isa).ok().flatten(),
+        stack_bytes: frame + 16,
+    }
+}
