@@ -6,11 +6,11 @@
 pub mod base;
 pub mod tensor;
 pub mod loops;
-pub mod native;
 pub mod op;
 pub mod graph;
 pub mod saved;
 pub mod tf;
 pub mod opt;
 pub mod plan;
+pub mod native;
 pub mod emit;

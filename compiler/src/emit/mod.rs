@@ -1,5 +1,8 @@
 //! What smc writes: descriptor, object, archive, header. Knows nothing of how machine code is made.
 
 pub mod descriptor;
+mod eh_frame;
 pub mod header;
 pub mod interface;
+pub mod load;
+pub mod object;

@@ -1,0 +1,63 @@
+//! Unwind tables for ELF: one entry per function, relative to its own place, so that they need no run-time relocation.
+
+use cranelift_codegen::isa::unwind::UnwindInfo;
+use gimli::{
+    DW_EH_PE_pcrel, DW_EH_PE_sdata4, DwEhPe, RunTimeEndian,
+    write::{Address, EhFrame, EndianVec, FrameTable, RelocateWriter, Relocation as GimliRelocation, RelocationTarget},
+};
+use object::{
+    Architecture, RelocationEncoding, RelocationFlags, RelocationKind, elf,
+    write::{Object, Relocation, StandardSection, SymbolId},
+};
+
+use crate::native::{Function, Target};
+
+/// Bytes, and the places in them that depend on symbols.
+struct Writer {
+    bytes: EndianVec<RunTimeEndian>,
+    relocations: Vec<GimliRelocation>,
+}
+
+impl RelocateWriter for Writer {
+    type Writer = EndianVec<RunTimeEndian>;
+    fn writer(&self) -> &Self::Writer {
+        &self.bytes
+    }
+    fn writer_mut(&mut self) -> &mut Self::Writer {
+        &mut self.bytes
+    }
+    fn relocate(&mut self, relocation: GimliRelocation) {
+        self.relocations.push(relocation);
+    }
+}
+
+/// Adds `.eh_frame` for the functions that have unwind information.
+pub fn add(object: &mut Object<'_>, target: &Target, functions: &[(&Function, SymbolId)]) {
+    let Some(mut common) = target.isa().create_systemv_cie() else { return };
+    common.fde_address_encoding = DwEhPe(DW_EH_PE_pcrel.0 | DW_EH_PE_sdata4.0);
+    let mut table = FrameTable::default();
+    let common = table.add_cie(common);
+    for (n, (function, _)) in functions.iter().enumerate() {
+        if let Some(UnwindInfo::SystemV(unwind)) = &function.code.unwind {
+            table.add_fde(common, unwind.to_fde(Address::Symbol { symbol: n, addend: 0 }));
+        }
+    }
+    let endian = if target.info.big_endian { RunTimeEndian::Big } else { RunTimeEndian::Little };
+    let mut frames = EhFrame(Writer { bytes: EndianVec::new(endian), relocations: vec![] });
+    table.write_eh_frame(&mut frames).unwrap_or_else(|error| panic!("unwind tables: {error}"));
+    let section = object.section_id(StandardSection::EhFrame);
+    object.append_section_data(section, frames.0.bytes.slice(), 8);
+    let flags = match object.architecture() {
+        Architecture::Riscv64 => RelocationFlags::Elf { r_type: elf::R_RISCV_32_PCREL },
+        _ => {
+            let (kind, encoding) = (RelocationKind::Relative, RelocationEncoding::Generic);
+            RelocationFlags::Generic { kind, encoding, size: 32 }
+        }
+    };
+    for relocation in &frames.0.relocations {
+        let RelocationTarget::Symbol(n) = relocation.target else { continue };
+        let relocation =
+            Relocation { offset: relocation.offset as u64, symbol: functions[n].1, addend: relocation.addend, flags };
+        object.add_relocation(section, relocation).unwrap_or_else(|error| panic!("unwind tables: {error}"));
+    }
+}
