@@ -2,5 +2,6 @@
 
 pub mod cases;
 pub mod compare;
+pub mod kernels;
 pub mod programs;
 pub mod saved;

@@ -10,7 +10,7 @@ use cranelift_codegen::ir::{
 };
 
 use super::{
-    expr::{is_elementary, register},
+    expr::{Val, is_elementary, register},
     kernel::Lower,
 };
 use crate::{
@@ -50,6 +50,19 @@ impl Lower<'_, '_> {
         }
         let mask = self.as_type(ty, cond);
         self.b.ins().bitselect(mask, a, b)
+    }
+
+    /// The size of one float with the sign of another.
+    fn copy_sign(&mut self, size: Value, sign: Value) -> Value {
+        let ty = self.type_of(size);
+        if !ty.is_vector() {
+            return self.b.ins().fcopysign(size, sign);
+        }
+        let bits = ty.as_int();
+        let mask = self.int(bits, if ty.lane_bits() == 32 { 1 << 31 } else { i64::MIN });
+        let (size, sign) = (self.as_type(bits, size), self.as_type(bits, sign));
+        let all = self.b.ins().bitselect(mask, sign, size);
+        self.as_type(ty, all)
     }
 
     /// What f16 and bf16 can hold of an f32.
@@ -107,22 +120,22 @@ impl Lower<'_, '_> {
         let shifted = self.b.ins().fadd(size, magic);
         let nearest = self.b.ins().fsub(shifted, magic);
         let whole = match f {
-            UnaryFn::Round => self.b.ins().fcopysign(nearest, x),
+            UnaryFn::Round => self.copy_sign(nearest, x),
             UnaryFn::Trunc => {
                 let less = self.b.ins().fsub(nearest, one);
                 let above = self.b.ins().fcmp(FloatCC::GreaterThan, nearest, size);
                 let size = self.choose(above, less, nearest);
-                self.b.ins().fcopysign(size, x)
+                self.copy_sign(size, x)
             }
             _ => {
-                let signed = self.b.ins().fcopysign(nearest, x);
+                let signed = self.copy_sign(nearest, x);
                 let (too_far, moved) = if f == UnaryFn::Floor {
                     (self.b.ins().fcmp(FloatCC::GreaterThan, signed, x), self.b.ins().fsub(signed, one))
                 } else {
                     (self.b.ins().fcmp(FloatCC::LessThan, signed, x), self.b.ins().fadd(signed, one))
                 };
                 let whole = self.choose(too_far, moved, signed);
-                self.b.ins().fcopysign(whole, x)
+                self.copy_sign(whole, x)
             }
         };
         let small = self.b.ins().fcmp(FloatCC::LessThan, size, magic);
@@ -163,9 +176,8 @@ impl Lower<'_, '_> {
             BinaryFn::And => self.b.ins().band(x, y),
             BinaryFn::Or => self.b.ins().bor(x, y),
             BinaryFn::Xor => self.b.ins().bxor(x, y),
-            BinaryFn::Shl | BinaryFn::Shr => self.shift(f, dtype, x, y, None),
             BinaryFn::Pow => self.int_power(x, y),
-            BinaryFn::Atan2 => panic!("{f:?} of {dtype} reaches machine code"),
+            BinaryFn::Shl | BinaryFn::Shr | BinaryFn::Atan2 => panic!("{f:?} of {dtype} reaches machine code"),
         }
     }
 
@@ -218,27 +230,40 @@ impl Lower<'_, '_> {
         self.choose(nan, y, extremum)
     }
 
-    /// Shifts by an amount that is clamped to the width; lanes are shifted alike, by a constant.
-    pub fn shift(&mut self, f: BinaryFn, dtype: DType, x: Value, y: Value, known: Option<Scalar>) -> Value {
-        let most = i64::from(dtype.bits()) - 1;
-        let amount = match known {
-            Some(Scalar::Uint(n)) => self.b.ins().iconst(types::I32, n.min(most as u64) as i64),
-            Some(scalar) => self.b.ins().iconst(types::I32, scalar.as_i64().unwrap_or(0).clamp(0, most)),
-            None => {
-                let ty = self.type_of(y);
-                let (zero, most) = (self.int(ty, 0), self.int(ty, most));
-                let at_least_0 = match dtype.is_signed_int() {
-                    true => self.binary(BinaryFn::Max, dtype, y, zero),
-                    false => y,
+    /// Shifts by an amount that is clamped to `0..=bits`; lanes are shifted alike.
+    pub fn shift(&mut self, f: BinaryFn, dtype: DType, x: Value, amount: Val) -> Value {
+        let (bits, signed) = (i64::from(dtype.bits()), dtype.is_signed_int());
+        // Filling with the sign is what shifting by one bit less does already.
+        let fills = f == BinaryFn::Shr && signed;
+        let (amount, all) = match amount {
+            Val::Const(scalar) => {
+                let n = match scalar {
+                    Scalar::Uint(n) => i64::try_from(n).unwrap_or(i64::MAX),
+                    scalar => scalar.as_i64().unwrap_or(0),
                 };
-                self.binary(BinaryFn::Min, dtype, at_least_0, most)
+                if n >= bits && !fills {
+                    return self.int(self.type_of(x), 0);
+                }
+                (self.b.ins().iconst(types::I32, n.clamp(0, bits - 1)), None)
+            }
+            amount => {
+                let y = self.narrow(amount, dtype);
+                let ty = self.type_of(y);
+                let (zero, most) = (self.int(ty, 0), self.int(ty, bits - 1));
+                let all = self.compare(CompareFn::Gt, dtype, y, most);
+                let least = if signed { self.binary(BinaryFn::Max, dtype, y, zero) } else { y };
+                (self.binary(BinaryFn::Min, dtype, least, most), (!fills).then_some(all))
             }
         };
-        match (f, dtype.is_signed_int()) {
+        let shifted = match (f, signed) {
             (BinaryFn::Shl, _) => self.b.ins().ishl(x, amount),
             (_, true) => self.b.ins().sshr(x, amount),
             (_, false) => self.b.ins().ushr(x, amount),
-        }
+        };
+        let Some(all) = all else { return shifted };
+        // One condition for all lanes.
+        let zero = self.int(self.type_of(x), 0);
+        self.b.ins().select(all, zero, shifted)
     }
 
     /// Integer division and remainder. A zero divisor is checked for elsewhere; here it must only not trap, because
@@ -361,7 +386,7 @@ impl Lower<'_, '_> {
         self.b.switch_to_block(done);
         self.b.seal_block(done);
         let r = self.b.use_var(rest);
-        self.b.ins().fcopysign(r, x)
+        self.copy_sign(r, x)
     }
 
     /// The same bits under another dtype of the same size.

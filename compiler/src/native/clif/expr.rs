@@ -171,13 +171,7 @@ impl Lower<'_, '_> {
             Expr::Binary(f @ (BinaryFn::Max | BinaryFn::Min), ..) if dtype.is_float() => {
                 self.float_extremum(*f, x[0], x[1], not_nan(&values[0]), not_nan(&values[1]))
             }
-            Expr::Binary(f @ (BinaryFn::Shl | BinaryFn::Shr), ..) => {
-                let known = match values[1] {
-                    Val::Const(s) => Some(s),
-                    _ => None,
-                };
-                self.shift(*f, dtype, x[0], x[1], known)
-            }
+            Expr::Binary(f @ (BinaryFn::Shl | BinaryFn::Shr), ..) => self.shift(*f, dtype, x[0], values[1]),
             Expr::Binary(f, ..) => self.binary(*f, dtype, x[0], x[1]),
             Expr::MulAdd(..) => self.mul_add(dtype, x[0], x[1], x[2]),
             Expr::Compare(f, ..) => self.compare(*f, from, x[0], x[1]),

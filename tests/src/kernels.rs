@@ -1,0 +1,113 @@
+//! Kernels as models of their own, compiled and run: how machine code is compared with the interpreter.
+
+use std::collections::BTreeSet;
+
+use smc::{
+    base::{Arena, Dim},
+    emit::object::Object,
+    loops::{
+        BinaryFn, Expr, Stmt,
+        interp::{self, Bytes, Stop},
+        random::Case,
+    },
+    native::{self, Entry, Target},
+    plan::{IoPort, Launch, Place, Program, Storage, Weights},
+    tensor::{DType, Tensor, TensorType},
+};
+
+/// A program that runs the case's kernel: what it reads are inputs or, where the length is known, every other time
+/// weights; what it writes are outputs.
+pub fn program(case: &Case, weights: &mut Weights) -> Program {
+    let mut program = Program {
+        name: case.kernel.name.clone(),
+        inputs: vec![],
+        outputs: vec![],
+        symbols: case.bind.keys().cloned().collect(),
+        guards: vec![],
+        storage: Arena::default(),
+        launches: vec![],
+        workspace: Dim::zero(),
+        workspace_bound: Dim::zero(),
+    };
+    let mut args = vec![];
+    for (id, buffer) in case.kernel.buffers.iter() {
+        let ty = TensorType::new(buffer.dtype, [buffer.len.clone()]);
+        let port = IoPort { name: format!("b{}", id.index()), ty };
+        let place = if buffer.written {
+            program.outputs.push(port);
+            Place::Output(program.outputs.len() - 1)
+        } else if let Some(len) = buffer.len.as_int().filter(|_| id.index() % 2 == 1) {
+            let tensor = Tensor::from_bytes(buffer.dtype, [len as usize], case.buffers[id.index()].clone());
+            Place::Weights(weights.add(tensor))
+        } else {
+            program.inputs.push(port);
+            Place::Input(program.inputs.len() - 1)
+        };
+        args.push(program.storage.push(Storage { dtype: buffer.dtype, len: buffer.len.clone(), place }));
+    }
+    let kernel = case.kernel.clone();
+    program.launches.push(Launch { kernel, args, origin: None, flops: Dim::zero() });
+    program
+}
+
+/// The object of a model with one signature, `run`, per case: `NAME_run0`, `NAME_run1` and so on.
+pub fn object(target: &Target, name: &str, cases: &[Case]) -> Object {
+    let mut weights = Weights::default();
+    let programs: Vec<Program> = cases.iter().map(|c| program(c, &mut weights)).collect();
+    let names: Vec<String> = (0..cases.len()).map(|n| format!("run{n}")).collect();
+    let entries: Vec<Entry<'_>> =
+        names.iter().zip(&programs).map(|(c_name, program)| Entry { c_name, program }).collect();
+    let compiled = native::compile(target, name, &entries, &weights).unwrap_or_else(|p| panic!("{p}"));
+    Object::new(target, name, &compiled, &weights, b"descriptor")
+}
+
+/// The buffers after the interpreter ran the kernel, or the fault that ended it.
+pub fn interpret(case: &Case) -> Result<Vec<Vec<u8>>, i32> {
+    let mut buffers = case.buffers.clone();
+    let mut views: Vec<Bytes<'_>> = buffers
+        .iter_mut()
+        .zip(case.kernel.buffers.iter())
+        .map(|(bytes, (_, b))| if b.written { Bytes::Out(bytes) } else { Bytes::In(bytes) })
+        .collect();
+    match interp::run(&case.kernel, &mut views, &case.bind) {
+        Ok(()) => Ok(buffers),
+        Err(Stop::Fault(fault)) => Err(fault as i32),
+        Err(Stop::Bug(message)) => panic!("{message}\n{}", case.kernel),
+    }
+}
+
+/// Whether two elements are equal; NaNs are, and floats are when they differ by no more than `tolerance` relative to
+/// the greater, or to 1.
+pub fn same(dtype: DType, a: &[u8], b: &[u8], tolerance: f64) -> bool {
+    use smc::tensor::Scalar;
+    let (a, b) = (Scalar::read_le(dtype, a), Scalar::read_le(dtype, b));
+    match (a.as_f64(), b.as_f64()) {
+        (Some(x), Some(y)) if dtype.is_float() => {
+            a.same_bits(b)
+                || x.is_nan() && y.is_nan()
+                || tolerance > 0.0 && (x - y).abs() <= tolerance * x.abs().max(y.abs()).max(1.0)
+        }
+        _ => a == b,
+    }
+}
+
+/// Whether the kernel has a float sum of products, which targets with multiply-adds round once.
+pub fn sums_products(case: &Case) -> bool {
+    fn any(case: &Case, body: &[Stmt]) -> bool {
+        let k = &case.kernel;
+        body.iter().any(|stmt| match stmt {
+            Stmt::Accumulate { f: BinaryFn::Add, value, .. } => {
+                k.dtype(*value).is_float() && matches!(k.exprs[*value].expr, Expr::Binary(BinaryFn::Mul, ..))
+            }
+            Stmt::For { body, .. } => any(case, body),
+            Stmt::If { then, otherwise, .. } => any(case, then) || any(case, otherwise),
+            _ => false,
+        })
+    }
+    any(case, &case.kernel.body)
+}
+
+/// The element types of a case's expressions.
+pub fn dtypes(case: &Case) -> BTreeSet<DType> {
+    case.kernel.exprs.iter().map(|(_, e)| e.dtype).collect()
+}
