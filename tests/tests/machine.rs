@@ -85,9 +85,7 @@ fn compare(cpu: &str, seeds: std::ops::Range<u64>, options: Options) {
         if let Err(why) = result {
             // The smallest kernel of this seed that fails.
             let smaller = |size| Options { size, ..options };
-            let fails = |size: &usize| {
-                quietly(|| agree(&target, seed, smaller(*size))).is_err()
-            };
+            let fails = |size: &usize| quietly(|| agree(&target, seed, smaller(*size))).is_err();
             let size = (1..options.size).find(fails).unwrap_or(options.size);
             let kernel = random::case(seed, smaller(size)).kernel;
             failures.push(format!("seed {seed}, size {size}: {why}\n{kernel}"));

@@ -109,11 +109,7 @@ mod memory {
     }
 
     fn host() -> object::Architecture {
-        if cfg!(target_arch = "x86_64") {
-            object::Architecture::X86_64
-        } else {
-            object::Architecture::Unknown
-        }
+        if cfg!(target_arch = "x86_64") { object::Architecture::X86_64 } else { object::Architecture::Unknown }
     }
 
     /// Fills in one reference; `place` and `value` are offsets from the same start, all references being relative.

@@ -48,7 +48,8 @@ impl Object {
             section: SymbolSection::Section(section),
             flags: SymbolFlags::None,
         };
-        let weights = object.add_symbol(symbol(format!("{name}_weights"), SymbolKind::Data, false, data, 0, weight_bytes));
+        let weights =
+            object.add_symbol(symbol(format!("{name}_weights"), SymbolKind::Data, false, data, 0, weight_bytes));
         let descriptor_bytes = descriptor.len() as u64;
         let descriptor_name = format!("{name}_descriptor");
         object.add_symbol(symbol(descriptor_name, SymbolKind::Data, true, data, descriptor_at, descriptor_bytes));
@@ -73,7 +74,8 @@ impl Object {
         if object.format() == BinaryFormat::Elf {
             // The stack need not be executable.
             object.add_section(vec![], b".note.GNU-stack".to_vec(), SectionKind::Linker);
-            let unwind: Vec<_> = compiled.functions.iter().zip(&functions).map(|(f, (symbol, _))| (f, *symbol)).collect();
+            let unwind: Vec<_> =
+                compiled.functions.iter().zip(&functions).map(|(f, (symbol, _))| (f, *symbol)).collect();
             eh_frame::add(&mut object, target, &unwind);
         }
         Object(object)

@@ -12,7 +12,7 @@ pub use code::{Code, Fixup, Function, Symbol};
 pub use target::Target;
 
 use crate::{
-    base::{Diagnostic, Problems},
+    base::Problems,
     plan::{Program, Weights},
 };
 
@@ -48,7 +48,7 @@ pub fn compile(target: &Target, name: &str, entries: &[Entry<'_>], weights: &Wei
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
-    let mut results: Vec<(usize, Result<Function, Diagnostic>)> = std::thread::scope(|scope| {
+    let mut results: Vec<(usize, Result<Function, Problems>)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut results = work();
         for worker in workers {
@@ -62,7 +62,7 @@ pub fn compile(target: &Target, name: &str, entries: &[Entry<'_>], weights: &Wei
     for (_, result) in results {
         match result {
             Ok(function) => functions.push(function),
-            Err(problem) => problems.push(problem),
+            Err(more) => problems.extend(more),
         }
     }
     problems.or(())?;

@@ -11,7 +11,7 @@ use cranelift_codegen::{
 use target_lexicon::{Aarch64Architecture, Architecture, BinaryFormat, OperatingSystem, Riscv64Architecture, Triple};
 
 use crate::{
-    base::Diagnostic,
+    base::{Diagnostic, Problems},
     plan::{Isa, TargetInfo},
 };
 
@@ -82,11 +82,11 @@ const S390X: &[Level] = &[
 impl Target {
     /// The machine that `triple` and `cpu` name; without a triple the one that this program runs on, without a CPU the
     /// architecture's baseline. `native` is the CPU that this program runs on.
-    pub fn new(triple: Option<&str>, cpu: Option<&str>) -> Result<Target, Diagnostic> {
+    pub fn new(triple: Option<&str>, cpu: Option<&str>) -> Result<Target, Problems> {
         let mut triple = match triple {
             None => Triple::host(),
             Some(text) => text.parse().map_err(|error| {
-                Diagnostic::error(format!("`{text}` is not a target triple: {error}")).help(SUPPORTED)
+                Problems::from(Diagnostic::error(format!("`{text}` is not a target triple: {error}")).help(SUPPORTED))
             })?,
         };
         let levels = levels(&triple)?;
@@ -100,8 +100,8 @@ impl Target {
         };
         let level = levels.iter().find(|l| l.cpu == wanted).ok_or_else(|| {
             let known: Vec<_> = levels.iter().map(|l| l.cpu).collect();
-            Diagnostic::error(format!("`{wanted}` is not a CPU level of {}", triple.architecture))
-                .help(format!("known are {} and native", known.join(", ")))
+            let message = format!("`{wanted}` is not a CPU level of {}", triple.architecture);
+            Problems::from(Diagnostic::error(message).help(format!("known are {} and native", known.join(", "))))
         })?;
         let mut notes = vec![];
         if level.cpu == "x86-64-v4" {
@@ -115,7 +115,8 @@ impl Target {
     /// Whether this program can run the code.
     pub fn runs_here(&self) -> bool {
         let host = Triple::host();
-        let same = host.architecture == self.triple.architecture && host.operating_system == self.triple.operating_system;
+        let same =
+            host.architecture == self.triple.architecture && host.operating_system == self.triple.operating_system;
         let order = |cpu: &str| X64.iter().position(|l| l.cpu == cpu).map(|n| n.min(2));
         same && match self.triple.architecture {
             Architecture::X86_64 => native(&host).is_ok_and(|best| order(self.cpu) <= order(best)),
@@ -135,9 +136,10 @@ impl Target {
 }
 
 /// The CPU levels of a supported triple.
-fn levels(triple: &Triple) -> Result<&'static [Level], Diagnostic> {
+fn levels(triple: &Triple) -> Result<&'static [Level], Problems> {
     use OperatingSystem::*;
-    let refuse = |why: &str| Err(Diagnostic::error(format!("the target {triple} is not supported{why}")).help(SUPPORTED));
+    let refuse =
+        |why: &str| Err(Diagnostic::error(format!("the target {triple} is not supported{why}")).help(SUPPORTED).into());
     let apple = matches!(triple.operating_system, Darwin(_) | MacOSX(_));
     let levels = match triple.architecture {
         Architecture::X86_64 => X64,
@@ -158,9 +160,10 @@ fn levels(triple: &Triple) -> Result<&'static [Level], Diagnostic> {
 }
 
 /// The best level of the CPU that this program runs on.
-fn native(triple: &Triple) -> Result<&'static str, Diagnostic> {
+fn native(triple: &Triple) -> Result<&'static str, Problems> {
     if triple.architecture != Triple::host().architecture {
-        return Err(Diagnostic::error(format!("the CPU level `native` needs the host's architecture, not {}", triple.architecture)));
+        let message = format!("the CPU level `native` needs the host's architecture, not {}", triple.architecture);
+        return Err(Diagnostic::error(message).into());
     }
     #[cfg(target_arch = "x86_64")]
     {
@@ -174,8 +177,10 @@ fn native(triple: &Triple) -> Result<&'static str, Diagnostic> {
 }
 
 /// Kernels come scheduled, hence no optimisation; every reference stays inside the object, hence no tables of addresses.
-fn cranelift_isa(triple: &Triple, flags: &[&str]) -> Result<OwnedTargetIsa, Diagnostic> {
-    let ours = |error: &dyn fmt::Display| Diagnostic::error(format!("no code can be made for {triple}: {error}")).help(SUPPORTED);
+fn cranelift_isa(triple: &Triple, flags: &[&str]) -> Result<OwnedTargetIsa, Problems> {
+    let ours = |error: &dyn fmt::Display| {
+        Problems::from(Diagnostic::error(format!("no code can be made for {triple}: {error}")).help(SUPPORTED))
+    };
     let mut shared = settings::builder();
     for (name, value) in [
         ("opt_level", "none"),
@@ -231,10 +236,12 @@ mod tests {
             "powerpc64le-unknown-linux-gnu",
         ] {
             let refused = Target::new(Some(triple), None).unwrap_err();
-            assert!(refused.message.contains("not supported"), "{triple}: {refused}");
+            assert!(refused.to_string().contains("not supported"), "{triple}: {refused}");
         }
-        assert!(Target::new(Some("what"), None).unwrap_err().message.contains("not a target triple"));
-        assert!(Target::new(Some("aarch64-unknown-none"), Some("haswell")).unwrap_err().help.unwrap().contains("generic"));
+        assert!(Target::new(Some("what"), None).unwrap_err().to_string().contains("not a target triple"));
+        assert!(
+            Target::new(Some("aarch64-unknown-none"), Some("haswell")).unwrap_err().to_string().contains("generic")
+        );
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Lower<'_, '_> {
                 self.rounded(dtype, root)
             }
             // Whole numbers of f16 and bf16 are representable again, or are the operand.
-            UnaryFn::Floor | UnaryFn::Ceil | UnaryFn::Trunc | UnaryFn::Round => self.to_whole(f, x),
+            UnaryFn::Floor | UnaryFn::Ceil | UnaryFn::Trunc | UnaryFn::Round => self.whole_number(f, x),
             f => {
                 debug_assert!(is_elementary(f));
                 panic!("{f:?} reaches machine code unexpanded")
@@ -104,7 +104,7 @@ impl Lower<'_, '_> {
         }
     }
 
-    fn to_whole(&mut self, f: UnaryFn, x: Value) -> Value {
+    fn whole_number(&mut self, f: UnaryFn, x: Value) -> Value {
         if self.target.rounds {
             return match f {
                 UnaryFn::Floor => self.b.ins().floor(x),

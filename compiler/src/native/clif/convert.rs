@@ -174,7 +174,8 @@ impl Lower<'_, '_> {
     /// Between lanes of one width; `lanes` decides which there are.
     fn cast_lanes(&mut self, from: DType, to: DType, x: Value) -> Value {
         let ty = self.type_of(x);
-        let target = if to == DType::Bool { ty.as_int() } else { register(to).by(ty.lane_count()).expect("a vector type") };
+        let target =
+            if to == DType::Bool { ty.as_int() } else { register(to).by(ty.lane_count()).expect("a vector type") };
         match (from, to) {
             (DType::Bool, _) => {
                 // A mask cuts the bits of one out of all ones.

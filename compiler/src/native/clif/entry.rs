@@ -10,11 +10,7 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use smc_runtime::abi::{Status, WORKSPACE_ALIGN};
 
-use super::{
-    Frame, Plan, Slots, can_fail,
-    kernel::plain,
-    parallel_extent,
-};
+use super::{Frame, Plan, Slots, can_fail, kernel::plain, parallel_extent};
 use crate::{
     base::{
         Dim,

@@ -5,9 +5,16 @@ use std::collections::HashMap;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, Signature, UserFuncName, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
-use super::{Base, Frame, address::Key, expr::Val, lanes::{Analysis, Wide}, local::Registers, parallel_extent};
+use super::{
+    Base, Frame,
+    address::Key,
+    expr::Val,
+    lanes::{Analysis, Wide},
+    local::Registers,
+    parallel_extent,
+};
 use crate::{
-    base::{Diagnostic, Dim, Symbol, dim::Atom},
+    base::{Diagnostic, Dim, Problems, Symbol, dim::Atom},
     loops::{Bound, BufferId, ExprId, Fault, Kernel, Stmt, VarId},
     native::Target,
     tensor::DType,
@@ -62,7 +69,7 @@ pub(super) fn lower(
     k: &Kernel,
     bases: Vec<Base>,
     symbols: Vec<(Symbol, i32)>,
-) -> Result<ir::Function, Diagnostic> {
+) -> Result<ir::Function, Problems> {
     supported(k)?;
     let mut signature = Signature::new(target.isa.default_call_conv());
     signature.params.extend([AbiParam::new(types::I64); 3]);
@@ -105,10 +112,12 @@ pub(super) fn lower(
 }
 
 /// Complex numbers and strings have no machine code yet.
-fn supported(k: &Kernel) -> Result<(), Diagnostic> {
+fn supported(k: &Kernel) -> Result<(), Problems> {
     let mut dtypes = k.exprs.iter().map(|(_, e)| e.dtype).chain(k.buffers.iter().map(|(_, b)| b.dtype));
     match dtypes.find(|d| d.is_complex() || *d == DType::Str) {
-        Some(dtype) => Err(Diagnostic::error(format!("`{}` computes with {dtype}, which cannot be compiled yet", k.name))),
+        Some(dtype) => {
+            Err(Diagnostic::error(format!("`{}` computes with {dtype}, which cannot be compiled yet", k.name)).into())
+        }
         None => Ok(()),
     }
 }

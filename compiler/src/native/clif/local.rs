@@ -47,23 +47,27 @@ impl Registers {
 impl Lower<'_, '_> {
     pub fn declare_locals(&mut self) {
         let k = self.k;
-        self.locals = k.locals.iter().map(|(id, local)| {
-            let width = self.analysis.packed.get(&id).copied().unwrap_or(1);
-            let columns = local.shape.last().copied().unwrap_or(1);
-            let rows: usize = local.shape.iter().rev().skip(1).product();
-            let element = register(local.dtype);
-            let mut registers = Registers { variables: vec![], columns, width };
-            for _ in 0..rows {
-                for _ in 0..registers.vectors() {
-                    let ty = element.by(width as u32).expect("a vector type");
-                    registers.variables.push(self.b.declare_var(ty));
+        self.locals = k
+            .locals
+            .iter()
+            .map(|(id, local)| {
+                let width = self.analysis.packed.get(&id).copied().unwrap_or(1);
+                let columns = local.shape.last().copied().unwrap_or(1);
+                let rows: usize = local.shape.iter().rev().skip(1).product();
+                let element = register(local.dtype);
+                let mut registers = Registers { variables: vec![], columns, width };
+                for _ in 0..rows {
+                    for _ in 0..registers.vectors() {
+                        let ty = element.by(width as u32).expect("a vector type");
+                        registers.variables.push(self.b.declare_var(ty));
+                    }
+                    for _ in registers.vectors() * width..columns {
+                        registers.variables.push(self.b.declare_var(element));
+                    }
                 }
-                for _ in registers.vectors() * width..columns {
-                    registers.variables.push(self.b.declare_var(element));
-                }
-            }
-            registers
-        }).collect();
+                registers
+            })
+            .collect();
     }
 
     /// Fresh variables of one type for every element of a local.

@@ -254,7 +254,8 @@ impl Lower<'_, '_> {
         }
         // Only the outermost fixed expressions stay in registers.
         let used_by_moving = |e: &ExprId| {
-            *e == root || order.iter().any(|o| !fixed.contains(o) && super::expr::operands(&k.exprs[*o].expr).contains(e))
+            *e == root
+                || order.iter().any(|o| !fixed.contains(o) && super::expr::operands(&k.exprs[*o].expr).contains(e))
         };
         for e in fixed.clone().iter().filter(|e| heavy(e) && used_by_moving(e)) {
             if *room == 0 {

@@ -18,7 +18,7 @@ mod looping;
 
 use super::{Entry, Function, Target, code};
 use crate::{
-    base::{Diagnostic, Dim},
+    base::{Dim, Problems},
     loops::{Kernel, LoopKind, Stmt},
     plan::{Launch, Place, Program},
 };
@@ -112,7 +112,7 @@ impl<'a> Plan<'a> {
         self.dimensions(entry) + 1
     }
 
-    pub fn run(&self, job: &Job) -> Result<Function, Diagnostic> {
+    pub fn run(&self, job: &Job) -> Result<Function, Problems> {
         let name = |entry: usize, suffix: &str| format!("{}_{}{suffix}", self.name, self.entries[entry].c_name);
         let function = |name, exported, code| Ok(Function { name, exported, code });
         match *job {
@@ -131,10 +131,10 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn kernel(&self, program: &Program, launch: &Launch) -> Result<Function, Diagnostic> {
-        let place = |d: Diagnostic| match &launch.origin {
-            Some(origin) => d.at_node(origin.clone()),
-            None => d,
+    fn kernel(&self, program: &Program, launch: &Launch) -> Result<Function, Problems> {
+        let place = |problems: Problems| match &launch.origin {
+            Some(origin) => problems.map(|d| d.at_node(origin.clone())),
+            None => problems,
         };
         let bases = launch.args.iter().map(|&s| match &program.storage[s].place {
             Place::Input(n) => Base::Slot(Slots(program).input(*n)),
