@@ -1,0 +1,77 @@
+"""Build one parity model, save it, and record for each signature and batch size what TensorFlow answers and what the truth is.
+
+A model's folder holds `model/` and, for signature S and batch B: `S.B.in.npz` (inputs by key), `S.B.tf.npz` (TensorFlow's outputs) and
+`S.B.true.npz` (the outputs in double precision). `facts.json` lists the signatures, batches and operators.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import sys
+import zlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+
+def feed(name, spec, batch, entry):
+    """Seeded values for one input, the same in every process."""
+    shape = [batch if i == 0 and n is None else (entry.free if n is None else n) for i, n in enumerate(spec.shape.as_list())]
+    rng = np.random.default_rng([zlib.crc32(f"{entry.name}/{name}".encode()), batch])
+    low, high = next((bounds for key, bounds in entry.feeds.items() if key in name), (None, None))
+    dtype = spec.dtype.as_numpy_dtype
+    if spec.dtype.is_bool:
+        return rng.integers(0, 2, shape).astype(bool)
+    if spec.dtype.is_integer:
+        return rng.integers(low or 0, high or 10, shape).astype(dtype)
+    return (rng.uniform(low, high, shape) if high is not None else rng.normal(0, 1, shape)).astype(dtype)
+
+
+def truth(frozen, arguments, keys, feeds):
+    """The signature's outputs in double precision."""
+    import reference
+
+    given = {tensor.name: feeds[name] for tensor, name in zip(frozen.inputs, arguments, strict=True)}
+    fetched = reference.evaluate(frozen.graph.as_graph_def(), given, [tensor.name for tensor in frozen.outputs])
+    return dict(zip(keys, fetched, strict=True))
+
+
+def prepare(entry, folder):
+    import tensorflow as tf
+
+    from models import spec
+
+    folder = pathlib.Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    spec.save(entry, str(folder / "model"))
+    loaded = tf.saved_model.load(str(folder / "model"))
+    facts = {"signatures": {}, "ops": []}
+    ops = set()
+    for name, function in loaded.signatures.items():
+        _, specs = function.structured_input_signature
+        keys = sorted(function.structured_outputs)
+        dynamic = any(s.shape.rank is None or None in s.shape.as_list() for s in specs.values())
+        batches = entry.batches if dynamic else (1,)
+        frozen = spec.freeze(function)
+        ops |= {node.op for node in frozen.graph.as_graph_def().node}
+        for batch in batches:
+            feeds = {key: feed(key, s, batch, entry) for key, s in specs.items()}
+            outputs = {key: value.numpy() for key, value in function(**{k: tf.constant(v) for k, v in feeds.items()}).items()}
+            exact = truth(frozen, function._arg_keywords, keys, feeds)
+            for kind, arrays in (("in", feeds), ("tf", outputs), ("true", exact)):
+                np.savez(folder / f"{name}.{batch}.{kind}.npz", **arrays)
+        facts["signatures"][name] = {"batches": list(batches), "outputs": keys}
+    facts["ops"] = sorted(ops)
+    (folder / "facts.json").write_text(json.dumps(facts, indent=1))
+    return facts
+
+
+if __name__ == "__main__":
+    import models.spec
+
+    for found in models.spec.MODELS:
+        if len(sys.argv) < 3 or any(part in f"{found.name}.{found.route}" for part in sys.argv[2:]):
+            print(found.name, found.route, len(prepare(found, f"{sys.argv[1]}/{found.name}.{found.route}")["ops"]), flush=True)

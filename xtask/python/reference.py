@@ -1,0 +1,267 @@
+"""A frozen graph evaluated in double precision, node by node: the truth that float32 results are measured against.
+
+Every half or float constant and input becomes a double; integers, booleans and strings stay. A node runs as its TensorFlow kernel for
+doubles where there is one. Kernels that know float32 only, or one layout only, are computed here by their definition.
+"""
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import types_pb2
+from tensorflow.python.eager import context, execute
+from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
+from tensorflow.python.framework import op_def_registry, tensor_util
+
+NARROW = (types_pb2.DT_FLOAT, types_pb2.DT_HALF, types_pb2.DT_BFLOAT16)
+
+
+def widened(dtype):
+    return types_pb2.DT_DOUBLE if dtype in NARROW else dtype
+
+
+def wide(array):
+    array = np.asarray(array)
+    return array.astype(np.float64) if array.dtype.kind == "f" or array.dtype == tf.bfloat16.as_numpy_dtype else array
+
+
+def attributes(node):
+    """A node's attributes as `execute` takes them, types widened."""
+    found = {}
+    for attr in op_def_registry.get(node.op).attr:
+        if attr.name not in node.attr:
+            continue
+        value, kind = node.attr[attr.name], attr.type
+        if kind == "type":
+            found[attr.name] = widened(value.type)
+        elif kind == "list(type)":
+            found[attr.name] = [widened(t) for t in value.list.type]
+        elif kind == "shape":
+            found[attr.name] = tf.TensorShape(value.shape)
+        elif kind == "list(shape)":
+            found[attr.name] = [tf.TensorShape(shape) for shape in value.list.shape]
+        elif kind.startswith("list("):
+            found[attr.name] = list(getattr(value.list, {"int": "i", "float": "f", "bool": "b", "string": "s"}[kind[5:-1]]))
+        else:
+            found[attr.name] = getattr(value, {"int": "i", "float": "f", "bool": "b", "string": "s", "tensor": "tensor"}[kind])
+    return found
+
+
+def kernel(op, attrs, inputs):
+    """TensorFlow's own kernel."""
+    definition = op_def_registry.get(op)
+    count = 0
+    for arg in definition.output_arg:
+        if arg.number_attr:
+            count += attrs[arg.number_attr]
+        elif arg.type_list_attr:
+            count += len(attrs[arg.type_list_attr])
+        else:
+            count += 1
+    flat = [item for key, value in attrs.items() for item in (key, value)]
+    return execute.execute(op.encode(), count, [tf.convert_to_tensor(i) for i in inputs], tuple(flat), context.context())
+
+
+def to_last(array, first):
+    return np.moveaxis(np.asarray(array), 1, -1) if first else np.asarray(array)
+
+
+def from_last(array, first):
+    return np.moveaxis(np.asarray(array), -1, 1) if first else np.asarray(array)
+
+
+def is_first(attrs):
+    return attrs.get("data_format", b"").startswith(b"NC")
+
+
+def spatial(values, first):
+    return values[2:] if first else values[1:-1]
+
+
+def window_pads(attrs, size, kernel_size, strides, dilations, first):
+    """Paddings before and after each spatial dimension."""
+    if attrs["padding"] == b"EXPLICIT":
+        pairs = np.reshape(attrs["explicit_paddings"], (-1, 2)).tolist()
+        return spatial(pairs, first)
+    if attrs["padding"] == b"VALID":
+        return [(0, 0)] * len(size)
+    total = [max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0) for n, k, s, d in zip(size, kernel_size, strides, dilations)]
+    return [(t // 2, t - t // 2) for t in total]
+
+
+def windows(x, kernel_size, strides, dilations):
+    """Every window of a padded channels-last array: [batch, *out, channels, *kernel]."""
+    rank = len(kernel_size)
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilations)]
+    view = np.lib.stride_tricks.sliding_window_view(x, reach, axis=tuple(range(1, rank + 1)))
+    steps = (slice(None), *(slice(None, None, s) for s in strides), slice(None), *(slice(None, None, d) for d in dilations))
+    return view[steps]
+
+
+def convolution(attrs, x, w):
+    first = is_first(attrs)
+    x, rank = to_last(x, first), w.ndim - 2
+    strides, dilations = spatial(attrs["strides"], first), spatial(attrs.get("dilations") or [1] * (rank + 2), first)
+    pads = window_pads(attrs, x.shape[1:-1], w.shape[:rank], strides, dilations, first)
+    x = np.pad(x, [(0, 0), *pads, (0, 0)])
+    groups = x.shape[-1] // w.shape[-2]
+    if rank == 2 and x.size and groups == 1:
+        out = tf.nn.conv2d(x, w, strides, "VALID", dilations=dilations).numpy()
+    else:
+        parts = [
+            np.tensordot(windows(part, w.shape[:rank], strides, dilations), np.moveaxis(kernel_part, -2, 0), rank + 1)
+            for part, kernel_part in zip(np.split(x, groups, -1), np.split(w, groups, -1))
+        ]
+        out = np.concatenate(parts, -1)
+    return [from_last(out, first)]
+
+
+def depthwise(attrs, x, w):
+    first = is_first(attrs)
+    x = to_last(x, first)
+    strides, dilations = spatial(attrs["strides"], first), spatial(attrs.get("dilations") or [1] * 4, first)
+    x = np.pad(x, [(0, 0), *window_pads(attrs, x.shape[1:-1], w.shape[:2], strides, dilations, first), (0, 0)])
+    out = np.einsum("bhwcij,ijcm->bhwcm", windows(x, w.shape[:2], strides, dilations), w, optimize=True)
+    return [from_last(out.reshape(*out.shape[:3], -1), first)]
+
+
+def transposed_convolution(attrs, sizes, w, y):
+    """The gradient of a convolution with respect to its input: every output scatters a kernel."""
+    first = is_first(attrs)
+    y, sizes, rank = to_last(y, first), list(sizes), w.ndim - 2
+    size = spatial(sizes, first)
+    strides, dilations = spatial(attrs["strides"], first), spatial(attrs.get("dilations") or [1] * (rank + 2), first)
+    pads = window_pads(attrs, size, w.shape[:rank], strides, dilations, first)
+    out = np.zeros((y.shape[0], *(n + a + b for n, (a, b) in zip(size, pads)), w.shape[-2]))
+    for offset in np.ndindex(*w.shape[:rank]):
+        at = tuple(slice(o * d, o * d + (n - 1) * s + 1, s) for o, d, n, s in zip(offset, dilations, y.shape[1:-1], strides))
+        out[(slice(None), *at)] += y @ w[offset].T
+    cut = tuple(slice(a, a + n) for n, (a, _) in zip(size, pads))
+    return [from_last(out[(slice(None), *cut)], first)]
+
+
+def pooling(attrs, x, maximum):
+    first = is_first(attrs)
+    x = to_last(x, first)
+    size, strides = spatial(attrs["ksize"], first), spatial(attrs["strides"], first)
+    pads = [(0, 0), *window_pads(attrs, x.shape[1:-1], size, strides, [1] * len(size), first), (0, 0)]
+    axes = tuple(range(-len(size), 0))
+    if maximum:
+        out = windows(np.pad(x, pads, constant_values=-np.inf), size, strides, [1] * len(size)).max(axes)
+    else:
+        total = windows(np.pad(x, pads), size, strides, [1] * len(size)).sum(axes)
+        out = total / windows(np.pad(np.ones_like(x), pads), size, strides, [1] * len(size)).sum(axes)
+    return [from_last(out, first)]
+
+
+def batch_norm(attrs, x, scale, offset, mean, variance):
+    if attrs.get("is_training", True):
+        raise NotImplementedError("batch normalisation in training")
+    first = is_first(attrs)
+    y = (to_last(x, first) - mean) / np.sqrt(variance + attrs["epsilon"]) * scale + offset
+    return [from_last(y, first), mean, variance, mean, variance, mean][: len(op_def_registry.get("FusedBatchNormV3").output_arg)]
+
+
+def bias(attrs, x, b):
+    first = attrs.get("data_format", b"NHWC") == b"NCHW"
+    return [from_last(to_last(x, first) + b, first)]
+
+
+def response_norm(attrs, x):
+    squares = np.pad(x * x, [(0, 0)] * 3 + [(attrs["depth_radius"],) * 2])
+    total = windows_last(squares, 2 * attrs["depth_radius"] + 1)
+    return [x / (attrs["bias"] + attrs["alpha"] * total) ** attrs["beta"]]
+
+
+def windows_last(x, width):
+    return np.lib.stride_tricks.sliding_window_view(x, width, axis=-1).sum(-1)
+
+
+def bilinear(attrs, x, size):
+    for axis, out in ((1, int(size[0])), (2, int(size[1]))):
+        count = x.shape[axis]
+        if attrs.get("align_corners"):
+            at = np.arange(out) * ((count - 1) / (out - 1) if out > 1 else 0.0)
+        elif attrs.get("half_pixel_centers"):
+            at = np.maximum((np.arange(out) + 0.5) * (count / out) - 0.5, 0)
+        else:
+            at = np.arange(out) * (count / out)
+        low = np.minimum(np.floor(at).astype(int), count - 1)
+        high = np.minimum(low + 1, count - 1)
+        share = np.reshape(at - low, [-1 if i == axis else 1 for i in range(4)])
+        x = np.take(x, low, axis) * (1 - share) + np.take(x, high, axis) * share
+    return [x]
+
+
+def einsum(attrs, *operands):
+    return [np.einsum(attrs["equation"].decode(), *operands)]
+
+
+def bitcast(attrs, x):
+    """The bits of a float32 that was widened are those of its narrow self."""
+    target = np.dtype(tf.as_dtype(attrs["type"]).as_numpy_dtype)
+    return [(x.astype(np.float32) if x.dtype == np.float64 and target.itemsize <= 4 else x).view(target)]
+
+
+OWN = {
+    "Bitcast": bitcast,
+    "Conv2D": convolution,
+    "Conv3D": convolution,
+    "DepthwiseConv2dNative": depthwise,
+    "Conv2DBackpropInput": transposed_convolution,
+    "Conv3DBackpropInputV2": transposed_convolution,
+    "MaxPool": lambda attrs, x: pooling(attrs, x, True),
+    "MaxPool3D": lambda attrs, x: pooling(attrs, x, True),
+    "AvgPool": lambda attrs, x: pooling(attrs, x, False),
+    "AvgPool3D": lambda attrs, x: pooling(attrs, x, False),
+    "FusedBatchNorm": batch_norm,
+    "FusedBatchNormV2": batch_norm,
+    "FusedBatchNormV3": batch_norm,
+    "BiasAdd": bias,
+    "BiasAddV1": bias,
+    "LRN": response_norm,
+    "ResizeBilinear": bilinear,
+    "Einsum": einsum,
+}
+
+
+def evaluate(graph_def, feeds, fetches, library=None):
+    """The tensors named by `fetches`, given those named by `feeds` (names as `node:0`); `library` holds the functions called."""
+    library = library or {function.signature.name: function for function in graph_def.library.function}
+    nodes = {node.name: node for node in graph_def.node}
+    values = {name: [wide(value)] for name, value in ((key.split(":")[0], value) for key, value in feeds.items())}
+
+    def value(edge):
+        name, _, port = edge.partition(":")
+        return values[name][int(port or 0)]
+
+    def step(node):
+        inputs = [value(edge) for edge in node.input if not edge.startswith("^")]
+        if node.op == "Const":
+            return [wide(tensor_util.MakeNdarray(node.attr["value"].tensor))]
+        if node.op == "PlaceholderWithDefault":
+            return inputs
+        if node.op == "Switch":
+            return [None, inputs[0]] if inputs[1] else [inputs[0], None]
+        if any(i is None for i in inputs):
+            return [next(i for i in inputs if i is not None)] if node.op == "Merge" and any(i is not None for i in inputs) else [None] * 8
+        if node.op in ("PartitionedCall", "StatefulPartitionedCall"):
+            body = function_def_to_graph(library[node.attr["f"].func.name])
+            given = {tensor.name: i for tensor, i in zip(body.inputs, inputs)}
+            return evaluate(body.as_graph_def(), given, [tensor.name for tensor in body.outputs], library)
+        if node.op in OWN:
+            return [np.asarray(v) for v in OWN[node.op](attributes(node), *inputs)]
+        if node.op == "Merge":
+            return [inputs[0], np.int32(0)]
+        return [v.numpy() for v in kernel(node.op, attributes(node), inputs)]
+
+    pending = [fetch.split(":")[0] for fetch in fetches]
+    while pending:
+        name = pending[-1]
+        missing = [] if name in values else [e.lstrip("^").split(":")[0] for e in nodes[name].input if not e.startswith("^")]
+        missing = [m for m in missing if m not in values]
+        if missing:
+            pending += missing
+            continue
+        pending.pop()
+        if name not in values:
+            values[name] = step(nodes[name])
+    return [np.asarray(value(fetch)) for fetch in fetches]
