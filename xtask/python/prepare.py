@@ -69,6 +69,43 @@ def prepare(entry, folder):
     return facts
 
 
+def prepare_corpus(source, folder):
+    """The same for a model that comes with inputs and outputs in `case*.npz`, keys `in:NAME` and `out:NAME`.
+
+    What this TensorFlow cannot load or the double-precision evaluator cannot run is judged by the recorded outputs alone.
+    """
+    import tensorflow as tf
+
+    from models import spec
+
+    source, folder = pathlib.Path(source), pathlib.Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    signatures, ops = {}, set()
+    for case in sorted(source.glob("case*.npz")):
+        with np.load(case, allow_pickle=True) as recorded:
+            parts = {key: recorded[key] for key in recorded.files}
+        feeds = {key[3:]: value for key, value in parts.items() if key.startswith("in:")}
+        outputs = {key[4:]: value for key, value in parts.items() if key.startswith("out:")}
+        name, exact = "", outputs
+        try:
+            loaded = tf.saved_model.load(str(source / "model"))
+            name = next(n for n, f in loaded.signatures.items() if {*f.structured_outputs} == {*outputs} and {*f._arg_keywords} == {*feeds})
+            function = loaded.signatures[name]
+            fresh = function(**{key: tf.constant(value) for key, value in feeds.items()})
+            frozen = spec.freeze(function)
+            ops |= {node.op for node in frozen.graph.as_graph_def().node}
+            exact = truth(frozen, function._arg_keywords, sorted(outputs), feeds)
+            outputs = {key: value.numpy() for key, value in fresh.items()}
+        except Exception as problem:
+            print(f"{source.name} {case.stem}: judged by recorded outputs: {str(problem)[:150]!r}", file=sys.stderr)
+        for kind, arrays in (("in", feeds), ("tf", outputs), ("true", exact)):
+            np.savez(folder / f"{name}.{case.stem}.{kind}.npz", **arrays)
+        found = signatures.setdefault(name, {"batches": [], "outputs": sorted(outputs), "flag": name})
+        found["batches"].append(case.stem)
+    (folder / "facts.json").write_text(json.dumps({"signatures": signatures, "ops": sorted(ops)}, indent=1))
+
+
 if __name__ == "__main__":
     import models.spec
 

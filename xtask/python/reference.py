@@ -4,6 +4,8 @@ Every half or float constant and input becomes a double; integers, booleans and 
 doubles where there is one. Kernels that know float32 only, or one layout only, are computed here by their definition.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
@@ -87,30 +89,25 @@ def window_pads(attrs, size, kernel_size, strides, dilations, first):
     return [(t // 2, t - t // 2) for t in total]
 
 
-def windows(x, kernel_size, strides, dilations):
-    """Every window of a padded channels-last array: [batch, *out, channels, *kernel]."""
-    rank = len(kernel_size)
-    reach = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilations)]
-    view = np.lib.stride_tricks.sliding_window_view(x, reach, axis=tuple(range(1, rank + 1)))
-    steps = (slice(None), *(slice(None, None, s) for s in strides), slice(None), *(slice(None, None, d) for d in dilations))
-    return view[steps]
+def taps(x, kernel_size, strides, dilations):
+    """For each position in the window: its index and what the windows of a padded channels-last array hold there."""
+    size = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in zip(x.shape[1:-1], kernel_size, strides, dilations)]
+    size = [max(n, 0) for n in size]
+    for offset in np.ndindex(*kernel_size):
+        at = (slice(o * d, o * d + (n - 1) * s + 1, s) if n else slice(0, 0) for o, n, s, d in zip(offset, size, strides, dilations))
+        yield offset, x[(slice(None), *at)]
 
 
 def convolution(attrs, x, w):
     first = is_first(attrs)
     x, rank = to_last(x, first), w.ndim - 2
     strides, dilations = spatial(attrs["strides"], first), spatial(attrs.get("dilations") or [1] * (rank + 2), first)
-    pads = window_pads(attrs, x.shape[1:-1], w.shape[:rank], strides, dilations, first)
-    x = np.pad(x, [(0, 0), *pads, (0, 0)])
+    x = np.pad(x, [(0, 0), *window_pads(attrs, x.shape[1:-1], w.shape[:rank], strides, dilations, first), (0, 0)])
     groups = x.shape[-1] // w.shape[-2]
-    if rank == 2 and x.size and groups == 1:
-        out = tf.nn.conv2d(x, w, strides, "VALID", dilations=dilations).numpy()
-    else:
-        parts = [
-            np.tensordot(windows(part, w.shape[:rank], strides, dilations), np.moveaxis(kernel_part, -2, 0), rank + 1)
-            for part, kernel_part in zip(np.split(x, groups, -1), np.split(w, groups, -1))
-        ]
-        out = np.concatenate(parts, -1)
+    out = 0
+    for offset, part in taps(x, w.shape[:rank], strides, dilations):
+        tap = [p @ k for p, k in zip(np.split(part, groups, -1), np.split(w[offset], groups, -1))]
+        out = out + (np.concatenate(tap, -1) if groups > 1 else tap[0])
     return [from_last(out, first)]
 
 
@@ -119,7 +116,7 @@ def depthwise(attrs, x, w):
     x = to_last(x, first)
     strides, dilations = spatial(attrs["strides"], first), spatial(attrs.get("dilations") or [1] * 4, first)
     x = np.pad(x, [(0, 0), *window_pads(attrs, x.shape[1:-1], w.shape[:2], strides, dilations, first), (0, 0)])
-    out = np.einsum("bhwcij,ijcm->bhwcm", windows(x, w.shape[:2], strides, dilations), w, optimize=True)
+    out = sum(part[..., None] * w[offset] for offset, part in taps(x, w.shape[:2], strides, dilations))
     return [from_last(out.reshape(*out.shape[:3], -1), first)]
 
 
@@ -143,12 +140,13 @@ def pooling(attrs, x, maximum):
     x = to_last(x, first)
     size, strides = spatial(attrs["ksize"], first), spatial(attrs["strides"], first)
     pads = [(0, 0), *window_pads(attrs, x.shape[1:-1], size, strides, [1] * len(size), first), (0, 0)]
-    axes = tuple(range(-len(size), 0))
+    padded = np.pad(x, pads, constant_values=-np.inf if maximum else 0.0)
+    ones = [1] * len(size)
     if maximum:
-        out = windows(np.pad(x, pads, constant_values=-np.inf), size, strides, [1] * len(size)).max(axes)
+        out = functools.reduce(np.maximum, (part for _, part in taps(padded, size, strides, ones)))
     else:
-        total = windows(np.pad(x, pads), size, strides, [1] * len(size)).sum(axes)
-        out = total / windows(np.pad(np.ones_like(x), pads), size, strides, [1] * len(size)).sum(axes)
+        counts = np.pad(np.ones_like(x), pads)
+        out = sum(part for _, part in taps(padded, size, strides, ones)) / sum(part for _, part in taps(counts, size, strides, ones))
     return [from_last(out, first)]
 
 
@@ -166,13 +164,10 @@ def bias(attrs, x, b):
 
 
 def response_norm(attrs, x):
-    squares = np.pad(x * x, [(0, 0)] * 3 + [(attrs["depth_radius"],) * 2])
-    total = windows_last(squares, 2 * attrs["depth_radius"] + 1)
+    radius, channels = attrs["depth_radius"], x.shape[-1]
+    squares = np.pad(x * x, [(0, 0)] * 3 + [(radius, radius)])
+    total = sum(squares[..., i : i + channels] for i in range(2 * radius + 1))
     return [x / (attrs["bias"] + attrs["alpha"] * total) ** attrs["beta"]]
-
-
-def windows_last(x, width):
-    return np.lib.stride_tricks.sliding_window_view(x, width, axis=-1).sum(-1)
 
 
 def bilinear(attrs, x, size):

@@ -1,0 +1,246 @@
+"""Compare compiled models with TensorFlow: build every model, run smc on it at several batch sizes, print a table, fail on any miss.
+
+    python parity.py --smc target/release/smc --cache target/parity [--only PATTERN] [--jobs N] [--corpus DIR]
+
+Tolerance. Both TensorFlow's float32 result and ours are measured against the same graph evaluated in double precision
+(`reference.py`), in two ways: the largest error in units of the output's largest magnitude, and the largest relative error of an
+element, where elements below a thousandth of that magnitude count as that large. TensorFlow's error is its worst over the batch sizes.
+Ours may be twice that plus one unit in the last place (1 for the first measure, 4 for the second, whose elements are roundings of
+their own). An output that is a double has no finer truth: it may be 256 units in the last place from TensorFlow's. Infinities and NaN
+stand where TensorFlow has them; integers, booleans and strings are equal.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import gc
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import ml_dtypes
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+TIME_LIMIT = 300
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the table."""
+
+    model: str
+    signature: str
+    batch: str
+    ops: int
+    theirs: float = 0.0
+    ours: float = 0.0
+    verdict: str = "ok"
+
+    def failed(self):
+        return not self.verdict.startswith(("ok", "not covered"))
+
+
+def digest(*files):
+    total = hashlib.sha256()
+    for file in files:
+        total.update(pathlib.Path(file).read_bytes())
+    return total.hexdigest()
+
+
+def fingerprint(entry):
+    """What the cached folder of a model depends on."""
+    own = [HERE / name for name in ("prepare.py", "reference.py", "requirements.txt", "models/spec.py")]
+    return digest(*own, entry.file)
+
+
+def prepare_one(index, folder):
+    """Runs in a worker process: build one model unless its folder is up to date."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    import keras
+
+    import models.spec
+    import prepare
+
+    keras.backend.clear_session()
+    gc.collect()
+    entry, stamp = models.spec.MODELS[index], pathlib.Path(folder) / "stamp"
+    wanted = fingerprint(entry)
+    if not stamp.exists() or stamp.read_text() != wanted:
+        prepare.prepare(entry, folder)
+        stamp.write_text(wanted)
+    return folder
+
+
+def prepare_corpus_one(source, folder):
+    import prepare
+
+    stamp = pathlib.Path(folder) / "stamp"
+    wanted = digest(HERE / "prepare.py", HERE / "reference.py", *sorted(pathlib.Path(source).glob("case*.npz")))
+    if not stamp.exists() or stamp.read_text() != wanted:
+        prepare.prepare_corpus(source, folder)
+        stamp.write_text(wanted)
+    return folder
+
+
+def errors(result, truth):
+    """The two measures of how far a result is from the truth, over the finite elements."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        result, truth = np.asarray(result, np.float64), np.asarray(truth, np.float64)
+        finite = np.isfinite(result) & np.isfinite(truth)
+        if not finite.any():
+            return 0.0, 0.0
+        distance, magnitude = np.abs(result - truth)[finite], np.abs(truth)[finite]
+    scale = magnitude.max() or 1.0
+    return distance.max() / scale, (distance / np.maximum(magnitude, scale / 1000)).max()
+
+
+def is_float(array):
+    return array.dtype.kind == "f" or array.dtype == ml_dtypes.bfloat16
+
+
+def same_text(ours, theirs):
+    as_bytes = lambda array: [v.encode() if isinstance(v, str) else bytes(v) for v in array.flat]
+    return as_bytes(ours) == as_bytes(theirs)
+
+
+def judge(ours, theirs, truth, allowed):
+    """Our error and what is wrong with the output, if anything. `allowed` holds TensorFlow's two errors, worst over the batches."""
+    if ours.shape != theirs.shape:
+        return 0.0, f"shape {list(ours.shape)}, TensorFlow has {list(theirs.shape)}"
+    if theirs.dtype.kind in "OSU":
+        return 0.0, None if same_text(ours, theirs) else "strings differ"
+    if ours.dtype != theirs.dtype:
+        return 0.0, f"dtype {ours.dtype}, TensorFlow has {theirs.dtype}"
+    if not is_float(theirs):
+        wrong = np.count_nonzero(ours != theirs)
+        return 0.0, f"{wrong} of {theirs.size} values differ" if wrong else None
+    wide, wide_theirs = ours.astype(np.float64), theirs.astype(np.float64)
+    odd = ~np.isfinite(wide_theirs) | ~np.isfinite(wide)
+    if not np.array_equal(wide[odd], wide_theirs[odd], equal_nan=True):
+        return float("inf"), "infinities or NaN where TensorFlow has none, or the other way round"
+    unit = float(ml_dtypes.finfo(theirs.dtype).eps)
+    limits = (256 * unit, 256 * unit) if theirs.dtype == np.float64 else (2 * allowed[0] + unit, 2 * allowed[1] + 4 * unit)
+    found = errors(ours, truth)
+    if found[0] > limits[0]:
+        return found[0], f"error {found[0]:.1e} of the output's scale, allowed {limits[0]:.1e}"
+    if found[1] > limits[1]:
+        return found[0], f"relative error {found[1]:.1e}, allowed {limits[1]:.1e}"
+    return found[0], None
+
+
+def load(path):
+    with np.load(path, allow_pickle=True) as arrays:
+        return {key: arrays[key] for key in arrays.files}
+
+
+def run_smc(smc, model, signature, inputs, outputs):
+    """None, or why there are no outputs."""
+    command = [smc, "run", str(model), "--inputs", str(inputs), "--outputs", str(outputs)]
+    command += ["--signature", signature] if signature else []
+    outputs.unlink(missing_ok=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT)
+    except subprocess.TimeoutExpired:
+        return f"no answer after {TIME_LIMIT} s"
+    if done.returncode == 0 and outputs.exists():
+        return None
+    text = " ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
+    return f"smc exit status {done.returncode}: {text[:400]}"
+
+
+def compare(smc, folder, model=None, optional=False):
+    """The table's rows for one prepared model. `optional`: unsupported operators are no failure."""
+    folder = pathlib.Path(folder)
+    facts, rows = json.loads((folder / "facts.json").read_text()), []
+    for signature, found in facts["signatures"].items():
+        theirs = {b: load(folder / f"{signature}.{b}.tf.npz") for b in found["batches"]}
+        truth = {b: load(folder / f"{signature}.{b}.true.npz") for b in found["batches"]}
+        allowed = {}
+        for key in found["outputs"]:
+            pairs = [errors(theirs[b][key], truth[b][key]) for b in theirs if is_float(theirs[b][key])] or [(0.0, 0.0)]
+            allowed[key] = tuple(max(column) for column in zip(*pairs))
+        for batch in found["batches"]:
+            row = Row(folder.name, signature, str(batch), len(facts["ops"]))
+            rows.append(row)
+            row.theirs = max((allowed[key][0] for key in found["outputs"]), default=0.0)
+            outputs = folder / f"{signature}.{batch}.smc.npz"
+            given = found.get("flag", signature)
+            wrong = run_smc(smc, model or folder / "model", given, folder / f"{signature}.{batch}.in.npz", outputs)
+            if wrong:
+                covered = not (optional and ("not supported" in wrong or "unsupported" in wrong))
+                row.verdict = f"FAILED: {wrong}" if covered else f"not covered: {wrong}"
+                continue
+            ours = load(outputs)
+            if sorted(ours) != found["outputs"]:
+                row.verdict = f"FAILED: outputs {sorted(ours)}, TensorFlow has {found['outputs']}"
+                continue
+            for key in found["outputs"]:
+                error, wrong = judge(ours[key], theirs[batch][key], truth[batch][key], allowed[key])
+                row.ours = max(row.ours, error)
+                if wrong and not row.failed():
+                    row.verdict = f"FAILED: {key}: {wrong}"
+    return rows
+
+
+def print_table(rows):
+    titles = ("model.route", "signature", "batch", "ops", "TensorFlow", "ours", "verdict")
+    lines = [(r.model, r.signature, r.batch, str(r.ops), f"{r.theirs:.1e}", f"{r.ours:.1e}", r.verdict) for r in rows]
+    widths = [max(len(line[i]) for line in [titles, *lines]) for i in range(6)]
+    for line in [titles, *lines]:
+        print("  ".join(text.ljust(width) for text, width in zip(line, [*widths, 0])).rstrip())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smc", help="the compiler's binary; without it the models are only prepared")
+    parser.add_argument("--cache", type=pathlib.Path, required=True, help="where models and their values are kept")
+    parser.add_argument("--only", default="", help="models whose name or route contains this")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--corpus", type=pathlib.Path, help="a folder of models with recorded inputs")
+    args = parser.parse_args()
+    import models.spec
+
+    started = time.time()
+    chosen = [(i, args.cache / f"{m.name}.{m.route}") for i, m in enumerate(models.spec.MODELS) if args.only in f"{m.name}.{m.route}"]
+    sources = sorted(p.parent for p in args.corpus.glob("*/model")) if args.corpus else []
+    sources = [source for source in sources if args.only in source.name]
+    rows, broken = [], []
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(args.jobs, context, max_tasks_per_child=8) as builders, concurrent.futures.ThreadPoolExecutor(args.jobs) as runners:
+        building = {builders.submit(prepare_one, i, str(folder)): (folder.name, None) for i, folder in chosen}
+        for source in sources:
+            folder = args.cache / f"corpus.{source.name}"
+            building[builders.submit(prepare_corpus_one, str(source), str(folder))] = (folder.name, source / "model")
+        running = []
+        for done in concurrent.futures.as_completed(building):
+            name, model = building[done]
+            if done.exception() is not None:
+                broken.append(Row(name, "", "", 0, verdict=f"FAILED: the model could not be prepared: {done.exception()!r}"[:400]))
+            elif args.smc:
+                running.append(runners.submit(compare, args.smc, done.result(), model, model is not None))
+            if sys.stderr.isatty():
+                print(f"\r{len(running) + len(broken)} of {len(building)} models prepared", end="", file=sys.stderr)
+        for done in running:
+            rows += done.result()
+    rows = sorted([*rows, *broken], key=lambda r: (r.model, r.signature, len(r.batch), r.batch))
+    print_table(rows)
+    failed = sum(row.failed() for row in rows)
+    left = sum(row.verdict.startswith("not covered") for row in rows)
+    seconds = time.time() - started
+    print(f"\n{len(building)} models, {seconds:.0f} s: {len(rows) - failed - left} passed, {failed} failed" + f", {left} not covered" * bool(left))
+    (args.cache / "results.json").write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
+    return 1 if failed or (args.smc and not rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
