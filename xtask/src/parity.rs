@@ -1,0 +1,53 @@
+//! What runs TensorFlow: the comparison of whole models, and the recording of cases.
+
+use std::{path::PathBuf, thread};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{
+    programs::{build_smc, run as run_command, run_watching, target},
+    testing::Counts,
+    venv::script,
+};
+
+#[derive(Args, Default)]
+pub struct Options {
+    /// Also compare the models of this folder, as far as their operators are supported: each in its own folder, which
+    /// holds `model/` and `case*.npz`.
+    #[arg(long, value_name = "DIR")]
+    corpus: Option<PathBuf>,
+    /// Only models whose `name.route` contains this.
+    #[arg(long, value_name = "PATTERN")]
+    only: Option<String>,
+    /// How many models to work on at once; by default one per processor.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+/// Compares every model with TensorFlow.
+pub fn run(options: &Options) -> Result<Counts> {
+    let smc = build_smc()?;
+    let jobs = options.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let mut parity = script("parity.py")?;
+    parity.arg("--smc").arg(smc).arg("--cache").arg(target().join("parity")).args(["--jobs", &jobs.to_string()]);
+    if let Some(only) = &options.only {
+        parity.args(["--only", only]);
+    }
+    if let Some(corpus) = &options.corpus {
+        parity.arg("--corpus").arg(corpus.canonicalize()?);
+    }
+    let mut counts = Counts::default();
+    let succeeded = run_watching(&mut parity, |line| counts.add_line(line))?;
+    Ok(counts.after(succeeded))
+}
+
+/// Records cases; with no operator named, TensorFlow's labels for the MNIST models too.
+pub fn record(op: Option<&str>) -> Result<()> {
+    let mut record = script("record.py")?;
+    if let Some(op) = op {
+        return run_command(record.args(["--op", op]));
+    }
+    run_command(&mut record)?;
+    run_command(&mut script("record_mnist.py")?)
+}
