@@ -42,7 +42,7 @@ impl Dim {
             return Dim::from(a.div_euclid(b));
         }
         let (whole, rest) = divide_terms(self, by);
-        if rest.is_within(by, extents) {
+        if rest.is(0) || rest.is_within(by, extents) {
             return whole;
         }
         // A common factor of both leaves the division too: floor(2a/4) is floor(a/2).
