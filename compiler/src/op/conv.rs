@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{dot::Elements, *};
+use super::{
+    dot::{Elements, Run},
+    *,
+};
 use crate::loops::{BinaryFn, Bound};
 
 /// `x [N, spatial.., C]` with `filter [spatial.., C/groups, O]` gives `[N, out.., O]`.
@@ -89,7 +92,7 @@ impl Primitive for Conv {
                         from[s + 1] = place as usize;
                     }
                     let first = crate::tensor::flat_index(&x.shape, &from);
-                    (0..depth).for_each(|c| add(first + c, weight + c * filters));
+                    add(Run { left: first, right: weight, stride: filters, len: depth });
                 });
             })
         }))

@@ -32,26 +32,36 @@ impl Elements {
             Elements::Int(x.scalars().map(int).collect())
         }
     }
-    /// The sum of products of the elements at the pairs of places that `terms` calls its argument with.
-    pub fn sum_of_products(
-        &self,
-        other: &Elements,
-        dtype: DType,
-        terms: impl FnOnce(&mut dyn FnMut(usize, usize)),
-    ) -> Scalar {
+    /// The sum of products of this tensor's elements and those of `other`, over the runs that `terms` names.
+    pub fn sum_of_products(&self, other: &Elements, dtype: DType, terms: impl FnOnce(&mut dyn FnMut(Run))) -> Scalar {
         match (self, other) {
             (Elements::Float(a), Elements::Float(b)) => {
                 let mut sum = 0.0;
-                terms(&mut |i, j| sum += a[i] * b[j]);
+                terms(&mut |run| run.pairs().for_each(|(i, j)| sum += a[i] * b[j]));
                 Scalar::from_f64(dtype, sum)
             }
             (Elements::Int(a), Elements::Int(b)) => {
                 let mut sum = 0i64;
-                terms(&mut |i, j| sum = sum.wrapping_add(a[i].wrapping_mul(b[j])));
+                terms(&mut |run| run.pairs().for_each(|(i, j)| sum = sum.wrapping_add(a[i].wrapping_mul(b[j]))));
                 Scalar::from_i64(dtype, sum)
             }
             _ => unreachable!("infer gives both operands one type"),
         }
+    }
+}
+
+/// `len` neighbours of the left tensor from `left` on, each with an element of the right tensor, `stride` apart from
+/// `right` on.
+pub(super) struct Run {
+    pub left: usize,
+    pub right: usize,
+    pub stride: usize,
+    pub len: usize,
+}
+
+impl Run {
+    fn pairs(self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.len).map(move |n| (self.left + n, self.right + n * self.stride))
     }
 }
 
@@ -80,7 +90,9 @@ impl Primitive for Dot {
         Ok(Tensor::from_fn(dtype, out, |ix| {
             let batch = crate::tensor::flat_index(&out[..rank - 2], &ix[..rank - 2]);
             let (row, column) = (batch * m + ix[rank - 2], ix[rank - 1]);
-            a.sum_of_products(&b, dtype, |add| (0..k).for_each(|l| add(row * k + l, (batch * k + l) * n + column)))
+            a.sum_of_products(&b, dtype, |add| {
+                add(Run { left: row * k, right: batch * k * n + column, stride: n, len: k })
+            })
         }))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {

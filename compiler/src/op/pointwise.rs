@@ -71,7 +71,7 @@ impl Primitive for Unary {
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
         let x = inputs[0];
-        Ok(Tensor::from_fn(x.dtype, out, |ix| eval::unary(self.f, x.dtype, x.at(ix))))
+        Ok(Tensor::from_scalars(x.dtype, out, x.scalars().map(|v| eval::unary(self.f, x.dtype, v))))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let x = at.read(0, ix);
@@ -107,14 +107,9 @@ impl Primitive for Binary {
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
         let [x, y] = [inputs[0], inputs[1]];
-        let mut fault = None;
-        let result = Tensor::from_fn(x.dtype, out, |ix| {
-            eval::binary(self.f, x.dtype, x.at(ix), y.at(ix)).unwrap_or_else(|f| {
-                fault = Some(f);
-                x.at(ix)
-            })
-        });
-        fault.map_or(Ok(result), Err)
+        let pairs = x.scalars().zip(y.scalars());
+        let values: Result<Vec<_>, Fault> = pairs.map(|(a, b)| eval::binary(self.f, x.dtype, a, b)).collect();
+        Ok(Tensor::from_scalars(x.dtype, out, values?))
     }
     /// Integer divisions and powers check their operands first.
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
@@ -167,7 +162,8 @@ impl Primitive for Compare {
         Ok(TensorType::new(DType::Bool, ty.shape.clone()))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        Ok(Tensor::from_fn(DType::Bool, out, |ix| eval::compare(self.f, inputs[0].at(ix), inputs[1].at(ix))))
+        let pairs = inputs[0].scalars().zip(inputs[1].scalars());
+        Ok(Tensor::from_scalars(DType::Bool, out, pairs.map(|(a, b)| eval::compare(self.f, a, b))))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (x, y) = (at.read(0, ix), at.read(1, ix));
@@ -203,8 +199,8 @@ impl Primitive for Select {
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
         let [cond, x, y] = [inputs[0], inputs[1], inputs[2]];
-        let pick = |ix: &[usize]| if cond.at(ix).as_bool() == Some(true) { x.at(ix) } else { y.at(ix) };
-        Ok(Tensor::from_fn(x.dtype, out, pick))
+        let pick = |n: usize| if cond.get(n).as_bool() == Some(true) { x.get(n) } else { y.get(n) };
+        Ok(Tensor::from_scalars(x.dtype, out, (0..x.count()).map(pick)))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (cond, x, y) = (at.read(0, ix), at.read(1, ix), at.read(2, ix));
@@ -226,7 +222,7 @@ impl Primitive for Cast {
         Ok(TensorType::new(self.to, x.shape.clone()))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        Ok(Tensor::from_fn(self.to, out, |ix| eval::cast(self.to, inputs[0].at(ix))))
+        Ok(Tensor::from_scalars(self.to, out, inputs[0].scalars().map(|v| eval::cast(self.to, v))))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let x = at.read(0, ix);

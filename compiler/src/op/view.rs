@@ -51,7 +51,8 @@ impl Primitive for Broadcast {
     fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType> {
         let [x] = operands(inputs)?;
         let fits = |(from, to): (&Dim, &Dim)| from.is(1) || facts.equal(from, to);
-        if x.rank() != self.shape.len() || !x.shape.iter().zip(&self.shape).all(fits) {
+        let negative = self.shape.iter().any(is_negative);
+        if negative || x.rank() != self.shape.len() || !x.shape.iter().zip(&self.shape).all(fits) {
             return Err(format!("cannot broadcast {x} to {}", show(&self.shape)));
         }
         Ok(TensorType::new(x.dtype, self.shape.clone()))
@@ -79,7 +80,7 @@ impl Primitive for Reshape {
     const NAME: &'static str = "reshape";
     fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType> {
         let [x] = operands(inputs)?;
-        if !facts.equal(&x.count(), &crate::tensor::count(&self.shape)) {
+        if self.shape.iter().any(is_negative) || !facts.equal(&x.count(), &crate::tensor::count(&self.shape)) {
             return Err(format!("cannot reshape {x} to {}", show(&self.shape)));
         }
         Ok(TensorType::new(x.dtype, self.shape.clone()))
@@ -149,7 +150,7 @@ impl Primitive for Slice {
             let last = start + (n - 1) * stride;
             let outside =
                 |i: &Dim| i.as_int().is_some_and(|i| i < 0) || (i - &x.shape[axis]).as_int().is_some_and(|d| d >= 0);
-            if stride == 0 || (!n.is(0) && (outside(start) || outside(&last))) {
+            if stride == 0 || is_negative(n) || (!n.is(0) && (outside(start) || outside(&last))) {
                 return Err(format!("axis {axis}: {n} elements from {start} by {stride} are not all in {x}"));
             }
         }
