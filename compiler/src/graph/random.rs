@@ -43,5 +43,11 @@ pub fn case(seed: u64, size: usize) -> Case {
     grow::grow(seed, size)
 }
 
+/// A tensor of a type with small random elements, special floats among them. Panics when a symbol is unbound.
+pub fn tensor(rng: &mut Rng, ty: &TensorType, bind: &Bindings) -> Tensor {
+    let shape = ty.concrete(bind).expect("symbols are bound");
+    Tensor::from_fn(ty.dtype, shape, |_| grow::scalar(rng, ty.dtype))
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,14 @@
 //! Computes at compile time what does not depend on inputs.
 //!
 //! The largest fixed parts of the graph are evaluated whole, by the reference evaluator. A part stays as it is when it
-//! faults, or when its result or something on the way takes much more memory than the constants it is made from:
-//! [`MAX_GROWTH`] bounds what folding adds to the object. Broadcasts and counts are code, not constants.
+//! faults, when it takes long, or when its result or something on the way takes much more memory than the constants it is
+//! made from: [`MAX_GROWTH`] bounds what folding adds to the object. Broadcasts and counts are code, not constants.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fuel, Rewrite};
 use crate::{
-    base::Bindings,
+    base::{Bindings, Dim},
     graph::{Graph, NodeId, evaluate},
     op::Op,
     tensor::{Tensor, TensorType},
@@ -18,6 +18,8 @@ use crate::{
 const MAX_GROWTH: usize = 64 << 10;
 /// Values on the way to a result may be this many times as large as the result may be.
 const MAX_DETOUR: usize = 4;
+/// Steps that the evaluation of one operator may take.
+const MAX_WORK: u128 = 1 << 28;
 
 pub fn fold(graph: &Graph, fuel: &mut Fuel) -> Graph {
     let rewrite = Rewrite::of(graph);
@@ -72,7 +74,7 @@ fn value(graph: &Graph, id: NodeId) -> Option<Tensor> {
     let mut map: BTreeMap<NodeId, NodeId> = BTreeMap::new();
     for at in above {
         let node = graph.node(at);
-        if !is_leaf(&at) && bytes(&node.ty)? > budget.saturating_mul(MAX_DETOUR) {
+        if !is_leaf(&at) && (bytes(&node.ty)? > budget.saturating_mul(MAX_DETOUR) || work(graph, at) > MAX_WORK) {
             return None;
         }
         let operands: Vec<NodeId> = node.inputs.iter().map(|i| map.get(i).copied()).collect::<Option<_>>()?;
@@ -83,6 +85,25 @@ fn value(graph: &Graph, id: NodeId) -> Option<Tensor> {
     }
     part.output("", *map.get(&id)?);
     evaluate(&part, &[], &Bindings::new()).ok()?.pop()
+}
+
+/// About how many steps the evaluator takes for one operator.
+fn work(graph: &Graph, id: NodeId) -> u128 {
+    let node = graph.node(id);
+    let product = |extents: &[Dim]| extents.iter().fold(1u128, |n, d| n.saturating_mul(extent(d)));
+    let operand = |n: usize| &graph.ty(node.inputs[n]).shape[..];
+    let places = product(&node.ty.shape);
+    match &node.op {
+        Op::Dot(_) => places.saturating_mul(operand(0).last().map_or(1, extent)),
+        Op::Conv(_) => places.saturating_mul(product(&operand(1)[..operand(1).len() - 1])),
+        Op::Window(op) => places.saturating_mul(op.size.iter().fold(1, |n, &k| n.saturating_mul(k as u128))),
+        Op::Reduce(_) | Op::ArgReduce(_) | Op::TopK(_) => product(operand(0)).saturating_mul(16),
+        _ => places,
+    }
+}
+
+fn extent(dim: &Dim) -> u128 {
+    dim.as_int().and_then(|n| u128::try_from(n).ok()).unwrap_or(u128::MAX)
 }
 
 /// The size of a value of fixed type; none for strings, which have no fixed size.

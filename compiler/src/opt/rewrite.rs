@@ -8,6 +8,9 @@ use crate::{
     tensor::{DType, Scalar, Tensor, TensorType},
 };
 
+/// Larger constants are not looked at for equal elements.
+const MAX_SPLAT: usize = 1 << 16;
+
 /// The old graph, what is known of it, and the new one as far as it has come.
 pub struct Rewrite<'g> {
     pub old: &'g Graph,
@@ -84,7 +87,7 @@ impl<'g> Rewrite<'g> {
     pub fn splat(&self, id: NodeId) -> Option<Scalar> {
         let node = self.node(id);
         match &node.op {
-            Op::Const(t) if t.count() > 0 && t.dtype != DType::Str => {
+            Op::Const(t) if (1..=MAX_SPLAT).contains(&t.count()) && t.dtype != DType::Str => {
                 let first = t.get(0);
                 let size = t.dtype.size();
                 t.bytes().chunks_exact(size).all(|c| c == &t.bytes()[..size]).then_some(first)

@@ -143,6 +143,32 @@ pub fn grow(seed: u64, size: usize) -> Case {
     grower.case
 }
 
+/// Mostly small, sometimes extreme or special.
+pub fn scalar(rng: &mut Rng, dtype: DType) -> Scalar {
+    let small = rng.range(-4, 9);
+    if dtype == DType::Bool {
+        return Scalar::Bool(small > 2);
+    }
+    if let Some((least, greatest)) = dtype.int_range() {
+        let extreme = |n: i128| if dtype.is_signed_int() { Scalar::Int(n as i64) } else { Scalar::Uint(n as u64) };
+        return match rng.below(40) {
+            0 => extreme(least),
+            1 => extreme(greatest),
+            2 => Scalar::from_i64(dtype, rng.bits() as i64),
+            _ => Scalar::from_i64(dtype, small),
+        };
+    }
+    let x = match rng.below(40) {
+        0 => f64::NAN,
+        1 => *rng.pick(&[f64::INFINITY, f64::NEG_INFINITY]),
+        2 => -0.0,
+        3 => (rng.unit() - 0.5) * 2e4,
+        4..=12 => small as f64,
+        _ => (rng.unit() - 0.5) * 4.0,
+    };
+    Scalar::from_f64(dtype, x)
+}
+
 impl Grower {
     /// The last node, and up to two others that nothing uses.
     fn name_outputs(&mut self) {
@@ -202,33 +228,9 @@ impl Grower {
         let rank = self.rng.below(MAX_RANK + 1);
         (0..rank).map(|_| self.dim()).collect()
     }
-    fn scalar(&mut self, dtype: DType) -> Scalar {
-        let small = self.rng.range(-4, 9);
-        if dtype == DType::Bool {
-            return Scalar::Bool(small > 2);
-        }
-        if let Some((least, greatest)) = dtype.int_range() {
-            let extreme = |n: i128| if dtype.is_signed_int() { Scalar::Int(n as i64) } else { Scalar::Uint(n as u64) };
-            return match self.rng.below(40) {
-                0 => extreme(least),
-                1 => extreme(greatest),
-                2 => Scalar::from_i64(dtype, self.rng.bits() as i64),
-                _ => Scalar::from_i64(dtype, small),
-            };
-        }
-        let x = match self.rng.below(40) {
-            0 => f64::NAN,
-            1 => *self.rng.pick(&[f64::INFINITY, f64::NEG_INFINITY]),
-            2 => -0.0,
-            3 => (self.rng.unit() - 0.5) * 2e4,
-            4..=12 => small as f64,
-            _ => (self.rng.unit() - 0.5) * 4.0,
-        };
-        Scalar::from_f64(dtype, x)
-    }
     /// An input or a constant with random elements.
     fn leaf(&mut self, dtype: DType, shape: Shape) -> NodeId {
-        self.leaf_of(dtype, shape, Grower::scalar)
+        self.leaf_of(dtype, shape, |g, d| scalar(&mut g.rng, d))
     }
     fn leaf_of(&mut self, dtype: DType, shape: Shape, mut element: impl FnMut(&mut Self, DType) -> Scalar) -> NodeId {
         let out = crate::tensor::concrete(&shape, &self.case.bind).expect("symbols are bound");

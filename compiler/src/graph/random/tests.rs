@@ -128,3 +128,41 @@ fn a_failing_case_shrinks_to_what_fails() {
     small.graph.verify().unwrap();
     assert_eq!((small.graph.len(), small.graph.inputs.len()), (2, 1));
 }
+
+/// No attributes make type inference panic, whatever the operands.
+#[test]
+fn infer_survives_any_attributes() {
+    let mut rng = Rng::new(7);
+    let numbers = ["0", "1", "-1", "2", "3", "7", "9223372036854775807", "-9223372036854775808", "4611686018427387905"];
+    let symbols = ["\"N\"", "\"N*M-3\"", "\"floor(N,2)\"", "\"max(N,M)\""];
+    let mut accepted = 0;
+    for seed in 0..3000 {
+        let case = case(seed, 8);
+        let ids: Vec<NodeId> = case.graph.ids().collect();
+        for (_, node) in case.graph.iter() {
+            let mut attrs = String::new();
+            let mut digits = false;
+            for c in node.op.attrs().chars() {
+                let number = c.is_ascii_digit() || c == '-';
+                if !number {
+                    attrs.push(c);
+                } else if !digits {
+                    let symbol = rng.once_in(8) && attrs.ends_with(['[', ',']);
+                    attrs.push_str(if symbol { rng.pick::<&str>(&symbols) } else { rng.pick::<&str>(&numbers) });
+                }
+                digits = number;
+            }
+            let Ok(op) = Op::parse(node.op.name(), &attrs) else { continue };
+            let other = |rng: &mut Rng| case.graph.ty(*rng.pick(&ids));
+            let mut types: Vec<_> = node.inputs.iter().map(|&i| case.graph.ty(i)).collect();
+            match rng.below(4) {
+                0 => types.truncate(rng.below(types.len() + 1)),
+                1 => types.push(other(&mut rng)),
+                2 if !types.is_empty() => *types.last_mut().unwrap() = other(&mut rng),
+                _ => {}
+            }
+            accepted += op.infer(&types, case.graph.facts()).is_ok() as usize;
+        }
+    }
+    assert!(accepted > 1000);
+}

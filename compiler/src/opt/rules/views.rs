@@ -2,6 +2,7 @@
 
 use super::{Rewrite, Rule};
 use crate::{
+    base::Dim,
     graph::NodeId,
     loops::BinaryFn,
     op::{Broadcast, Concat, Op, Reshape, Slice, Transpose},
@@ -62,6 +63,27 @@ pub const RULES: &[Rule] = &[
                %0 = input : i8[N,4]
                %1 = concat {"axis":0} %0 %0
                output "y" %1"#,
+        ],
+    },
+    Rule {
+        name: "pointwise-of-reshape",
+        apply: pointwise_of_reshape,
+        example: [
+            r#"input "x" %0
+               %0 = input : f32[6*N,4]
+               %1 = reshape {"shape":["N",6,4]} %0
+               %2 = const [1.0,2.0,3.0,4.0] : f32[1,1,4]
+               %3 = broadcast {"shape":["N",6,4]} %2
+               %4 = binary {"f":"add"} %1 %3
+               output "y" %4"#,
+            r#"input "x" %0
+               %0 = input : f32[6*N,4]
+               %1 = const [1.0,2.0,3.0,4.0] : f32[1,1,4]
+               %2 = reshape {"shape":[1,4]} %1
+               %3 = broadcast {"shape":["6*N",4]} %2
+               %4 = binary {"f":"add"} %0 %3
+               %5 = reshape {"shape":["N",6,4]} %4
+               output "y" %5"#,
         ],
     },
     Rule {
@@ -138,6 +160,50 @@ fn concat_of_nothing(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
     }
     let full: Vec<NodeId> = full.into_iter().map(|x| rw.new_of(x)).collect();
     rw.add(Concat { axis }, &full)
+}
+
+/// `f(reshape(x), ..)` is `reshape(f(x, ..))`, where the other operands are reshaped alike or differ along the last axis
+/// only, which stays. So a matrix product keeps its bias and activation when its rows are given more axes.
+fn pointwise_of_reshape(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
+    let node = rw.node(id);
+    match node.op {
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select(_) | Op::Cast(_) | Op::Bitcast(_) => {}
+        _ => return None,
+    }
+    let reshaped = |rw: &Rewrite<'_>, x: NodeId| {
+        let is_reshape = matches!(rw.old.op(x), Op::Reshape(_)) && !rw.is_fixed(x);
+        is_reshape.then(|| rw.node(x).inputs[0])
+    };
+    let shape = node.inputs.iter().find_map(|&x| Some(rw.ty(reshaped(rw, x)?).shape.clone()))?;
+    let same_last = shape.last() == node.ty.shape.last();
+    let mut operands = vec![];
+    for &x in &node.inputs {
+        operands.push(match reshaped(rw, x) {
+            Some(inner) if rw.ty(inner).shape == shape => rw.new_of(inner),
+            Some(_) => return None,
+            None => {
+                let vector = match rw.old.op(x) {
+                    Op::Broadcast(_) => rw.node(x).inputs[0],
+                    _ => return None,
+                };
+                let (last, outer) = rw.ty(vector).shape.split_last()?;
+                if !outer.iter().all(|n| n.is(1)) || !(last.is(1) || same_last) {
+                    return None;
+                }
+                let mut along = vec![Dim::one(); shape.len()];
+                match along.last_mut() {
+                    Some(to) => *to = last.clone(),
+                    None if last.is(1) => {}
+                    None => return None,
+                }
+                let vector = rw.new_of(vector);
+                let vector = rw.reshape(vector, &along)?;
+                rw.broadcast(vector, &shape)?
+            }
+        });
+    }
+    let y = rw.add(node.op.clone(), &operands)?;
+    rw.add(Reshape { shape: node.ty.shape.clone() }, &[y])
 }
 
 /// Joins what is joined for nothing else.
