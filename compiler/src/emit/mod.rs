@@ -1,5 +1,6 @@
 //! What smc writes: descriptor, object, archive, header. Knows nothing of how machine code is made.
 
+pub mod archive;
 pub mod descriptor;
 mod eh_frame;
 pub mod header;

@@ -1,11 +1,8 @@
 //! One function of machine code, and what has to be filled in when its place is known.
 
-use cranelift_codegen::{
-    Context, FinalizedRelocTarget,
-    binemit::Reloc,
-    ir,
-    isa::{TargetIsa, unwind::UnwindInfo},
-};
+use cranelift_codegen::{Context, FinalizedRelocTarget, binemit::Reloc, ir, isa::unwind::UnwindInfo};
+
+use super::Target;
 
 /// What code refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +33,17 @@ pub struct Code {
     pub unwind: Option<UnwindInfo>,
     /// Bytes of stack that one activation uses, return address included.
     pub stack_bytes: u64,
+    /// What the code was made from and what it became, for people; kept when the target is asked to.
+    pub listing: Option<Listing>,
+}
+
+/// A function as text.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// In Cranelift's IR.
+    pub clif: String,
+    /// As instructions with their registers.
+    pub asm: String,
 }
 
 /// A function of a model.
@@ -53,9 +61,12 @@ pub(super) const WEIGHTS: u32 = 1;
 
 /// Compiles a function of Cranelift's. Panics when it does not verify, or when it calls a library: both are faults of
 /// this compiler, never of a model.
-pub(super) fn finish(isa: &dyn TargetIsa, function: ir::Function) -> Code {
+pub(super) fn finish(target: &Target, function: ir::Function) -> Code {
+    let isa = &**target.isa();
     let name = function.name.clone();
+    let clif = target.listings.then(|| function.display().to_string());
     let mut context = Context::for_function(function);
+    context.want_disasm = target.listings;
     if let Err(error) = context.compile(isa, &mut Default::default()) {
         panic!("machine code for {name}: {:?}\n{}", error.inner, context.func.display());
     }
@@ -82,5 +93,6 @@ pub(super) fn finish(isa: &dyn TargetIsa, function: ir::Function) -> Code {
         fixups: fixups.collect(),
         unwind: compiled.create_unwind_info(isa).ok().flatten(),
         stack_bytes: frame + 16,
+        listing: clif.map(|clif| Listing { clif, asm: compiled.vcode.clone().unwrap_or_default() }),
     }
 }

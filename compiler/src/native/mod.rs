@@ -8,7 +8,7 @@ mod clif;
 mod code;
 mod target;
 
-pub use code::{Code, Fixup, Function, Symbol};
+pub use code::{Code, Fixup, Function, Listing, Symbol};
 pub use target::Target;
 
 use crate::{

@@ -28,6 +28,8 @@ pub struct Target {
     pub info: TargetInfo,
     /// What the user should know about the choice.
     pub notes: Vec<Diagnostic>,
+    /// Whether functions keep their [`super::Listing`].
+    pub listings: bool,
     pub(super) isa: OwnedTargetIsa,
     /// Whether floats are rounded to integers by one instruction.
     pub(super) rounds: bool,
@@ -109,7 +111,7 @@ impl Target {
         }
         let isa = cranelift_isa(&triple, level.flags)?;
         let rounds = level.isa != Isa::X64 || level.flags.contains(&"has_sse41");
-        Ok(Target { triple, cpu: level.cpu, info: TargetInfo::new(level.isa), notes, isa, rounds })
+        Ok(Target { triple, cpu: level.cpu, info: TargetInfo::new(level.isa), notes, listings: false, isa, rounds })
     }
 
     /// Whether this program can run the code.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use sha2::{Digest, Sha256};
 use smc_proto::{
     DataType, FingerprintDef, MetaGraphDef, NameAttrList, TensorProto, attr_value::Value, saved_object::Kind,
 };
@@ -9,7 +10,7 @@ use smc_proto::{
 use super::{
     bundle::Bundle,
     directory,
-    files::{Disk, Files},
+    files::{Disk, Files, read_all},
     graph::{Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
     init::{self, Asset, Initialiser},
     objects::Objects,
@@ -112,6 +113,14 @@ impl Model {
     }
     pub fn fingerprint(&self) -> Option<&FingerprintDef> {
         self.fingerprint.as_ref()
+    }
+    /// SHA-256 of the main file and of the checkpoint's index, which holds a checksum of every stored tensor.
+    pub fn digest(&self) -> Result<[u8; 32], Diagnostic> {
+        let mut hash = Sha256::new();
+        for path in [self.path.clone(), format!("{}variables/variables.index", self.folder)] {
+            hash.update(read_all(&*self.files, &path)?.unwrap_or_default());
+        }
+        Ok(hash.finalize().into())
     }
     /// The stored variables, if the model has any.
     pub fn bundle(&self) -> Option<&Bundle> {

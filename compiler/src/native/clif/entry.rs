@@ -52,7 +52,7 @@ fn write(plan: &Plan<'_>, params: &[Type], returns: &[Type], f: impl FnOnce(&mut
     f(&mut writer);
     writer.b.seal_all_blocks();
     writer.b.finalize(isa.frontend_config());
-    code::finish(&**isa, function)
+    code::finish(plan.target, function)
 }
 
 /// `int64_t dimensions(symbols...)`: the bytes of the workspace, or a negated status.

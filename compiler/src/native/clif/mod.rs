@@ -144,7 +144,7 @@ impl<'a> Plan<'a> {
         });
         let symbols = program.symbols.iter().enumerate().map(|(n, s)| (s.clone(), Slots(program).symbol(n)));
         let ir = kernel::lower(self.target, &launch.kernel, bases.collect(), symbols.collect()).map_err(place)?;
-        Ok(Function { name: String::new(), exported: false, code: code::finish(&*self.target.isa, ir) })
+        Ok(Function { name: String::new(), exported: false, code: code::finish(self.target, ir) })
     }
 
     /// The stack that a call through `invoke` uses: the deepest chain of functions.
