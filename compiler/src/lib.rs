@@ -14,3 +14,4 @@ pub mod opt;
 pub mod plan;
 pub mod native;
 pub mod emit;
+pub mod driver;

@@ -141,3 +141,18 @@ impl Scalar {
         }
     }
 }
+
+/// As a person would write it: the shortest text that reads back as the same value.
+impl std::fmt::Display for Scalar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Scalar::Bool(b) => write!(f, "{b}"),
+            Scalar::Int(n) => write!(f, "{n}"),
+            Scalar::Uint(n) => write!(f, "{n}"),
+            Scalar::F32(x) => write!(f, "{x}"),
+            Scalar::F64(x) => write!(f, "{x}"),
+            Scalar::C64(re, im) => write!(f, "{re}{im:+}i"),
+            Scalar::C128(re, im) => write!(f, "{re}{im:+}i"),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The arguments of every command; their help is the manual.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use smc::driver::{Dump, InputShape};
+
+/// Compile TensorFlow SavedModels into native object files
+///
+/// Exit status: 0 on success, 1 when the model, an input file or a comparison is at fault, 2 when the command line is.
+#[derive(Parser, Debug)]
+#[command(name = "smc", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Print errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Compile a model into an object file or archive, and its C header
+    Compile(Compile),
+    /// Describe a model: signatures, variables, operators and what is unsupported
+    Inspect(Inspect),
+    /// Run a signature on inputs from numpy files
+    Run(Run),
+    /// Compare the compiled code with recorded cases, or with the reference evaluator on random inputs
+    Check(Check),
+    /// Measure the latency of the compiled code
+    Bench(Bench),
+    /// List the supported operators
+    Ops(Ops),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Which graph of which model.
+#[derive(Args, Debug, Clone)]
+pub struct Model {
+    /// The SavedModel directory, or a directory of numbered versions of it
+    #[arg(value_name = "MODEL")]
+    pub path: PathBuf,
+    /// The version to take from a directory of versions [default: the newest]
+    #[arg(long, value_name = "N")]
+    pub version: Option<u64>,
+    /// A tag of the graph to take; repeat it for each of its tags [default: serve, or the only graph]
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+}
+
+/// What the unknown extents of the inputs become.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Batch {
+    /// Fix the unknown leading extent of every input
+    #[arg(long, value_name = "N")]
+    pub batch: Option<u32>,
+}
+
+/// What the code is made for.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Target {
+    /// The target triple, such as aarch64-unknown-linux-gnu [default: this machine]
+    #[arg(long, value_name = "TRIPLE")]
+    pub target: Option<String>,
+    /// The processor, such as x86-64-v3, or `native` for this machine's [default: the target's baseline]
+    #[arg(long, value_name = "CPU")]
+    pub cpu: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Compile {
+    #[command(flatten)]
+    pub model: Model,
+    /// The file to write: an object, or an archive when it ends in .a [default: lib<NAME>.o]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The prefix of all symbols [default: from the output's or the model's name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A signature to serve; repeat it for more [default: all that can be served]
+    #[arg(long = "signature", value_name = "KEY")]
+    pub signatures: Vec<String>,
+    #[command(flatten)]
+    pub batch: Batch,
+    /// Fix an input's shape, such as x=1,28,28; `?` leaves an extent free
+    #[arg(long = "input", value_name = "NAME=SHAPE")]
+    pub inputs: Vec<InputShape>,
+    #[command(flatten)]
+    pub target: Target,
+    /// The header to write [default: the output with .h]
+    #[arg(long, value_name = "FILE")]
+    pub header: Option<PathBuf>,
+    /// Print stages instead of writing files: graph, opt, plan, loops, clif, asm, dot
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    pub emit: Vec<Dump>,
+    /// Print the closing report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Inspect {
+    #[command(flatten)]
+    pub model: Model,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Run {
+    #[command(flatten)]
+    pub model: Model,
+    /// The signature to run [default: serving_default, or the only one]
+    #[arg(long, value_name = "KEY")]
+    pub signature: Option<String>,
+    /// A numpy archive whose arrays are the inputs, by key
+    #[arg(long, value_name = "FILE.npz")]
+    pub inputs: Option<PathBuf>,
+    /// One input from a numpy file; repeat it for more
+    #[arg(long = "input", value_name = "KEY=FILE.npy")]
+    pub input: Vec<String>,
+    /// The numpy archive to write the outputs to [default: print them]
+    #[arg(long, value_name = "FILE.npz")]
+    pub outputs: Option<PathBuf>,
+    /// Run the reference evaluator instead of machine code
+    #[arg(long)]
+    pub reference: bool,
+    /// How many threads to use
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub threads: usize,
+    #[command(flatten)]
+    pub batch: Batch,
+    /// The processor to compile for [default: this machine's]
+    #[arg(long, value_name = "CPU")]
+    pub cpu: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Check {
+    #[command(flatten)]
+    pub model: Model,
+    /// The signature to check; repeat it for more [default: all that can be served]
+    #[arg(long = "signature", value_name = "KEY")]
+    pub signatures: Vec<String>,
+    /// A recorded case: a numpy archive with arrays in:<input> and out:<output>; repeat it for more
+    #[arg(long = "case", value_name = "FILE.npz")]
+    pub cases: Vec<PathBuf>,
+    /// How many random cases to compare with the reference evaluator when no case is given
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub random: usize,
+    /// The seed of the random cases
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// The largest difference allowed, relative to an output's largest magnitude
+    #[arg(long, value_name = "X", default_value_t = 1e-5)]
+    pub tolerance: f64,
+    #[command(flatten)]
+    pub batch: Batch,
+    /// Fix an input's shape, such as x=1,28,28; `?` leaves an extent free
+    #[arg(long = "input", value_name = "NAME=SHAPE")]
+    pub inputs: Vec<InputShape>,
+    /// The processor to compile for [default: this machine's]
+    #[arg(long, value_name = "CPU")]
+    pub cpu: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Bench {
+    #[command(flatten)]
+    pub model: Model,
+    /// The signature to measure [default: serving_default, or the only one]
+    #[arg(long, value_name = "KEY")]
+    pub signature: Option<String>,
+    #[command(flatten)]
+    pub batch: Batch,
+    /// Fix an input's shape, such as x=1,28,28
+    #[arg(long = "input", value_name = "NAME=SHAPE")]
+    pub inputs: Vec<InputShape>,
+    /// How many threads to use
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub threads: usize,
+    /// How long to measure, in seconds
+    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    pub seconds: f64,
+    /// The processor to compile for [default: this machine's]
+    #[arg(long, value_name = "CPU")]
+    pub cpu: Option<String>,
+    /// Print an object with min_us, median_us and p99_us
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Ops {
+    /// Print JSON
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print a Markdown table
+    #[arg(long)]
+    pub markdown: bool,
+}

@@ -1,0 +1,64 @@
+//! The command line: what the program reads, prints and writes. All else is the library's.
+
+pub mod args;
+mod bench;
+mod check;
+mod compile;
+mod files;
+mod inspect;
+mod npz;
+mod ops;
+mod run;
+mod term;
+
+use clap::CommandFactory;
+use smc::{base::Problems, saved};
+
+use self::{
+    args::{Cli, Command, Model},
+    term::{Term, answer},
+};
+
+/// Carries out one command. Returns the exit status: 0, or 1 when something that the user gave is at fault.
+pub fn run(cli: &Cli) -> u8 {
+    let term = Term::new(cli.color, cli.quiet);
+    match command(&cli.command, &term) {
+        Ok(()) => 0,
+        Err(problems) => {
+            term.report(&problems);
+            1
+        }
+    }
+}
+
+fn command(command: &Command, term: &Term) -> Result<(), Problems> {
+    match command {
+        Command::Compile(args) => compile::run(args, term),
+        Command::Inspect(args) => inspect::run(args, term),
+        Command::Run(args) => run::run(args, term),
+        Command::Check(args) => check::run(args, term),
+        Command::Bench(args) => bench::run(args, term),
+        Command::Ops(args) => {
+            ops::run(args);
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            let mut script = vec![];
+            clap_complete::generate(*shell, &mut Cli::command(), "smc", &mut script);
+            answer(String::from_utf8_lossy(&script));
+            Ok(())
+        }
+        Command::Man => {
+            let mut page = vec![];
+            // Writing to memory does not fail.
+            let _ = clap_mangen::Man::new(Cli::command()).render(&mut page);
+            answer(String::from_utf8_lossy(&page));
+            Ok(())
+        }
+    }
+}
+
+/// Opens the model that the arguments name.
+fn load(args: &Model) -> Result<saved::Model, Problems> {
+    saved::Model::open(&args.path, &saved::Options { version: args.version, tags: args.tags.clone() })
+}

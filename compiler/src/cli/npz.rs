@@ -1,0 +1,264 @@
+//! Tensors in numpy's files: `.npy` holds one array, `.npz` a zip of named ones.
+//!
+//! Byte strings (`S`) and text (`U`, as UTF-8) are strings; a `V2` array is bf16, which numpy has no name for. Object
+//! arrays are pickled Python and refused.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Cursor, Read, Write},
+    path::Path,
+};
+
+use npyz::{DType as NpyType, NpyHeader, Order, TypeChar, TypeStr, WriteOptions, WriterBuilder, npz::NpzArchive, zip};
+use smc::{
+    base::Diagnostic,
+    tensor::{DType, Scalar, Tensor},
+};
+
+/// Arrays larger than this are refused: a corrupt header must not exhaust the memory.
+const MAX_BYTES: u64 = 1 << 36;
+
+/// The array in a `.npy` file.
+pub fn read_npy(path: &Path) -> Result<Tensor, Diagnostic> {
+    let file = File::open(path).map_err(|e| at(path, e))?;
+    read_array(&mut BufReader::new(file)).map_err(|e| at(path, e))
+}
+
+/// The arrays in a `.npz` file with their names, in the file's order.
+pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, Diagnostic> {
+    let mut archive = NpzArchive::open(path).map_err(|e| at(path, e))?;
+    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut arrays = vec![];
+    for name in names {
+        let file_name = npyz::npz::file_name_from_array_name(&name);
+        let entry = archive.zip_archive().by_name(&file_name).map_err(|e| at(path, e))?;
+        let tensor = read_array(&mut BufReader::new(entry)).map_err(|e| at(path, format!("array `{name}`: {e}")))?;
+        arrays.push((name, tensor));
+    }
+    Ok(arrays)
+}
+
+/// The bytes of a `.npz` file with these arrays.
+pub fn npz_bytes(arrays: &[(String, Tensor)]) -> io::Result<Vec<u8>> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(vec![]));
+    // A fixed time keeps the bytes a function of the arrays.
+    let options = zip::write::FileOptions::default()
+        .compression_method(zip::CompressionMethod::Stored)
+        .last_modified_time(zip::DateTime::default())
+        .large_file(true);
+    for (name, tensor) in arrays {
+        writer.start_file(npyz::npz::file_name_from_array_name(name), options)?;
+        writer.write_all(&npy_bytes(tensor)?)?;
+    }
+    Ok(writer.finish()?.into_inner())
+}
+
+fn at(path: &Path, e: impl ToString) -> Diagnostic {
+    Diagnostic::error(format!("cannot read the array file: {}", e.to_string())).in_file(path.display())
+}
+
+fn invalid(message: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message.into())
+}
+
+fn read_array(reader: &mut impl Read) -> io::Result<Tensor> {
+    let header = NpyHeader::from_reader(&mut *reader)?;
+    let NpyType::Plain(ty) = header.dtype() else { return Err(invalid("structured arrays are not tensors")) };
+    let shape: Vec<usize> = header.shape().iter().map(|&n| n as usize).collect();
+    let size = ty.num_bytes().ok_or_else(|| {
+        let help = "save it as byte strings: array.astype('S')";
+        invalid(format!("arrays of Python objects are not read; for strings, {help}"))
+    })?;
+    let count = header.shape().iter().try_fold(1u64, |n, &d| n.checked_mul(d));
+    let total = count.and_then(|n| n.checked_mul(size as u64)).filter(|&n| n <= MAX_BYTES);
+    let total = total.ok_or_else(|| invalid(format!("the shape {shape:?} is too large")))?;
+    let mut bytes = vec![];
+    reader.take(total).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != total {
+        return Err(invalid(format!("the data end after {} of {total} bytes", bytes.len())));
+    }
+    if header.order() == Order::Fortran {
+        bytes = row_major(&bytes, &shape, size);
+    }
+    let big = ty.endianness() == npyz::Endianness::Big;
+    match ty.type_char() {
+        TypeChar::ByteStr => Ok(Tensor::from_strings(shape, chunks(&bytes, size).map(trimmed).collect())),
+        TypeChar::UnicodeStr => {
+            let strings = chunks(&bytes, size).map(|c| utf8(c, big)).collect::<io::Result<_>>()?;
+            Ok(Tensor::from_strings(shape, strings))
+        }
+        _ => {
+            let dtype = numeric(&ty).ok_or_else(|| invalid(format!("element type `{ty}` is not supported")))?;
+            if big {
+                let part = if dtype.is_complex() { size / 2 } else { size };
+                bytes.chunks_exact_mut(part).for_each(<[u8]>::reverse);
+            }
+            if dtype == DType::Bool {
+                bytes.iter_mut().for_each(|b| *b = (*b != 0) as u8);
+            }
+            Ok(Tensor::from_bytes(dtype, shape, bytes))
+        }
+    }
+}
+
+/// Elements of `size` bytes; numpy's empty strings have size 0, which then are one chunk each of nothing.
+fn chunks(bytes: &[u8], size: usize) -> impl Iterator<Item = &[u8]> {
+    bytes.chunks(size.max(1))
+}
+
+fn trimmed(chunk: &[u8]) -> Vec<u8> {
+    let end = chunk.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
+    chunk[..end].to_vec()
+}
+
+fn utf8(chunk: &[u8], big: bool) -> io::Result<Vec<u8>> {
+    let point = |c: &[u8]| {
+        let c = [c[0], c[1], c[2], c[3]];
+        char::from_u32(if big { u32::from_be_bytes(c) } else { u32::from_le_bytes(c) })
+    };
+    let text: Option<String> = chunk.chunks_exact(4).map(point).collect();
+    let text = text.ok_or_else(|| invalid("a string holds what is not Unicode"))?;
+    Ok(text.trim_end_matches('\0').as_bytes().to_vec())
+}
+
+/// Column-major data in row-major order.
+fn row_major(bytes: &[u8], shape: &[usize], size: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    smc::tensor::for_each_index(shape, |ix| {
+        let from = shape.iter().zip(ix).rev().fold(0, |acc, (n, i)| acc * n + i);
+        out.extend_from_slice(&bytes[from * size..(from + 1) * size]);
+    });
+    out
+}
+
+fn numeric(ty: &TypeStr) -> Option<DType> {
+    Some(match (ty.type_char(), ty.num_bytes()?) {
+        (TypeChar::Bool, 1) => DType::Bool,
+        (TypeChar::Int, 1) => DType::I8,
+        (TypeChar::Int, 2) => DType::I16,
+        (TypeChar::Int, 4) => DType::I32,
+        (TypeChar::Int, 8) => DType::I64,
+        (TypeChar::Uint, 1) => DType::U8,
+        (TypeChar::Uint, 2) => DType::U16,
+        (TypeChar::Uint, 4) => DType::U32,
+        (TypeChar::Uint, 8) => DType::U64,
+        (TypeChar::Float, 2) => DType::F16,
+        (TypeChar::Float, 4) => DType::F32,
+        (TypeChar::Float, 8) => DType::F64,
+        (TypeChar::Complex, 8) => DType::C64,
+        (TypeChar::Complex, 16) => DType::C128,
+        (TypeChar::RawData, 2) => DType::BF16,
+        _ => return None,
+    })
+}
+
+/// The bytes of a `.npy` file.
+pub fn npy_bytes(t: &Tensor) -> io::Result<Vec<u8>> {
+    let shape: Vec<u64> = t.shape.iter().map(|&n| n as u64).collect();
+    macro_rules! typed {
+        ($T:ty, $code:expr, $values:expr) => {{
+            let ty: TypeStr = $code.parse().map_err(|_| invalid("a type code"))?;
+            let mut out = vec![];
+            let options = WriteOptions::<$T>::new().dtype(NpyType::Plain(ty)).shape(&shape).writer(&mut out);
+            let mut writer = options.begin_nd()?;
+            for value in $values {
+                writer.push(&value)?;
+            }
+            writer.finish()?;
+            out
+        }};
+    }
+    macro_rules! scalars {
+        ($T:ty, $code:expr, $kind:ident) => {
+            typed!(
+                $T,
+                $code,
+                t.scalars().map(|s| match s {
+                    Scalar::$kind(v) => v as $T,
+                    other => unreachable!("{other:?} in a tensor of {}", t.dtype),
+                })
+            )
+        };
+    }
+    Ok(match t.dtype {
+        DType::Bool => typed!(bool, "|b1", t.scalars().map(|s| s == Scalar::Bool(true))),
+        DType::I8 => scalars!(i8, "|i1", Int),
+        DType::I16 => scalars!(i16, "<i2", Int),
+        DType::I32 => scalars!(i32, "<i4", Int),
+        DType::I64 => scalars!(i64, "<i8", Int),
+        DType::U8 => scalars!(u8, "|u1", Uint),
+        DType::U16 => scalars!(u16, "<u2", Uint),
+        DType::U32 => scalars!(u32, "<u4", Uint),
+        DType::U64 => scalars!(u64, "<u8", Uint),
+        DType::F32 => scalars!(f32, "<f4", F32),
+        DType::F64 => scalars!(f64, "<f8", F64),
+        DType::F16 => {
+            let halves = t.bytes().chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]));
+            typed!(half::f16, "<f2", halves)
+        }
+        DType::BF16 => {
+            let pairs = t.bytes().chunks_exact(2).map(|b| npyz::FixedSizeBytes([b[0], b[1]]));
+            typed!(npyz::FixedSizeBytes<2>, "|V2", pairs)
+        }
+        DType::C64 => {
+            let parts = |s| if let Scalar::C64(re, im) = s { (re, im) } else { (0.0, 0.0) };
+            typed!(
+                npyz::num_complex::Complex<f32>,
+                "<c8",
+                t.scalars().map(|s| {
+                    let (re, im) = parts(s);
+                    npyz::num_complex::Complex { re, im }
+                })
+            )
+        }
+        DType::C128 => {
+            let parts = |s| if let Scalar::C128(re, im) = s { (re, im) } else { (0.0, 0.0) };
+            typed!(
+                npyz::num_complex::Complex<f64>,
+                "<c16",
+                t.scalars().map(|s| {
+                    let (re, im) = parts(s);
+                    npyz::num_complex::Complex { re, im }
+                })
+            )
+        }
+        DType::Str => {
+            let longest = t.strings().iter().map(Vec::len).max().unwrap_or(0).max(1);
+            typed!([u8], format!("|S{longest}"), t.strings().iter().map(Vec::as_slice))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(t: &Tensor) -> Tensor {
+        read_array(&mut &npy_bytes(t).unwrap()[..]).unwrap()
+    }
+
+    #[test]
+    fn every_type_comes_back() {
+        for dtype in DType::ALL.into_iter().filter(|d| *d != DType::Str) {
+            let t = Tensor::from_bytes(dtype, [2, 3], (0..6 * dtype.size() as u8).map(|b| b % 2).collect());
+            assert_eq!(round_trip(&t), t, "{dtype}");
+            let empty = Tensor::zeros(dtype, [0, 3]);
+            assert_eq!(round_trip(&empty), empty);
+        }
+        let strings = Tensor::from_strings([3], vec![b"a".to_vec(), vec![], b"longer".to_vec()]);
+        assert_eq!(round_trip(&strings), strings);
+    }
+
+    #[test]
+    fn short_data_are_refused() {
+        let bytes = npy_bytes(&Tensor::from_f32([4], &[1.0; 4])).unwrap();
+        let e = read_array(&mut &bytes[..bytes.len() - 3]).unwrap_err();
+        assert!(e.to_string().contains("end after 13 of 16"), "{e}");
+    }
+
+    #[test]
+    fn archives_are_reproducible() {
+        let arrays = [("x".to_string(), Tensor::from_f32([1], &[2.0]))];
+        assert_eq!(npz_bytes(&arrays).unwrap(), npz_bytes(&arrays).unwrap());
+    }
+}

@@ -1,0 +1,95 @@
+//! What goes to the terminal: diagnostics and progress on the error stream, answers on the output stream.
+
+use std::{
+    fmt::Display,
+    io::{IsTerminal, Write},
+    time::Duration,
+};
+
+use anstream::eprintln;
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
+use smc::base::{Diagnostic, Problems, Severity};
+
+use super::args::Color;
+
+/// How this run talks.
+#[derive(Clone, Copy, Debug)]
+pub struct Term {
+    pub quiet: bool,
+}
+
+impl Term {
+    pub fn new(color: Color, quiet: bool) -> Term {
+        let choice = match color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+        Term { quiet }
+    }
+    /// Prints each diagnostic; with `quiet`, errors only.
+    pub fn report(&self, problems: &Problems) {
+        problems.0.iter().filter(|d| !self.quiet || d.severity == Severity::Error).for_each(diagnostic);
+    }
+    /// Prints one line of comfort.
+    pub fn note(&self, text: impl Display) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+    /// Shows what takes long, once it has taken a second, on a terminal only.
+    pub fn progress(&self) -> Progress {
+        let shown = !self.quiet && std::io::stderr().is_terminal();
+        Progress(shown.then(|| {
+            let bar = ProgressBar::no_length();
+            bar.set_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("a fixed template"));
+            bar
+        }))
+    }
+}
+
+/// A line that says what is being done.
+pub struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    pub fn stage(&self, what: &str) {
+        let Some(bar) = &self.0 else { return };
+        bar.set_message(what.to_string());
+        if bar.elapsed() >= Duration::from_secs(1) {
+            bar.tick();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Prints an answer; a reader that has gone away (`smc ops | head`) is no error.
+pub fn answer(text: impl Display) {
+    let text = text.to_string();
+    let newline = if text.ends_with('\n') { "" } else { "\n" };
+    let _ = write!(anstream::stdout(), "{text}{newline}");
+}
+
+fn diagnostic(d: &Diagnostic) {
+    let (word, color) = match d.severity {
+        Severity::Note => ("note", AnsiColor::Cyan),
+        Severity::Warning => ("warning", AnsiColor::Yellow),
+        Severity::Error => ("error", AnsiColor::Red),
+    };
+    let (style, faint) = (Style::new().bold().fg_color(Some(color.into())), Style::new().dimmed());
+    let text = d.to_string();
+    let rest = text.strip_prefix(word).unwrap_or(&text);
+    let (first, places) = rest.split_once('\n').unwrap_or((rest, ""));
+    eprintln!("{style}{word}{style:#}{first}");
+    if !places.is_empty() {
+        eprintln!("{faint}{places}{faint:#}");
+    }
+}

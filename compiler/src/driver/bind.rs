@@ -1,0 +1,63 @@
+//! The values of symbolic extents, found by laying an entry's declared shapes over actual ones.
+
+use crate::{
+    base::{Bindings, Diagnostic, Dim, Problems, Symbol, dim::Atom},
+    tensor::{Tensor, TensorType},
+};
+
+/// The bindings under which each declared type is the value's. Every disagreement is reported, by the input's name.
+///
+/// A bare symbol takes the extent it stands for; a sum of one symbol and a constant is solved for it. What is left is
+/// only compared.
+pub fn bind(declared: &[(&str, &TensorType)], values: &[Tensor]) -> Result<Bindings, Problems> {
+    let mut bindings = Bindings::new();
+    let mut problems = Problems::default();
+    for (&(name, ty), value) in declared.iter().zip(values) {
+        if ty.dtype != value.dtype {
+            problems.push(Diagnostic::error(format!("input `{name}` is {}, expected {}", value.dtype, ty.dtype)));
+        } else if ty.rank() != value.rank() {
+            problems.push(Diagnostic::error(format!("input `{name}` has shape {:?}, expected {ty}", value.shape)));
+        } else {
+            for (extent, &n) in ty.shape.iter().zip(&value.shape) {
+                if let Some((symbol, n)) = solve(extent, n as i64) {
+                    bindings.entry(symbol).or_insert(n);
+                }
+            }
+        }
+    }
+    if problems.has_errors() {
+        return Err(problems);
+    }
+    for (&(name, ty), value) in declared.iter().zip(values) {
+        let fits = ty.concrete(&bindings).is_some_and(|shape| shape == value.shape);
+        if !fits {
+            let known: Vec<_> = bindings.iter().map(|(s, n)| format!("{s} = {n}")).collect();
+            let given = if known.is_empty() { String::new() } else { format!(" where {}", known.join(", ")) };
+            problems
+                .push(Diagnostic::error(format!("input `{name}` has shape {:?}, expected {ty}{given}", value.shape)));
+        }
+    }
+    problems.or(bindings)
+}
+
+/// The symbol and its value when `extent == n` says so by itself.
+fn solve(extent: &Dim, n: i64) -> Option<(Symbol, i64)> {
+    let [symbol] = &extent.symbols()[..] else { return None };
+    let linear = extent.terms().iter().find(|t| t.atoms == [Atom::Sym(symbol.clone())])?;
+    let rest = extent - Dim::from(symbol) * linear.k;
+    let value = (n - rest.as_int()?).checked_div(linear.k)?;
+    Some((symbol.clone(), value))
+}
+
+#[test]
+fn extents_are_found_or_the_input_is_named() {
+    let ty = |text: &str| text.parse::<TensorType>().unwrap();
+    let (x, y) = (ty("f32[batch,3]"), ty("f32[2*n+1,batch]"));
+    let f32 = |shape: &[usize]| Tensor::zeros(crate::tensor::DType::F32, shape);
+    let found = bind(&[("x", &x), ("y", &y)], &[f32(&[4, 3]), f32(&[7, 4])]).unwrap();
+    assert_eq!(found, Bindings::from([(Symbol::new("batch"), 4), (Symbol::new("n"), 3)]));
+    let e = bind(&[("x", &x), ("y", &y)], &[f32(&[4, 3]), f32(&[8, 4])]).unwrap_err();
+    assert_eq!(e.to_string(), "error: input `y` has shape [8, 4], expected f32[2*n+1,batch] where batch = 4, n = 3");
+    let e = bind(&[("x", &x)], &[f32(&[4])]).unwrap_err();
+    assert!(e.to_string().contains("expected f32[batch,3]"), "{e}");
+}

@@ -1,0 +1,188 @@
+//! Runs a compiled model in this process: the very machine code that its object holds.
+
+use std::{ffi::c_void, ptr};
+
+use smc_runtime::{
+    Parallel,
+    abi::{Invoke, SLOT_BYTES, Status, WORKSPACE_ALIGN, WorkspaceBytes},
+};
+
+use crate::{
+    base::{Bindings, Diagnostic, Problems},
+    driver::bind::bind,
+    emit::{
+        interface::{Interface, Signature},
+        load::Loaded,
+    },
+    tensor::{Tensor, TensorType},
+};
+
+/// A compiled model in executable memory.
+pub struct Executable {
+    interface: Interface,
+    invoke: Invoke,
+    workspace_bytes: WorkspaceBytes,
+    /// Owns the code that the two functions point into.
+    _code: Loaded,
+}
+
+impl Executable {
+    /// Maps an object for this machine. Fails on machines that smc cannot run code on.
+    pub fn new(object: &[u8], interface: Interface) -> Result<Executable, Problems> {
+        let code = Loaded::new(object).map_err(Diagnostic::error)?;
+        let symbol = |name: &str| {
+            let full = format!("{}_{name}", interface.name);
+            code.symbol(&full).unwrap_or_else(|| panic!("the object exports {full}"))
+        };
+        // SAFETY: the object writer exports these two functions with these signatures, for this machine.
+        let (invoke, workspace_bytes) = unsafe {
+            (
+                std::mem::transmute::<*const u8, Invoke>(symbol("invoke")),
+                std::mem::transmute::<*const u8, WorkspaceBytes>(symbol("workspace_bytes")),
+            )
+        };
+        Ok(Executable { invoke, workspace_bytes, interface, _code: code })
+    }
+    pub fn interface(&self) -> &Interface {
+        &self.interface
+    }
+    /// Checks the inputs of a signature, allocates its outputs and workspace.
+    pub fn prepare<'a>(&'a self, signature: usize, inputs: &[Tensor]) -> Result<Call<'a>, Problems> {
+        let s = &self.interface.signatures[signature];
+        let declared: Vec<(&str, &TensorType)> = s.inputs.iter().map(|t| (t.key.as_str(), &t.ty)).collect();
+        let bindings = bind(&declared, inputs)?;
+        let input_memory: Vec<_> = inputs.iter().map(|t| Lines::from(t.bytes())).collect();
+        let mut shapes = vec![];
+        for t in &s.outputs {
+            let shape = t.ty.concrete(&bindings).ok_or_else(|| {
+                Diagnostic::error(format!("output `{}` has no shape for these inputs: {}", t.key, t.ty))
+            })?;
+            shapes.push(shape);
+        }
+        let bytes = |(shape, t): (&Vec<usize>, &crate::emit::interface::Tensor)| {
+            Lines::new(shape.iter().product::<usize>() * t.ty.dtype.size())
+        };
+        let outputs: Vec<Lines> = shapes.iter().zip(&s.outputs).map(bytes).collect();
+        let mut call = Call {
+            executable: self,
+            signature,
+            bindings,
+            io: vec![0; s.io_bytes() / SLOT_BYTES],
+            inputs: input_memory,
+            outputs,
+            shapes,
+            workspace: Lines::new(0),
+        };
+        call.fill(s)?;
+        Ok(call)
+    }
+}
+
+/// A call that can be made again and again: its inputs, outputs and workspace stay where they are.
+pub struct Call<'a> {
+    executable: &'a Executable,
+    signature: usize,
+    bindings: Bindings,
+    io: Vec<u64>,
+    inputs: Vec<Lines>,
+    outputs: Vec<Lines>,
+    shapes: Vec<Vec<usize>>,
+    workspace: Lines,
+}
+
+impl Call<'_> {
+    fn fill(&mut self, s: &Signature) -> Result<(), Problems> {
+        for (n, memory) in self.inputs.iter_mut().enumerate() {
+            self.io[s.input_slot(n) / SLOT_BYTES] = memory.address();
+        }
+        for (n, memory) in self.outputs.iter_mut().enumerate() {
+            self.io[s.output_slot(n) / SLOT_BYTES] = memory.address();
+        }
+        for (n, d) in s.symbols.iter().enumerate() {
+            let value = self.bindings.get(&d.symbol).ok_or_else(|| {
+                Diagnostic::error(format!("the inputs do not determine the extent `{}`", d.symbol))
+                    .help("fix it when compiling: --batch or --input NAME=SHAPE")
+            })?;
+            self.io[s.symbol_slot(n) / SLOT_BYTES] = *value as u64;
+        }
+        // SAFETY: reads the symbols' slots of an io struct of this signature.
+        let bytes = unsafe { (self.executable.workspace_bytes)(self.signature as u32, self.io.as_ptr().cast()) };
+        if bytes < 0 {
+            return Err(self.fault(-bytes as i32).into());
+        }
+        self.workspace = Lines::new(bytes as usize);
+        Ok(())
+    }
+    /// Runs the code on this thread, or on `threads` too.
+    pub fn run(&mut self, threads: Option<&dyn Parallel>) -> Result<(), Diagnostic> {
+        let s = &self.executable.interface.signatures[self.signature];
+        let slot = threads.map_or(ptr::null(), |t| ptr::from_ref(t.threads()));
+        self.io[s.threads_slot() / SLOT_BYTES] = slot as u64;
+        // SAFETY: the io struct is this signature's; every pointer in it is to memory of the size that the declared
+        // shapes have under the bindings, which `prepare` computed, and the workspace has the size the code asked for.
+        let status = unsafe {
+            (self.executable.invoke)(
+                self.signature as u32,
+                self.io.as_ptr().cast::<c_void>(),
+                self.workspace.address() as *mut c_void,
+                self.workspace.bytes,
+            )
+        };
+        if status == Status::Ok.code() { Ok(()) } else { Err(self.fault(status)) }
+    }
+    /// The outputs in the signature's order, copied out.
+    pub fn results(&self) -> Vec<Tensor> {
+        let s = &self.executable.interface.signatures[self.signature];
+        let tensor = |n: usize| {
+            Tensor::from_bytes(s.outputs[n].ty.dtype, self.shapes[n].clone(), self.outputs[n].slice().to_vec())
+        };
+        (0..s.outputs.len()).map(tensor).collect()
+    }
+    pub fn workspace_bytes(&self) -> usize {
+        self.workspace.bytes
+    }
+    pub fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+    fn fault(&self, status: i32) -> Diagnostic {
+        let s = &self.executable.interface.signatures[self.signature];
+        let text = Status::from_code(status).map_or("unknown status", Status::text);
+        let mut d = Diagnostic::error(format!("signature `{}` stopped with status {status}: {text}", s.key));
+        if status == Status::BrokenGuard.code() {
+            let guards: Vec<_> = s.guards.iter().map(|g| format!("{} == {}", g.left, g.right)).collect();
+            d = d.help(format!("the model asks for {}", guards.join(", ")));
+        }
+        d
+    }
+}
+
+/// Memory that starts at a multiple of 64.
+struct Lines {
+    lines: Vec<Line>,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line([u8; WORKSPACE_ALIGN]);
+
+impl Lines {
+    fn new(bytes: usize) -> Lines {
+        // One line at least, so that the address is one of memory.
+        Lines { lines: vec![Line([0; WORKSPACE_ALIGN]); bytes.div_ceil(WORKSPACE_ALIGN).max(1)], bytes }
+    }
+    fn from(data: &[u8]) -> Lines {
+        let mut memory = Lines::new(data.len());
+        for (line, chunk) in memory.lines.iter_mut().zip(data.chunks(WORKSPACE_ALIGN)) {
+            line.0[..chunk.len()].copy_from_slice(chunk);
+        }
+        memory
+    }
+    fn address(&mut self) -> u64 {
+        self.lines.as_mut_ptr() as u64
+    }
+    fn slice(&self) -> &[u8] {
+        // SAFETY: `lines` holds at least `bytes` initialised bytes.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast::<u8>(), self.bytes) }
+    }
+}

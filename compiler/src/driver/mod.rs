@@ -1,0 +1,239 @@
+//! The compiler as a story: a model's bytes become an object and its header, stage by stage.
+//!
+//! No stage is explained here, only why it stands where it stands. Everything is a function of the model's bytes and
+//! the [`Options`]; reading arguments and writing files is the program's.
+
+mod bind;
+mod dump;
+mod execute;
+mod options;
+pub mod random;
+mod report;
+mod state;
+
+use std::time::Instant;
+
+use smc_runtime::{abi::Status, descriptor::Order};
+
+pub use bind::bind;
+pub use execute::{Call, Executable};
+pub use options::{Dump, InputShape, Options};
+pub use report::{EntryReport, Report};
+use state::Updates;
+
+use crate::{
+    base::{Diagnostic, Problems, Severity},
+    emit::{
+        descriptor::descriptor,
+        header::header,
+        interface::{self, Guard, Interface},
+        object::Object,
+    },
+    graph::Graph,
+    loops::Fault,
+    native::{self, Target},
+    opt,
+    plan::{self, Program, Weights},
+    saved::{Model, Signature},
+    tf,
+};
+
+/// One signature as a graph, before and after the passes.
+#[derive(Debug)]
+pub struct Entry {
+    pub key: String,
+    pub imported: Graph,
+    pub optimised: Graph,
+    /// What the import assumed or left out.
+    pub notes: Vec<Diagnostic>,
+}
+
+/// What a compilation leaves.
+pub struct Compiled {
+    /// A relocatable object of the target.
+    pub object: Vec<u8>,
+    /// Its C header.
+    pub header: String,
+    pub interface: Interface,
+    pub entries: Vec<Entry>,
+    pub report: Report,
+    /// The stages that were asked for, as (title, text).
+    pub dumps: Vec<(String, String)>,
+    /// Notes and warnings for the user.
+    pub notes: Problems,
+}
+
+/// Compiles the signatures that `options` names, or all that can be served. `stage` hears what is being done.
+pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) -> Result<Compiled, Problems> {
+    let mut clock = Clock::default();
+    // The target first: a triple that is not supported should not cost the time to find out.
+    let mut target = Target::new(options.target.as_deref(), options.cpu.as_deref())?;
+    target.listings = options.dumps.iter().any(|d| matches!(d, Dump::Clif | Dump::Asm));
+
+    stage("importing");
+    let (entries, mut notes) = entries(model, options)?;
+    clock.lap("import and optimise");
+
+    // All entries are planned before any is emitted: they share one set of weights, and its layout comes first.
+    stage("planning");
+    let mut weights = Weights::default();
+    let plan = |e: &Entry| plan::plan(&e.key, &e.optimised, &target.info, &mut weights);
+    let programs: Vec<Program> = entries.iter().map(plan).collect();
+    clock.lap("plan");
+
+    // The interface is fixed before code is made, because the entries' code follows its layout.
+    let mut interface = describe(model, options, &programs)?;
+
+    stage("generating code");
+    let named = interface.signatures.iter().zip(&programs);
+    let named: Vec<_> = named.map(|(s, program)| native::Entry { c_name: &s.c_name, program }).collect();
+    let code = native::compile(&target, &options.name, &named, &weights)?;
+    for (signature, &bytes) in interface.signatures.iter_mut().zip(&code.stack_bytes) {
+        signature.stack_bytes = bytes;
+    }
+    clock.lap("generate code");
+
+    stage("writing");
+    let order = if target.info.big_endian { Order::Big } else { Order::Little };
+    let descriptor = descriptor(&interface, order).map_err(Diagnostic::error)?;
+    let object = Object::new(&target, &options.name, &code, &weights, &descriptor).bytes();
+    let texts: Vec<String> = entries.iter().flat_map(|e| &e.notes).map(|d| d.message.clone()).collect();
+    let header = header(&interface, &texts);
+    clock.lap("write");
+
+    notes.0.extend(target.notes.iter().cloned());
+    let report = report::report(&target, &interface, &programs, &weights, &code, object.len(), clock.laps);
+    let dumps = dump::dumps(&options.dumps, &entries, &programs, &code);
+    Ok(Compiled { object, header, interface, entries, report, dumps, notes })
+}
+
+/// The signatures as optimised graphs. Of those that are not asked for by name, the ones that cannot be served are left
+/// out with a warning.
+pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems), Problems> {
+    let by_name = !options.signatures.is_empty();
+    let chosen = choose(model, &options.signatures)?;
+    let updated = state::updates(model);
+    let (mut entries, mut notes, mut failures) = (vec![], Problems::default(), Problems::default());
+    for signature in &chosen {
+        match entry(model, signature, &updated, options) {
+            Ok(entry) => {
+                notes.0.extend(entry.notes.iter().cloned());
+                entries.push(entry);
+            }
+            Err(problems) if !by_name && chosen.len() > 1 => {
+                notes.push(left_out(signature, &problems));
+                failures.extend(problems);
+            }
+            Err(problems) => failures.extend(problems),
+        }
+    }
+    if entries.is_empty() || (by_name && failures.has_errors()) {
+        return Err(failures);
+    }
+    unknown_inputs(&entries, options).or((entries, notes))
+}
+
+/// One signature as a graph of primitives, simplified.
+fn entry(model: &Model, signature: &Signature, updated: &Updates, options: &Options) -> Result<Entry, Problems> {
+    let source = model.graph(signature)?;
+    let mut notes = state::check(&source, signature, updated, !options.signatures.is_empty())?;
+    let shapes = options.shapes.iter().map(|s| (s.input.clone(), s.extents.clone())).collect();
+    let import = tf::Options { batch: options.batch, shapes };
+    let imported = tf::import(&source, &|variable| model.read(variable), &import)?;
+    notes.extend(imported.notes);
+    // An error here is a fault of a pass, not of the model.
+    let optimised = opt::optimise(&imported.graph, opt::Options::default(), &mut |_, _| ());
+    let optimised = optimised.unwrap_or_else(|e| panic!("{e}"));
+    Ok(Entry { key: signature.name.clone(), imported: imported.graph, optimised, notes })
+}
+
+/// The signatures (or exported functions) with these names, or all signatures.
+fn choose(model: &Model, names: &[String]) -> Result<Vec<Signature>, Problems> {
+    if names.is_empty() {
+        return match model.signatures() {
+            [] => Err(Diagnostic::error("the model has no signature and exports no function").into()),
+            all => Ok(all.to_vec()),
+        };
+    }
+    let (mut chosen, mut problems) = (vec![], Problems::default());
+    for name in names {
+        match model.signature(name) {
+            Ok(signature) => chosen.push(signature),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    problems.or(chosen)
+}
+
+fn left_out(signature: &Signature, problems: &Problems) -> Diagnostic {
+    let errors: Vec<_> = problems.0.iter().filter(|d| d.severity == Severity::Error).collect();
+    let first = errors.first().map_or("it cannot be compiled", |d| d.message.as_str());
+    let more = if errors.len() > 1 { format!(" (and {} more)", errors.len() - 1) } else { String::new() };
+    Diagnostic::warning(format!("signature `{}` is left out: {first}{more}", signature.name))
+        .help(format!("`--signature {}` shows all of its problems", signature.name))
+}
+
+/// A shape for an input that no entry has is a slip of the user's.
+fn unknown_inputs(entries: &[Entry], options: &Options) -> Problems {
+    let mut problems = Problems::default();
+    for shape in &options.shapes {
+        let ports = || entries.iter().flat_map(|e| &e.imported.inputs);
+        if ports().all(|p| p.name != shape.input) {
+            let known: Vec<_> = ports().map(|p| format!("`{}`", p.name)).collect();
+            let problem = Diagnostic::error(format!("no signature has an input `{}`", shape.input));
+            problems.push(problem.help(format!("the inputs are {}", known.join(", "))));
+        }
+    }
+    problems
+}
+
+/// Names and layouts of everything that a caller sees.
+fn describe(model: &Model, options: &Options, programs: &[Program]) -> Result<Interface, Problems> {
+    let ports = |ports: &[plan::IoPort]| ports.iter().map(|p| (p.name.clone(), p.ty.clone())).collect();
+    let named = programs.iter().map(|p| (p.name.clone(), ports(&p.inputs), ports(&p.outputs))).collect();
+    let mut signatures = interface::signatures(named);
+    for (signature, program) in signatures.iter_mut().zip(programs) {
+        signature.workspace = program.workspace.clone();
+        signature.guards = program.guards.iter().filter_map(guard).collect();
+    }
+    Ok(Interface {
+        name: options.name.clone(),
+        compiler: concat!("smc ", env!("CARGO_PKG_VERSION")).into(),
+        fingerprint: model.digest()?,
+        signatures,
+    })
+}
+
+fn guard(guard: &plan::Guard) -> Option<Guard> {
+    match guard {
+        plan::Guard::Equal(left, right) => {
+            let text = "an operator of the model needs these extents to be equal".into();
+            Some(Guard { left: left.clone(), right: right.clone(), text })
+        }
+        plan::Guard::Nonneg(_) => None,
+    }
+}
+
+/// Times of the stages.
+struct Clock {
+    last: Instant,
+    laps: Vec<(&'static str, f64)>,
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock { last: Instant::now(), laps: vec![] }
+    }
+}
+
+impl Clock {
+    fn lap(&mut self, stage: &'static str) {
+        self.laps.push((stage, self.last.elapsed().as_secs_f64() * 1e3));
+        self.last = Instant::now();
+    }
+}
+
+/// A fault of a running model in words.
+pub fn fault_text(fault: Fault) -> &'static str {
+    Status::from_code(fault as i32).map_or("unknown fault", Status::text)
+}

@@ -1,0 +1,103 @@
+//! What the user asks for, in the driver's terms.
+
+use std::str::FromStr;
+
+/// How to compile a model.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The prefix of the exported symbols.
+    pub name: String,
+    /// The signatures to serve; empty for all that can be served.
+    pub signatures: Vec<String>,
+    /// The extent that takes the place of every unknown leading one.
+    pub batch: Option<u64>,
+    pub shapes: Vec<InputShape>,
+    /// A target triple; this machine when there is none.
+    pub target: Option<String>,
+    /// A processor level of the target.
+    pub cpu: Option<String>,
+    /// What to keep of the stages between, for people to read.
+    pub dumps: Vec<Dump>,
+}
+
+/// The shape that the user gives an input: numbers fix extents, `?` leaves one free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputShape {
+    /// The input's key in the signature.
+    pub input: String,
+    /// `None` stays free.
+    pub extents: Vec<Option<u64>>,
+}
+
+/// `x=1,28,28`, `x=?,128` or `x=` for a scalar.
+impl FromStr for InputShape {
+    type Err = String;
+    fn from_str(text: &str) -> Result<InputShape, String> {
+        let (input, shape) = text.split_once('=').ok_or("expected NAME=SHAPE, such as x=1,28,28")?;
+        let shape = shape.trim().trim_start_matches('[').trim_end_matches(']');
+        let extent = |e: &str| match e.trim() {
+            "?" | "-1" | "None" => Ok(None),
+            n => {
+                n.parse().map(Some).map_err(|_| format!("`{n}` is not an extent: give a number, or ? to leave it free"))
+            }
+        };
+        let extents = match shape.trim() {
+            "" => vec![],
+            list => list.split(',').map(extent).collect::<Result<_, _>>()?,
+        };
+        Ok(InputShape { input: input.trim().into(), extents })
+    }
+}
+
+/// A stage's result in text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dump {
+    /// The graph as imported.
+    Graph,
+    /// The graph after all passes.
+    Opt,
+    /// Buffers, their places and the kernels' order.
+    Plan,
+    /// The kernels in the loop IR.
+    Loops,
+    /// The kernels in the code generator's IR.
+    Clif,
+    /// The machine code, disassembled.
+    Asm,
+    /// The graph for Graphviz.
+    Dot,
+}
+
+impl Dump {
+    pub const ALL: [(&'static str, Dump); 7] = [
+        ("graph", Dump::Graph),
+        ("opt", Dump::Opt),
+        ("plan", Dump::Plan),
+        ("loops", Dump::Loops),
+        ("clif", Dump::Clif),
+        ("asm", Dump::Asm),
+        ("dot", Dump::Dot),
+    ];
+
+    pub fn name(self) -> &'static str {
+        Dump::ALL.iter().find(|(_, d)| *d == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl FromStr for Dump {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Dump, String> {
+        let names: Vec<_> = Dump::ALL.iter().map(|(n, _)| *n).collect();
+        let found = Dump::ALL.iter().find(|(n, _)| *n == name);
+        found.map(|(_, d)| *d).ok_or_else(|| format!("`{name}` is none of {}", names.join(", ")))
+    }
+}
+
+#[test]
+fn shapes_are_read() {
+    let shape = |text: &str| text.parse::<InputShape>().map(|s| s.extents);
+    assert_eq!(shape("x=1,?,28"), Ok(vec![Some(1), None, Some(28)]));
+    assert_eq!(shape("x="), Ok(vec![]));
+    assert!(shape("x=a").is_err());
+    assert!(shape("x").is_err());
+}

@@ -1,0 +1,103 @@
+//! The closing report of a compilation: what was made, how large it is, how long it took.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{
+    base::{Bindings, Dim},
+    emit::interface::Interface,
+    native::{Compiled, Target},
+    plan::{Program, Weights},
+};
+
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub name: String,
+    pub target: String,
+    pub cpu: String,
+    pub object_bytes: usize,
+    /// Read-only data of all entries.
+    pub weight_bytes: u64,
+    pub code_bytes: usize,
+    pub entries: Vec<EntryReport>,
+    /// Milliseconds by stage, in order.
+    pub stages_ms: Vec<(&'static str, f64)>,
+}
+
+/// One signature.
+#[derive(Debug, Serialize)]
+pub struct EntryReport {
+    pub signature: String,
+    pub function: String,
+    pub inputs: Vec<String>,
+    pub outputs: Vec<String>,
+    pub kernels: usize,
+    /// Bytes of workspace, as an expression of the open extents.
+    pub workspace: Dim,
+    /// What any plan of these kernels needs at least.
+    pub workspace_bound: Dim,
+    /// Floating-point operations of a call.
+    pub flops: Dim,
+    /// An upper bound of the calling thread's stack.
+    pub stack_bytes: u64,
+}
+
+impl EntryReport {
+    /// Floating-point operations of a call with these extents; `None` where they are not known or not positive.
+    pub fn flops(&self, bind: &Bindings) -> Option<i64> {
+        self.flops.eval(bind).filter(|&n| n > 0)
+    }
+}
+
+pub fn report(
+    target: &Target,
+    interface: &Interface,
+    programs: &[Program],
+    weights: &Weights,
+    code: &Compiled,
+    object_bytes: usize,
+    stages_ms: Vec<(&'static str, f64)>,
+) -> Report {
+    let ports = |list: &[crate::emit::interface::Tensor]| list.iter().map(|t| format!("{}: {}", t.key, t.ty)).collect();
+    let entry = |(program, s): (&Program, &crate::emit::interface::Signature)| EntryReport {
+        signature: s.key.clone(),
+        function: format!("{}_{}", interface.name, s.c_name),
+        inputs: ports(&s.inputs),
+        outputs: ports(&s.outputs),
+        kernels: program.launches.len(),
+        workspace: program.workspace.clone(),
+        workspace_bound: program.workspace_bound.clone(),
+        flops: program.launches.iter().fold(Dim::zero(), |sum, l| sum + &l.flops),
+        stack_bytes: s.stack_bytes,
+    };
+    Report {
+        name: interface.name.clone(),
+        target: target.triple.to_string(),
+        cpu: target.cpu.to_string(),
+        object_bytes,
+        weight_bytes: weights.layout().1,
+        code_bytes: code.functions.iter().map(|f| f.code.bytes.len()).sum(),
+        entries: programs.iter().zip(&interface.signatures).map(entry).collect(),
+        stages_ms,
+    }
+}
+
+/// A few lines for people.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for e in &self.entries {
+            writeln!(
+                f,
+                "  {}: {} kernels, {} bytes of workspace, at most {} bytes of stack",
+                e.function, e.kernels, e.workspace, e.stack_bytes
+            )?;
+        }
+        let total: f64 = self.stages_ms.iter().map(|(_, ms)| ms).sum();
+        write!(
+            f,
+            "  {} ({}): {} bytes of code, {} bytes of weights, {} bytes in all; {total:.0} ms",
+            self.target, self.cpu, self.code_bytes, self.weight_bytes, self.object_bytes
+        )
+    }
+}

@@ -1,0 +1,47 @@
+//! Variables that some signature updates: their values are state, and smc has no state yet.
+//!
+//! A signature that updates one is refused by the import. One that only reads it would be right until the first update,
+//! so it is refused too, unless it was asked for by name: then the stored value is what the user wants, and is told.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    base::{Diagnostic, Problems},
+    saved::{Model, Signature, TfGraph},
+};
+
+/// For the key of each updated tensor, a signature that updates it.
+pub type Updates = BTreeMap<String, String>;
+
+/// What the model's signatures update. Signatures whose graph cannot be made update nothing that could be served.
+pub fn updates(model: &Model) -> Updates {
+    let mut updates = Updates::new();
+    for signature in model.signatures() {
+        let Ok(graph) = model.graph(signature) else { continue };
+        for variable in graph.variables.values().filter(|v| v.assigned_by.is_some()) {
+            updates.entry(variable.key.clone()).or_insert_with(|| signature.name.clone());
+        }
+    }
+    updates
+}
+
+/// Refuses a graph that reads what another signature updates; `by_name` turns that into warnings.
+pub fn check(
+    graph: &TfGraph,
+    signature: &Signature,
+    updates: &Updates,
+    by_name: bool,
+) -> Result<Vec<Diagnostic>, Problems> {
+    let mut problems = Problems::default();
+    for variable in graph.variables.values().filter(|v| v.assigned_by.is_none()) {
+        let Some(by) = updates.get(&variable.key) else { continue };
+        let what = format!("variable `{}` is read here and updated by signature `{by}`", variable.name);
+        problems.push(if by_name {
+            Diagnostic::warning(format!("{what}: its stored value is compiled in"))
+        } else {
+            Diagnostic::error(format!("{what}; state is not supported yet"))
+                .help(format!("`--signature {}` compiles the stored value in", signature.name))
+        });
+    }
+    if problems.has_errors() { Err(problems) } else { Ok(problems.0) }
+}
