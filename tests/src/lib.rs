@@ -5,3 +5,5 @@ pub mod compare;
 pub mod kernels;
 pub mod programs;
 pub mod saved;
+
+pub use programs::root;

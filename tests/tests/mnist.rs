@@ -1,0 +1,57 @@
+//! The example models, compiled and run on handwritten digits: every predicted label is TensorFlow's.
+
+use std::{fs, io::Read, path::PathBuf};
+
+use smc::{
+    driver::{self, Executable, Options},
+    saved::{self, Model},
+    tensor::{DType, Scalar, Tensor},
+};
+
+fn root() -> PathBuf {
+    smc_tests::root()
+}
+
+/// The bytes behind the header of a gzipped idx file, and the extents the header states.
+fn idx(name: &str) -> (Vec<usize>, Vec<u8>) {
+    let path = root().join("tests/data/mnist").join(name);
+    let file = fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut raw = vec![];
+    flate2::read::GzDecoder::new(file).read_to_end(&mut raw).unwrap();
+    let rank = raw[3] as usize;
+    let extent = |n: usize| u32::from_be_bytes(raw[4 + 4 * n..8 + 4 * n].try_into().unwrap()) as usize;
+    ((0..rank).map(extent).collect(), raw[4 + 4 * rank..].to_vec())
+}
+
+/// The class with the greatest probability in each row of ten.
+fn labels(probabilities: &Tensor) -> Vec<u8> {
+    let values: Vec<f64> = probabilities.scalars().map(|s| s.as_f64().unwrap()).collect();
+    let best = |row: &[f64]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap() as u8;
+    values.chunks(10).map(best).collect()
+}
+
+fn check(model: &str, expected: &str) {
+    let model = Model::open(root().join("examples/mnist").join(model), &saved::Options::default()).unwrap();
+    let options = Options { name: "mnist".into(), cpu: Some("native".into()), ..Options::default() };
+    let compiled = driver::compile(&model, &options, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
+    let executable = Executable::new(&compiled.object, compiled.interface).unwrap();
+    let (shape, pixels) = idx("images-idx3-ubyte.gz");
+    let images = Tensor::from_scalars(DType::F32, shape, pixels.iter().map(|&p| Scalar::F32(p as f32 / 255.0)));
+    let mut call = executable.prepare(0, &[images]).unwrap();
+    call.run(None).unwrap();
+    let ours = labels(&call.results()[0]);
+    let (_, theirs) = idx(expected);
+    assert_eq!(ours.len(), 2000);
+    let differ: Vec<_> = (0..ours.len()).filter(|&n| ours[n] != theirs[n]).collect();
+    assert!(differ.is_empty(), "images {differ:?} get other labels than TensorFlow gives them");
+}
+
+#[test]
+fn the_dense_model_predicts_as_tensorflow_does() {
+    check("model", "model-labels-idx1-ubyte.gz");
+}
+
+#[test]
+fn the_convolutional_model_predicts_as_tensorflow_does() {
+    check("cnn", "cnn-labels-idx1-ubyte.gz");
+}
