@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use npyz::{DType as NpyType, NpyHeader, Order, TypeChar, TypeStr, WriteOptions, WriterBuilder, npz::NpzArchive, zip};
+use npyz::{DType as NpyType, NpyHeader, Order, TypeChar, TypeStr, WriteOptions, WriterBuilder, npz};
 use smc::{
     base::Diagnostic,
     tensor::{DType, Scalar, Tensor},
@@ -26,13 +26,13 @@ pub fn read_npy(path: &Path) -> Result<Tensor, Diagnostic> {
 
 /// The arrays in a `.npz` file with their names, in the file's order.
 pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, Diagnostic> {
-    let mut archive = NpzArchive::open(path).map_err(|e| at(path, e))?;
-    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let file = File::open(path).map_err(|e| at(path, e))?;
+    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|e| at(path, e))?;
     let mut arrays = vec![];
-    for name in names {
-        let file_name = npyz::npz::file_name_from_array_name(&name);
-        let entry = archive.zip_archive().by_name(&file_name).map_err(|e| at(path, e))?;
-        let tensor = read_array(&mut BufReader::new(entry)).map_err(|e| at(path, format!("array `{name}`: {e}")))?;
+    for n in 0..archive.len() {
+        let mut entry = archive.by_index(n).map_err(|e| at(path, e))?;
+        let Some(name) = npz::array_name_from_file_name(entry.name()).map(str::to_owned) else { continue };
+        let tensor = read_array(&mut entry).map_err(|e| at(path, format!("array `{name}`: {e}")))?;
         arrays.push((name, tensor));
     }
     Ok(arrays)
@@ -42,12 +42,12 @@ pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, Diagnostic> {
 pub fn npz_bytes(arrays: &[(String, Tensor)]) -> io::Result<Vec<u8>> {
     let mut writer = zip::ZipWriter::new(Cursor::new(vec![]));
     // A fixed time keeps the bytes a function of the arrays.
-    let options = zip::write::FileOptions::default()
+    let options = zip::write::SimpleFileOptions::default()
         .compression_method(zip::CompressionMethod::Stored)
         .last_modified_time(zip::DateTime::default())
         .large_file(true);
     for (name, tensor) in arrays {
-        writer.start_file(npyz::npz::file_name_from_array_name(name), options)?;
+        writer.start_file(npz::file_name_from_array_name(name), options)?;
         writer.write_all(&npy_bytes(tensor)?)?;
     }
     Ok(writer.finish()?.into_inner())
