@@ -40,7 +40,7 @@ struct Product {
 
 enum Kind {
     Dot,
-    Conv { stride: Vec<i64>, dilation: Vec<i64>, low: Vec<Dim> },
+    Conv { stride: Vec<i64>, dilation: Vec<i64>, low: Vec<Dim>, depthwise: bool },
 }
 
 /// Where a tile is: indices of the rows' axes, the group, and of the depth's axes.
@@ -71,21 +71,33 @@ impl Product {
                 if !plain || !op.low.iter().chain(&op.high).all(nonpositive) {
                     return None;
                 }
-                let columns = last.floor_div(&Dim::from(op.groups));
-                let of = Kind::Conv { stride: op.stride.clone(), dilation: op.dilation.clone(), low: op.low.clone() };
-                Some(product(columns, op.groups, &right.shape[..=op.spatial()], of))
+                // One filter for each channel: channels are columns, and nothing is summed over them.
+                let depthwise = op.groups > 1 && right.shape[op.spatial()].is(1) && last.is(op.groups as i64);
+                let groups = if depthwise { 1 } else { op.groups };
+                let columns = last.floor_div(&Dim::from(groups));
+                let of = Kind::Conv {
+                    stride: op.stride.clone(),
+                    dilation: op.dilation.clone(),
+                    low: op.low.clone(),
+                    depthwise,
+                };
+                Some(product(columns, groups, &right.shape[..=op.spatial()], of))
             }
             _ => None,
         }
     }
-    fn left(&self, at: &At<'_>) -> Vec<Dim> {
+    /// Whether the left operand's elements differ between columns.
+    fn is_depthwise(&self) -> bool {
+        matches!(self.of, Kind::Conv { depthwise: true, .. })
+    }
+    fn left(&self, at: &At<'_>, column: &Dim) -> Vec<Dim> {
         match &self.of {
             Kind::Dot => [at.rows, at.depth].concat(),
-            Kind::Conv { stride, dilation, low } => {
+            Kind::Conv { stride, dilation, low, depthwise } => {
                 let n = stride.len();
                 let mut ix = vec![at.rows[0].clone()];
                 ix.extend((0..n).map(|s| &at.rows[s + 1] * stride[s] + &at.depth[s] * dilation[s] - &low[s]));
-                ix.push(at.group * &self.depth[n] + &at.depth[n]);
+                ix.push(if *depthwise { column.clone() } else { at.group * &self.depth[n] + &at.depth[n] });
                 ix
             }
         }
@@ -162,7 +174,7 @@ impl Address {
             let [group, column] = [&ix[ix.len() - 2], &ix[ix.len() - 1]];
             others = vec![group.clone(), column.clone()];
             let at = At { rows: &rows, group, depth: &depth };
-            let ix = if n == 0 { product.left(&at) } else { product.right(&at, column) };
+            let ix = if n == 0 { product.left(&at, column) } else { product.right(&at, column) };
             site.operand(n, &ix);
         });
         let kernel = site.finish(String::new()).kernel;
@@ -252,20 +264,12 @@ impl<'g> Contraction<'g> {
     /// One loop over all outer axes of the rows.
     fn outer(&mut self, place: Place, body: impl FnOnce(&mut Self, Place)) {
         let extents = self.product.rows[..self.first].to_vec();
-        self.each(&count(&extents), LoopKind::Seq, |c, i| {
-            let ix = unflatten(&c.site.w, i, &extents);
-            let several = extents.iter().filter(|n| !n.is(1)).count() > 1;
-            // Named, so that addresses stay linear in them.
-            let name = |(i, n): (Dim, &Dim)| match several && !n.is(1) {
-                true => {
-                    let value = c.site.w.index(i);
-                    c.site.w.set_index(value, Some(n.clone()))
-                }
-                false => i,
-            };
-            let outer = ix.into_iter().zip(&extents).map(name).collect();
-            body(c, Place { outer, ..place });
-        });
+        if count(&extents).is(1) {
+            return body(self, Place { outer: vec![Dim::zero(); extents.len()], ..place });
+        }
+        let outer = self.site.open_flat(&extents);
+        body(self, Place { outer, ..place });
+        self.site.close(LoopKind::Seq);
     }
     /// A loop over panels; the last one may be narrower. Gives the columns of a panel; without panels, all of them.
     fn panels(&mut self, place: Place, mut body: impl FnMut(&mut Self, Place, Dim)) {
@@ -336,9 +340,10 @@ impl<'g> Contraction<'g> {
         match rest.as_int() {
             Some(0) => {}
             Some(rest) => {
-                // Panels have zeros to the right, which make whole vectors.
+                // Panels have zeros to the right, which make whole vectors; channels do not.
                 let rest = rest as usize;
-                let computed = if self.packed.is_some() { rest.next_multiple_of(self.lanes) } else { rest };
+                let whole = self.packed.is_some() && !self.product.is_depthwise();
+                let computed = if whole { rest.next_multiple_of(self.lanes) } else { rest };
                 body(self, moved(done), Columns { real: rest, computed });
             }
             None => self.each(&rest, LoopKind::Seq, |c, t| body(c, moved(&done + t), Columns { real: 1, computed: 1 })),
@@ -346,7 +351,7 @@ impl<'g> Contraction<'g> {
     }
     /// One tile: `rows` rows from `row`.
     fn tile(&mut self, place: Place, row: Dim, rows: usize, columns: Columns) {
-        let (wide, dtype) = (self.wide, self.product.dtype);
+        let (wide, dtype, depthwise) = (self.wide, self.product.dtype, self.product.is_depthwise());
         let acc = self.site.w.local(wide, vec![rows, columns.computed]);
         let right = self.site.w.local(wide, vec![columns.computed]);
         let (height, computed) = (Dim::from(rows), Dim::from(columns.computed));
@@ -360,8 +365,10 @@ impl<'g> Contraction<'g> {
                 c.site.w.assign(right, std::slice::from_ref(n), value);
             });
             c.each(&height, LoopKind::Unroll, |c, m| {
-                let value = c.left_element(&place, &(&row + m), depth);
+                let row = &row + m;
+                let shared = (!depthwise).then(|| c.left_element(&place, &row, depth, &Dim::zero()));
                 c.each(&computed, LoopKind::Vector, |c, n| {
+                    let value = shared.unwrap_or_else(|| c.left_element(&place, &row, depth, n));
                     let w = &mut c.site.w;
                     let (ix, factor) = ([m.clone(), n.clone()], w.read(right, std::slice::from_ref(n)));
                     let sum = w.read(acc, &ix);
@@ -398,9 +405,10 @@ impl<'g> Contraction<'g> {
     fn row_ix(&self, place: &Place, row: &Dim) -> Vec<Dim> {
         [place.outer.clone(), unflatten(&self.site.w, row, &self.product.rows[self.first..])].concat()
     }
-    fn left_element(&mut self, place: &Place, row: &Dim, depth: &[Dim]) -> ExprId {
+    fn left_element(&mut self, place: &Place, row: &Dim, depth: &[Dim], column: &Dim) -> ExprId {
         let rows = self.row_ix(place, row);
-        let ix = self.product.left(&At { rows: &rows, group: &place.group, depth });
+        let at = At { rows: &rows, group: &place.group, depth };
+        let ix = self.product.left(&at, &(&place.column + column));
         let value = self.site.operand(0, &ix);
         let value = self.site.w.cast(self.wide, value);
         self.site.w.set(value)

@@ -10,9 +10,9 @@ use super::{Weights, fuse::Fusion, program::WeightId, target::TargetInfo};
 use crate::{
     base::Dim,
     graph::{Graph, NodeId},
-    loops::{Block, BufferId, Emit, ExprId, Kernel, LoopKind, Operands, VarId, Writer, flat, index_of},
+    loops::{self, Block, BufferId, Emit, ExprId, Kernel, LoopKind, Operands, Stmt, VarId, Writer, flat, index_of},
     op::Op,
-    tensor::{DType, TensorType},
+    tensor::{DType, TensorType, count},
 };
 
 /// What all templates see.
@@ -76,6 +76,12 @@ impl<'g> Site<'g> {
         site.pull.copies = true;
         site
     }
+    /// Another kernel for the same nodes, with nothing in it yet.
+    pub fn fresh(&self) -> Site<'g> {
+        let mut site = Site::new(self.pull.graph, self.pull.fusion, self.pull.tip, self.root);
+        site.pull.copies = self.pull.copies;
+        site
+    }
     pub fn graph(&self) -> &'g Graph {
         self.pull.graph
     }
@@ -85,6 +91,9 @@ impl<'g> Site<'g> {
     /// The type of the root's operand `n`.
     pub fn operand_ty(&self, n: usize) -> &'g TensorType {
         self.graph().ty(self.graph().node(self.root).inputs[n])
+    }
+    pub fn root_shape(&self) -> &'g [Dim] {
+        self.graph().shape(self.root)
     }
     pub fn tip_shape(&self) -> &'g [Dim] {
         self.graph().shape(self.pull.tip)
@@ -106,6 +115,16 @@ impl<'g> Site<'g> {
     pub fn close_branch(&mut self) -> Block {
         self.pull.leave(self.w.depth());
         self.w.close_block()
+    }
+    /// `body` where all bounds hold.
+    pub fn branch(&mut self, bounds: Vec<loops::Bound>, body: impl FnOnce(&mut Self)) {
+        if bounds.is_empty() {
+            return body(self);
+        }
+        self.w.open_block();
+        body(self);
+        let then = self.close_branch();
+        self.w.emit(Stmt::If { bounds, then, otherwise: vec![] });
     }
     /// A loop around `body`, which gets the index. An extent of 1 needs no loop.
     pub fn each(&mut self, extent: &Dim, kind: LoopKind, body: impl FnOnce(&mut Self, &Dim)) {
@@ -132,6 +151,27 @@ impl<'g> Site<'g> {
             });
         }
         inner(self, extents, kind, vec![], Box::new(body));
+    }
+    /// Opens one loop over all indices of `extents`, of which more than one exist. Each index is named, so that what is
+    /// computed from it stays linear in it.
+    pub fn open_flat(&mut self, extents: &[Dim]) -> Vec<Dim> {
+        let i = self.open(&count(extents));
+        let several = extents.iter().filter(|n| !n.is(1)).count() > 1;
+        let mut ix = unflatten(&self.w, &i, extents);
+        for (i, n) in ix.iter_mut().zip(extents).filter(|(_, n)| several && !n.is(1)) {
+            let value = self.w.index(i.clone());
+            *i = self.w.set_index(value, Some(n.clone()));
+        }
+        ix
+    }
+    /// The same around `body`; no loop where there is one index.
+    pub fn each_flat(&mut self, extents: &[Dim], body: impl FnOnce(&mut Self, &[Dim])) {
+        if count(extents).is(1) {
+            return body(self, &vec![Dim::zero(); extents.len()]);
+        }
+        let ix = self.open_flat(extents);
+        body(self, &ix);
+        self.close(LoopKind::Seq);
     }
     /// The tip's element at `ix`, computed from loads alone.
     pub fn value(&mut self, ix: &[Dim]) -> ExprId {

@@ -20,46 +20,95 @@ const MIN_ROW: f64 = 1024.0;
 
 /// Loops over the elements of `tip`, which `root` is computed within.
 pub fn map<'g>(cx: &Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
-    over_elements(|| Site::new(cx.graph, cx.fusion, tip, root))
+    let mut site = Site::new(cx.graph, cx.fusion, tip, root);
+    each_element(&mut site, cx.graph.shape(tip), &|site, ix| {
+        let value = site.value(ix);
+        site.store(ix, value);
+    });
+    site
 }
 
 /// Copies a node that has a buffer into another.
 pub fn copy<'g>(cx: &Context<'g>, node: NodeId) -> Site<'g> {
-    over_elements(|| Site::copy(cx.graph, cx.fusion, node))
-}
-
-fn over_elements<'g>(site: impl Fn() -> Site<'g>) -> Site<'g> {
-    let mut trial = site();
-    let shape = trial.tip_shape();
-    let mut vars = vec![];
-    trial.nest(shape, LoopKind::Seq, |site, ix| {
-        vars = ix.to_vec();
+    let mut site = Site::copy(cx.graph, cx.fusion, node);
+    each_element(&mut site, cx.graph.shape(node), &|site, ix| {
         let value = site.value(ix);
         site.store(ix, value);
     });
-    let kernel = trial.finish(String::new()).kernel;
-    let axes: Vec<usize> = (0..shape.len()).filter(|&a| !shape[a].is(1)).collect();
-    // What loops within itself does not run as lanes.
-    let loops = kernel.vars.iter().filter(|(_, v)| matches!(v, Var::Loop { .. })).count();
-    let innermost = if loops > axes.len() { LoopKind::Seq } else { LoopKind::Vector };
-
-    let indices = indices(&kernel);
-    let groups = groups(shape, &axes, |outer, inner| merges(&indices, (&vars[outer], &vars[inner]), &shape[inner]));
-    let mut site = site();
-    write(&mut site, &groups, vec![Dim::zero(); shape.len()], innermost);
     site
 }
 
-/// Neighbouring axes that are one loop each.
-fn groups(shape: &[Dim], axes: &[usize], merge: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
-    let mut groups: Vec<Vec<usize>> = vec![];
-    for &axis in axes {
-        match groups.last_mut() {
-            Some(group) if group.last().is_some_and(|&outer| merge(outer, axis)) => group.push(axis),
-            _ => groups.push(vec![axis]),
-        }
+/// Joins tensors: loops over each operand, stored where it lies in the result.
+pub fn join<'g>(cx: &Context<'g>, tip: NodeId, root: NodeId, axis: usize) -> Site<'g> {
+    let mut site = Site::new(cx.graph, cx.fusion, tip, root);
+    let mut start = Dim::zero();
+    for n in 0..cx.graph.node(root).inputs.len() {
+        let shape = &site.operand_ty(n).shape;
+        each_element(&mut site, shape, &|site, ix| {
+            let value = site.operand(n, ix);
+            let mut to = ix.to_vec();
+            to[axis] = &to[axis] + &start;
+            site.finish_element(&to, value);
+        });
+        start = start + &shape[axis];
     }
-    // A single loop would leave nothing to split between threads.
+    site
+}
+
+/// Loops over the indices of `shape`, with as few loops as the indices in `body` allow.
+pub fn each_element<'g>(site: &mut Site<'g>, shape: &[Dim], body: &dyn Fn(&mut Site<'g>, &[Dim])) {
+    let trial = Trial::of(site.fresh(), shape, body);
+    let axes: Vec<usize> = (0..shape.len()).filter(|&a| !shape[a].is(1)).collect();
+    let groups = with_rows(trial.groups(&axes), shape);
+    let innermost = if trial.loops_within { LoopKind::Seq } else { LoopKind::Vector };
+    write(site, &groups, shape, vec![Dim::zero(); shape.len()], innermost, body);
+}
+
+/// What a body looks like with a loop around it for every axis.
+pub struct Trial {
+    shape: Vec<Dim>,
+    vars: Vec<Dim>,
+    indices: Vec<Dim>,
+    /// Whether the body itself loops; then its outer loops do not run as lanes.
+    loops_within: bool,
+}
+
+impl Trial {
+    pub fn of<'g>(mut site: Site<'g>, shape: &[Dim], body: &dyn Fn(&mut Site<'g>, &[Dim])) -> Trial {
+        let mut vars = vec![];
+        site.nest(shape, LoopKind::Seq, |site, ix| {
+            vars = ix.to_vec();
+            body(site, ix);
+        });
+        let kernel = site.finish(String::new()).kernel;
+        let loops = kernel.vars.iter().filter(|(_, v)| matches!(v, Var::Loop { .. })).count();
+        let outer = shape.iter().filter(|n| !n.is(1)).count();
+        Trial { shape: shape.to_vec(), vars, indices: indices(&kernel), loops_within: loops > outer }
+    }
+    /// Neighbours among these axes that are one loop each.
+    pub fn groups(&self, axes: &[usize]) -> Vec<Vec<usize>> {
+        let mut groups: Vec<Vec<usize>> = vec![];
+        for &axis in axes {
+            match groups.last_mut() {
+                Some(group) if group.last().is_some_and(|&outer| self.merges(outer, axis)) => group.push(axis),
+                _ => groups.push(vec![axis]),
+            }
+        }
+        groups
+    }
+    /// Whether each index moves along the outer axis as far as along all of the inner one.
+    fn merges(&self, outer: usize, inner: usize) -> bool {
+        self.indices.iter().all(|index| {
+            match (coefficient(index, &self.vars[outer]), coefficient(index, &self.vars[inner])) {
+                (Some(o), Some(i)) => o == i * &self.shape[inner],
+                _ => false,
+            }
+        })
+    }
+}
+
+/// A single loop would leave nothing to split between threads.
+fn with_rows(groups: Vec<Vec<usize>>, shape: &[Dim]) -> Vec<Vec<usize>> {
     if let [all] = &groups[..] {
         let elements = |from: usize| all[from..].iter().map(|&a| estimate(&shape[a])).product::<f64>();
         if let Some(cut) = (1..all.len()).rev().find(|&from| elements(from) >= MIN_ROW) {
@@ -69,16 +118,20 @@ fn groups(shape: &[Dim], axes: &[usize], merge: impl Fn(usize, usize) -> bool) -
     groups
 }
 
-fn write(site: &mut Site<'_>, groups: &[Vec<usize>], mut ix: Vec<Dim>, innermost: LoopKind) {
-    let Some((group, rest)) = groups.split_first() else {
-        let value = site.value(&ix);
-        return site.store(&ix, value);
-    };
-    let extents: Vec<Dim> = group.iter().map(|&a| site.tip_shape()[a].clone()).collect();
+fn write<'g>(
+    site: &mut Site<'g>,
+    groups: &[Vec<usize>],
+    shape: &[Dim],
+    mut ix: Vec<Dim>,
+    innermost: LoopKind,
+    body: &dyn Fn(&mut Site<'g>, &[Dim]),
+) {
+    let Some((group, rest)) = groups.split_first() else { return body(site, &ix) };
+    let extents: Vec<Dim> = group.iter().map(|&a| shape[a].clone()).collect();
     let kind = if rest.is_empty() { innermost } else { LoopKind::Seq };
     site.each(&count(&extents), kind, |site, i| {
         group.iter().zip(unflatten(&site.w, i, &extents)).for_each(|(&a, i)| ix[a] = i);
-        write(site, rest, ix, innermost);
+        write(site, rest, shape, ix, innermost, body);
     });
 }
 
@@ -108,14 +161,6 @@ fn indices(kernel: &Kernel) -> Vec<Dim> {
     found.sort();
     found.dedup();
     found
-}
-
-/// Whether each index moves along the outer variable as far as along all `extent` values of the inner one.
-fn merges(indices: &[Dim], (outer, inner): (&Dim, &Dim), extent: &Dim) -> bool {
-    indices.iter().all(|index| match (coefficient(index, outer), coefficient(index, inner)) {
-        (Some(o), Some(i)) => o == i * extent,
-        _ => false,
-    })
 }
 
 /// What a variable is multiplied with in an index; `None` when the index is not linear in it.

@@ -3,6 +3,7 @@
 //! A target first appears here, as a [`TargetInfo`]: widths, registers, caches. Knows no machine code.
 
 mod contract;
+mod fold;
 mod fuse;
 mod lower;
 mod map;
@@ -91,6 +92,8 @@ fn lower<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
     }
     let site = match op {
         Op::Dot(_) | Op::Conv(_) => contract::contract(cx, tip, root),
+        Op::Reduce(_) | Op::Window(_) => fold::fold(cx, tip, root),
+        Op::Concat(op) => Some(map::join(cx, tip, root, op.axis)),
         _ => None,
     };
     site.unwrap_or_else(|| map::map(cx, tip, root))
