@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::{
     fuse::is_view_of_constant,
-    lower::{Context, Site, unflatten},
+    lower::{Context, Site, named, unflatten},
     map::coefficient,
     pack::{self, Packed},
     tile::{Columns, Tile},
@@ -287,18 +287,23 @@ impl<'g> Contraction<'g> {
         };
         let (full, rest) = (packed.full(), packed.rest());
         let width = Dim::from(packed.panel);
-        if rest == 0 {
-            return self.each(&Dim::from(full), LoopKind::Seq, |c, panel| body(c, at(panel, packed.panel), width));
-        }
-        self.each(&Dim::from(full + 1), LoopKind::Seq, |c, panel| {
-            if full == 0 {
-                return body(c, at(panel, packed.last_width()), Dim::from(rest));
+        let last = (at(&Dim::from(full), packed.last_width()), Dim::from(rest));
+        if rest == 0 || full == 0 || self.site.w.depth() > 1 {
+            if full > 0 {
+                self.each(&Dim::from(full), LoopKind::Seq, |c, panel| body(c, at(panel, packed.panel), width));
             }
+            if rest > 0 {
+                body(self, last.0, last.1);
+            }
+            return;
+        }
+        // One outermost loop can be split between threads, two cannot.
+        self.each(&Dim::from(full + 1), LoopKind::Seq, |c, panel| {
             c.site.w.open_block();
             body(c, at(panel, packed.panel), width);
             let then = c.site.close_branch();
             c.site.w.open_block();
-            body(c, at(&Dim::from(full), packed.last_width()), Dim::from(rest));
+            body(c, last.0, last.1);
             let otherwise = c.site.close_branch();
             let bounds = vec![Bound { index: panel.clone(), extent: Dim::from(full) }];
             c.site.w.emit(Stmt::If { bounds, then, otherwise });
@@ -411,7 +416,7 @@ impl<'g> Contraction<'g> {
         let ix = self.product.left(&at, &(&place.column + column));
         let value = self.site.operand(0, &ix);
         let value = self.site.w.cast(self.wide, value);
-        self.site.w.set(value)
+        named(&mut self.site.w, value)
     }
     fn right_element(&mut self, place: &Place, depth: &[Dim], column: &Dim) -> ExprId {
         let value = match &self.packed {

@@ -10,7 +10,9 @@ use super::{Weights, fuse::Fusion, program::WeightId, target::TargetInfo};
 use crate::{
     base::Dim,
     graph::{Graph, NodeId},
-    loops::{self, Block, BufferId, Emit, ExprId, Kernel, LoopKind, Operands, Stmt, VarId, Writer, flat, index_of},
+    loops::{
+        self, Block, BufferId, Emit, Expr, ExprId, Kernel, LoopKind, Operands, Stmt, VarId, Writer, flat, index_of,
+    },
     op::Op,
     tensor::{DType, TensorType, count},
 };
@@ -206,6 +208,10 @@ impl<'g> Site<'g> {
         let shape = self.tip_shape();
         self.w.store(self.out, shape, ix, value);
     }
+    /// Stores an element of the tip by its row-major position.
+    pub fn store_flat(&mut self, place: Dim, value: ExprId) {
+        self.w.store_flat(self.out, place, value);
+    }
     /// Lets the root's operator write its whole result.
     pub fn write_whole(&mut self) {
         let (op, shape, out) = (self.root_op(), self.tip_shape(), self.out);
@@ -282,7 +288,7 @@ impl<'g> Pull<'g> {
             *self.written.entry(id).or_default() += 1;
             graph.op(id).element(&mut Emit { w, operands: &mut At { pull: self, node: id } }, ix)
         };
-        let value = w.set(value);
+        let value = named(w, value);
         self.memo.insert(key, (w.depth(), value));
         value
     }
@@ -290,6 +296,11 @@ impl<'g> Pull<'g> {
     pub fn leave(&mut self, depth: usize) {
         self.memo.retain(|_, (named, _)| *named < depth);
     }
+}
+
+/// The value under a name, unless it is one or is a constant.
+pub fn named(w: &mut Writer, value: ExprId) -> ExprId {
+    if matches!(w.kernel.exprs[value].expr, Expr::Var(_) | Expr::Const(_)) { value } else { w.set(value) }
 }
 
 /// The operands of one node.

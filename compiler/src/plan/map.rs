@@ -60,8 +60,7 @@ pub fn each_element<'g>(site: &mut Site<'g>, shape: &[Dim], body: &dyn Fn(&mut S
     let trial = Trial::of(site.fresh(), shape, body);
     let axes: Vec<usize> = (0..shape.len()).filter(|&a| !shape[a].is(1)).collect();
     let groups = with_rows(trial.groups(&axes), shape);
-    let innermost = if trial.loops_within { LoopKind::Seq } else { LoopKind::Vector };
-    write(site, &groups, shape, vec![Dim::zero(); shape.len()], innermost, body);
+    write(site, &groups, shape, vec![Dim::zero(); shape.len()], trial.innermost(), body);
 }
 
 /// What a body looks like with a loop around it for every axis.
@@ -69,7 +68,7 @@ pub struct Trial {
     shape: Vec<Dim>,
     vars: Vec<Dim>,
     indices: Vec<Dim>,
-    /// Whether the body itself loops; then its outer loops do not run as lanes.
+    /// Whether the body itself loops; then the loops around it do not run as lanes.
     loops_within: bool,
 }
 
@@ -84,6 +83,10 @@ impl Trial {
         let loops = kernel.vars.iter().filter(|(_, v)| matches!(v, Var::Loop { .. })).count();
         let outer = shape.iter().filter(|n| !n.is(1)).count();
         Trial { shape: shape.to_vec(), vars, indices: indices(&kernel), loops_within: loops > outer }
+    }
+    /// The kind of the innermost loop around the body.
+    pub fn innermost(&self) -> LoopKind {
+        if self.loops_within { LoopKind::Seq } else { LoopKind::Vector }
     }
     /// Neighbours among these axes that are one loop each.
     pub fn groups(&self, axes: &[usize]) -> Vec<Vec<usize>> {
@@ -118,7 +121,8 @@ fn with_rows(groups: Vec<Vec<usize>>, shape: &[Dim]) -> Vec<Vec<usize>> {
     groups
 }
 
-fn write<'g>(
+/// A loop for each group of axes around `body`; `ix` holds the indices of all other axes.
+pub fn write<'g>(
     site: &mut Site<'g>,
     groups: &[Vec<usize>],
     shape: &[Dim],

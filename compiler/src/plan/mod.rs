@@ -2,6 +2,7 @@
 //!
 //! A target first appears here, as a [`TargetInfo`]: widths, registers, caches. Knows no machine code.
 
+mod border;
 mod contract;
 mod fold;
 mod fuse;
@@ -93,6 +94,7 @@ fn lower<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
     let site = match op {
         Op::Dot(_) | Op::Conv(_) => contract::contract(cx, tip, root),
         Op::Reduce(_) | Op::Window(_) => fold::fold(cx, tip, root),
+        Op::Pad(op) if tip == root => Some(border::pad(cx, tip, op)),
         Op::Concat(op) => Some(map::join(cx, tip, root, op.axis)),
         _ => None,
     };

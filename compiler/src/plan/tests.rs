@@ -1,6 +1,8 @@
 //! Programs mean what their graphs mean: the interpreted plan equals the reference evaluator.
 
 mod networks;
+mod scale;
+mod snapshots;
 
 use super::*;
 use crate::{

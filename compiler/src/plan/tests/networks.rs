@@ -254,3 +254,69 @@ fn pooling_joining_and_normalising() {
     let normal = net.binary(BinaryFn::Div, centred, spread);
     check_batches("pooling", &net.done(&[max, sum, all, part, normal, x, max]));
 }
+
+#[test]
+fn folds_of_every_kind() {
+    for f in [BinaryFn::Add, BinaryFn::Mul, BinaryFn::Max, BinaryFn::Min] {
+        for axes in [&[0][..], &[1], &[2], &[3], &[0, 1], &[1, 2], &[2, 3], &[1, 3], &[0, 2, 3], &[0, 1, 2, 3], &[]] {
+            for (dtype, shape) in
+                [(DType::F32, "batch,3,1,5"), (DType::I8, "4,batch,2,35"), (DType::BF16, "2,3,7,batch")]
+            {
+                let mut net = Net::default();
+                let x = net.input_of(dtype, shape);
+                let y = net.reduce(f, axes, x);
+                let y = net.relu(y);
+                check_batches(&format!("{f:?} of {dtype}[{shape}] along {axes:?}"), &net.done(&[y]));
+            }
+        }
+    }
+}
+
+#[test]
+fn windows_of_every_kind() {
+    for (size, stride, dilation, pads) in
+        [([1, 2, 1, 3], 1, 1, [0, 1, 0, 2]), ([1, 3, 2, 1], 2, 2, [0, 2, 1, 0]), ([2, 1, 1, 1], 1, 3, [1, 0, 0, 0])]
+    {
+        for (f, dtype) in [(BinaryFn::Max, DType::F32), (BinaryFn::Add, DType::F16), (BinaryFn::Min, DType::U8)] {
+            let mut net = Net::default();
+            let x = net.input_of(dtype, "batch,9,7,21");
+            let steps = |n: i64| size.map(|s| if s == 1 { 1 } else { n }).to_vec();
+            let op = Window {
+                f,
+                size: size.to_vec(),
+                stride: steps(stride),
+                dilation: steps(dilation),
+                low: pads.map(Dim::from).to_vec(),
+                high: pads.map(Dim::from).to_vec(),
+            };
+            let y = net.add(op, &[x]);
+            check_batches(&format!("{f:?} of {dtype} in {size:?}"), &net.done(&[y]));
+        }
+    }
+}
+
+#[test]
+fn gated_epilogues() {
+    let mut net = Net::default();
+    let x = net.input("batch,9,9,5");
+    let y = net.conv(x, &[3, 3, 5, 18], conv(2, 1, 1, 0, 0, 1));
+    let flat = net.add(Reshape { shape: vec![Dim::sym("batch"), Dim::from(49 * 18)] }, &[y]);
+    let gate = net.unary(UnaryFn::Tanh, flat);
+    let gated = net.binary(BinaryFn::Mul, flat, gate);
+    let gated = net.bias(gated);
+    let graph = net.done(&[gated]);
+    let program = plan("test", &graph, &TargetInfo::new(Isa::X64), &mut Weights::default());
+    assert_eq!(program.launches.len(), 1);
+    check_batches("gated", &graph);
+}
+
+#[test]
+fn depthwise_convolutions_of_odd_widths() {
+    for (channels, kernel, pad) in [(3, 3, 1), (37, 2, 0), (64, 5, 2)] {
+        let mut net = Net::default();
+        let x = net.input(&format!("batch,7,5,{channels}"));
+        let y = net.conv(x, &[kernel, kernel, 1, channels], conv(2, 1, 1, pad, pad, channels));
+        let y = net.bias(y);
+        check_batches(&format!("{channels} channels"), &net.done(&[y]));
+    }
+}

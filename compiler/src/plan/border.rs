@@ -1,0 +1,91 @@
+//! The template for padded copies: fills, copies, fills, without conditions.
+//!
+//! Along each padded axis the result is a range of the value, the operand, and another range of the value. A range of
+//! the value is contiguous together with all inner axes, and is one loop; the operand's part is a loop with the next
+//! padded axis inside.
+
+use super::{
+    lower::{Context, Site},
+    map::{Trial, write},
+};
+use crate::{
+    base::Dim,
+    graph::NodeId,
+    loops::{LoopKind, flat},
+    op::Pad,
+    tensor::count,
+};
+
+/// Writes the padded copy `tip`.
+pub fn pad<'g>(cx: &Context<'g>, tip: NodeId, pad: &Pad) -> Site<'g> {
+    let site = Site::new(cx.graph, cx.fusion, tip, tip);
+    let from = &site.operand_ty(0).shape;
+    let body = |site: &mut Site<'g>, ix: &[Dim]| {
+        let value = site.operand(0, ix);
+        let to: Vec<Dim> = ix.iter().zip(&pad.low).map(|(i, low)| i + low).collect();
+        site.store(&to, value);
+    };
+    let trial = Trial::of(site.fresh(), from, &body);
+    let padded = |axis: &usize| !pad.low[*axis].is(0) || !pad.high[*axis].is(0);
+    let axes: Vec<usize> = (0..from.len()).filter(padded).collect();
+    let mut border = Border { site, pad, from, trial };
+    border.axis(&axes, 0, vec![], &body);
+    border.site
+}
+
+struct Border<'g, 'p> {
+    site: Site<'g>,
+    pad: &'p Pad,
+    /// The operand's shape.
+    from: &'g [Dim],
+    trial: Trial,
+}
+
+impl<'g> Border<'g, '_> {
+    /// Everything from axis `next` on, at the operand's index `ix` before it; `padded` are the padded axes that follow.
+    fn axis(&mut self, padded: &[usize], next: usize, ix: Vec<Dim>, body: &dyn Fn(&mut Site<'g>, &[Dim])) {
+        let Some((&axis, rest)) = padded.split_first() else {
+            // Axes before `next` have their loops.
+            let axes: Vec<usize> = (next..self.from.len()).filter(|&a| !self.from[a].is(1)).collect();
+            let groups = self.trial.groups(&axes);
+            let ix = [ix, vec![Dim::zero(); self.from.len() - next]].concat();
+            return write(&mut self.site, &groups, self.from, ix, self.trial.innermost(), body);
+        };
+        let outer = self.from[next..axis].to_vec();
+        let depth = outer.iter().filter(|n| !n.is(1)).count();
+        let mut at = ix;
+        for extent in &outer {
+            at.push(if extent.is(1) { Dim::zero() } else { self.site.open(extent) });
+        }
+        let (low, high, extent) = (&self.pad.low[axis], &self.pad.high[axis], &self.from[axis]);
+        self.fill(&at, axis, &Dim::zero(), low);
+        if rest.is_empty() {
+            self.axis(rest, axis, at.clone(), body);
+        } else {
+            let one = extent.is(1);
+            let i = if one { Dim::zero() } else { self.site.open(extent) };
+            self.axis(rest, axis + 1, [at.clone(), vec![i]].concat(), body);
+            if !one {
+                self.site.close(LoopKind::Seq);
+            }
+        }
+        self.fill(&at, axis, &(low + extent), high);
+        (0..depth).for_each(|_| self.site.close(LoopKind::Seq));
+    }
+    /// Stores the value from `start` on along `axis`, where `ix` is the operand's index before that axis.
+    fn fill(&mut self, ix: &[Dim], axis: usize, start: &Dim, many: &Dim) {
+        if many.is(0) {
+            return;
+        }
+        let shape = self.site.tip_shape();
+        let inner = count(&shape[axis + 1..]);
+        let mut first: Vec<Dim> = ix.iter().zip(&self.pad.low).map(|(i, low)| i + low).collect();
+        first.push(start.clone());
+        first.resize(shape.len(), Dim::zero());
+        let first = flat(shape, &first);
+        self.site.each(&(many * inner), LoopKind::Vector, |site, i| {
+            let value = site.operand(1, &[]);
+            site.store_flat(&first + i, value);
+        });
+    }
+}
