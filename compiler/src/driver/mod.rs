@@ -137,7 +137,8 @@ pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems
 fn entry(model: &Model, signature: &Signature, updated: &Updates, options: &Options) -> Result<Entry, Problems> {
     let source = model.graph(signature)?;
     let mut notes = state::check(&source, signature, updated, !options.signatures.is_empty())?;
-    let shapes = options.shapes.iter().map(|s| (s.input.clone(), s.extents.clone())).collect();
+    let has = |key: &str| signature.inputs.iter().any(|slot| slot.key == key);
+    let shapes = options.shapes.iter().filter(|s| has(&s.input)).map(|s| (s.input.clone(), s.extents.clone())).collect();
     let import = tf::Options { batch: options.batch, shapes };
     let imported = tf::import(&source, &|variable| model.read(variable), &import)?;
     notes.extend(imported.notes);

@@ -12,7 +12,7 @@ use super::{Stop, find};
 use crate::{
     base::{Diagnostic, Dim, Id, Problems, Symbol},
     graph::{Graph, NodeId},
-    saved::{Node, NodeOutput, Origin, TfGraph, TfType, Variable, graph::has_effect},
+    saved::{Node, NodeOutput, Origin, Port, TfGraph, TfType, Variable, graph::has_effect},
     tensor::{Tensor, TensorType},
 };
 
@@ -147,23 +147,43 @@ impl<'a> Import<'a> {
             let problem = Diagnostic::error(format!("a shape is given for `{key}`, which is not an input"));
             return Err(problem.help(format!("the inputs are {}", keys.join(", "))).into());
         }
-        let mut names = Names::default();
+        let (mut names, mut problems) = (Names::default(), Problems::default());
         for port in &self.tf.inputs {
-            let shape = input_shape(&port.key, &port.ty, options, &mut names)?;
-            let shape: Vec<Dim> =
-                shape.iter().map(|d| known.iter().fold(d.clone(), |d, (s, by)| replace(&d, s, by))).collect();
-            let Some(dtype) = port.ty.host() else {
-                let problem = format!("input `{}` is of type {}, which is not supported", port.key, port.ty);
-                return Err(problem.into());
-            };
-            if dtype == crate::tensor::DType::Str {
-                let problem = format!("input `{}` takes strings, which are not supported yet", port.key);
-                return Err(Diagnostic::error(problem).into());
+            match self.declare_input(port, options, known, &mut names) {
+                Err(Stop::Fault(more)) => problems.extend(more),
+                other => other?,
             }
-            let name = self.tf.nodes[port.source.node].name.as_str();
-            self.graph.set_origin(Some(name.into()));
-            let id = self.graph.input(&port.key, TensorType::new(dtype, shape));
-            self.done[port.source.node.index()].get_or_insert(Done::Values(vec![id.into()]));
+        }
+        problems.or(()).map_err(Stop::Fault)
+    }
+
+    fn declare_input(
+        &mut self,
+        port: &Port,
+        options: &Options,
+        known: &BTreeMap<Symbol, Dim>,
+        names: &mut Names,
+    ) -> Result<(), Stop> {
+        let Some(dtype) = port.ty.host() else {
+            let problem = format!("input `{}` is of type {}, which is not supported", port.key, port.ty);
+            return Err(problem.into());
+        };
+        if dtype == crate::tensor::DType::Str {
+            let problem = format!("input `{}` takes strings, which are not supported yet", port.key);
+            return Err(Diagnostic::error(problem).into());
+        }
+        let shape = input_shape(&port.key, &port.ty, options, names)?;
+        let shape: Vec<Dim> =
+            shape.iter().map(|d| known.iter().fold(d.clone(), |d, (s, by)| replace(&d, s, by))).collect();
+        let name = self.tf.nodes[port.source.node].name.as_str();
+        self.graph.set_origin(Some(name.into()));
+        let id = self.graph.input(&port.key, TensorType::new(dtype, shape));
+        // Of several keys that feed one tensor the last one counts, as in a feed of TensorFlow's.
+        let before = self.done[port.source.node.index()].replace(Done::Values(vec![id.into()]));
+        if before.is_some() {
+            let first = self.tf.inputs.iter().find(|p| p.source == port.source).map_or("", |p| &p.key);
+            let note = format!("inputs `{first}` and `{}` feed one tensor: `{}` is the one that counts", port.key, port.key);
+            self.notes.push(Diagnostic::warning(note));
         }
         Ok(())
     }
