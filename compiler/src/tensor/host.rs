@@ -47,7 +47,8 @@ impl Tensor {
         shape: impl Into<Vec<usize>>,
         scalars: impl IntoIterator<Item = Scalar>,
     ) -> Tensor {
-        let mut bytes = Vec::new();
+        let shape = shape.into();
+        let mut bytes = Vec::with_capacity(shape.iter().product::<usize>() * dtype.size());
         scalars.into_iter().for_each(|s| s.write_le(dtype, &mut bytes));
         Tensor::from_bytes(dtype, shape, bytes)
     }
