@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    dot::{Elements, Run},
+    dot::{Elements, Run, swapped},
     *,
 };
 use crate::loops::{BinaryFn, Bound};
@@ -72,7 +72,7 @@ impl Primitive for Conv {
         let low = values(&self.low, bind);
         let (depth, filters) = (filter.shape[n], filter.shape[n + 1]);
         let per_group = filters / self.groups;
-        let (a, b) = (Elements::of(x), Elements::of(filter));
+        let (a, b) = (Elements::of(x), Elements::of(&swapped(filter)));
         let mut from = vec![0; n + 2];
         Ok(Tensor::from_fn(x.dtype, out, |ix| {
             let o = ix[n + 1];
@@ -81,7 +81,7 @@ impl Primitive for Conv {
             a.sum_of_products(&b, x.dtype, |add| {
                 let mut tap = 0;
                 crate::tensor::for_each_index(&filter.shape[..n], |k| {
-                    let weight = tap * depth * filters + o;
+                    let weight = (tap * filters + o) * depth;
                     tap += 1;
                     for s in 0..n {
                         let i = ix[s + 1] as i64 * self.stride[s] + k[s] as i64 * self.dilation[s] - low[s];
@@ -92,7 +92,7 @@ impl Primitive for Conv {
                         from[s + 1] = place as usize;
                     }
                     let first = crate::tensor::flat_index(&x.shape, &from);
-                    add(Run { left: first, right: weight, stride: filters, len: depth });
+                    add(Run { left: first, right: weight, len: depth });
                 });
             })
         }))

@@ -37,12 +37,12 @@ impl Elements {
         match (self, other) {
             (Elements::Float(a), Elements::Float(b)) => {
                 let mut sum = 0.0;
-                terms(&mut |run| run.pairs().for_each(|(i, j)| sum += a[i] * b[j]));
+                terms(&mut |run| run.pairs(a, b).for_each(|(x, y)| sum += x * y));
                 Scalar::from_f64(dtype, sum)
             }
             (Elements::Int(a), Elements::Int(b)) => {
                 let mut sum = 0i64;
-                terms(&mut |run| run.pairs().for_each(|(i, j)| sum = sum.wrapping_add(a[i].wrapping_mul(b[j]))));
+                terms(&mut |run| run.pairs(a, b).for_each(|(x, y)| sum = sum.wrapping_add(x.wrapping_mul(y))));
                 Scalar::from_i64(dtype, sum)
             }
             _ => unreachable!("infer gives both operands one type"),
@@ -50,18 +50,27 @@ impl Elements {
     }
 }
 
-/// `len` neighbours of the left tensor from `left` on, each with an element of the right tensor, `stride` apart from
-/// `right` on.
+/// The tensor with its last two axes exchanged, so that what is summed over lies together.
+pub(super) fn swapped(x: &Tensor) -> Tensor {
+    let (mut shape, last) = (x.shape.clone(), x.rank() - 1);
+    shape.swap(last - 1, last);
+    pick::rearrange(x, &shape, |ix, from| {
+        from.copy_from_slice(ix);
+        from.swap(last - 1, last);
+    })
+}
+
+/// `len` neighbours of the left tensor from `left` on, each with one of the right tensor from `right` on.
 pub(super) struct Run {
     pub left: usize,
     pub right: usize,
-    pub stride: usize,
     pub len: usize,
 }
 
 impl Run {
-    fn pairs(self) -> impl Iterator<Item = (usize, usize)> {
-        (0..self.len).map(move |n| (self.left + n, self.right + n * self.stride))
+    fn pairs<T: Copy>(self, a: &[T], b: &[T]) -> impl Iterator<Item = (T, T)> {
+        let (a, b) = (&a[self.left..][..self.len], &b[self.right..][..self.len]);
+        a.iter().copied().zip(b.iter().copied())
     }
 }
 
@@ -85,14 +94,12 @@ impl Primitive for Dot {
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
         let rank = out.len();
         let (m, k, n) = (out[rank - 2], inputs[0].shape[rank - 1], out[rank - 1]);
-        let (a, b) = (Elements::of(inputs[0]), Elements::of(inputs[1]));
+        let (a, b) = (Elements::of(inputs[0]), Elements::of(&swapped(inputs[1])));
         let dtype = inputs[0].dtype;
         Ok(Tensor::from_fn(dtype, out, |ix| {
             let batch = crate::tensor::flat_index(&out[..rank - 2], &ix[..rank - 2]);
             let (row, column) = (batch * m + ix[rank - 2], ix[rank - 1]);
-            a.sum_of_products(&b, dtype, |add| {
-                add(Run { left: row * k, right: batch * k * n + column, stride: n, len: k })
-            })
+            a.sum_of_products(&b, dtype, |add| add(Run { left: row * k, right: (batch * n + column) * k, len: k }))
         }))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {

@@ -108,8 +108,18 @@ impl Primitive for Binary {
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
         let [x, y] = [inputs[0], inputs[1]];
         let pairs = x.scalars().zip(y.scalars());
-        let values: Result<Vec<_>, Fault> = pairs.map(|(a, b)| eval::binary(self.f, x.dtype, a, b)).collect();
-        Ok(Tensor::from_scalars(x.dtype, out, values?))
+        let mut fault = None;
+        let result = Tensor::from_scalars(
+            x.dtype,
+            out,
+            pairs.map(|(a, b)| {
+                eval::binary(self.f, x.dtype, a, b).unwrap_or_else(|f| {
+                    fault = Some(f);
+                    a
+                })
+            }),
+        );
+        fault.map_or(Ok(result), Err)
     }
     /// Integer divisions and powers check their operands first.
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {

@@ -38,7 +38,7 @@ impl Primitive for Scan {
         let n = out[self.axis];
         let inner: usize = out[self.axis + 1..].iter().product();
         let mut result = vec![Scalar::zero(x.dtype); x.count()];
-        for line in (0..x.count()).filter(|p| p / inner.max(1) % n == 0) {
+        for line in (0..x.count()).filter(|p| (p / inner.max(1)).is_multiple_of(n)) {
             let mut sum = fold::Fold::new(self.f, dtype).of_nothing();
             for step in 0..n {
                 let place = line + inner * if self.reverse { n - 1 - step } else { step };

@@ -1,5 +1,7 @@
 //! Where the greatest elements lie.
 
+use std::slice::from_ref;
+
 use serde::{Deserialize, Serialize};
 
 use super::*;
@@ -72,7 +74,7 @@ impl Primitive for TopK {
                 at.w.assign(best, &[], zero);
                 at.w.assign(best_at, &[], none);
                 at.each(&n, LoopKind::Seq, |at, i| {
-                    let x = at.read(0, &[row, &[i.clone()]].concat());
+                    let x = at.read(0, &[row, from_ref(i)].concat());
                     let x = at.w.set(x);
                     let here = at.w.index(i.clone());
                     let [last, last_at, best_now, best_at_now] =
@@ -103,7 +105,7 @@ impl Primitive for TopK {
                 let value = at.w.read(best, &[]);
                 at.w.assign(last, &[], value);
                 let index = at.w.cast(self.to, found);
-                at.w.store(out, shape, &[row, &[round.clone()]].concat(), index);
+                at.w.store(out, shape, &[row, from_ref(round)].concat(), index);
             });
         });
     }
