@@ -138,7 +138,8 @@ fn entry(model: &Model, signature: &Signature, updated: &Updates, options: &Opti
     let source = model.graph(signature)?;
     let mut notes = state::check(&source, signature, updated, !options.signatures.is_empty())?;
     let has = |key: &str| signature.inputs.iter().any(|slot| slot.key == key);
-    let shapes = options.shapes.iter().filter(|s| has(&s.input)).map(|s| (s.input.clone(), s.extents.clone())).collect();
+    let shapes =
+        options.shapes.iter().filter(|s| has(&s.input)).map(|s| (s.input.clone(), s.extents.clone())).collect();
     let import = tf::Options { batch: options.batch, shapes };
     let imported = tf::import(&source, &|variable| model.read(variable), &import)?;
     notes.extend(imported.notes);

@@ -23,12 +23,11 @@ pub struct Pass {
 
 /// In order. Rules make new constants, and constants make rules apply.
 pub const PIPELINE: &[Pass] = &[
-    Pass { name: "constants", run: constants::fold },
     Pass { name: "share", run: share::share },
     Pass { name: "rules", run: rules::simplify },
-    Pass { name: "constants-of-rules", run: constants::fold },
+    Pass { name: "constants", run: constants::fold },
     Pass { name: "rules-of-constants", run: rules::simplify },
-    Pass { name: "last-constants", run: constants::fold },
+    Pass { name: "constants-of-rules", run: constants::fold },
     Pass { name: "last-share", run: share::share },
 ];
 

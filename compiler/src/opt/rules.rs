@@ -5,6 +5,8 @@
 
 mod affine;
 mod borders;
+mod broadcasts;
+mod gathers;
 mod pointwise;
 mod transposes;
 mod views;
@@ -22,7 +24,15 @@ pub struct Rule {
 }
 
 /// In the order in which they are tried.
-pub const RULES: &[&[Rule]] = &[views::RULES, pointwise::RULES, transposes::RULES, borders::RULES, affine::RULES];
+pub const RULES: &[&[Rule]] = &[
+    views::RULES,
+    pointwise::RULES,
+    broadcasts::RULES,
+    transposes::RULES,
+    gathers::RULES,
+    borders::RULES,
+    affine::RULES,
+];
 
 /// Rounds after which the rest is left: a chain of views shortens by half in each.
 const MAX_ROUNDS: usize = 64;

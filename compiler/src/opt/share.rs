@@ -14,9 +14,17 @@ use crate::{
 /// Constants of more elements are compared by identity.
 const MAX_COMPARED: usize = 4096;
 
+/// Operator with attributes, and new operands.
+type Key = (String, Vec<NodeId>);
+
+struct Copied {
+    old: NodeId,
+    new: NodeId,
+}
+
 pub fn share(graph: &Graph, fuel: &mut Fuel) -> Graph {
     // Found by key only, never walked, so that the order of the map does not matter.
-    let mut seen: HashMap<(String, Vec<NodeId>), Vec<(NodeId, NodeId)>> = HashMap::new();
+    let mut seen: HashMap<Key, Vec<Copied>> = HashMap::new();
     Rewrite::of(graph).run(|rw, id| {
         let node = rw.node(id);
         let attrs = match &node.op {
@@ -27,14 +35,14 @@ pub fn share(graph: &Graph, fuel: &mut Fuel) -> Graph {
         };
         let operands: Vec<NodeId> = node.inputs.iter().map(|&i| rw.new_of(i)).collect();
         let alike = seen.entry((format!("{} {attrs}", node.op.name()), operands.clone())).or_default();
-        if let Some((_, new)) = alike.iter().find(|(old, _)| is_same(&node.op, rw.old.op(*old))) {
-            return fuel.take().then_some(*new);
+        if let Some(same) = alike.iter().find(|c| is_same(&node.op, rw.old.op(c.old))) {
+            return fuel.take().then_some(same.new);
         }
         let new = match &node.op {
             Op::Const(t) => rw.new.constant(t.clone()),
             op => rw.add(op.clone(), &operands)?,
         };
-        alike.push((id, new));
+        alike.push(Copied { old: id, new });
         Some(new)
     })
 }

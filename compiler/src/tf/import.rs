@@ -182,7 +182,8 @@ impl<'a> Import<'a> {
         let before = self.done[port.source.node.index()].replace(Done::Values(vec![id.into()]));
         if before.is_some() {
             let first = self.tf.inputs.iter().find(|p| p.source == port.source).map_or("", |p| &p.key);
-            let note = format!("inputs `{first}` and `{}` feed one tensor: `{}` is the one that counts", port.key, port.key);
+            let note =
+                format!("inputs `{first}` and `{}` feed one tensor: `{}` is the one that counts", port.key, port.key);
             self.notes.push(Diagnostic::warning(note));
         }
         Ok(())

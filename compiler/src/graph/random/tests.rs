@@ -166,3 +166,25 @@ fn infer_survives_any_attributes() {
     }
     assert!(accepted > 1000);
 }
+
+/// Damaged text gives an error or a graph, never a panic.
+#[test]
+fn the_parser_survives_damaged_text() {
+    let mut rng = Rng::new(3);
+    for seed in 0..1500 {
+        let (text, constants) = text::print(&case(seed, 6).graph);
+        let mut chars: Vec<char> = text.chars().collect();
+        for _ in 0..rng.range(1, 3) {
+            let at = rng.below(chars.len());
+            match rng.below(4) {
+                0 => drop(chars.remove(at)),
+                1 => chars.insert(at, *rng.pick(&['0', '9', '-', '[', ']', '"', '%', ' ', 'x', ':', '\n', 'é'])),
+                2 => chars[at] = *rng.pick(&chars.clone()),
+                _ => chars.truncate(at.max(1)),
+            }
+        }
+        if let Ok(graph) = text::parse(&chars.into_iter().collect::<String>(), &constants) {
+            graph.verify().unwrap();
+        }
+    }
+}
