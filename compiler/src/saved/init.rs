@@ -8,7 +8,7 @@ use smc_proto::{AssetFileDef, DataType, MetaGraphDef, collection_def::Kind, tens
 
 use super::{
     files::Files,
-    graph::{Builder, Library, has_effect},
+    graph::{Builder, Library, TfGraph, has_effect},
     signature::INIT_SIGNATURE,
     types::{TfShape, TfType},
 };
@@ -53,12 +53,14 @@ pub(super) fn assets(meta: &MetaGraphDef, files: &dyn Files, folder: &str) -> Ve
     defs.into_iter().map(asset).collect()
 }
 
-/// The operations with an effect that initialisation runs, with the assets' paths fed.
-pub(super) fn initialisers(
-    meta: &MetaGraphDef,
-    library: &Library,
-    assets: &[Asset],
-) -> Result<Vec<Initialiser>, Problems> {
+/// The operations with an effect that initialisation runs.
+pub(super) fn initialisers(graph: &TfGraph) -> Vec<Initialiser> {
+    let effects = graph.nodes.iter().filter(|(_, n)| has_effect(&n.op));
+    effects.map(|(_, n)| Initialiser { node: n.name.clone(), op: n.op.clone() }).collect()
+}
+
+/// What initialisation runs, with the assets' paths fed.
+pub(super) fn graph(meta: &MetaGraphDef, library: &Library, assets: &[Asset]) -> Result<TfGraph, Problems> {
     let mut builder = Builder::new(library);
     let ty = || TfType { dtype: DataType::DtString, shape: TfShape(Some(vec![])) };
     let fed = assets.iter().filter(|a| !a.tensor.is_empty());
@@ -66,9 +68,7 @@ pub(super) fn initialisers(
     for node in roots(meta) {
         builder.run(node.split(':').next().unwrap_or_default())?;
     }
-    let graph = builder.finish(inputs, vec![])?;
-    let effects = graph.nodes.iter().filter(|(_, n)| has_effect(&n.op));
-    Ok(effects.map(|(_, n)| Initialiser { node: n.name.clone(), op: n.op.clone() }).collect())
+    builder.finish(inputs, vec![])
 }
 
 /// The nodes TensorFlow runs: the first of the ways to name them that the model uses.

@@ -8,7 +8,7 @@ use super::{
     Asset, Initialiser, Model, Signature, SignatureKind, Slot, SlotPlace, TfGraph,
     types::{TfShape, host_type, type_name},
 };
-use crate::base::Problems;
+use crate::base::{Diagnostic, Problems};
 
 /// A model's description.
 #[derive(Clone, Debug, Serialize)]
@@ -87,6 +87,10 @@ pub fn describe(model: &Model) -> Description {
             known.assigned |= variable.assigned_by.is_some();
         }
         signatures.push(describe_signature(signature, &graph));
+    }
+    if model.signatures().is_empty() {
+        problems
+            .push(Diagnostic::error("the model has no signature and exports no function").in_file(model.shown_path()));
     }
     let initialisers = model.initialisers().unwrap_or_else(|p| {
         problems.extend(p);

@@ -132,7 +132,8 @@ impl Model {
     }
     /// The operations that TensorFlow runs once after loading, such as filling lookup tables.
     pub fn initialisers(&self) -> Result<Vec<Initialiser>, Problems> {
-        init::initialisers(&self.meta, &self.library(), &self.assets()).map_err(|p| self.located(p))
+        let graph = init::graph(&self.meta, &self.library(), &self.assets()).map_err(|p| self.located(p))?;
+        Ok(init::initialisers(&graph))
     }
 
     /// The value of a variable, read now.
@@ -174,7 +175,9 @@ impl Model {
         }
         let read = || {
             let objects = Objects::read(&self.meta, self.bundle.as_ref())?;
-            Ok(Sources { objects, restored: Restored::read(&self.meta, library)? })
+            let init = init::graph(&self.meta, library, &self.assets())?;
+            let initialised = variables::assigned_by_name(&init, library)?;
+            Ok(Sources { objects, restored: Restored::read(&self.meta, library)?, initialised })
         };
         let sources = self.sources.get_or_init(read).as_ref().map_err(Problems::clone)?;
         graph.variables = variables::resolve(&graph, library, sources, self.bundle.as_ref())?;

@@ -35,10 +35,13 @@ pub struct Variable {
     pub assigned_by: Option<String>,
 }
 
-/// Both witnesses.
+/// Both witnesses, and who overrides them.
 pub(super) struct Sources {
     pub objects: Objects,
     pub restored: Restored,
+    /// The variables that initialisation changes after they were restored, by their nodes in the main graph, each with
+    /// the node that does it.
+    pub initialised: BTreeMap<String, String>,
 }
 
 /// Every variable of a graph, by its node.
@@ -65,6 +68,12 @@ fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Resul
         Ok(shared) if !shared.is_empty() => shared,
         _ => &node.name,
     };
+    if let Origin::Defined { function, node: defined } = &node.origin
+        && let Some(writer) = sources.initialised.get(defined).filter(|_| function.is_empty())
+    {
+        let what = format!("variable `{name}` is set when the model is initialised, by `{writer}`");
+        return Err(node.fault(what).help("values that are computed at start-up are not supported yet"));
+    }
     let bundle = bundle.ok_or_else(|| {
         node.fault(format!("variable `{name}` has no value: the model has no file variables/variables.index"))
             .help("copy the model's `variables` folder beside saved_model.pb")
@@ -99,7 +108,7 @@ fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Resul
 
 /// What the witnesses say of a variable.
 fn stored(node: &Node, sources: &Sources, bundle: &Bundle) -> Result<Option<Stored>, Diagnostic> {
-    let Sources { objects, restored } = sources;
+    let Sources { objects, restored, .. } = sources;
     let (by_object, by_node) = match &node.origin {
         Origin::Object(number) => (objects.keys.get(number).map(String::as_str).into_iter().collect(), None),
         Origin::Defined { function, node } if function.is_empty() => {
@@ -174,6 +183,15 @@ fn assignments(graph: &TfGraph, library: &Library) -> Result<BTreeMap<Id<Node>, 
         }
     }
     Ok(assigned)
+}
+
+/// The variables of the main graph that a graph changes, by name, each with the name of a node that does.
+pub(super) fn assigned_by_name(graph: &TfGraph, library: &Library) -> Result<BTreeMap<String, String>, Problems> {
+    let named = assignments(graph, library)?.into_iter().filter_map(|(id, writer)| match &graph.nodes[id].origin {
+        Origin::Defined { function, node } if function.is_empty() => Some((node.clone(), writer)),
+        _ => None,
+    });
+    Ok(named.collect())
 }
 
 /// The nodes at which handles start that a graph writes through, each with the writing node's name.

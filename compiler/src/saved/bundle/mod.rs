@@ -7,6 +7,7 @@
 //! Invariant: no length of the file is trusted before it was compared with what is there, so that a damaged bundle
 //! gives a diagnostic and never a large allocation.
 
+mod boxes;
 mod checksum;
 mod slice;
 mod table;
@@ -29,8 +30,11 @@ use super::{
 };
 use crate::{
     base::{Diagnostic, Problems},
-    tensor::{DType, Tensor, flat_index, for_each_index},
+    tensor::{DType, Tensor},
 };
+
+/// Real models split a variable into dozens of slices.
+const MAX_SLICES: usize = 4096;
 
 /// An opened index; the data stays on disk until asked for.
 pub struct Bundle {
@@ -90,7 +94,7 @@ impl Bundle {
         }
         let whole = self.read_whole(key, entry)?;
         let axes = part.within(&whole.shape);
-        Ok(cut(&whole, &axes.ok_or_else(|| self.fault(key, "the requested part lies outside the tensor"))?))
+        Ok(boxes::cut(&whole, &axes.ok_or_else(|| self.fault(key, "the requested part lies outside the tensor"))?))
     }
 
     fn missing(&self, key: &str) -> Diagnostic {
@@ -133,7 +137,10 @@ impl Bundle {
     fn read_slices(&self, key: &str, entry: &BundleEntryProto) -> Result<Tensor, Diagnostic> {
         let (dtype, shape) = self.fixed_type(key, entry)?;
         let outside = || self.fault(key, "a slice lies outside the tensor");
-        let mut parts = Vec::new();
+        if entry.slices.len() > MAX_SLICES {
+            return Err(self.fault(key, format!("it has more than {MAX_SLICES} slices")));
+        }
+        let mut parts: Vec<(Box<boxes::Axes>, Tensor)> = Vec::new();
         let mut elements = 0u128;
         for proto in &entry.slices {
             let slice = Slice::from_proto(proto).ok_or_else(outside)?;
@@ -144,28 +151,15 @@ impl Bundle {
                 return Err(self.fault(key, "a slice has another type or shape than the tensor says"));
             }
             elements += part.count() as u128;
-            parts.push((axes, part));
+            parts.push((axes.into(), part));
         }
+        // Boxes that do not meet and have as many elements as the whole cover it.
         let count = shape.iter().fold(1u128, |n, &d| n.saturating_mul(d as u128));
-        if elements != count {
+        let meets_another = |n: usize| parts[..n].iter().any(|(axes, _)| boxes::meet(axes, &parts[n].0));
+        if elements != count || (0..parts.len()).any(meets_another) {
             return Err(self.fault(key, "its slices do not cover it exactly once"));
         }
-        let mut covered = vec![false; count as usize];
-        let mut order = vec![(0, 0); count as usize];
-        for (p, (axes, part)) in parts.iter().enumerate() {
-            let mut n = 0;
-            for_each_index(&part.shape, |ix| {
-                let at: Vec<_> = ix.iter().zip(axes).map(|(i, (start, _))| i + start).collect();
-                let flat = flat_index(&shape, &at);
-                covered[flat] = true;
-                order[flat] = (p, n);
-                n += 1;
-            });
-        }
-        if covered.contains(&false) {
-            return Err(self.fault(key, "its slices do not cover it exactly once"));
-        }
-        Ok(collect(dtype, shape, order.into_iter().map(|(p, n)| (&parts[p].1, n))))
+        Ok(boxes::join(dtype, shape, &parts))
     }
 
     fn fixed_type(&self, key: &str, entry: &BundleEntryProto) -> Result<(DType, Vec<usize>), Diagnostic> {
@@ -260,27 +254,4 @@ fn strings(
         return Err(format!("{} bytes are left over", stored.len()));
     }
     Ok(Tensor::from_strings(shape, strings))
-}
-
-/// The part of a tensor within start and length per axis.
-fn cut(whole: &Tensor, axes: &[(usize, usize)]) -> Tensor {
-    let shape: Vec<_> = axes.iter().map(|(_, n)| *n).collect();
-    let mut picked = Vec::with_capacity(shape.iter().product());
-    for_each_index(&shape, |ix| {
-        let at: Vec<_> = ix.iter().zip(axes).map(|(i, (start, _))| i + start).collect();
-        picked.push((whole, flat_index(&whole.shape, &at)));
-    });
-    collect(whole.dtype, shape, picked)
-}
-
-/// The tensor of elements picked from others of the same type.
-fn collect<'a>(dtype: DType, shape: Vec<usize>, picked: impl IntoIterator<Item = (&'a Tensor, usize)>) -> Tensor {
-    if dtype == DType::Str {
-        let strings = picked.into_iter().map(|(t, n)| t.strings()[n].clone()).collect();
-        return Tensor::from_strings(shape, strings);
-    }
-    let size = dtype.size();
-    let mut bytes = Vec::new();
-    picked.into_iter().for_each(|(t, n)| bytes.extend_from_slice(&t.bytes()[n * size..(n + 1) * size]));
-    Tensor::from_bytes(dtype, shape, bytes)
 }

@@ -128,3 +128,42 @@ fn hostile_tables_are_refused() {
     let chunk: Vec<_> = keys.iter().step_by(10).cloned().collect();
     refused(super::writer::one_block(&chunk), "expand");
 }
+
+/// Entries that lie, under checksums that are right.
+#[test]
+fn lying_entries_are_refused_or_read() {
+    let mut state = 1u64;
+    let mut random = move |n: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % n
+    };
+    let mut read = 0;
+    for _ in 0..3000 {
+        let mut w = Writer::default();
+        w.floats(b"a", 0, &[2, 3], &[0.5; 6]);
+        w.strings(b"s", &[2], &[b"ab", b"c"]);
+        w.partitioned(b"w", &[3, 1], &[(0, 2, &[1.0, 2.0]), (2, 1, &[3.0])]);
+        let keys: Vec<_> = w.entries.keys().cloned().collect();
+        let key = keys[random(keys.len() as u64) as usize].clone();
+        let number = (random(u64::MAX) as i64) << random(33) >> random(64);
+        let entry = w.entry(&key);
+        match random(8) {
+            0 => entry.dtype = random(30) as i32,
+            1 => entry.shape.iter_mut().flat_map(|s| &mut s.dim).for_each(|d| d.size = number),
+            2 => entry.shape = Some(super::writer::shape(&vec![number; random(4) as usize])),
+            3 => entry.offset = number,
+            4 => entry.size = number,
+            5 => entry.shard_id = number as i32,
+            6 => entry.slices.iter_mut().flat_map(|s| &mut s.extent).for_each(|e| e.start = number),
+            _ => {
+                let again = entry.slices.clone();
+                entry.slices.extend(again);
+            }
+        }
+        let bundle = open(w.finish("v"));
+        let part = Slice::parse("3 1 1,2:0,1").unwrap().1;
+        read += ["a", "s", "w"].iter().filter(|key| bundle.read(key, None).is_ok()).count();
+        read += usize::from(bundle.read("w", Some(&part)).is_ok());
+    }
+    assert!((6000..12000).contains(&read), "{read}");
+}

@@ -15,7 +15,7 @@ use smc_proto::{AttrValue, DataType, NameAttrList, NodeDef, TensorProto, attr_va
 
 use super::{
     Node, NodeOutput, Origin, Port, Reference, TfGraph, effect, is_functional,
-    library::{Library, Scope, arg_count, control_inputs, count_of, data_inputs},
+    library::{Attrs, Library, Scope, control_inputs, data_inputs},
     prune,
 };
 use crate::{
@@ -399,7 +399,7 @@ impl<'l, 'm> Builder<'l, 'm> {
         let Frame { scope, attrs, .. } = &self.frames[frame];
         let mut position = 0usize;
         for arg in &scope.function?.signature.as_ref()?.input_arg {
-            let count = arg_count(arg, attrs)?;
+            let count = frame_attrs(attrs).arg_count(arg)?;
             if arg.name == name {
                 return Some((position, count));
             }
@@ -437,14 +437,13 @@ impl<'l, 'm> Builder<'l, 'm> {
         output: &str,
         outer: &BTreeMap<String, AttrValue>,
     ) -> Option<(usize, usize)> {
-        let mut attrs = def.attr.clone();
-        instantiate(&mut attrs, outer);
+        let attrs = Attrs { own: &def.attr, outer: Some(outer), op: &def.op };
         let mut counts: Box<dyn Iterator<Item = (&str, Option<usize>)>> = match self.library.function(&def.op) {
             Some(scope) => {
                 let args = &scope.function?.signature.as_ref()?.output_arg;
-                Box::new(args.iter().map(|a| (a.name.as_str(), arg_count(a, &attrs))))
+                Box::new(args.iter().map(move |a| (a.name.as_str(), attrs.arg_count(a))))
             }
-            None => Box::new(op_def(&def.op)?.outputs.iter().map(|a| (a.name, count_of(&a.count, &def.op, &attrs)))),
+            None => Box::new(op_def(&def.op)?.outputs.iter().map(move |a| (a.name, attrs.count(&a.count)))),
         };
         let mut position = 0usize;
         counts.find_map(|(name, count)| {
@@ -467,6 +466,7 @@ impl<'l, 'm> Builder<'l, 'm> {
     /// Passes through calls and arguments until a node is found.
     fn trace(&mut self, mut step: Step) -> Result<NodeOutput, Diagnostic> {
         for _ in 0..MAX_STEPS {
+            self.charge(8)?;
             let (frame, text) = match step {
                 Step::Argument { frame, position } => match self.frames[frame].call {
                     None => {
@@ -508,7 +508,7 @@ impl<'l, 'm> Builder<'l, 'm> {
         let function = scope.function.ok_or_else(missing)?;
         let mut position = 0usize;
         for arg in function.signature.iter().flat_map(|s| &s.output_arg) {
-            let count = arg_count(arg, attrs).ok_or_else(missing)?;
+            let count = frame_attrs(attrs).arg_count(arg).ok_or_else(missing)?;
             if index < position.saturating_add(count) && count == 1 {
                 return function.ret.get(&arg.name).map(String::as_str).ok_or_else(missing);
             }
@@ -551,6 +551,11 @@ impl<'l, 'm> Builder<'l, 'm> {
 enum Step {
     Argument { frame: usize, position: usize },
     Output { frame: usize, at: usize, index: u32 },
+}
+
+/// The attributes a function is instantiated by, as those of its arguments.
+fn frame_attrs(own: &BTreeMap<String, AttrValue>) -> Attrs<'_> {
+    Attrs { own, outer: None, op: "" }
 }
 
 fn full_name(prefix: &str, name: &str) -> String {

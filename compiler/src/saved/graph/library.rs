@@ -5,7 +5,7 @@ use std::{
     sync::OnceLock,
 };
 
-use smc_proto::{AttrValue, FunctionDef, GraphDef, NodeDef, attr_value::Value};
+use smc_proto::{AttrValue, FunctionDef, GraphDef, NodeDef, attr_value::Value, op_def::ArgDef};
 
 use super::{effect, reference::Reference};
 use crate::saved::op_defs::{Count, op_def};
@@ -115,38 +115,50 @@ fn called<'n>(
     itself.into_iter().chain(by_attr.map(|f| f.name.as_str()))
 }
 
-/// How many tensors an argument stands for under a node's attributes; `None` when the attribute is missing or negative.
-pub fn count_of(count: &Count, op: &str, attrs: &BTreeMap<String, AttrValue>) -> Option<usize> {
-    let attr = |name: &str| {
-        let default = || op_def(op)?.defaults.get(name)?.value.as_ref();
-        attrs.get(name).and_then(|a| a.value.as_ref()).or_else(default)
-    };
-    match count {
-        Count::One => Some(1),
-        Count::Number(name) => match attr(name)? {
-            Value::I(n) => usize::try_from(*n).ok(),
-            _ => None,
-        },
-        Count::Types(name) => match attr(name)? {
-            Value::List(list) => Some(list.r#type.len()),
-            _ => None,
-        },
-    }
+/// The attributes of a node in a function's body: its own, where they name one of the function's that one's value, or
+/// the operator's default.
+#[derive(Clone, Copy)]
+pub struct Attrs<'a> {
+    pub own: &'a BTreeMap<String, AttrValue>,
+    pub outer: Option<&'a BTreeMap<String, AttrValue>>,
+    pub op: &'a str,
 }
 
-/// How many tensors an argument of a function stands for, under the attributes of the call.
-pub fn arg_count(arg: &smc_proto::op_def::ArgDef, attrs: &BTreeMap<String, AttrValue>) -> Option<usize> {
-    let value = |name: &str| attrs.get(name).and_then(|a| a.value.as_ref());
-    match (arg.number_attr.as_str(), arg.type_list_attr.as_str()) {
-        ("", "") => Some(1),
-        (number, "") => match value(number)? {
+impl<'a> Attrs<'a> {
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        match self.own.get(name).and_then(|a| a.value.as_ref()) {
+            Some(Value::Placeholder(outer)) => self.outer?.get(outer)?.value.as_ref(),
+            Some(value) => Some(value),
+            None => op_def(self.op)?.defaults.get(name)?.value.as_ref(),
+        }
+    }
+    fn number(&self, name: &str) -> Option<usize> {
+        match self.get(name)? {
             Value::I(n) => usize::try_from(*n).ok(),
             _ => None,
-        },
-        (_, types) => match value(types)? {
+        }
+    }
+    fn types(&self, name: &str) -> Option<usize> {
+        match self.get(name)? {
             Value::List(list) => Some(list.r#type.len()),
             _ => None,
-        },
+        }
+    }
+    /// How many tensors an argument of an operator stands for; `None` when the attribute is missing or negative.
+    pub fn count(&self, count: &Count) -> Option<usize> {
+        match count {
+            Count::One => Some(1),
+            Count::Number(name) => self.number(name),
+            Count::Types(name) => self.types(name),
+        }
+    }
+    /// How many tensors an argument of a function stands for.
+    pub fn arg_count(&self, arg: &ArgDef) -> Option<usize> {
+        match (arg.number_attr.as_str(), arg.type_list_attr.as_str()) {
+            ("", "") => Some(1),
+            (number, "") => self.number(number),
+            (_, types) => self.types(types),
+        }
     }
 }
 

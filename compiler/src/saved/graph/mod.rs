@@ -12,8 +12,11 @@
 mod build;
 mod effect;
 mod library;
+mod print;
 mod prune;
 mod reference;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
