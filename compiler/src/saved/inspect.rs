@@ -75,7 +75,7 @@ pub struct VariableDescription {
 /// Describes a model; what is wrong with one signature does not hide the others.
 pub fn describe(model: &Model) -> Description {
     let mut problems = Problems::default();
-    let mut variables: BTreeMap<String, VariableDescription> = BTreeMap::new();
+    let mut variables: BTreeMap<(String, String), VariableDescription> = BTreeMap::new();
     let mut signatures = Vec::new();
     for signature in model.signatures() {
         let graph = model.graph(signature).unwrap_or_else(|p| {
@@ -83,7 +83,9 @@ pub fn describe(model: &Model) -> Description {
             TfGraph::default()
         });
         for variable in graph.variables.values() {
-            let known = variables.entry(variable.name.clone()).or_insert_with(|| describe_variable(variable));
+            // Objects may bear one name; with the stored tensor it tells them apart.
+            let identity = (variable.name.clone(), variable.key.clone());
+            let known = variables.entry(identity).or_insert_with(|| describe_variable(variable));
             known.assigned |= variable.assigned_by.is_some();
         }
         signatures.push(describe_signature(signature, &graph));

@@ -177,7 +177,11 @@ impl Model {
             let objects = Objects::read(&self.meta, self.bundle.as_ref())?;
             let init = init::graph(&self.meta, library, &self.assets())?;
             let initialised = variables::assigned_by_name(&init, library)?;
-            Ok(Sources { objects, restored: Restored::read(&self.meta, library)?, initialised })
+            let (restored, restore_faults) = match Restored::read(&self.meta, library) {
+                Ok(restored) => (restored, Problems::default()),
+                Err(faults) => (Restored::default(), faults),
+            };
+            Ok(Sources { objects, restored, restore_faults, initialised })
         };
         let sources = self.sources.get_or_init(read).as_ref().map_err(Problems::clone)?;
         graph.variables = variables::resolve(&graph, library, sources, self.bundle.as_ref())?;

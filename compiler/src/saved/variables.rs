@@ -39,6 +39,8 @@ pub struct Variable {
 pub(super) struct Sources {
     pub objects: Objects,
     pub restored: Restored,
+    /// Why the restore graph says nothing, when it cannot be followed; told when a variable depends on it.
+    pub restore_faults: Problems,
     /// The variables that initialisation changes after they were restored, by their nodes in the main graph, each with
     /// the node that does it.
     pub initialised: BTreeMap<String, String>,
@@ -59,6 +61,9 @@ pub(super) fn resolve(
             Ok(variable) => drop(found.insert(id, Variable { assigned_by: assigned.remove(&id), ..variable })),
             Err(problem) => problems.push(problem),
         }
+    }
+    if problems.has_errors() {
+        problems.extend(sources.restore_faults.clone());
     }
     problems.or(found)
 }

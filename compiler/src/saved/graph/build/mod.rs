@@ -8,6 +8,8 @@
 //!
 //! Nothing here recurses, and nodes are counted: a file in which functions multiply each other ends in a diagnostic.
 
+mod resolve;
+
 use std::collections::{BTreeMap, HashMap};
 
 use prost::Message;
@@ -15,12 +17,12 @@ use smc_proto::{AttrValue, DataType, NameAttrList, NodeDef, TensorProto, attr_va
 
 use super::{
     Node, NodeOutput, Origin, Port, Reference, TfGraph, effect, is_functional,
-    library::{Attrs, Library, Scope, control_inputs, data_inputs},
+    library::{Library, Scope, control_inputs, data_inputs},
     prune,
 };
 use crate::{
     base::{Arena, Diagnostic, Id, Problems},
-    saved::{op_defs::op_def, types::TfType},
+    saved::types::TfType,
 };
 
 /// How many nodes a graph may have after inlining, and how much larger than its file it may grow.
@@ -259,9 +261,9 @@ impl<'l, 'm> Builder<'l, 'm> {
     /// The node that stands for "this one has run".
     fn wait_for(&mut self, frame: usize, at: usize) -> Result<Id<Node>, Diagnostic> {
         if frame == MAIN
-            && let Some(source) = self.feeds.get(&(at, 0))
+            && let Some(&input) = self.fed.get(&at)
         {
-            return Ok(source.node);
+            return Ok(input);
         }
         let def = &self.frames[frame].scope.nodes[at];
         match self.library.callee(def) {
@@ -393,169 +395,6 @@ impl<'l, 'm> Builder<'l, 'm> {
         }
         Ok(id)
     }
-
-    /// Which of the function's arguments a name is: its first position and how many tensors it stands for.
-    fn arg_position(&self, frame: usize, name: &str) -> Option<(usize, usize)> {
-        let Frame { scope, attrs, .. } = &self.frames[frame];
-        let mut position = 0usize;
-        for arg in &scope.function?.signature.as_ref()?.input_arg {
-            let count = frame_attrs(attrs).arg_count(arg)?;
-            if arg.name == name {
-                return Some((position, count));
-            }
-            position = position.checked_add(count)?;
-        }
-        None
-    }
-
-    /// The tensors an input of a node stands for: one, except for a list that a function's node refers to as a whole.
-    fn resolve(&mut self, frame: usize, text: &str) -> Result<Vec<NodeOutput>, Diagnostic> {
-        let malformed = || Diagnostic::error(format!("`{text}` is not a tensor's name"));
-        let reference = Reference::parse(text).filter(|r| !r.control).ok_or_else(malformed)?;
-        if let Some((first, count)) = self.arg_position(frame, reference.name) {
-            let (first, count) = part(first, count, reference.index).ok_or_else(malformed)?;
-            return (first..first + count).map(|p| self.argument(frame, p)).collect();
-        }
-        let scope = self.frames[frame].scope;
-        let missing = || Diagnostic::error(format!("there is no node `{}`", reference.name));
-        let at = scope.find(reference.name).ok_or_else(missing)?;
-        let (first, count) = match reference.output {
-            None => (reference.index.unwrap_or(0) as usize, 1),
-            Some(output) => self
-                .output_position(&scope.nodes[at], output, &self.frames[frame].attrs)
-                .and_then(|(first, count)| part(first, count, reference.index))
-                .ok_or_else(|| Diagnostic::error(format!("`{}` has no output `{text}`", scope.nodes[at].op)))?,
-        };
-        let output = |p| u32::try_from(p).map_err(|_| malformed());
-        (first..first + count).map(|p| self.follow(frame, at, output(p)?)).collect()
-    }
-
-    /// Where an output argument starts among a node's outputs, and how many tensors it stands for.
-    fn output_position(
-        &self,
-        def: &NodeDef,
-        output: &str,
-        outer: &BTreeMap<String, AttrValue>,
-    ) -> Option<(usize, usize)> {
-        let attrs = Attrs { own: &def.attr, outer: Some(outer), op: &def.op };
-        let mut counts: Box<dyn Iterator<Item = (&str, Option<usize>)>> = match self.library.function(&def.op) {
-            Some(scope) => {
-                let args = &scope.function?.signature.as_ref()?.output_arg;
-                Box::new(args.iter().map(move |a| (a.name.as_str(), attrs.arg_count(a))))
-            }
-            None => Box::new(op_def(&def.op)?.outputs.iter().map(move |a| (a.name, attrs.count(&a.count)))),
-        };
-        let mut position = 0usize;
-        counts.find_map(|(name, count)| {
-            let first = position;
-            let count = count.unwrap_or(0);
-            position = position.saturating_add(count);
-            (name == output).then_some((first, count))
-        })
-    }
-
-    /// Argument `position` of a frame, seen from the frame of its call.
-    fn argument(&mut self, frame: usize, position: usize) -> Result<NodeOutput, Diagnostic> {
-        self.trace(Step::Argument { frame, position })
-    }
-
-    fn follow(&mut self, frame: usize, at: usize, index: u32) -> Result<NodeOutput, Diagnostic> {
-        self.trace(Step::Output { frame, at, index })
-    }
-
-    /// Passes through calls and arguments until a node is found.
-    fn trace(&mut self, mut step: Step) -> Result<NodeOutput, Diagnostic> {
-        for _ in 0..MAX_STEPS {
-            self.charge(8)?;
-            let (frame, text) = match step {
-                Step::Argument { frame, position } => match self.frames[frame].call {
-                    None => {
-                        let missing = || Diagnostic::error(format!("a function lacks its argument {position}"));
-                        return self.frames[frame].args.get(position).copied().ok_or_else(missing);
-                    }
-                    Some((outer, at)) => {
-                        let def = &self.frames[outer].scope.nodes[at];
-                        let missing = || {
-                            Diagnostic::error(format!("the call has no argument {position}"))
-                                .at_node(full_name(&self.frames[outer].prefix, &def.name))
-                        };
-                        (outer, data_inputs(def).nth(position).ok_or_else(missing)?)
-                    }
-                },
-                Step::Output { frame, at, index } => {
-                    if frame == MAIN
-                        && let Some(&source) = self.feeds.get(&(at, index))
-                    {
-                        return Ok(source);
-                    }
-                    let def = &self.frames[frame].scope.nodes[at];
-                    let Some(callee) = self.library.callee(def) else {
-                        return Ok(NodeOutput { node: self.demand(frame, at)?, index });
-                    };
-                    let body = self.enter(frame, at, callee)?;
-                    (body, self.returned(body, index as usize)?)
-                }
-            };
-            step = self.one_step(frame, text)?;
-        }
-        Err(Diagnostic::error("a tensor passes through functions without end"))
-    }
-
-    /// What output `index` of a function's call is inside the function.
-    fn returned(&self, frame: usize, index: usize) -> Result<&'m str, Diagnostic> {
-        let Frame { scope, attrs, .. } = &self.frames[frame];
-        let missing = || Diagnostic::error(format!("function `{}` has no result {index}", scope.name()));
-        let function = scope.function.ok_or_else(missing)?;
-        let mut position = 0usize;
-        for arg in function.signature.iter().flat_map(|s| &s.output_arg) {
-            let count = frame_attrs(attrs).arg_count(arg).ok_or_else(missing)?;
-            if index < position.saturating_add(count) && count == 1 {
-                return function.ret.get(&arg.name).map(String::as_str).ok_or_else(missing);
-            }
-            if index < position.saturating_add(count) {
-                return Err(Diagnostic::error(format!(
-                    "function `{}` returns a list, which is not supported",
-                    scope.name()
-                )));
-            }
-            position += count;
-        }
-        Err(missing())
-    }
-
-    /// Where a name that stands for a single tensor leads.
-    fn one_step(&self, frame: usize, text: &str) -> Result<Step, Diagnostic> {
-        let malformed = || Diagnostic::error(format!("`{text}` is not one tensor's name"));
-        let reference = Reference::parse(text).filter(|r| !r.control).ok_or_else(malformed)?;
-        if let Some((first, count)) = self.arg_position(frame, reference.name) {
-            let (position, _) = part(first, count, reference.index).filter(|p| p.1 == 1).ok_or_else(malformed)?;
-            return Ok(Step::Argument { frame, position });
-        }
-        let Frame { scope, attrs, .. } = &self.frames[frame];
-        let missing = || Diagnostic::error(format!("there is no node `{}`", reference.name));
-        let at = scope.find(reference.name).ok_or_else(missing)?;
-        let index = match reference.output {
-            None => reference.index.unwrap_or(0),
-            Some(output) => {
-                let position = self.output_position(&scope.nodes[at], output, attrs);
-                let position = position.and_then(|(first, count)| part(first, count, reference.index));
-                let position = position.filter(|p| p.1 == 1).ok_or_else(malformed)?;
-                u32::try_from(position.0).map_err(|_| malformed())?
-            }
-        };
-        Ok(Step::Output { frame, at, index })
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Step {
-    Argument { frame: usize, position: usize },
-    Output { frame: usize, at: usize, index: u32 },
-}
-
-/// The attributes a function is instantiated by, as those of its arguments.
-fn frame_attrs(own: &BTreeMap<String, AttrValue>) -> Attrs<'_> {
-    Attrs { own, outer: None, op: "" }
 }
 
 fn full_name(prefix: &str, name: &str) -> String {
@@ -566,14 +405,6 @@ fn one(tensors: Vec<NodeOutput>) -> Result<NodeOutput, Diagnostic> {
     match tensors[..] {
         [tensor] => Ok(tensor),
         _ => Err(Diagnostic::error(format!("one tensor is expected where {} stand", tensors.len()))),
-    }
-}
-
-/// Element `index` of an argument that stands for `count` tensors, or all of them.
-fn part(first: usize, count: usize, index: Option<u32>) -> Option<(usize, usize)> {
-    match index.map(|i| i as usize) {
-        None => first.checked_add(count).filter(|_| count <= MAX_NODES).map(|_| (first, count)),
-        Some(i) => (i < count).then(|| first.checked_add(i).map(|p| (p, 1))).flatten(),
     }
 }
 
