@@ -5,6 +5,7 @@
 //! formats.
 
 mod clif;
+pub mod elementary;
 mod code;
 mod target;
 

@@ -16,7 +16,7 @@ mod lanes;
 mod local;
 mod looping;
 
-use super::{Entry, Function, Target, code};
+use super::{Entry, Function, Target, code, elementary};
 use crate::{
     base::{Dim, Problems},
     loops::{Kernel, LoopKind, Stmt},
@@ -143,7 +143,9 @@ impl<'a> Plan<'a> {
             Place::Workspace(at) => Base::Workspace(at.clone()),
         });
         let symbols = program.symbols.iter().enumerate().map(|(n, s)| (s.clone(), Slots(program).symbol(n)));
-        let ir = kernel::lower(self.target, &launch.kernel, bases.collect(), symbols.collect()).map_err(place)?;
+        let machine = elementary::Machine { has_fma: self.target.info.has_fma, has_rounding: self.target.rounds };
+        let expanded = elementary::expand(&launch.kernel, machine);
+        let ir = kernel::lower(self.target, &expanded, bases.collect(), symbols.collect()).map_err(place)?;
         Ok(Function { name: String::new(), exported: false, code: code::finish(self.target, ir) })
     }
 

@@ -1,0 +1,188 @@
+//! The exponential function and its relatives.
+//!
+//! `exp(x) = 2^n exp(r)` with `n` the whole number nearest to `x / ln 2`, and `r` what remains, computed with `ln 2` in
+//! two parts of which the first times `n` is exact. `exp(r)` is a polynomial. The power of two is applied in two steps,
+//! so that results may overflow and underflow gradually.
+
+use super::{
+    math::{Math, Poly},
+    *,
+};
+
+/// `(exp(r) - 1 - r) / r^2` for `|r| <= ln(2)/2`; relative errors 2^-28.2 and 2^-63.8.
+const EXP: Poly = Poly {
+    single: &[0.4999999305, 0.1666651479, 0.04166845679, 0.008369418835, 0.001381314468],
+    double: &[
+        0.5,
+        0.16666666666666685,
+        0.04166666666666603,
+        0.008333333333315703,
+        0.0013888888889134208,
+        0.00019841269899726767,
+        2.480158690381658e-05,
+        2.7557231482119317e-06,
+        2.755759239931699e-07,
+        2.511322636916994e-08,
+        2.082562934061113e-09,
+    ],
+};
+
+/// The same, where its error counts against `exp(r) - 1`; relative errors 2^-31.9 and 2^-61.6.
+const EXPM1: Poly = Poly {
+    single: &[0.5000000049, 0.1666666683, 0.04166634213, 0.008333270623, 0.001394204599, 0.0001991562386],
+    double: &[
+        0.5,
+        0.16666666666666677,
+        0.041666666666666706,
+        0.008333333333320654,
+        0.0013888888888865033,
+        0.00019841269888893248,
+        2.480158736413583e-05,
+        2.7557241163715696e-06,
+        2.7557239697454003e-07,
+        2.5110179010177768e-08,
+        2.092538869085595e-09,
+    ],
+};
+
+/// `(tanh(x)/x - 1) / x^2` in `x^2` for `|x| <= 5/8`; relative error 2^-32.4.
+const TANH: Poly = Poly {
+    single: &[-0.3333333057, 0.1333319652, -0.05394552034, 0.02169368069, -0.008159553991, 0.002126226211],
+    double: &[],
+};
+
+/// `(sinh(x)/x - 1) / x^2` in `x^2` for `|x| <= 1`; relative errors 2^-34.2 and 2^-73.8.
+const SINH: Poly = Poly {
+    single: &[0.166666665, 0.008333350058, 0.0001983615978, 2.816951217e-06],
+    double: &[
+        0.16666666666666666,
+        0.008333333333333333,
+        0.000198412698412696,
+        2.7557319224116293e-06,
+        2.505210834650859e-08,
+        1.605905060131902e-10,
+        7.646482891722416e-13,
+        2.848233121062351e-15,
+    ],
+};
+
+impl Math<'_> {
+    /// `n` and `r`, both named, of the sum of a named `x` that is not huge and a tiny rest.
+    fn reduced(&mut self, x: ExprId, rest: Option<ExprId>) -> (ExprId, ExprId) {
+        let (scale, magic) = (self.c(std::f64::consts::LOG2_E), self.c(self.magic()));
+        let sum = self.mul_add(x, scale, magic);
+        let (whole, n) = self.unshift(sum);
+        let (whole, n) = (self.name(whole), self.name(n));
+        let high = self.c(-self.pick(LN2_HIGH.0, LN2_HIGH.1));
+        let low = self.c(-self.pick(LN2_LOW.0, LN2_LOW.1));
+        let r = self.mul_add(whole, high, x);
+        let r = self.mul_add(whole, low, r);
+        let r = rest.map_or(r, |rest| self.add(r, rest));
+        (n, self.name(r))
+    }
+    /// `2^k exp(x + low)`, `low` being tiny.
+    pub fn exp_scaled(&mut self, x: ExprId, low: Option<ExprId>, k: i64) -> ExprId {
+        self.exp_times(x, low, k, None)
+    }
+    /// `2^k exp(x + low) factor`, which may underflow though the factor does not.
+    pub fn exp_times(&mut self, x: ExprId, low: Option<ExprId>, k: i64, factor: Option<ExprId>) -> ExprId {
+        let (least, greatest) = self.pick((-105.0, 90.0), (-746.0, 711.0));
+        let x = self.clamp(x, least, greatest);
+        let x = self.name(x);
+        let (n, r) = self.reduced(x, low);
+        let square = self.mul(r, r);
+        let q = self.poly(&EXP, r);
+        let p = self.mul_add(square, q, r);
+        let p = self.add_c(p, 1.0);
+        let k = self.i(k);
+        let n = self.add(n, k);
+        let n = self.name(n);
+        let half = self.shr(n, 1);
+        let half = self.name(half);
+        let rest = self.sub(n, half);
+        let (first, second) = (self.pow2(half), self.pow2(rest));
+        let p = factor.map_or(p, |factor| self.mul(p, factor));
+        let p = self.mul(p, first);
+        self.mul(p, second)
+    }
+    pub fn exp(&mut self, x: ExprId) -> ExprId {
+        self.exp_scaled(x, None, 0)
+    }
+    /// `2 (s (exp(r) - 1) + (s - 1/2))` with `s = 2^(n-1)`.
+    pub fn expm1(&mut self, x: ExprId) -> ExprId {
+        let (least, greatest) = self.pick((-18.0, 89.0), (-38.0, 709.9));
+        let clamped = self.clamp(x, least, greatest);
+        let clamped = self.name(clamped);
+        let (n, r) = self.reduced(clamped, None);
+        let square = self.mul(r, r);
+        let q = self.poly(&EXPM1, r);
+        let p = self.mul_add(square, q, r);
+        let minus = self.i(-1);
+        let n = self.add(n, minus);
+        let s = self.pow2(n);
+        let s = self.name(s);
+        let rest = self.add_c(s, -0.5);
+        let y = self.mul_add(s, p, rest);
+        let y = self.mul_c(y, 2.0);
+        // So near 0 that the result is the operand.
+        let size = self.abs(x);
+        let near = self.is_c(CompareFn::Lt, size, self.pick(2f64.powi(-26), 2f64.powi(-55)));
+        self.select(near, x, y)
+    }
+    /// `1 - 2 / (exp(2a) + 1)` for f32 and a polynomial near 0; `e / (e + 2)` with `e = exp(2a) - 1` for f64.
+    pub fn tanh(&mut self, x: ExprId) -> ExprId {
+        let (sign, size) = (self.sign(x), self.abs(x));
+        let size = self.at_most(size, 20.0);
+        let size = self.name(size);
+        let twice = self.mul_c(size, 2.0);
+        let twice = self.name(twice);
+        if !self.single() {
+            let e = self.expm1(twice);
+            let e = self.name(e);
+            let below = self.add_c(e, 2.0);
+            let y = self.div(e, below);
+            return self.with_sign(y, sign);
+        }
+        let e = self.exp(twice);
+        let (below, two, one) = (self.add_c(e, 1.0), self.c(2.0), self.c(1.0));
+        let rest = self.div(two, below);
+        let large = self.sub(one, rest);
+        let small = self.odd(&TANH, size);
+        let near = self.is_c(CompareFn::Lt, size, 0.625);
+        let y = self.select(near, small, large);
+        self.with_sign(y, sign)
+    }
+    /// `x + x^3 p(x^2)`.
+    pub fn odd(&mut self, poly: &Poly, x: ExprId) -> ExprId {
+        let square = self.mul(x, x);
+        let square = self.name(square);
+        let p = self.poly(poly, square);
+        let cube = self.mul(square, x);
+        self.mul_add(cube, p, x)
+    }
+    /// `t - 1/(4t)` with `t = exp(a)/2`, and a polynomial near 0.
+    pub fn sinh(&mut self, x: ExprId) -> ExprId {
+        let (sign, size) = (self.sign(x), self.abs(x));
+        let size = self.name(size);
+        let (t, rest) = self.half_exp(size);
+        let large = self.sub(t, rest);
+        let small = self.odd(&SINH, size);
+        let near = self.is_c(CompareFn::Lt, size, 1.0);
+        let y = self.select(near, small, large);
+        self.with_sign(y, sign)
+    }
+    pub fn cosh(&mut self, x: ExprId) -> ExprId {
+        let size = self.abs(x);
+        let size = self.name(size);
+        let (t, rest) = self.half_exp(size);
+        self.add(t, rest)
+    }
+    /// `exp(a)/2` and `exp(-a)/2`.
+    fn half_exp(&mut self, size: ExprId) -> (ExprId, ExprId) {
+        let t = self.exp_scaled(size, None, -1);
+        let t = self.name(t);
+        let quarter = self.c(0.25);
+        let rest = self.div(quarter, t);
+        (t, rest)
+    }
+}

@@ -1,0 +1,285 @@
+//! Writes formulas of one float type as loop IR: names for the parts of floats, polynomials, double-word arithmetic.
+
+use crate::{
+    loops::{BinaryFn, CompareFn, Expr, ExprId, UnaryFn, Writer},
+    tensor::{DType, Scalar},
+};
+
+/// The coefficients of a polynomial for f32 and for f64, that of the constant first.
+pub struct Poly {
+    pub single: &'static [f64],
+    pub double: &'static [f64],
+}
+
+/// An unevaluated sum, the second far smaller than the first.
+#[derive(Clone, Copy)]
+pub struct Pair(pub ExprId, pub ExprId);
+
+/// Constants that are written already.
+pub type Constants = Vec<(DType, u64, ExprId)>;
+
+/// A cursor that computes in one float type.
+pub struct Math<'a> {
+    pub w: &'a mut Writer,
+    pub constants: &'a mut Constants,
+    /// Whether a multiply-add is rounded once.
+    pub fma: bool,
+    /// f32 or f64.
+    pub float: DType,
+}
+
+impl Math<'_> {
+    /// The same cursor for f64.
+    pub fn double(&mut self) -> Math<'_> {
+        Math { w: self.w, constants: self.constants, fma: self.fma, float: DType::F64 }
+    }
+    pub fn single(&self) -> bool {
+        self.float == DType::F32
+    }
+    /// The signed integer type of the float's size.
+    pub fn int(&self) -> DType {
+        self.pick(DType::I32, DType::I64)
+    }
+    /// The one for f32 or the one for f64.
+    pub fn pick<T>(&self, single: T, double: T) -> T {
+        if self.single() { single } else { double }
+    }
+    /// The stored bits of the mantissa.
+    pub fn mantissa(&self) -> i64 {
+        self.pick(23, 52)
+    }
+    pub fn bias(&self) -> i64 {
+        self.pick(127, 1023)
+    }
+
+    // Constants.
+
+    pub fn constant(&mut self, dtype: DType, value: Scalar) -> ExprId {
+        let bits = match value {
+            Scalar::F32(x) => u64::from(x.to_bits()),
+            Scalar::F64(x) => x.to_bits(),
+            Scalar::Uint(n) => n,
+            value => value.as_i64().unwrap_or_default() as u64,
+        };
+        if let Some(&(.., known)) = self.constants.iter().find(|(d, b, _)| (*d, *b) == (dtype, bits)) {
+            return known;
+        }
+        let fresh = self.w.constant(dtype, value);
+        self.constants.push((dtype, bits, fresh));
+        fresh
+    }
+    /// A float, rounded to the type.
+    pub fn c(&mut self, x: f64) -> ExprId {
+        self.constant(self.float, Scalar::from_f64(self.float, x))
+    }
+    /// An integer as wide as the float.
+    pub fn i(&mut self, n: i64) -> ExprId {
+        self.constant(self.int(), Scalar::from_i64(self.int(), n))
+    }
+
+    // Arithmetic of floats or integers.
+
+    /// Names a value that is used several times.
+    pub fn name(&mut self, x: ExprId) -> ExprId {
+        if matches!(self.w.kernel.exprs[x].expr, Expr::Var(_) | Expr::Const(_)) { x } else { self.w.set(x) }
+    }
+    pub fn f(&mut self, f: BinaryFn, x: ExprId, y: ExprId) -> ExprId {
+        self.w.binary(f, x, y)
+    }
+    pub fn add(&mut self, x: ExprId, y: ExprId) -> ExprId {
+        self.f(BinaryFn::Add, x, y)
+    }
+    pub fn sub(&mut self, x: ExprId, y: ExprId) -> ExprId {
+        self.f(BinaryFn::Sub, x, y)
+    }
+    pub fn mul(&mut self, x: ExprId, y: ExprId) -> ExprId {
+        self.f(BinaryFn::Mul, x, y)
+    }
+    pub fn div(&mut self, x: ExprId, y: ExprId) -> ExprId {
+        self.f(BinaryFn::Div, x, y)
+    }
+    /// `x * y + z`, in one rounding where that is as cheap.
+    pub fn mul_add(&mut self, x: ExprId, y: ExprId, z: ExprId) -> ExprId {
+        if self.fma {
+            return self.w.mul_add(x, y, z);
+        }
+        let product = self.mul(x, y);
+        self.add(product, z)
+    }
+    pub fn neg(&mut self, x: ExprId) -> ExprId {
+        self.w.unary(UnaryFn::Neg, x)
+    }
+    pub fn abs(&mut self, x: ExprId) -> ExprId {
+        self.w.unary(UnaryFn::Abs, x)
+    }
+    pub fn sqrt(&mut self, x: ExprId) -> ExprId {
+        self.w.unary(UnaryFn::Sqrt, x)
+    }
+    pub fn add_c(&mut self, x: ExprId, c: f64) -> ExprId {
+        let c = self.c(c);
+        self.add(x, c)
+    }
+    pub fn mul_c(&mut self, x: ExprId, c: f64) -> ExprId {
+        let c = self.c(c);
+        self.mul(x, c)
+    }
+
+    // Choices.
+
+    pub fn is(&mut self, f: CompareFn, x: ExprId, y: ExprId) -> ExprId {
+        self.w.compare(f, x, y)
+    }
+    pub fn is_c(&mut self, f: CompareFn, x: ExprId, c: f64) -> ExprId {
+        let c = self.c(c);
+        self.is(f, x, c)
+    }
+    pub fn both(&mut self, x: ExprId, y: ExprId) -> ExprId {
+        self.f(BinaryFn::And, x, y)
+    }
+    pub fn either(&mut self, x: ExprId, y: ExprId) -> ExprId {
+        self.f(BinaryFn::Or, x, y)
+    }
+    pub fn not(&mut self, x: ExprId) -> ExprId {
+        self.w.unary(UnaryFn::Not, x)
+    }
+    pub fn select(&mut self, cond: ExprId, x: ExprId, y: ExprId) -> ExprId {
+        self.w.select(cond, x, y)
+    }
+    /// `x`, or a bound that it passes; NaN passes none.
+    pub fn clamp(&mut self, x: ExprId, low: f64, high: f64) -> ExprId {
+        let x = self.name(x);
+        let at_most = self.at_most(x, high);
+        let at_most = self.name(at_most);
+        let low = self.c(low);
+        let below = self.is(CompareFn::Lt, at_most, low);
+        self.select(below, low, at_most)
+    }
+    /// The lesser; NaN stays.
+    pub fn at_most(&mut self, x: ExprId, high: f64) -> ExprId {
+        let (x, high) = (self.name(x), self.c(high));
+        let above = self.is(CompareFn::Gt, x, high);
+        self.select(above, high, x)
+    }
+
+    // Bits.
+
+    pub fn bits(&mut self, x: ExprId) -> ExprId {
+        self.w.bits(self.int(), x)
+    }
+    pub fn float_of_bits(&mut self, bits: ExprId) -> ExprId {
+        self.w.bits(self.float, bits)
+    }
+    /// Shifts an integer of the float's width by a constant: left, or arithmetically right.
+    pub fn shl(&mut self, x: ExprId, by: i64) -> ExprId {
+        let by = self.i(by);
+        self.f(BinaryFn::Shl, x, by)
+    }
+    pub fn shr(&mut self, x: ExprId, by: i64) -> ExprId {
+        let by = self.i(by);
+        self.f(BinaryFn::Shr, x, by)
+    }
+    /// The sign bit alone.
+    pub fn sign(&mut self, x: ExprId) -> ExprId {
+        let (bits, mask) = (self.bits(x), self.i(self.pick(i32::MIN.into(), i64::MIN)));
+        self.both(bits, mask)
+    }
+    /// Adds a sign bit to a value that is not negative.
+    pub fn with_sign(&mut self, x: ExprId, sign: ExprId) -> ExprId {
+        let bits = self.bits(x);
+        let signed = self.either(bits, sign);
+        self.float_of_bits(signed)
+    }
+    /// Two to an integer that is the exponent of a normal number.
+    pub fn pow2(&mut self, n: ExprId) -> ExprId {
+        let bias = self.i(self.bias());
+        let exponent = self.add(n, bias);
+        let bits = self.shl(exponent, self.mantissa());
+        self.float_of_bits(bits)
+    }
+    /// Adding `1.5 * 2^mantissa` to a number below a quarter of two to the mantissa's bits pushes its fraction out.
+    pub fn magic(&self) -> f64 {
+        self.pick(12_582_912.0, 6_755_399_441_055_744.0)
+    }
+    /// The whole number nearest to what `magic` was added to, as a float and as an integer.
+    pub fn unshift(&mut self, sum: ExprId) -> (ExprId, ExprId) {
+        let sum = self.name(sum);
+        let magic = self.magic();
+        let whole = self.add_c(sum, -magic);
+        let (bits, zero) =
+            (self.bits(sum), self.i(self.pick(i64::from((magic as f32).to_bits()), magic.to_bits() as i64)));
+        (whole, self.sub(bits, zero))
+    }
+    /// A small integer as a float.
+    pub fn float_of_int(&mut self, n: ExprId) -> ExprId {
+        if self.single() {
+            return self.w.cast(DType::F32, n);
+        }
+        let zero = self.i(self.magic().to_bits() as i64);
+        let bits = self.add(n, zero);
+        let sum = self.float_of_bits(bits);
+        self.add_c(sum, -self.magic())
+    }
+
+    // Polynomials and pairs.
+
+    /// Horner's scheme.
+    pub fn poly(&mut self, poly: &Poly, x: ExprId) -> ExprId {
+        let coefficients = self.pick(poly.single, poly.double);
+        let (last, rest) = coefficients.split_last().expect("a polynomial for the type");
+        let last = self.c(*last);
+        rest.iter().rev().fold(last, |sum, &c| {
+            let c = self.c(c);
+            self.mul_add(sum, x, c)
+        })
+    }
+    /// `x + y` exactly, for `|x| >= |y|` or x = 0.
+    pub fn fast_sum(&mut self, x: ExprId, y: ExprId) -> Pair {
+        let (x, y) = (self.name(x), self.name(y));
+        let sum = self.add(x, y);
+        let sum = self.name(sum);
+        let rest = self.sub(sum, x);
+        let rest = self.sub(y, rest);
+        Pair(sum, self.name(rest))
+    }
+    /// `x + y` exactly (Knuth's two-sum).
+    pub fn sum(&mut self, x: ExprId, y: ExprId) -> Pair {
+        let (x, y) = (self.name(x), self.name(y));
+        let sum = self.add(x, y);
+        let sum = self.name(sum);
+        let other = self.sub(sum, x);
+        let other = self.name(other);
+        let first = self.sub(sum, other);
+        let (x, y) = (self.sub(x, first), self.sub(y, other));
+        let rest = self.add(x, y);
+        Pair(sum, self.name(rest))
+    }
+    /// `x * y` exactly: by a multiply-add where there is one, else from halves (Dekker). Far from overflow.
+    pub fn product(&mut self, x: ExprId, y: ExprId) -> Pair {
+        let (x, y) = (self.name(x), self.name(y));
+        let product = self.mul(x, y);
+        let product = self.name(product);
+        if self.fma {
+            let back = self.neg(product);
+            let rest = self.mul_add(x, y, back);
+            return Pair(product, self.name(rest));
+        }
+        let (Pair(a, b), Pair(c, d)) = (self.halves(x), self.halves(y));
+        let high = self.mul(a, c);
+        let mut rest = self.sub(high, product);
+        for (x, y) in [(a, d), (b, c), (b, d)] {
+            let part = self.mul(x, y);
+            rest = self.add(rest, part);
+        }
+        Pair(product, self.name(rest))
+    }
+    /// Two numbers of half the digits (Veltkamp).
+    fn halves(&mut self, x: ExprId) -> Pair {
+        let scaled = self.mul_c(x, self.pick(4097.0, 134_217_729.0));
+        let scaled = self.name(scaled);
+        let low = self.sub(scaled, x);
+        let high = self.sub(scaled, low);
+        let high = self.name(high);
+        let low = self.sub(x, high);
+        Pair(high, self.name(low))
+    }
+}

@@ -1,0 +1,265 @@
+//! Elementary functions as loop IR, so that every backend sees only arithmetic, selects and bits.
+//!
+//! [`expand`] rewrites a kernel: an elementary function becomes a few `Set`s before the statement that uses it and an
+//! expression over them, without branches, table loads or calls. f16 and bf16 are computed in f32. It also takes apart
+//! what a target may lack: multiply-adds (and those of integers always).
+//!
+//! Special values are those of C99 annex F: signs of zeros, infinities, NaN in and out, saturation to exactly 1 or -1.
+//! Denormal numbers are exact citizens where the machine keeps them, and zeros where it flushes them.
+//!
+//! The polynomials are minimax fits by Remez' algorithm in 50 digits, against the error of the final result; each table
+//! of coefficients says what was fitted where. //! `rem` is exact, powers of integers wrap.
+
+mod erf;
+mod exp;
+mod inverse;
+mod log;
+mod math;
+mod pow;
+mod rem;
+mod trig;
+
+use math::{Constants, Math};
+
+use crate::{
+    base::Dim,
+    loops::{BinaryFn, Block, CompareFn, Expr, ExprId, Kernel, LoopKind, Stmt, Typed, UnaryFn, Writer},
+    tensor::{DType, Scalar},
+};
+
+/// `ln 2` in two parts for f32 and f64; the first times any exponent is exact.
+const LN2_HIGH: (f64, f64) = (0.693145751953125, 0.6931471805601177);
+const LN2_LOW: (f64, f64) = (1.4286068203094173e-06, -1.7239444525614835e-13);
+
+/// What the target does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Multiply-adds of f32 and f64 are one instruction; otherwise none is left in the kernel.
+    pub has_fma: bool,
+    /// Floor, ceil, trunc and round are instructions; otherwise none is left in the kernel.
+    pub has_rounding: bool,
+}
+
+/// Whether [`expand`] replaces the function on every target.
+pub fn is_elementary(f: UnaryFn) -> bool {
+    use UnaryFn::{Abs, Ceil, Floor, Neg, Not, Round, Sqrt, Trunc};
+    !matches!(f, Neg | Abs | Not | Sqrt | Floor | Ceil | Trunc | Round)
+}
+
+/// The kernel without elementary functions, powers, angles and float remainders, nor what the machine lacks. What
+/// verifies still does.
+pub fn expand(kernel: &Kernel, machine: Machine) -> Kernel {
+    let mut pass = Pass { kernel, machine, w: Writer::default(), constants: vec![], seen: vec![], statement: 0 };
+    if !kernel.exprs.iter().any(|(_, typed)| pass.replaces(typed)) {
+        return kernel.clone();
+    }
+    pass.seen = vec![None; kernel.exprs.len()];
+    pass.w = Writer::new(kernel.name.clone());
+    pass.w.kernel.buffers = kernel.buffers.clone();
+    pass.w.kernel.vars = kernel.vars.clone();
+    pass.w.kernel.locals = kernel.locals.clone();
+    pass.block(&kernel.body);
+    pass.w.finish()
+}
+
+struct Pass<'a> {
+    kernel: &'a Kernel,
+    machine: Machine,
+    w: Writer,
+    constants: Constants,
+    /// The new expression of an old one, and the statement that made it.
+    seen: Vec<Option<(u32, ExprId)>>,
+    statement: u32,
+}
+
+impl Pass<'_> {
+    fn replaces(&self, typed: &Typed) -> bool {
+        let float = typed.dtype.is_float();
+        match &typed.expr {
+            Expr::Unary(UnaryFn::Floor | UnaryFn::Ceil | UnaryFn::Trunc | UnaryFn::Round, _) => {
+                !self.machine.has_rounding
+            }
+            Expr::Unary(f, _) => is_elementary(*f),
+            Expr::Binary(BinaryFn::Pow | BinaryFn::Atan2, ..) => true,
+            Expr::Binary(BinaryFn::Rem, ..) => float,
+            Expr::MulAdd(..) => !(self.machine.has_fma && matches!(typed.dtype, DType::F32 | DType::F64)),
+            _ => false,
+        }
+    }
+    fn block(&mut self, block: &[Stmt]) {
+        block.iter().for_each(|stmt| self.stmt(stmt));
+    }
+    fn inside(&mut self, block: &[Stmt]) -> Block {
+        self.w.open_block();
+        self.block(block);
+        self.w.close_block()
+    }
+    fn stmt(&mut self, stmt: &Stmt) {
+        let fresh = match stmt {
+            Stmt::For { var, kind, body } => Stmt::For { var: *var, kind: *kind, body: self.inside(body) },
+            Stmt::If { bounds, then, otherwise } => {
+                let (then, otherwise) = (self.inside(then), self.inside(otherwise));
+                Stmt::If { bounds: bounds.clone(), then, otherwise }
+            }
+            Stmt::Set { var, value } => Stmt::Set { var: *var, value: self.value(*value) },
+            Stmt::Assign { local, index, value } => {
+                Stmt::Assign { local: *local, index: index.clone(), value: self.value(*value) }
+            }
+            Stmt::Accumulate { local, index, f, value } => {
+                Stmt::Accumulate { local: *local, index: index.clone(), f: *f, value: self.value(*value) }
+            }
+            Stmt::Store { buffer, index, value } => {
+                Stmt::Store { buffer: *buffer, index: index.clone(), value: self.value(*value) }
+            }
+            Stmt::Check { cond, fault } => Stmt::Check { cond: self.value(*cond), fault: *fault },
+        };
+        self.w.emit(fresh);
+    }
+    /// The value with its functions expanded, for a statement that is emitted next. Operands have smaller ids.
+    fn value(&mut self, root: ExprId) -> ExprId {
+        self.statement += 1;
+        let (mut todo, mut order) = (vec![root], vec![]);
+        while let Some(x) = todo.pop() {
+            let seen = &mut self.seen[x.index()];
+            if seen.is_none_or(|(statement, _)| statement != self.statement) {
+                *seen = Some((self.statement, x));
+                order.push(x);
+                operands(&self.kernel.exprs[x].expr).into_iter().flatten().for_each(|y| todo.push(y));
+            }
+        }
+        order.sort();
+        for x in order {
+            let fresh = self.expr(&self.kernel.exprs[x]);
+            self.seen[x.index()] = Some((self.statement, fresh));
+        }
+        self.of(root)
+    }
+    fn of(&self, x: ExprId) -> ExprId {
+        self.seen[x.index()].map_or(x, |(_, fresh)| fresh)
+    }
+    fn expr(&mut self, typed: &Typed) -> ExprId {
+        let dtype = typed.dtype;
+        if self.replaces(typed) {
+            let [x, y, z] = operands(&typed.expr).map(|x| x.map_or(ExprId::new(0), |x| self.of(x)));
+            return match &typed.expr {
+                Expr::Unary(f, _) => self.function(dtype, [x, x], |m, [x, _]| m.unary(*f, x)),
+                Expr::Binary(BinaryFn::Rem, ..) => self.remainder(dtype, x, y),
+                Expr::Binary(BinaryFn::Atan2, ..) => self.function(dtype, [x, y], |m, [y, x]| m.atan2(y, x)),
+                Expr::Binary(..) if dtype.is_int() => pow::integer_power(&mut self.w, x, y),
+                Expr::Binary(..) => self.function(dtype, [x, y], |m, [x, y]| m.pow(x, y)),
+                _ => {
+                    let product = self.w.binary(BinaryFn::Mul, x, y);
+                    self.w.binary(BinaryFn::Add, product, z)
+                }
+            };
+        }
+        let of = |x: &ExprId| self.of(*x);
+        let expr = match &typed.expr {
+            Expr::Unary(f, x) => Expr::Unary(*f, of(x)),
+            Expr::Binary(f, x, y) => Expr::Binary(*f, of(x), of(y)),
+            Expr::MulAdd(x, y, z) => Expr::MulAdd(of(x), of(y), of(z)),
+            Expr::Compare(f, x, y) => Expr::Compare(*f, of(x), of(y)),
+            Expr::Select(c, x, y) => Expr::Select(of(c), of(x), of(y)),
+            Expr::Cast(x) => Expr::Cast(of(x)),
+            Expr::Bits(x) => Expr::Bits(of(x)),
+            leaf => leaf.clone(),
+        };
+        self.w.kernel.exprs.push(Typed { expr, dtype })
+    }
+    fn math(&mut self, float: DType) -> Math<'_> {
+        Math { w: &mut self.w, constants: &mut self.constants, fma: self.machine.has_fma, float }
+    }
+    /// A function of named operands, in f32 for the narrower types. Its value is named too: what is made of it may be
+    /// used several times.
+    fn function(
+        &mut self,
+        dtype: DType,
+        operands: [ExprId; 2],
+        f: impl FnOnce(&mut Math<'_>, [ExprId; 2]) -> ExprId,
+    ) -> ExprId {
+        let float = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
+        let mut m = self.math(float);
+        let operands = operands.map(|x| {
+            let x = m.w.cast(float, x);
+            m.name(x)
+        });
+        let y = f(&mut m, operands);
+        let y = self.w.cast(dtype, y);
+        self.w.set(y)
+    }
+    fn remainder(&mut self, dtype: DType, x: ExprId, y: ExprId) -> ExprId {
+        let mut m = self.math(DType::F64);
+        let [x, y] = [x, y].map(|x| {
+            let x = m.w.cast(DType::F64, x);
+            m.name(x)
+        });
+        let rest = m.rem(x, y);
+        let rest = self.w.cast(dtype, rest);
+        self.w.set(rest)
+    }
+}
+
+impl Math<'_> {
+    fn unary(&mut self, f: UnaryFn, x: ExprId) -> ExprId {
+        match f {
+            UnaryFn::Exp => self.exp(x),
+            UnaryFn::Expm1 => self.expm1(x),
+            UnaryFn::Log => self.log(x),
+            UnaryFn::Log1p => self.log1p(x),
+            UnaryFn::Sin => self.sin(x),
+            UnaryFn::Cos => self.cos(x),
+            UnaryFn::Tan => self.tan(x),
+            UnaryFn::Asin => self.asin(x),
+            UnaryFn::Acos => self.acos(x),
+            UnaryFn::Atan => self.atan(x),
+            UnaryFn::Sinh => self.sinh(x),
+            UnaryFn::Cosh => self.cosh(x),
+            UnaryFn::Tanh => self.tanh(x),
+            UnaryFn::Asinh => self.asinh(x),
+            UnaryFn::Acosh => self.acosh(x),
+            UnaryFn::Atanh => self.atanh(x),
+            UnaryFn::Erf => self.erf(x),
+            UnaryFn::Erfc => self.erfc(x),
+            UnaryFn::Floor | UnaryFn::Ceil | UnaryFn::Trunc | UnaryFn::Round => self.to_whole(f, x),
+            UnaryFn::Neg | UnaryFn::Abs | UnaryFn::Not | UnaryFn::Sqrt => self.w.unary(f, x),
+        }
+    }
+    /// Adding and subtracting two to the mantissa's bits rounds a magnitude to nearest even; one step from there is the
+    /// whole number on the wanted side. What is as great already is whole, infinite or NaN.
+    fn to_whole(&mut self, f: UnaryFn, x: ExprId) -> ExprId {
+        let (sign, size) = (self.sign(x), self.abs(x));
+        let (sign, size) = (self.name(sign), self.name(size));
+        let limit = self.pick(8_388_608.0, 4_503_599_627_370_496.0);
+        let shifted = self.add_c(size, limit);
+        let nearest = self.add_c(shifted, -limit);
+        let nearest = self.name(nearest);
+        let whole = match f {
+            UnaryFn::Round => nearest,
+            UnaryFn::Trunc => {
+                let (above, less) = (self.is(CompareFn::Gt, nearest, size), self.add_c(nearest, -1.0));
+                self.select(above, less, nearest)
+            }
+            f => {
+                let signed = self.with_sign(nearest, sign);
+                let signed = self.name(signed);
+                let down = f == UnaryFn::Floor;
+                let past = self.is(if down { CompareFn::Gt } else { CompareFn::Lt }, signed, x);
+                let moved = self.add_c(signed, if down { -1.0 } else { 1.0 });
+                self.select(past, moved, signed)
+            }
+        };
+        // A result of 0 has the operand's sign; any other has it anyway.
+        let whole = self.with_sign(whole, sign);
+        let small = self.is_c(CompareFn::Lt, size, limit);
+        self.select(small, whole, x)
+    }
+}
+
+fn operands(expr: &Expr) -> [Option<ExprId>; 3] {
+    match expr {
+        Expr::Const(_) | Expr::Var(_) | Expr::Index(_) | Expr::Load(..) | Expr::Local(..) => [None; 3],
+        Expr::Unary(_, x) | Expr::Cast(x) | Expr::Bits(x) => [Some(*x), None, None],
+        Expr::Binary(_, x, y) | Expr::Compare(_, x, y) => [Some(*x), Some(*y), None],
+        Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => [Some(*x), Some(*y), Some(*z)],
+    }
+}
