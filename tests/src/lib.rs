@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod compare;
+pub mod forms;
 pub mod kernels;
 pub mod programs;
 pub mod saved;

@@ -5,7 +5,7 @@ use smc::{
     loops::random::{self, Case, Options},
     native::Target,
 };
-use smc_tests::kernels;
+use smc_tests::{forms, kernels};
 
 /// The buffers after the machine ran `NAME_run{n}`, or the status it returned.
 fn execute(loaded: &Loaded, name: &str, n: usize, case: &Case) -> Result<Vec<Vec<u8>>, i32> {
@@ -44,16 +44,19 @@ fn execute(loaded: &Loaded, name: &str, n: usize, case: &Case) -> Result<Vec<Vec
 
 fn agree(target: &Target, seed: u64, options: Options) -> Result<(), String> {
     let case = random::case(seed, options);
-    let object = kernels::object(target, "m", std::slice::from_ref(&case)).bytes();
+    let exact = options.exact && !(target.info.has_fma && kernels::sums_products(&case));
+    agree_on(target, &case, if exact { 0.0 } else { 1e-2 })
+}
+
+fn agree_on(target: &Target, case: &Case, tolerance: f64) -> Result<(), String> {
+    let object = kernels::object(target, "m", std::slice::from_ref(case)).bytes();
     let loaded = Loaded::new(&object)?;
-    let (expected, got) = (kernels::interpret(&case), execute(&loaded, "m", 0, &case));
+    let (expected, got) = (kernels::interpret(case), execute(&loaded, "m", 0, case));
     let (expected, got) = match (expected, got) {
         (Ok(expected), Ok(got)) => (expected, got),
         (Err(a), Err(b)) if a == b => return Ok(()),
         (a, b) => return Err(format!("status {:?}, expected {:?}", b.err(), a.err())),
     };
-    let exact = options.exact && !(target.info.has_fma && kernels::sums_products(&case));
-    let tolerance = if exact { 0.0 } else { 1e-2 };
     for ((id, buffer), (e, g)) in case.kernel.buffers.iter().zip(expected.iter().zip(&got)) {
         let size = buffer.dtype.size();
         for (at, (e, g)) in e.chunks(size).zip(g.chunks(size)).enumerate() {
@@ -105,4 +108,18 @@ fn random_kernels_agree_at_the_baseline() {
 #[test]
 fn random_kernels_agree_on_this_cpu() {
     compare("native", 400..700, Options { size: 12, exact: true });
+}
+
+#[test]
+fn every_form_agrees_at_every_level() {
+    for cpu in ["x86-64", "x86-64-v2", "native"] {
+        let Some(target) = Target::new(None, Some(cpu)).ok().filter(Target::runs_here) else { continue };
+        let mut failures = vec![];
+        for form in forms::all() {
+            if let Err(why) = quietly(|| agree_on(&target, &form.case, form.tolerance)) {
+                failures.push(format!("{}: {why}", form.case.kernel.name));
+            }
+        }
+        assert!(failures.is_empty(), "{cpu}: {}", failures.join("\n"));
+    }
 }

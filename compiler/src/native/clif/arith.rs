@@ -213,20 +213,17 @@ impl Lower<'_, '_> {
     pub fn float_extremum(&mut self, f: BinaryFn, x: Value, y: Value, x_fine: bool, y_fine: bool) -> Value {
         let better = if f == BinaryFn::Max { FloatCC::GreaterThan } else { FloatCC::LessThan };
         if x_fine && !y_fine {
-            // y is taken when it is better or NaN.
-            let or_unordered = match better {
-                FloatCC::GreaterThan => FloatCC::UnorderedOrGreaterThan,
-                _ => FloatCC::UnorderedOrLessThan,
-            };
-            let second = self.b.ins().fcmp(or_unordered, y, x);
-            return self.choose(second, y, x);
+            // y is taken unless it is no better; NaN is not. (Not every vector unit compares for both at once.)
+            let no_better = if f == BinaryFn::Max { FloatCC::LessThanOrEqual } else { FloatCC::GreaterThanOrEqual };
+            let first = self.b.ins().fcmp(no_better, y, x);
+            return self.choose(first, x, y);
         }
         let second = self.b.ins().fcmp(better, y, x);
         let extremum = self.choose(second, y, x);
         if y_fine {
             return extremum;
         }
-        let nan = self.b.ins().fcmp(FloatCC::Unordered, y, y);
+        let nan = self.b.ins().fcmp(FloatCC::NotEqual, y, y);
         self.choose(nan, y, extremum)
     }
 

@@ -1,0 +1,50 @@
+//! Every instruction set: all of them compile every kernel without a library call, and those that QEMU runs here give
+//! the interpreter's results.
+
+use object::{Object as _, ObjectSection, ObjectSymbol, SectionKind};
+use smc::{
+    loops::random::{self, Case, Options},
+    native::Target,
+};
+use smc_tests::{forms, kernels};
+
+/// Every target that differs in code or format.
+const TARGETS: [(&str, &str); 13] = [
+    ("x86_64-unknown-linux-gnu", "x86-64"),
+    ("x86_64-unknown-linux-gnu", "x86-64-v2"),
+    ("x86_64-unknown-linux-gnu", "x86-64-v3"),
+    ("aarch64-unknown-linux-gnu", "generic"),
+    ("riscv64gc-unknown-linux-gnu", "rv64gc"),
+    ("riscv64gc-unknown-linux-gnu", "rv64gcv"),
+    ("s390x-unknown-linux-gnu", "z14"),
+    ("s390x-unknown-linux-gnu", "z15"),
+    ("aarch64-unknown-none-elf", "generic"),
+    ("riscv64gc-unknown-none-elf", "rv64gc"),
+    ("x86_64-unknown-none", "x86-64"),
+    ("aarch64-apple-darwin", "generic"),
+    ("x86_64-pc-windows-msvc", "x86-64"),
+];
+
+fn cases(seeds: std::ops::Range<u64>, options: Options) -> Vec<Case> {
+    seeds.map(|seed| random::case(seed, options)).collect()
+}
+
+/// A library call or an undefined reference panics while the object is made; this reads it again.
+#[test]
+fn every_target_compiles_every_kernel() {
+    let mut cases = cases(1000..1060, Options { size: 12, exact: true });
+    cases.extend(forms::all().into_iter().map(|f| f.case));
+    for (triple, cpu) in TARGETS {
+        let target = Target::new(Some(triple), Some(cpu)).unwrap();
+        let bytes = kernels::object(&target, "m", &cases).bytes();
+        let file = object::File::parse(&bytes[..]).unwrap();
+        let undefined: Vec<_> = file.symbols().filter(|s| s.is_undefined()).map(|s| s.name().unwrap()).collect();
+        assert!(undefined.is_empty(), "{triple} {cpu}: {undefined:?}");
+        let writable = |s: &object::Section<'_, '_>| {
+            matches!(s.kind(), SectionKind::Data | SectionKind::UninitializedData) && s.size() > 0
+        };
+        assert!(!file.sections().any(|s| writable(&s)), "{triple} has writable data");
+        let again = kernels::object(&target, "m", &cases).bytes();
+        assert!(bytes == again, "{triple} {cpu}: two runs differ");
+    }
+}
