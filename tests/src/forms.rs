@@ -75,7 +75,8 @@ fn element(rng: &mut Rng, dtype: DType, n: usize) -> Scalar {
     match dtype {
         DType::Bool => Scalar::Bool(rng.chance(50)),
         _ if dtype.is_float() && special => {
-            let values = [0.0, -0.0, 0.5, 1.5, 2.5, -0.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e-40, 3e9, -1e19];
+            let values =
+                [0.0, -0.0, 0.5, 1.5, 2.5, -0.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e-40, 3e9, -1e19];
             Scalar::from_f64(dtype, rng.pick(&values))
         }
         _ if dtype.is_float() => Scalar::from_f64(dtype, rng.below(2_000_000) as f64 / 1e4 - 100.0),
@@ -104,7 +105,12 @@ fn tame(mut form: Form) -> Form {
 }
 
 /// `out[i] = f(a[i], b[i], c[0])` in a vector loop over a symbolic extent.
-fn map(name: &str, types: [DType; 2], out: DType, f: impl FnOnce(&mut Writer, ExprId, ExprId, ExprId) -> ExprId) -> Form {
+fn map(
+    name: &str,
+    types: [DType; 2],
+    out: DType,
+    f: impl FnOnce(&mut Writer, ExprId, ExprId, ExprId) -> ExprId,
+) -> Form {
     build(name, &[("N", COUNT)], 0.0, |w| {
         let n = Dim::sym("N");
         let a = w.buffer(types[0], n.clone(), false);

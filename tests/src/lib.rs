@@ -5,6 +5,6 @@ pub mod compare;
 pub mod forms;
 pub mod kernels;
 pub mod programs;
+pub mod qemu;
 pub mod saved;
-
 pub use programs::root;
