@@ -13,10 +13,7 @@ stand where TensorFlow has them; integers, booleans and strings are equal.
 import argparse
 import concurrent.futures
 import dataclasses
-import gc
-import hashlib
 import json
-import multiprocessing
 import os
 import pathlib
 import subprocess
@@ -27,6 +24,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import ml_dtypes
 import numpy as np
+
+import models.spec
+import prepare
 
 HERE = pathlib.Path(__file__).resolve().parent
 TIME_LIMIT = 300
@@ -48,48 +48,23 @@ class Row:
         return not self.verdict.startswith(("ok", "not covered"))
 
 
-def digest(*files):
-    total = hashlib.sha256()
-    for file in files:
-        total.update(pathlib.Path(file).read_bytes())
-    return total.hexdigest()
+def batches_of_work(tasks):
+    """The tasks of one process each: a few models, so that what TensorFlow hoards is given back now and then."""
+    large = [task for task in tasks if isinstance(task, pathlib.Path) or task.file.endswith("applications.py")]
+    small = [task for task in tasks if task not in large]
+    return [[task] for task in large] + [small[i : i + 12] for i in range(0, len(small), 12)]
 
 
-def fingerprint(entry):
-    """What the cached folder of a model depends on."""
-    own = [HERE / name for name in ("prepare.py", "reference.py", "requirements.txt", "models/spec.py")]
-    return digest(*own, entry.file)
-
-
-def prepare_one(index, folder):
-    """Runs in a worker process: build one model unless its folder is up to date."""
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    import keras
-
-    import models.spec
-    import prepare
-
-    keras.backend.clear_session()
-    gc.collect()
-    entry, stamp = models.spec.MODELS[index], pathlib.Path(folder) / "stamp"
-    wanted = fingerprint(entry)
-    if not stamp.exists() or stamp.read_text() != wanted:
-        prepare.prepare(entry, folder)
-        stamp.write_text(wanted)
-    return folder
-
-
-def prepare_corpus_one(source, folder):
-    import prepare
-
-    stamp = pathlib.Path(folder) / "stamp"
-    wanted = digest(HERE / "prepare.py", HERE / "reference.py", *sorted(pathlib.Path(source).glob("case*.npz")))
-    if not stamp.exists() or stamp.read_text() != wanted:
-        prepare.prepare_corpus(source, folder)
-        stamp.write_text(wanted)
-    return folder
+def prepare_tasks(tasks, cache):
+    """Prepares models in a process of its own. Per task, what went wrong, or an empty string."""
+    command = [sys.executable, str(HERE / "prepare.py"), str(cache), *map(prepare.name_of, tasks)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * TIME_LIMIT)
+        output, ending = done.stdout, f"the preparing process ended with {done.returncode}: {done.stderr[-300:]}"
+    except subprocess.TimeoutExpired as late:
+        output, ending = (late.stdout or b"").decode(), f"not prepared after {2 * TIME_LIMIT} s"
+    said = dict(line.split("\t", 1) for line in output.splitlines() if "\t" in line)
+    return [said.get(str(prepare.folder_of(task, cache)), ending) for task in tasks]
 
 
 def errors(result, truth):
@@ -208,37 +183,39 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--corpus", type=pathlib.Path, help="a folder of models with recorded inputs")
     args = parser.parse_args()
-    import models.spec
+    started, cache = time.time(), args.cache.resolve()
+    tasks = [entry for entry in models.spec.MODELS if args.only in prepare.name_of(entry)]
+    if args.corpus:
+        sources = sorted(path.parent.resolve() for path in args.corpus.glob("*/model"))
+        tasks += [source for source in sources if args.only in source.name]
+    rows = []
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as workers:
 
-    started = time.time()
-    chosen = [(i, args.cache / f"{m.name}.{m.route}") for i, m in enumerate(models.spec.MODELS) if args.only in f"{m.name}.{m.route}"]
-    sources = sorted(p.parent for p in args.corpus.glob("*/model")) if args.corpus else []
-    sources = [source for source in sources if args.only in source.name]
-    rows, broken = [], []
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(args.jobs, context, max_tasks_per_child=8) as builders, concurrent.futures.ThreadPoolExecutor(args.jobs) as runners:
-        building = {builders.submit(prepare_one, i, str(folder)): (folder.name, None) for i, folder in chosen}
-        for source in sources:
-            folder = args.cache / f"corpus.{source.name}"
-            building[builders.submit(prepare_corpus_one, str(source), str(folder))] = (folder.name, source / "model")
-        running = []
-        for done in concurrent.futures.as_completed(building):
-            name, model = building[done]
-            if done.exception() is not None:
-                broken.append(Row(name, "", "", 0, verdict=f"FAILED: the model could not be prepared: {done.exception()!r}"[:400]))
-            elif args.smc:
-                running.append(runners.submit(compare, args.smc, done.result(), model, model is not None))
-            if sys.stderr.isatty():
-                print(f"\r{len(running) + len(broken)} of {len(building)} models prepared", end="", file=sys.stderr)
-        for done in running:
+        def work(part):
+            """Prepares a few models and runs them, so that building and running overlap."""
+            stale = [task for task in part if not prepare.is_fresh(task, cache)]
+            problems = dict(zip(map(prepare.name_of, stale), prepare_tasks(stale, cache) if stale else []))
+            found = []
+            for task in part:
+                folder, problem = prepare.folder_of(task, cache), problems.get(prepare.name_of(task))
+                if problem:
+                    found.append(Row(folder.name, "", "", 0, verdict=f"FAILED: the model could not be prepared: {problem}"))
+                elif args.smc:
+                    from_corpus = isinstance(task, pathlib.Path)
+                    found += compare(args.smc, folder, task / "model" if from_corpus else None, from_corpus)
+            return found
+
+        working = [workers.submit(work, part) for part in batches_of_work(tasks)]
+        for number, done in enumerate(concurrent.futures.as_completed(working), 1):
             rows += done.result()
-    rows = sorted([*rows, *broken], key=lambda r: (r.model, r.signature, len(r.batch), r.batch))
+            print(f"{number} of {len(working)} groups of models done, {time.time() - started:.0f} s", file=sys.stderr, flush=True)
+    rows = sorted(rows, key=lambda r: (r.model, r.signature, len(r.batch), r.batch))
     print_table(rows)
     failed = sum(row.failed() for row in rows)
     left = sum(row.verdict.startswith("not covered") for row in rows)
     seconds = time.time() - started
-    print(f"\n{len(building)} models, {seconds:.0f} s: {len(rows) - failed - left} passed, {failed} failed" + f", {left} not covered" * bool(left))
-    (args.cache / "results.json").write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
+    print(f"\n{len(tasks)} models, {seconds:.0f} s: {len(rows) - failed - left} passed, {failed} failed" + f", {left} not covered" * bool(left))
+    (cache / "results.json").write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
     return 1 if failed or (args.smc and not rows) else 0
 
 

@@ -2,8 +2,11 @@
 
 A model's folder holds `model/` and, for signature S and batch B: `S.B.in.npz` (inputs by key), `S.B.tf.npz` (TensorFlow's outputs) and
 `S.B.true.npz` (the outputs in double precision). `facts.json` lists the signatures, batches and operators.
+
+    python prepare.py CACHE NAME.ROUTE... CORPUS_FOLDER...
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -14,6 +17,8 @@ import zlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 def feed(name, spec, batch, entry):
@@ -106,9 +111,51 @@ def prepare_corpus(source, folder):
     (folder / "facts.json").write_text(json.dumps({"signatures": signatures, "ops": sorted(ops)}, indent=1))
 
 
-if __name__ == "__main__":
+def digest(*files):
+    total = hashlib.sha256()
+    for file in files:
+        total.update(pathlib.Path(file).read_bytes())
+    return total.hexdigest()
+
+
+def wanted_stamp(task):
+    """What the folder of a task depends on; a folder whose stamp says the same is up to date."""
+    own = [HERE / name for name in ("prepare.py", "reference.py", "requirements.txt", "models/spec.py")]
+    if isinstance(task, pathlib.Path):
+        return digest(*own, *sorted(task.glob("case*.npz")))
+    return digest(*own, task.file)
+
+
+def name_of(task):
+    """What `main` calls a task: a model's name and route, or the folder of a corpus model."""
+    return str(task) if isinstance(task, pathlib.Path) else f"{task.name}.{task.route}"
+
+
+def folder_of(task, cache):
+    return cache / (f"corpus.{task.name}" if isinstance(task, pathlib.Path) else name_of(task))
+
+
+def is_fresh(task, cache):
+    stamp = folder_of(task, cache) / "stamp"
+    return stamp.exists() and stamp.read_text() == wanted_stamp(task)
+
+
+def main():
+    """Prepares the named models and prints a line for each: its folder, a tab, and what went wrong."""
     import models.spec
 
-    for found in models.spec.MODELS:
-        if len(sys.argv) < 3 or any(part in f"{found.name}.{found.route}" for part in sys.argv[2:]):
-            print(found.name, found.route, len(prepare(found, f"{sys.argv[1]}/{found.name}.{found.route}")["ops"]), flush=True)
+    cache, names = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    known = {name_of(entry): entry for entry in models.spec.MODELS}
+    for name in names:
+        task, problem = known.get(name) or pathlib.Path(name), ""
+        folder = folder_of(task, cache)
+        try:
+            (prepare_corpus if isinstance(task, pathlib.Path) else prepare)(task, folder)
+            (folder / "stamp").write_text(wanted_stamp(task))
+        except Exception as error:
+            problem = " ".join(repr(error).split())[:400]
+        print(f"{folder}\t{problem}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

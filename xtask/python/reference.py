@@ -248,15 +248,19 @@ def evaluate(graph_def, feeds, fetches, library=None):
             return [inputs[0], np.int32(0)]
         return [v.numpy() for v in kernel(node.op, attributes(node), inputs)]
 
-    pending = [fetch.split(":")[0] for fetch in fetches]
+    pending, waiting = [fetch.split(":")[0] for fetch in fetches], set()
     while pending:
         name = pending[-1]
         missing = [] if name in values else [e.lstrip("^").split(":")[0] for e in nodes[name].input if not e.startswith("^")]
         missing = [m for m in missing if m not in values]
         if missing:
+            if not waiting.isdisjoint(missing):
+                raise NotImplementedError(f"a loop through {name}")
+            waiting.add(name)
             pending += missing
             continue
         pending.pop()
+        waiting.discard(name)
         if name not in values:
             values[name] = step(nodes[name])
     return [np.asarray(value(fetch)) for fetch in fetches]

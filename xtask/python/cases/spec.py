@@ -46,7 +46,7 @@ class Const:
 class Run:
     """Another run that gives the case's outputs, for a case TensorFlow's CPU kernels refuse; `back` maps its outputs.
 
-    `always`: the kernel does not refuse but is known to be wrong.
+    `always`: the kernel does not refuse but is known to be wrong. `gone`: this TensorFlow only loads graphs with the operator.
     """
 
     op: str
@@ -54,6 +54,7 @@ class Run:
     attrs: dict
     back: typing.Callable
     always: bool = False
+    gone: bool = False
 
 
 @dataclasses.dataclass
