@@ -190,8 +190,15 @@ def attrs_by_hand(op, inputs, attrs):
 
 def wrong(case, what):
     """Note a case whose specification is mistaken; all of them are printed at the end."""
-    lines = [line for line in str(what).split("\n") if line.strip() and "  File" not in line and "detected at" not in line.lower()]
-    WRONG.append(f"{case.op} {case.name}: {' '.join(lines[:4])}")
+    WRONG.append(f"{case.op} {case.name}: {message_of(what) if isinstance(what, Exception) else what}")
+
+
+def message_of(refusal):
+    """TensorFlow's own sentence, without the frame that Python puts around it."""
+    text = refusal.message if isinstance(refusal, tf.errors.OpError) else str(refusal)
+    framed = text.startswith("Graph execution error:")
+    lines = text.split("Node: ", 1)[-1].split("\n")[1:] if framed else text.split("\n")
+    return next((line.strip() for line in lines if line.strip()), text)
 
 
 def operand_array(value):
@@ -217,7 +224,7 @@ def record(case):
             outputs, derived = case.via.back(outputs), ', "derived": true'
         elif case.fails and not isinstance(refusal, TypeError):
             outputs, attrs = [], types_of(case.op, case.inputs, case.attrs)
-            error = (refusal.message if isinstance(refusal, tf.errors.OpError) else str(refusal)).split("\n")[0].strip()
+            error = message_of(refusal)
         else:
             return wrong(case, refusal)
     inputs, outputs = flat(case.inputs), outputs[: KEPT.get(case.op)]
