@@ -7,10 +7,15 @@ use crate::venv::script;
 
 /// Prepares the models, then runs the benches of the workspace on them.
 pub fn run() -> Result<()> {
-    build_smc()?;
+    let smc = build_smc()?;
     let models = target().join("parity");
     for model in ["mobilenet_v2.saved_model", "resnet50.saved_model"] {
         run_command(script("parity.py")?.arg("--cache").arg(&models).args(["--only", model]))?;
     }
-    run_command(cargo().args(["bench", "--package", "smc-tests"]).env("SMC_BENCH_MODELS", &models))
+    run_command(
+        cargo()
+            .args(["bench", "--package", "smc-tests"])
+            .env("SMC_BENCH_MODELS", &models)
+            .env("SMC_BENCH_PROGRAM", smc),
+    )
 }
