@@ -3,6 +3,7 @@
 pub mod cases;
 pub mod compare;
 pub mod forms;
+pub mod consumers;
 pub mod kernels;
 pub mod programs;
 pub mod qemu;

@@ -1,0 +1,208 @@
+//! Programs in C, C++, Go, Rust and Python that use compiled models: the examples, and programs that test the ABI.
+
+use std::{fs, path::Path, process::Command};
+
+use smc_tests::{
+    consumers::{Build, assert_recognised, digits, link_c},
+    programs::{have, output, root},
+};
+
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a scratch directory")
+}
+
+/// Builds a program of `tests/consumers` as C99 and as C++17, runs it, and wants `ok`.
+fn check(source: &str, models: &[Build], flags: &[&str]) {
+    let source = root().join("tests/consumers").join(source);
+    for (compiler, standard, more) in [("cc", "-std=c99", &[][..]), ("c++", "-std=c++17", &["-x", "c++"])] {
+        if !have(&[compiler]) {
+            continue;
+        }
+        let folder = scratch();
+        // What follows the source is an object again, whatever the language before it.
+        let copy =
+            folder.path().join(source.file_name().unwrap()).with_extension(if more.is_empty() { "c" } else { "cc" });
+        fs::copy(&source, &copy).unwrap();
+        let include = format!("-I{}", root().join("tests/consumers").display());
+        let flags = [&[standard, &include], flags].concat();
+        let program = link_c(compiler, &copy, models, &flags, folder.path());
+        let printed = output(Command::new(program).arg(digits()));
+        assert!(printed.ends_with("ok\n"), "{printed}");
+    }
+}
+
+#[test]
+fn misuse_is_an_error_code() {
+    check("misuse.c", &[Build::MNIST], &[]);
+}
+
+#[test]
+fn a_generic_caller_needs_the_descriptor_alone() {
+    check("generic.c", &[Build::MNIST], &[]);
+}
+
+#[test]
+fn two_models_and_two_versions_in_one_process() {
+    check("two_models.c", &[Build::MNIST, Build { name: "mnist_v2", ..Build::MNIST }, Build::CNN], &[]);
+}
+
+#[test]
+fn eight_threads_on_one_model() {
+    check("eight_threads.c", &[Build::MNIST], &["-pthread"]);
+}
+
+#[test]
+fn nothing_outside_of_the_lent_memory_is_touched() {
+    check("guard_pages.c", &[Build::MNIST, Build::CNN], &[]);
+}
+
+#[test]
+fn any_split_of_a_parallel_loop_gives_the_same_bits() {
+    check("parallel.c", &[Build::MNIST, Build::CNN], &[]);
+}
+
+#[test]
+fn the_c_example() {
+    if !have(&["cc"]) {
+        return;
+    }
+    for flags in [&["-std=c99"][..], &["-std=c99", "-static"], &["-std=c99", "-no-pie"], &["-std=c99", "-pie", "-fPIE"]]
+    {
+        let folder = scratch();
+        let program = link_c("cc", &root().join("examples/mnist/main.c"), &[Build::MNIST], flags, folder.path());
+        let printed = output(Command::new(&program).arg(digits()));
+        assert_recognised(&printed);
+        assert!(
+            printed.contains("label 7, predicted 7 with probability 0.") || printed.contains("probability 1."),
+            "{printed}"
+        );
+        let refused = Command::new(&program).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2));
+    }
+}
+
+/// The same program, byte for byte, under emulators of other machines.
+#[test]
+fn the_c_example_on_other_machines() {
+    for (triple, emulator) in
+        [("aarch64", "qemu-aarch64-static"), ("riscv64", "qemu-riscv64-static"), ("s390x", "qemu-s390x-static")]
+    {
+        let compiler = format!("{triple}-linux-gnu-gcc");
+        if !have(&[&compiler, emulator]) {
+            continue;
+        }
+        let target = match triple {
+            "aarch64" => "aarch64-unknown-linux-gnu",
+            "riscv64" => "riscv64gc-unknown-linux-gnu",
+            _ => "s390x-unknown-linux-gnu",
+        };
+        let folder = scratch();
+        let model = Build { target: Some(target), ..Build::MNIST };
+        for source in ["examples/mnist/main.c", "tests/consumers/misuse.c", "tests/consumers/generic.c"] {
+            let include = format!("-I{}", root().join("tests/consumers").display());
+            let program =
+                link_c(&compiler, &root().join(source), &[model], &["-std=c99", "-static", &include], folder.path());
+            let printed = output(Command::new(emulator).arg(&program).arg(digits()));
+            if source.starts_with("examples") {
+                assert_recognised(&printed);
+            } else {
+                assert!(printed.ends_with("ok\n"), "{printed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_cpp_example() {
+    if !have(&["c++"]) {
+        return;
+    }
+    let folder = scratch();
+    let source = root().join("examples/cpp/main.cpp");
+    let program = link_c("c++", &source, &[Build::MNIST], &["-std=c++17"], folder.path());
+    assert_recognised(&output(Command::new(program).arg(digits())));
+}
+
+#[test]
+fn the_go_example() {
+    if !have(&["go", "cc"]) {
+        return;
+    }
+    let folder = scratch();
+    let program = folder.path().join("mnist");
+    let mut go = Command::new("go");
+    go.args(["build", "-o"]).arg(&program).current_dir(root().join("examples/go"));
+    go.env("CGO_ENABLED", "1").env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
+    go.env("CGO_LDFLAGS", Build::MNIST.archive());
+    go.env("CGO_CFLAGS", format!("-I{}", Build::MNIST.folder().display()));
+    output(&mut go);
+    assert_recognised(&output(Command::new(program).arg(digits())));
+}
+
+#[test]
+fn the_rust_example() {
+    if !have(&["cargo"]) {
+        return;
+    }
+    let folder = scratch();
+    let manifest = root().join("examples/rust/Cargo.toml");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["run", "--quiet", "--offline", "--locked", "--manifest-path"]).arg(manifest).arg("--").arg(digits());
+    cargo.env("CARGO_TARGET_DIR", folder.path()).env("SMC_MODEL", Build::MNIST.object());
+    assert_recognised(&output(&mut cargo));
+}
+
+#[test]
+fn the_python_example() {
+    if !have(&["python3", "cc"]) {
+        return;
+    }
+    let folder = scratch();
+    let library = folder.path().join("libmnist.so");
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-Wl,-z,text,--fatal-warnings", "-o"]).arg(&library).arg(Build::MNIST.object());
+    output(&mut cc);
+    let mut python = Command::new("python3");
+    python.arg(root().join("examples/python/main.py")).arg(library).arg(digits());
+    assert_recognised(&output(&mut python));
+}
+
+/// A program that calls nothing links the object alone: it needs nobody.
+#[test]
+fn the_object_has_no_undefined_symbols() {
+    if !have(&["nm"]) {
+        return;
+    }
+    for build in [Build::MNIST, Build::CNN] {
+        let undefined = output(Command::new("nm").arg("-u").arg(build.object()));
+        assert_eq!(undefined, "", "{}", build.name);
+    }
+}
+
+/// Every command that an example's comment names is one that the tests run in spirit: its files exist.
+#[test]
+fn the_examples_name_files_that_exist() {
+    for example in
+        ["mnist/main.c", "mnist/README.md", "cpp/main.cpp", "go/main.go", "python/main.py", "bare-metal/README.md"]
+    {
+        let text = fs::read_to_string(root().join("examples").join(example)).unwrap();
+        let named = text.split(|c: char| c.is_whitespace() || c == '`').filter(|w| w.starts_with("examples/"));
+        for file in named {
+            assert!(Path::new(&root()).join(file).exists(), "{example} names {file}");
+        }
+    }
+}
+
+/// The runtime crate as a static library gives C programs threads.
+#[test]
+fn a_thread_pool_for_c() {
+    if !have(&["cc", "cargo"]) {
+        return;
+    }
+    let folder = scratch();
+    let mut cargo = Command::new("cargo");
+    cargo.args(["rustc", "--quiet", "--offline", "--package", "smc-runtime", "--crate-type", "staticlib"]);
+    output(cargo.current_dir(root()).env("CARGO_TARGET_DIR", folder.path()));
+    let library = folder.path().join("debug/libsmc_runtime.a");
+    check("pool.c", &[Build::CNN], &[library.to_str().unwrap(), "-lpthread", "-ldl", "-lm"]);
+}
