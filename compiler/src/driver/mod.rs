@@ -22,7 +22,7 @@ pub use report::{EntryReport, Report};
 use state::Updates;
 
 use crate::{
-    base::{Diagnostic, Problems, Severity},
+    base::{Diagnostic, Dim, Problems, Severity},
     emit::{
         descriptor::descriptor,
         header::header,
@@ -196,7 +196,7 @@ fn describe(model: &Model, options: &Options, programs: &[Program]) -> Result<In
     let mut signatures = interface::signatures(named);
     for (signature, program) in signatures.iter_mut().zip(programs) {
         signature.workspace = program.workspace.clone();
-        signature.guards = program.guards.iter().filter_map(guard).collect();
+        signature.guards = program.guards.iter().map(guard).collect();
     }
     Ok(Interface {
         name: options.name.clone(),
@@ -206,13 +206,16 @@ fn describe(model: &Model, options: &Options, programs: &[Program]) -> Result<In
     })
 }
 
-fn guard(guard: &plan::Guard) -> Option<Guard> {
+fn guard(guard: &plan::Guard) -> Guard {
     match guard {
         plan::Guard::Equal(left, right) => {
             let text = "an operator of the model needs these extents to be equal".into();
-            Some(Guard { left: left.clone(), right: right.clone(), text })
+            Guard { left: left.clone(), right: right.clone(), text }
         }
-        plan::Guard::Nonneg(_) => None,
+        plan::Guard::Nonneg(extent) => {
+            let text = format!("{extent} is at least 0");
+            Guard { left: extent.at_least(&Dim::zero()), right: extent.clone(), text }
+        }
     }
 }
 
