@@ -59,7 +59,12 @@ impl Object {
             let at = object.append_section_data(code, &function.code.bytes, align);
             let size = function.code.bytes.len() as u64;
             let name = function.name.clone();
-            functions.push((object.add_symbol(symbol(name, SymbolKind::Text, function.exported, code, at, size)), at));
+            let mut own = object.add_symbol(symbol(name, SymbolKind::Text, function.exported, code, at, size));
+            // In a shared library an exported symbol may be replaced by another's, so nothing inside refers to it.
+            if function.exported && object.format() == BinaryFormat::Elf {
+                own = label(&mut object, code, at);
+            }
+            functions.push((own, at));
         }
         for (function, &(_, at)) in compiled.functions.iter().zip(&functions) {
             for fixup in &function.code.fixups {
