@@ -7,6 +7,7 @@
 mod clif;
 pub mod elementary;
 mod code;
+pub mod elementary;
 mod target;
 
 pub use code::{Code, Fixup, Function, Listing, Symbol};

@@ -67,6 +67,8 @@ fn elementary(f: UnaryFn, x: f64) -> f64 {
         UnaryFn::Cosh => x.cosh(),
         UnaryFn::Tanh => x.tanh(),
         UnaryFn::Asinh => libm::asinh(x),
+        // libm answers below -1 too.
+        UnaryFn::Acosh if x < 1.0 => f64::NAN,
         UnaryFn::Acosh => libm::acosh(x),
         UnaryFn::Atanh => libm::atanh(x),
         UnaryFn::Erf => libm::erf(x),

@@ -8,7 +8,15 @@
 //! Denormal numbers are exact citizens where the machine keeps them, and zeros where it flushes them.
 //!
 //! The polynomials are minimax fits by Remez' algorithm in 50 digits, against the error of the final result; each table
-//! of coefficients says what was fitted where. //! `rem` is exact, powers of integers wrap.
+//! of coefficients says what was fitted where. The greatest errors in units of the last place, that is of the spacing
+//! of floats at the exact result, without fused multiply-adds:
+//!
+//! | function | f32 | f64 |
+//! |---|---|---|
+//! | todo | | |
+//!
+//! `rem` is exact, powers of integers wrap. f32 is checked over all floats by an ignored test (see `tests.rs`) and over
+//! samples in every run; f64 over samples against values of 60 digits.
 
 mod erf;
 mod exp;
@@ -263,3 +271,6 @@ fn operands(expr: &Expr) -> [Option<ExprId>; 3] {
         Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => [Some(*x), Some(*y), Some(*z)],
     }
 }
+
+#[cfg(test)]
+mod tests;

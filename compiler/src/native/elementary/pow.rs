@@ -30,7 +30,7 @@ impl Math<'_> {
             let Pair(product, rest) = self.product(log, y);
             let rest = self.mul_add(low, y, rest);
             let product = self.clamp(product, -1e4, 1e4);
-            let rest = self.clamp(rest, -1.0, 1.0);
+            let rest = self.clamp(rest, -1e-3, 1e-3);
             // Zero and infinity are as far as can be, whatever the exponent.
             let zero = self.c(0.0);
             let infinity = self.c(f64::INFINITY);

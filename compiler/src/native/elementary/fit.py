@@ -1,0 +1,124 @@
+"""Fits the polynomials of the elementary functions and prints them, by mpmath.
+
+Each is the minimax polynomial of its degree in an interval (Remez' exchange in 50 digits), where the error is weighted
+so that it counts against the result of the function that uses it. The coefficients are then rounded to double.
+"""
+
+import mpmath as m
+from mpmath import mpf
+
+m.mp.dps = 50
+
+
+def remez(f, weight, a, b, degree, rounds=8):
+    """The coefficients, that of the constant first, and the greatest weighted error."""
+    a, b, count = mpf(a), mpf(b), degree + 2
+    chebyshev = lambda n: [(a + b) / 2 + (b - a) / 2 * m.cos(m.pi * (n - i) / n) for i in range(n + 1)]
+    points, grid = chebyshev(count - 1), chebyshev(1200)
+    values, weights = [f(x) for x in grid], [weight(x) for x in grid]
+    best = None
+    for _ in range(rounds):
+        # The polynomial whose errors at the points have equal size and alternating signs.
+        rows, right = m.matrix(count, count), m.matrix(count, 1)
+        for i, x in enumerate(points):
+            for j in range(degree + 1):
+                rows[i, j] = x**j
+            rows[i, degree + 1] = (-1) ** i / weight(x)
+            right[i] = f(x)
+        c = list(m.lu_solve(rows, right))[: degree + 1]
+        errors = [w * (m.polyval(c[::-1], x) - y) for x, y, w in zip(grid, values, weights)]
+        worst = max(map(abs, errors))
+        if best is None or worst < best[1]:
+            best = c, worst
+        # The greatest error of each sign's run is the next point.
+        peaks = []
+        for i, e in enumerate(errors):
+            if not peaks or (e > 0) != (errors[peaks[-1]] > 0):
+                peaks.append(i)
+            elif abs(e) > abs(errors[peaks[-1]]):
+                peaks[-1] = i
+        while len(peaks) > count:
+            peaks.pop(0 if abs(errors[peaks[0]]) < abs(errors[peaks[-1]]) else -1)
+        if len(peaks) < count:
+            break
+        points = [grid[i] for i in peaks]
+    return best
+
+
+def show(name, single, double):
+    for kind, fit in (("single", single), ("double", double)):
+        if fit:
+            c, error = remez(*fit)
+            digits = [float("%.9e" % float(x)) if kind == "single" else float(x) for x in c]
+            print(name, kind, "2^%.1f" % float(m.log(error, 2)), *map(repr, digits), sep="\n    ")
+
+
+def near(limit, series, direct):
+    """A function whose formula cancels near 0, where a series takes over."""
+    return lambda x: series(x) if abs(x) < limit else direct(x)
+
+
+def odd(f, first, second):
+    """`(f(x)/x - 1) / x^2` in `x^2`."""
+    direct = lambda z: (f(m.sqrt(z)) / m.sqrt(z) - 1) / z
+    return near(mpf("1e-16"), lambda z: first + second * z, direct)
+
+
+def odd_weight(f):
+    return lambda z: z * (m.sqrt(z) / f(m.sqrt(z)) if z > 0 else 1) + mpf("1e-22")
+
+
+third, fifth = mpf(1) / 3, mpf(1) / 5
+
+half = m.log(2) / 2 * mpf("1.01")
+q = near(mpf("1e-12"), lambda r: mpf(1) / 2 + r / 6 + r * r / 24, lambda r: (m.expm1(r) - r) / r**2)
+exp_weight = lambda r: r * r / m.exp(r) + mpf("1e-25")
+show("EXP", (q, exp_weight, -half, half, 4), (q, exp_weight, -half, half, 10))
+expm1_weight = lambda r: abs(r) + mpf("1e-25")
+show("EXPM1", (q, expm1_weight, -half, half, 5), (q, expm1_weight, -half, half, 10))
+
+direct = lambda f: (m.log1p(f) - f + f * f / 2) / f**3
+log_f = near(mpf("1e-10"), lambda f: third - f / 4 + f * f / 5, direct)
+log_weight = lambda f: f * f * (f / m.log1p(f) if f else 1) + mpf("1e-14")
+show("LOG_F", (log_f, log_weight, m.sqrt(0.5) - 1, m.sqrt(2) - 1, 8), None)
+greatest = ((m.sqrt(2) - 1) / (m.sqrt(2) + 1)) ** 2
+direct = lambda z: (m.log((1 + m.sqrt(z)) / (1 - m.sqrt(z))) / m.sqrt(z) - 2) / z
+log_s = near(mpf("1e-14"), lambda z: 2 * third + 2 * fifth * z, direct)
+show("LOG_S", None, (log_s, lambda z: z / 2 + mpf("1e-20"), 0, greatest, 7))
+tail = near(mpf("1e-12"), lambda z: 2 * fifth + 2 * z / 7, lambda z: (log_s(z) - 2 * third) / z)
+show("LOG_TAIL", None, (tail, lambda z: z * z / 2 + mpf("1e-25"), 0, greatest, 7))
+
+tanh = odd(m.tanh, -third, 2 * third * fifth)
+show("TANH", (tanh, odd_weight(m.tanh), 0, mpf("0.63") ** 2, 5), None)
+sinh = odd(m.sinh, third / 2, third * fifth / 8)
+show("SINH", (sinh, odd_weight(m.sinh), 0, 1, 3), (sinh, odd_weight(m.sinh), 0, 1, 7))
+
+eighth = (m.pi / 4 * mpf("1.001")) ** 2
+sin = odd(m.sin, -third / 2, third * fifth / 8)
+show("SIN", (sin, odd_weight(m.sin), 0, eighth, 2), (sin, odd_weight(m.sin), 0, eighth, 5))
+direct = lambda z: (m.cos(m.sqrt(z)) - 1 + z / 2) / z**2
+cos = near(mpf("1e-14"), lambda z: mpf(1) / 24 - z / 720, direct)
+cos_weight = lambda z: z * z / m.cos(m.sqrt(z)) + mpf("1e-25")
+show("COS", (cos, cos_weight, 0, eighth, 2), (cos, cos_weight, 0, eighth, 5))
+
+asin = odd(m.asin, third / 2, mpf(3) / 40)
+show("ASIN", (asin, odd_weight(m.asin), 0, mpf("0.25"), 4), (asin, odd_weight(m.asin), 0, mpf("0.25"), 12))
+atan, limit = odd(m.atan, -third, fifth), mpf("0.5465") ** 2
+show("ATAN", (atan, odd_weight(m.atan), 0, limit, 6), (atan, odd_weight(m.atan), 0, limit, 14))
+
+slope, limit = 2 / m.sqrt(m.pi), mpf("0.85") ** 2
+direct = lambda z: m.erf(m.sqrt(z)) / m.sqrt(z) - 1
+erf = near(mpf("1e-16"), lambda z: slope - 1 - slope * third * z, direct)
+erf_weight = lambda z: m.sqrt(z) / m.erf(m.sqrt(z)) if z > 0 else 1 / slope
+show("ERF", (erf, erf_weight, 0, limit, 5), (erf, erf_weight, 0, limit, 11))
+show("LOG_ERFC", (lambda x: m.log(m.erfc(x)), lambda x: m.erfc(x) / m.erf(x), mpf("0.85"), 4, 7), None)
+
+
+def scaled_erfc(middle, greatest, degree):
+    x = lambda t: middle * (1 + t) / (1 - t)
+    f = lambda t: (1 + 2 * x(t)) * m.exp(x(t) ** 2) * m.erfc(x(t))
+    t = lambda x: (x - middle) / (x + middle)
+    return f, lambda t: 1 / f(t), t(mpf("0.45")), t(mpf(greatest)), degree
+
+
+show("ERFC", scaled_erfc(mpf(2), "10.3", 9), scaled_erfc(mpf("3.5"), "27.5", 21))

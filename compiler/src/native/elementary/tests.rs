@@ -1,0 +1,481 @@
+//! Accuracy of the expansions, measured by interpreting them.
+
+use super::*;
+use crate::{
+    base::{Bindings, Symbol},
+    loops::{
+        interp::{self, Bytes},
+        verify,
+    },
+};
+
+const PLAIN: Machine = Machine { has_fma: false, has_rounding: false };
+const FUSED: Machine = Machine { has_fma: true, has_rounding: true };
+
+/// A function of the language, of one or two operands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Function {
+    Unary(UnaryFn),
+    Binary(BinaryFn),
+}
+
+/// `out[i] = f(a[i], b[i])` for `i` below `N`.
+fn kernel(f: Function, dtype: DType) -> Kernel {
+    let mut w = Writer::new("f");
+    let n = Dim::sym("N");
+    let [a, b] = [0; 2].map(|_| w.buffer(dtype, n.clone(), false));
+    let out = w.buffer(dtype, n.clone(), true);
+    let i = w.loop_var(n);
+    w.open_block();
+    let at = crate::loops::index_of(i);
+    let x = w.load_flat(a, at.clone());
+    let value = match f {
+        Function::Unary(f) => w.unary(f, x),
+        Function::Binary(f) => {
+            let y = w.load_flat(b, at.clone());
+            w.binary(f, x, y)
+        }
+    };
+    w.store_flat(out, at, value);
+    w.close_for(i, LoopKind::Vector);
+    w.finish()
+}
+
+/// Runs a kernel on pairs of operands.
+fn run(kernel: &Kernel, dtype: DType, a: &[Scalar], b: &[Scalar]) -> Vec<Scalar> {
+    let bytes = |values: &[Scalar]| {
+        let mut bytes = vec![];
+        values.iter().for_each(|v| v.write_le(dtype, &mut bytes));
+        bytes
+    };
+    let mut out = vec![0; a.len() * dtype.size()];
+    let bind = Bindings::from([(Symbol::new("N"), a.len() as i64)]);
+    interp::run(kernel, &mut [Bytes::In(&bytes(a)), Bytes::In(&bytes(b)), Bytes::Out(&mut out)], &bind)
+        .unwrap_or_else(|e| panic!("{e:?}\n{kernel}"));
+    out.chunks_exact(dtype.size()).map(|bytes| Scalar::read_le(dtype, bytes)).collect()
+}
+
+fn expanded(f: Function, dtype: DType, machine: Machine) -> Kernel {
+    let kernel = expand(&kernel(f, dtype), machine);
+    verify(&kernel).unwrap_or_else(|e| panic!("{e}\n{kernel}"));
+    assert!(!kernel.exprs.iter().any(|(_, e)| matches!(e.expr, Expr::Unary(f, _) if is_elementary(f))));
+    kernel
+}
+
+fn singles(f: Function, machine: Machine, a: &[f32], b: &[f32]) -> Vec<f32> {
+    let scalars = |v: &[f32]| v.iter().map(|&x| Scalar::F32(x)).collect::<Vec<_>>();
+    let results = run(&expanded(f, DType::F32, machine), DType::F32, &scalars(a), &scalars(b));
+    results.into_iter().map(|s| if let Scalar::F32(x) = s { x } else { unreachable!() }).collect()
+}
+
+fn doubles(f: Function, machine: Machine, a: &[f64], b: &[f64]) -> Vec<f64> {
+    let scalars = |v: &[f64]| v.iter().map(|&x| Scalar::F64(x)).collect::<Vec<_>>();
+    let results = run(&expanded(f, DType::F64, machine), DType::F64, &scalars(a), &scalars(b));
+    results.into_iter().map(|s| if let Scalar::F64(x) = s { x } else { unreachable!() }).collect()
+}
+
+/// How far `y` is from the exact value, in units of the last place of an f32; infinite where one is NaN or infinite
+/// and the other is not, or where a zero or a sign is wrong.
+fn single_error(y: f32, exact: f64) -> f64 {
+    let rounded = exact as f32;
+    if y.is_nan() || rounded.is_nan() {
+        return if y.is_nan() && rounded.is_nan() { 0.0 } else { f64::INFINITY };
+    }
+    if y.is_sign_negative() != rounded.is_sign_negative() {
+        return f64::INFINITY;
+    }
+    if y == rounded {
+        // The rest is rounding of an exact result.
+        return if y.is_infinite() { 0.0 } else { (f64::from(y) - exact).abs() / ulp(exact) };
+    }
+    if rounded.is_infinite() || y.is_infinite() {
+        // Near the threshold, one step is the distance to the greatest number.
+        let near = (exact.abs() - f64::from(f32::MAX)).abs() <= 3.0 * ulp(f32::MAX.into());
+        return if near { 1.0 } else { f64::INFINITY };
+    }
+    (f64::from(y) - exact).abs() / ulp(exact)
+}
+
+/// The spacing of f32 at a value.
+fn ulp(x: f64) -> f64 {
+    let exponent = (x.abs().to_bits() >> 52) as i32 - 1023;
+    2f64.powi(exponent.clamp(-126, 127) - 23)
+}
+
+/// The function in double precision, which is exact enough for f32.
+fn reference(f: Function, x: f64, y: f64) -> f64 {
+    match f {
+        Function::Unary(UnaryFn::Exp) => x.exp(),
+        Function::Unary(UnaryFn::Expm1) => x.exp_m1(),
+        Function::Unary(UnaryFn::Log) => x.ln(),
+        Function::Unary(UnaryFn::Log1p) => x.ln_1p(),
+        Function::Unary(UnaryFn::Sin) => x.sin(),
+        Function::Unary(UnaryFn::Cos) => x.cos(),
+        Function::Unary(UnaryFn::Tan) => x.tan(),
+        Function::Unary(UnaryFn::Asin) => x.asin(),
+        Function::Unary(UnaryFn::Acos) => x.acos(),
+        Function::Unary(UnaryFn::Atan) => x.atan(),
+        Function::Unary(UnaryFn::Sinh) => x.sinh(),
+        Function::Unary(UnaryFn::Cosh) => x.cosh(),
+        Function::Unary(UnaryFn::Tanh) => x.tanh(),
+        Function::Unary(UnaryFn::Asinh) => libm::asinh(x),
+        Function::Unary(UnaryFn::Acosh) if x < 1.0 => f64::NAN,
+        Function::Unary(UnaryFn::Acosh) => libm::acosh(x),
+        Function::Unary(UnaryFn::Atanh) => libm::atanh(x),
+        Function::Unary(UnaryFn::Erf) => libm::erf(x),
+        Function::Unary(UnaryFn::Erfc) => libm::erfc(x),
+        Function::Binary(BinaryFn::Pow) => x.powf(y),
+        Function::Binary(BinaryFn::Atan2) => x.atan2(y),
+        other => unreachable!("{other:?} is exact"),
+    }
+}
+
+/// The greatest errors that are allowed, for f32 without and with fused multiply-adds.
+const SINGLE: [(Function, f64); 20] = [
+    (Function::Unary(UnaryFn::Exp), 1.0),
+    (Function::Unary(UnaryFn::Expm1), 1.5),
+    (Function::Unary(UnaryFn::Log), 1.0),
+    (Function::Unary(UnaryFn::Log1p), 1.5),
+    (Function::Unary(UnaryFn::Sin), 0.9),
+    (Function::Unary(UnaryFn::Cos), 0.9),
+    (Function::Unary(UnaryFn::Tan), 2.0),
+    (Function::Unary(UnaryFn::Asin), 2.0),
+    (Function::Unary(UnaryFn::Acos), 1.5),
+    (Function::Unary(UnaryFn::Atan), 1.5),
+    (Function::Unary(UnaryFn::Sinh), 1.6),
+    (Function::Unary(UnaryFn::Cosh), 1.5),
+    (Function::Unary(UnaryFn::Tanh), 1.5),
+    (Function::Unary(UnaryFn::Asinh), 3.0),
+    (Function::Unary(UnaryFn::Acosh), 3.0),
+    (Function::Unary(UnaryFn::Atanh), 3.0),
+    (Function::Unary(UnaryFn::Erf), 1.5),
+    (Function::Unary(UnaryFn::Erfc), 4.0),
+    (Function::Binary(BinaryFn::Pow), 0.6),
+    (Function::Binary(BinaryFn::Atan2), 2.5),
+];
+
+/// Floats of every size, dense where functions change their formula.
+fn samples(step: usize) -> Vec<f32> {
+    let spread = (0..=u32::MAX).step_by(step).map(f32::from_bits);
+    let edges = [
+        0.0,
+        f32::MIN_POSITIVE,
+        1e-7,
+        0.25,
+        0.41421356,
+        0.5,
+        0.625,
+        0.70710677,
+        0.85,
+        1.0,
+        1.4142135,
+        1.5707964,
+        2.0,
+        3.1415927,
+        4.0,
+        5.0,
+        9.0,
+        10.05,
+        16.6,
+        20.0,
+        44.0,
+        87.33,
+        88.0,
+        88.722839,
+        89.4,
+        103.97,
+        1e9,
+        1.8446744e19,
+        f32::MAX,
+    ];
+    let dense = edges.into_iter().flat_map(|edge: f32| {
+        let start = edge.to_bits().saturating_sub(60);
+        (start..start + 120).flat_map(|bits| [f32::from_bits(bits), -f32::from_bits(bits)])
+    });
+    let grid = (-2000..=2000).map(|n| n as f32 * 0.013);
+    spread.chain(dense).chain(grid).chain([f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0]).collect()
+}
+
+/// The worst error and where it is.
+fn worst_single(f: Function, machine: Machine, a: &[f32], b: &[f32]) -> (f64, f32, f32, f32) {
+    let results = singles(f, machine, a, b);
+    let mut worst = (0.0, 0.0, 0.0, 0.0);
+    for ((&x, &y), z) in a.iter().zip(b).zip(results) {
+        let error = single_error(z, reference(f, x.into(), y.into()));
+        if error > worst.0 {
+            worst = (error, x, y, z);
+        }
+    }
+    worst
+}
+
+#[test]
+fn single_precision_is_as_accurate_as_stated() {
+    let (mut failures, mut table) = (String::new(), String::new());
+    let a = samples(400_009);
+    for (f, bound) in SINGLE {
+        let b: Vec<f32> = match f {
+            Function::Unary(_) => a.clone(),
+            Function::Binary(_) => a.iter().rev().copied().cycle().skip(1234).take(a.len()).collect(),
+        };
+        for machine in [PLAIN, FUSED] {
+            let (error, x, y, z) = worst_single(f, machine, &a, &b);
+            table += &format!("{f:?} fma {}: {error:.3} at {x:e} {y:e} = {z:e}\n", machine.has_fma);
+            if error > bound {
+                let exact = reference(f, x.into(), y.into());
+                failures += &format!("{f:?} {machine:?}: {error} ulp at {x:e}, {y:e}: {z:e}, not {exact:e}\n");
+            }
+        }
+    }
+    println!("{table}");
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+/// Every float, or every n-th with `SMC_STRIDE=n`; prints the lines of the table in `mod.rs`.
+#[test]
+#[ignore = "takes an hour of a processor per function; run by `cargo xtask` in release mode"]
+fn all_floats_of_single_precision() {
+    let stride = std::env::var("SMC_STRIDE").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    for (f, bound) in SINGLE.into_iter().filter(|(f, _)| matches!(f, Function::Unary(_))) {
+        let mut worst = (0.0, 0.0);
+        let mut bits = (0..=u32::MAX).step_by(stride).map(f32::from_bits);
+        loop {
+            let a: Vec<f32> = bits.by_ref().take(1 << 16).collect();
+            if a.is_empty() {
+                break;
+            }
+            let (error, x, ..) = worst_single(f, PLAIN, &a, &a);
+            if error > worst.0 {
+                worst = (error, x);
+            }
+        }
+        println!("{f:?}: {:.3} at {:e}", worst.0, worst.1);
+        assert!(worst.0 <= bound, "{f:?}: {} at {:e}", worst.0, worst.1);
+    }
+}
+
+/// The function's name, as in `double.txt`.
+fn named(name: &str) -> Function {
+    let unary = serde_json::from_value(name.into()).map(Function::Unary);
+    unary.or_else(|_| serde_json::from_value(name.into()).map(Function::Binary)).unwrap()
+}
+
+/// The greatest errors that are allowed for f64.
+const DOUBLE: [(Function, f64); 20] = [
+    (Function::Unary(UnaryFn::Exp), 1.0),
+    (Function::Unary(UnaryFn::Expm1), 1.5),
+    (Function::Unary(UnaryFn::Log), 1.0),
+    (Function::Unary(UnaryFn::Log1p), 1.5),
+    (Function::Unary(UnaryFn::Sin), 1.0),
+    (Function::Unary(UnaryFn::Cos), 1.0),
+    (Function::Unary(UnaryFn::Tan), 2.0),
+    (Function::Unary(UnaryFn::Asin), 2.0),
+    (Function::Unary(UnaryFn::Acos), 1.5),
+    (Function::Unary(UnaryFn::Atan), 1.5),
+    (Function::Unary(UnaryFn::Sinh), 2.0),
+    (Function::Unary(UnaryFn::Cosh), 2.0),
+    (Function::Unary(UnaryFn::Tanh), 3.0),
+    (Function::Unary(UnaryFn::Asinh), 3.0),
+    (Function::Unary(UnaryFn::Acosh), 3.0),
+    (Function::Unary(UnaryFn::Atanh), 3.0),
+    (Function::Unary(UnaryFn::Erf), 1.5),
+    (Function::Unary(UnaryFn::Erfc), 4.0),
+    (Function::Binary(BinaryFn::Pow), 1.5),
+    (Function::Binary(BinaryFn::Atan2), 2.5),
+];
+
+/// The spacing of f64 at a value.
+fn double_ulp(x: f64) -> f64 {
+    match x.abs().to_bits() >> 52 {
+        0 => f64::from_bits(1),
+        e @ 1..53 => f64::from_bits(1 << (e - 1)),
+        e => f64::from_bits((e - 52) << 52),
+    }
+}
+
+/// Against `double.txt`, which `reference.py` wrote.
+#[test]
+fn double_precision_is_as_accurate_as_stated() {
+    let mut cases: Vec<(Function, Vec<f64>)> = vec![];
+    for line in include_str!("double.txt").lines() {
+        let (name, numbers) = line.split_once(' ').unwrap();
+        let numbers = numbers.split(' ').map(|n| f64::from_bits(u64::from_str_radix(n, 16).unwrap()));
+        cases.push((named(name), numbers.collect()));
+    }
+    let (mut failures, mut table) = (String::new(), String::new());
+    for (f, bound) in DOUBLE {
+        let cases: Vec<&[f64]> = cases.iter().filter(|(g, _)| *g == f).map(|(_, n)| &n[..]).collect();
+        assert!(cases.len() > 40, "{f:?}");
+        let a: Vec<f64> = cases.iter().map(|n| n[0]).collect();
+        let b: Vec<f64> = cases.iter().map(|n| n[n.len() - 3]).collect();
+        for machine in [PLAIN, FUSED] {
+            let mut worst = (0.0, 0.0, 0.0, 0.0, 0.0);
+            for (n, y) in cases.iter().zip(doubles(f, machine, &a, &b)) {
+                let (high, low) = (n[n.len() - 2], n[n.len() - 1]);
+                let ulp = double_ulp(high);
+                let error = ((y - high) - low).abs() / ulp;
+                let error = if error.is_nan() { f64::INFINITY } else { error };
+                if error > worst.0 {
+                    worst = (error, n[0], n[n.len() - 3], y, high);
+                }
+            }
+            let (error, x, y, z, exact) = worst;
+            table += &format!("{f:?} fma {}: {error:.3} at {x:e} {y:e} = {z:e}\n", machine.has_fma);
+            if error > bound {
+                failures += &format!("{f:?} {machine:?}: {error} ulp at {x:e}, {y:e}: {z:e}, not {exact:e}\n");
+            }
+        }
+    }
+    println!("{table}");
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+/// The same value, any NaN being like any other.
+fn same(a: f64, b: f64) -> bool {
+    a.is_nan() && b.is_nan() || a.to_bits() == b.to_bits()
+}
+
+#[test]
+fn special_values_are_those_of_c() {
+    const INF: f64 = f64::INFINITY;
+    const NAN: f64 = f64::NAN;
+    let unary = |name: &str, cases: &[(f64, f64)]| {
+        let (a, f): (Vec<f64>, _) = (cases.iter().map(|c| c.0).collect(), named(name));
+        let single: Vec<f32> = a.iter().map(|&x| x as f32).collect();
+        let (d, s) = (doubles(f, PLAIN, &a, &a), singles(f, PLAIN, &single, &single));
+        for (((x, y), d), s) in cases.iter().zip(d).zip(s) {
+            assert!(same(d, *y), "{name}({x}) = {d}, not {y}");
+            assert!(same(s.into(), f64::from(*y as f32)), "{name}({x}f) = {s}, not {y}");
+        }
+    };
+    unary("exp", &[(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (NAN, NAN), (1e4, INF), (-1e4, 0.0)]);
+    unary("expm1", &[(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -1.0), (NAN, NAN), (-99.0, -1.0), (1e4, INF)]);
+    unary("log", &[(0.0, -INF), (-0.0, -INF), (1.0, 0.0), (-1.0, NAN), (INF, INF), (-INF, NAN), (NAN, NAN)]);
+    unary("log1p", &[(0.0, 0.0), (-0.0, -0.0), (-1.0, -INF), (-2.0, NAN), (INF, INF), (-INF, NAN), (NAN, NAN)]);
+    unary("sin", &[(0.0, 0.0), (-0.0, -0.0), (INF, NAN), (-INF, NAN), (NAN, NAN)]);
+    unary("cos", &[(0.0, 1.0), (-0.0, 1.0), (INF, NAN), (-INF, NAN), (NAN, NAN)]);
+    unary("tan", &[(0.0, 0.0), (-0.0, -0.0), (INF, NAN), (-INF, NAN), (NAN, NAN)]);
+    unary("asin", &[(0.0, 0.0), (-0.0, -0.0), (1.5, NAN), (-INF, NAN), (NAN, NAN)]);
+    unary("acos", &[(1.0, 0.0), (1.5, NAN), (-1.5, NAN), (INF, NAN), (NAN, NAN)]);
+    unary("atan", &[(0.0, 0.0), (-0.0, -0.0), (NAN, NAN)]);
+    unary("sinh", &[(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -INF), (NAN, NAN), (-1e4, -INF)]);
+    unary("cosh", &[(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, INF), (NAN, NAN), (-1e4, INF)]);
+    unary("tanh", &[(0.0, 0.0), (-0.0, -0.0), (30.0, 1.0), (-30.0, -1.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN)]);
+    unary("asinh", &[(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -INF), (NAN, NAN)]);
+    unary("acosh", &[(1.0, 0.0), (0.5, NAN), (-3.0, NAN), (-INF, NAN), (INF, INF), (NAN, NAN), (-1e30, NAN)]);
+    unary(
+        "atanh",
+        &[(0.0, 0.0), (-0.0, -0.0), (1.0, INF), (-1.0, -INF), (2.0, NAN), (-2.0, NAN), (INF, NAN), (NAN, NAN)],
+    );
+    unary("erf", &[(0.0, 0.0), (-0.0, -0.0), (30.0, 1.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN), (-7.0, -1.0)]);
+    unary("erfc", &[(0.0, 1.0), (-0.0, 1.0), (30.0, 0.0), (INF, 0.0), (-INF, 2.0), (NAN, NAN), (-30.0, 2.0)]);
+    let values = [0.0, 1.0, 0.5, 2.0, 3.0, 2.5, 1e9, 16777217.0, 9007199254740991.0, 1e300, INF, NAN, 1e-300, 5e-324];
+    let values: Vec<f64> = values.into_iter().flat_map(|v| [v, -v]).collect();
+    let pairs: Vec<(f64, f64)> = values.iter().flat_map(|&x| values.iter().map(move |&y| (x, y))).collect();
+    let (a, b): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+    let (a32, b32): (Vec<f32>, Vec<f32>) = pairs.iter().map(|&(x, y)| (x as f32, y as f32)).unzip();
+    for (name, exact) in [("pow", f64::powf as fn(f64, f64) -> f64), ("atan2", f64::atan2)] {
+        let (d, s) = (doubles(named(name), PLAIN, &a, &b), singles(named(name), PLAIN, &a32, &b32));
+        for (n, (d, s)) in d.into_iter().zip(s).enumerate() {
+            let (x, y, exact, single) = (a[n], b[n], exact(a[n], b[n]), exact(a32[n].into(), b32[n].into()));
+            let close = (d - exact).abs() <= 1e-15 * exact.abs() && d.is_sign_negative() == exact.is_sign_negative();
+            assert!(same(d, exact) || close, "{name}({x}, {y}) = {d}, not {exact}");
+            assert!(single_error(s, single) < 2.5, "{name}({x}f, {y}f) = {s}, not {single}");
+        }
+    }
+}
+
+/// Thresholds and large arguments that users notice.
+#[test]
+fn known_values() {
+    let single = |name: &str, x: f32| singles(named(name), PLAIN, &[x], &[x])[0];
+    assert_eq!(single("exp", 88.72), 3.3931806e38);
+    assert_eq!(single("exp", 88.73), f32::INFINITY);
+    assert_eq!(single("sin", 1e10), -0.48750603);
+    assert_eq!(single("sin", 1e30), -0.79116344);
+    assert_eq!(single("tanh", 9.1), 1.0);
+    assert_eq!(single("erf", 4.0), 1.0);
+    assert_eq!(single("expm1", 1e-8), 1e-8);
+    assert_eq!(single("log1p", 1e-8), 1e-8);
+}
+
+#[test]
+fn remainders_and_whole_numbers_are_exact() {
+    let mut rng = crate::loops::random::Rng::new(7);
+    let mut a: Vec<f64> = (0..4000).map(|_| f64::from_bits(rng.bits())).collect();
+    a.extend((0..4000).map(|_| (rng.bits() >> 40) as f64 / 256.0 - 3e4));
+    a.extend([
+        0.0,
+        -0.0,
+        f64::INFINITY,
+        f64::NAN,
+        1.0,
+        5e-324,
+        f64::MAX,
+        -1.5,
+        0.5,
+        -0.5,
+        2.5,
+        1e-310,
+        4503599627370497.5,
+    ]);
+    let mut b: Vec<f64> =
+        a.iter().map(|x| if rng.chance(50) { x * 1e-7 } else { f64::from_bits(rng.bits()) }).collect();
+    b[8000..].fill(1.0);
+    b.extend([0.0, 1.0, -3.0, f64::INFINITY, f64::NAN, 5e-324, 1e-310]);
+    a.extend([1.0, 1e308, 1e308, 2.0, 2.0, 1.7e308, 3e-310]);
+    let rem = Function::Binary(BinaryFn::Rem);
+    for ((x, y), z) in a.iter().zip(&b).zip(doubles(rem, PLAIN, &a, &b)) {
+        assert!(same(z, x % y), "{x:e} % {y:e} = {z:e}, not {:e}", x % y);
+    }
+    let (a32, b32): (Vec<f32>, Vec<f32>) = a.iter().zip(&b).map(|(&x, &y)| (x as f32, y as f32)).unzip();
+    for ((x, y), z) in a32.iter().zip(&b32).zip(singles(rem, PLAIN, &a32, &b32)) {
+        assert!(same(z.into(), (x % y).into()), "{x:e} % {y:e} = {z:e}, not {:e}", x % y);
+    }
+    let wholes: [(UnaryFn, fn(f64) -> f64, fn(f32) -> f32); 4] = [
+        (UnaryFn::Floor, f64::floor, f32::floor),
+        (UnaryFn::Ceil, f64::ceil, f32::ceil),
+        (UnaryFn::Trunc, f64::trunc, f32::trunc),
+        (UnaryFn::Round, f64::round_ties_even, f32::round_ties_even),
+    ];
+    for (f, double, single) in wholes {
+        let f = Function::Unary(f);
+        for (x, y) in a.iter().zip(doubles(f, PLAIN, &a, &a)) {
+            assert!(same(y, double(*x)), "{f:?}({x}) = {y}");
+        }
+        let a = samples(1_000_003);
+        for (x, y) in a.iter().zip(singles(f, PLAIN, &a, &a)) {
+            assert!(same(y.into(), single(*x).into()), "{f:?}({x}) = {y}");
+        }
+    }
+}
+
+/// Expanding changes nothing in kernels without elementary functions, and keeps the law in all others.
+#[test]
+fn random_kernels_keep_their_meaning() {
+    use crate::loops::random::{Options, case};
+    let stores = |kernel: &Kernel, case: &crate::loops::random::Case| {
+        let mut data = case.buffers.clone();
+        let mut buffers: Vec<Bytes<'_>> = data.iter_mut().map(|b| Bytes::Out(b)).collect();
+        let result = interp::run(kernel, &mut buffers, &case.bind);
+        let scalars = |(bytes, dtype): (&Vec<u8>, DType)| {
+            bytes.chunks_exact(dtype.size()).map(|b| Scalar::read_le(dtype, b)).collect::<Vec<_>>()
+        };
+        let types = kernel.buffers.iter().map(|(_, b)| b.dtype);
+        (result, data.iter().zip(types).map(scalars).collect::<Vec<_>>())
+    };
+    let alike = |a: &Scalar, b: &Scalar| {
+        a.same_bits(*b) || a.as_f64().is_some_and(f64::is_nan) && b.as_f64().is_some_and(f64::is_nan)
+    };
+    for seed in 0..600 {
+        let case = case(seed, Options { size: 20, exact: seed % 3 != 0 });
+        let kernel = expand(&case.kernel, PLAIN);
+        verify(&kernel).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}\n{kernel}", case.kernel));
+        if seed % 3 != 0 {
+            let (expected, found) = (stores(&case.kernel, &case), stores(&kernel, &case));
+            assert_eq!(expected.0, found.0, "seed {seed}");
+            let same = expected.1.iter().flatten().zip(found.1.iter().flatten()).all(|(a, b)| alike(a, b));
+            assert!(expected.0.is_err() || same, "seed {seed}\n{}\n{kernel}", case.kernel);
+        }
+    }
+}
