@@ -5,7 +5,6 @@
 //! formats.
 
 mod clif;
-pub mod elementary;
 mod code;
 pub mod elementary;
 mod target;

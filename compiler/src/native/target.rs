@@ -10,6 +10,7 @@ use cranelift_codegen::{
 };
 use target_lexicon::{Aarch64Architecture, Architecture, BinaryFormat, OperatingSystem, Riscv64Architecture, Triple};
 
+use super::elementary::Machine;
 use crate::{
     base::{Diagnostic, Problems},
     plan::{Isa, TargetInfo},
@@ -32,7 +33,7 @@ pub struct Target {
     pub listings: bool,
     pub(super) isa: OwnedTargetIsa,
     /// Whether floats are rounded to integers by one instruction.
-    pub(super) rounds: bool,
+    rounds: bool,
 }
 
 impl fmt::Debug for Target {
@@ -129,6 +130,11 @@ impl Target {
     /// Whether Cranelift's x86-64 instructions can be used.
     pub(super) fn is_x64(&self) -> bool {
         self.triple.architecture == Architecture::X86_64
+    }
+
+    /// What need not be expanded before code is made.
+    pub fn machine(&self) -> Machine {
+        Machine { has_fma: self.info.has_fma, has_rounding: self.rounds }
     }
 
     /// Cranelift's description of the machine.

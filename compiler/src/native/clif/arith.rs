@@ -10,11 +10,12 @@ use cranelift_codegen::ir::{
 };
 
 use super::{
-    expr::{Val, is_elementary, register},
+    expr::{Val, register},
     kernel::Lower,
 };
 use crate::{
     loops::{BinaryFn, CompareFn, UnaryFn},
+    native::elementary,
     tensor::{DType, Scalar},
 };
 
@@ -98,48 +99,19 @@ impl Lower<'_, '_> {
             // Whole numbers of f16 and bf16 are representable again, or are the operand.
             UnaryFn::Floor | UnaryFn::Ceil | UnaryFn::Trunc | UnaryFn::Round => self.whole_number(f, x),
             f => {
-                debug_assert!(is_elementary(f));
+                debug_assert!(elementary::is_elementary(f));
                 panic!("{f:?} reaches machine code unexpanded")
             }
         }
     }
 
     fn whole_number(&mut self, f: UnaryFn, x: Value) -> Value {
-        if self.target.rounds {
-            return match f {
-                UnaryFn::Floor => self.b.ins().floor(x),
-                UnaryFn::Ceil => self.b.ins().ceil(x),
-                UnaryFn::Trunc => self.b.ins().trunc(x),
-                _ => self.b.ins().nearest(x),
-            };
+        match f {
+            UnaryFn::Floor => self.b.ins().floor(x),
+            UnaryFn::Ceil => self.b.ins().ceil(x),
+            UnaryFn::Trunc => self.b.ins().trunc(x),
+            _ => self.b.ins().nearest(x),
         }
-        // Adding and subtracting 2^(mantissa bits) rounds to nearest even; what is as great already is whole or NaN.
-        let ty = self.type_of(x);
-        let (one, size) = (self.float(ty, 1.0), self.b.ins().fabs(x));
-        let magic = self.float(ty, if ty.lane_type() == types::F32 { 8388608.0 } else { 4503599627370496.0 });
-        let shifted = self.b.ins().fadd(size, magic);
-        let nearest = self.b.ins().fsub(shifted, magic);
-        let whole = match f {
-            UnaryFn::Round => self.copy_sign(nearest, x),
-            UnaryFn::Trunc => {
-                let less = self.b.ins().fsub(nearest, one);
-                let above = self.b.ins().fcmp(FloatCC::GreaterThan, nearest, size);
-                let size = self.choose(above, less, nearest);
-                self.copy_sign(size, x)
-            }
-            _ => {
-                let signed = self.copy_sign(nearest, x);
-                let (too_far, moved) = if f == UnaryFn::Floor {
-                    (self.b.ins().fcmp(FloatCC::GreaterThan, signed, x), self.b.ins().fsub(signed, one))
-                } else {
-                    (self.b.ins().fcmp(FloatCC::LessThan, signed, x), self.b.ins().fadd(signed, one))
-                };
-                let whole = self.choose(too_far, moved, signed);
-                self.copy_sign(whole, x)
-            }
-        };
-        let small = self.b.ins().fcmp(FloatCC::LessThan, size, magic);
-        self.choose(small, whole, x)
     }
 
     pub fn mul_add(&mut self, dtype: DType, a: Value, b: Value, c: Value) -> Value {

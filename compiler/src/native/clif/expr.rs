@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     base::Dim,
-    loops::{BinaryFn, BufferId, Expr, ExprId, UnaryFn},
+    loops::{BinaryFn, BufferId, Expr, ExprId},
     tensor::{DType, Scalar},
 };
 
@@ -289,10 +289,4 @@ impl Lower<'_, '_> {
         let (pointer, offset) = self.element(buffer, index);
         self.b.ins().store(plain(), value, pointer, offset);
     }
-}
-
-/// Whether an elementary function is left for `native::elementary` to expand.
-pub(super) fn is_elementary(f: UnaryFn) -> bool {
-    use UnaryFn::*;
-    !matches!(f, Neg | Abs | Not | Sqrt | Floor | Ceil | Trunc | Round)
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    expr::{is_elementary, operands, register},
+    expr::{operands, register},
     kernel::Lower,
     local::Registers,
     looping::stride,
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     base::Dim,
     loops::{BinaryFn, Expr, ExprId, Kernel, LocalId, LoopKind, Stmt, Var, VarId},
+    native::elementary,
     tensor::DType,
 };
 
@@ -357,7 +358,7 @@ impl Look<'_> {
     /// Whether vector units have an operation.
     fn operation(&self, expr: &Expr, dtype: DType, moving: &HashSet<ExprId>) -> Option<()> {
         let has = match expr {
-            Expr::Unary(f, _) => !is_elementary(*f),
+            Expr::Unary(f, _) => !elementary::is_elementary(*f),
             Expr::Binary(BinaryFn::Div, ..) => dtype.is_float(),
             // Lanes are shifted alike.
             Expr::Binary(BinaryFn::Shl | BinaryFn::Shr, _, amount) => !moving.contains(amount),

@@ -143,8 +143,7 @@ impl<'a> Plan<'a> {
             Place::Workspace(at) => Base::Workspace(at.clone()),
         });
         let symbols = program.symbols.iter().enumerate().map(|(n, s)| (s.clone(), Slots(program).symbol(n)));
-        let machine = elementary::Machine { has_fma: self.target.info.has_fma, has_rounding: self.target.rounds };
-        let expanded = elementary::expand(&launch.kernel, machine);
+        let expanded = elementary::expand(&launch.kernel, self.target.machine());
         let ir = kernel::lower(self.target, &expanded, bases.collect(), symbols.collect()).map_err(place)?;
         Ok(Function { name: String::new(), exported: false, code: code::finish(self.target, ir) })
     }

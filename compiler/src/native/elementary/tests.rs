@@ -138,7 +138,7 @@ const SINGLE: [(Function, f64); 20] = [
     (Function::Unary(UnaryFn::Log1p), 1.5),
     (Function::Unary(UnaryFn::Sin), 0.9),
     (Function::Unary(UnaryFn::Cos), 0.9),
-    (Function::Unary(UnaryFn::Tan), 2.0),
+    (Function::Unary(UnaryFn::Tan), 2.5),
     (Function::Unary(UnaryFn::Asin), 2.0),
     (Function::Unary(UnaryFn::Acos), 1.5),
     (Function::Unary(UnaryFn::Atan), 1.5),
