@@ -6,6 +6,7 @@ mod border;
 mod contract;
 mod fold;
 mod fuse;
+mod hoist;
 mod lower;
 mod map;
 mod memory;
@@ -176,6 +177,7 @@ impl<'g> Planner<'g> {
         let graph = self.cx.graph;
         let name = self.names.kernel(graph, tip, root, what);
         let Lowered { mut kernel, args, written } = site.finish(name);
+        hoist::hoist(&mut kernel);
         let flops = flops(graph, root, tip, written.keys().copied());
         if fuse::estimate(&flops) >= MIN_PARALLEL
             && let [Stmt::For { kind: kind @ LoopKind::Seq, .. }] = &mut kernel.body[..]
