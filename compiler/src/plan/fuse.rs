@@ -193,8 +193,10 @@ impl State<'_> {
             if !contracts && kind(&node.op) != Kind::Whole {
                 continue;
             }
+            // Lanes run along the columns, which are a depthwise convolution's channels too.
+            let by_lanes = |n: usize| contracts && (n == 1 || matches!(&node.op, Op::Conv(op) if op.groups > 1));
             for (n, &operand) in node.inputs.iter().enumerate() {
-                if !self.is_address(operand, contracts && n == 1) {
+                if !self.is_address(operand, by_lanes(n)) {
                     self.give_buffer(self.beneath_broadcasts(operand));
                 }
             }

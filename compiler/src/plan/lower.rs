@@ -139,20 +139,9 @@ impl<'g> Site<'g> {
     }
     /// Nested loops of one kind, outermost first.
     pub fn nest(&mut self, extents: &[Dim], kind: LoopKind, body: impl FnOnce(&mut Self, &[Dim])) {
-        fn inner<'g, 'b>(
-            site: &mut Site<'g>,
-            extents: &[Dim],
-            kind: LoopKind,
-            mut ix: Vec<Dim>,
-            body: Box<dyn FnOnce(&mut Site<'g>, &[Dim]) + 'b>,
-        ) {
-            let Some((first, rest)) = extents.split_first() else { return body(site, &ix) };
-            site.each(first, kind, |site, i| {
-                ix.push(i.clone());
-                inner(site, rest, kind, ix, body);
-            });
-        }
-        inner(self, extents, kind, vec![], Box::new(body));
+        let ix: Vec<Dim> = extents.iter().map(|n| if n.is(1) { Dim::zero() } else { self.open(n) }).collect();
+        body(self, &ix);
+        extents.iter().filter(|n| !n.is(1)).for_each(|_| self.close(kind));
     }
     /// Opens one loop over all indices of `extents`, of which more than one exist. Each index is named, so that what is
     /// computed from it stays linear in it.

@@ -27,7 +27,7 @@ pub struct Layout {
     pub bound: Dim,
 }
 
-/// Beyond this many buffers only the linear strategy is tried.
+/// Beyond this many buffers only the strategies that follow time are tried.
 const MAX_PAIRWISE: usize = 2048;
 
 /// Places all buffers.
@@ -111,10 +111,15 @@ impl Block {
 
 /// The smaller result of the strategies: offsets in the order of the blocks, and the end.
 fn best(blocks: &[Block]) -> (Vec<u64>, u64) {
-    let in_time = sweep(blocks);
-    if blocks.len() > MAX_PAIRWISE {
-        return in_time;
+    let mut tried = vec![sweep(blocks, 0), sweep(blocks, fullest(blocks))];
+    if blocks.len() <= MAX_PAIRWISE {
+        tried.extend(orders(blocks).iter().map(|order| greedy(blocks, order)));
     }
+    tried.into_iter().min_by_key(|(_, end)| *end).unwrap_or_default()
+}
+
+/// The orders in which blocks are placed one by one.
+fn orders(blocks: &[Block]) -> [Vec<usize>; 2] {
     let mut by_size: Vec<usize> = (0..blocks.len()).collect();
     by_size.sort_by_key(|&n| (std::cmp::Reverse(blocks[n].size), n));
     // Who has many bytes beside it is placed first.
@@ -122,10 +127,7 @@ fn best(blocks: &[Block]) -> (Vec<u64>, u64) {
     let crowds: Vec<u64> = blocks.iter().map(crowd).collect();
     let mut by_conflict = by_size.clone();
     by_conflict.sort_by_key(|&n| std::cmp::Reverse(crowds[n]));
-    [in_time, greedy(blocks, &by_size), greedy(blocks, &by_conflict)]
-        .into_iter()
-        .min_by_key(|(_, end)| *end)
-        .unwrap_or_default()
+    [by_size, by_conflict]
 }
 
 /// Places blocks in this order, each in the lowest gap between those it meets in time.
@@ -150,8 +152,9 @@ fn greedy(blocks: &[Block], order: &[usize]) -> (Vec<u64>, u64) {
     (places, end)
 }
 
-/// Places blocks as they come into life, each in the smallest gap that fits, and frees them as they die.
-fn sweep(blocks: &[Block]) -> (Vec<u64>, u64) {
+/// Places blocks as they come into life, each in the smallest gap that fits, and frees them as they die. Below
+/// `ceiling` a block lies at that end of its gap whose neighbour lives longer, so that gaps grow together.
+fn sweep(blocks: &[Block], ceiling: u64) -> (Vec<u64>, u64) {
     let mut places = vec![0; blocks.len()];
     let mut order: Vec<usize> = (0..blocks.len()).collect();
     order.sort_by_key(|&n| (blocks[n].first, std::cmp::Reverse(blocks[n].size), n));
@@ -167,21 +170,40 @@ fn sweep(blocks: &[Block]) -> (Vec<u64>, u64) {
             deaths.remove(&key);
             live.remove(&place);
         }
-        let (mut at, mut tightest) = (0, None);
-        for (&place, &other) in &live {
-            let gap = place - at;
-            if gap >= block.size && tightest.is_none_or(|(size, _)| gap < size) {
-                tightest = Some((gap, at));
+        let mut best: Option<(u64, u64)> = None;
+        // The end of the last neighbour, and of its life; walls live forever.
+        let (mut at, mut below) = (0, usize::MAX);
+        let neighbours = live.iter().map(|(&place, &n)| (place, blocks[n].size, blocks[n].last));
+        for (place, size, last) in neighbours.chain([(ceiling, 0, usize::MAX)]) {
+            let gap = place.saturating_sub(at);
+            if gap >= block.size && best.is_none_or(|(size, _)| gap < size) {
+                best = Some((gap, if below >= last { at } else { place - block.size }));
             }
-            at = place + blocks[other].size;
+            if size > 0 {
+                (at, below) = (place + size, last);
+            }
         }
-        let place = tightest.map_or(at, |(_, place)| place);
+        let place = best.map_or(at, |(_, place)| place);
         places[n] = place;
         end = end.max(place + block.size);
         live.insert(place, n);
         deaths.insert((block.last, n), place);
     }
     (places, end)
+}
+
+/// The bytes that are live at the fullest moment.
+fn fullest(blocks: &[Block]) -> u64 {
+    let mut changes: Vec<(usize, bool, u64)> = vec![];
+    blocks.iter().for_each(|b| changes.extend([(b.first, true, b.size), (b.last + 1, false, b.size)]));
+    // What ends makes room for what begins at the same moment.
+    changes.sort();
+    let (mut live, mut most) = (0, 0);
+    for (_, begins, size) in changes {
+        live = if begins { live + size } else { live - size };
+        most = most.max(live);
+    }
+    most
 }
 
 #[cfg(test)]
@@ -220,7 +242,8 @@ mod tests {
                     Block { size: (random(9) + 1) * 64, first, last: first + random(6) as usize }
                 })
                 .collect();
-            for (places, end) in [sweep(&blocks), best(&blocks)] {
+            for (places, end) in [sweep(&blocks, 0), sweep(&blocks, fullest(&blocks)), best(&blocks)] {
+                assert!(end >= fullest(&blocks));
                 for (n, a) in blocks.iter().enumerate() {
                     assert!(places[n] % 64 == 0 && places[n] + a.size <= end);
                     for (m, b) in blocks.iter().enumerate().filter(|(m, b)| *m != n && b.meets(a)) {

@@ -134,7 +134,7 @@ fn convolutions() {
         })
     }) {
         let mut net = Net::default();
-        let x = net.input("batch,11,9,6");
+        let x = net.input("batch,8,7,6");
         let filter = [kernel, kernel, 6 / groups, 12];
         let y = net.conv(x, &filter, conv(2, stride, dilation, low, high, groups));
         let y = net.bias(y);

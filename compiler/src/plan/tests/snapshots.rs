@@ -6,7 +6,10 @@ use super::{
     networks::{Net, conv},
     *,
 };
-use crate::{loops::BinaryFn, op::*};
+use crate::{
+    loops::{BinaryFn, UnaryFn},
+    op::*,
+};
 
 /// The launches of a plan with their kernels, and the workspace.
 fn show(graph: &Graph, isa: Isa) -> String {
@@ -89,4 +92,53 @@ fn pooling() {
     let y = net.add(window, &[x]);
     let y = net.reduce(BinaryFn::Add, &[1, 2], y);
     check_snapshot("pooling", &show(&net.done(&[y]), Isa::X64));
+}
+
+/// What becomes of every node.
+fn show_fusion(graph: &Graph) -> String {
+    let fusion = fuse(graph);
+    let mut text = String::new();
+    for (id, node) in graph.iter() {
+        let role = match fusion.role(id) {
+            Role::Kernel { root } if root != id => format!("kernel of %{}", root.index()),
+            role => format!("{role:?}").split(' ').next().unwrap_or_default().to_lowercase(),
+        };
+        let inputs: Vec<String> = node.inputs.iter().map(|i| format!("%{}", i.index())).collect();
+        writeln!(text, "{role:<14} %{} = {} {} : {}", id.index(), node.op.name(), inputs.join(" "), node.ty).unwrap();
+    }
+    text
+}
+
+#[test]
+fn fusion_of_a_residual_block() {
+    let mut net = Net::default();
+    let x = net.input("batch,6,6,8");
+    let a = net.conv(x, &[3, 3, 8, 8], conv(2, 1, 1, 0, 0, 1));
+    let a = net.bias(a);
+    let a = net.relu(a);
+    let b = net.conv(x, &[3, 3, 8, 8], conv(2, 1, 1, 0, 0, 1));
+    let gate = net.unary(UnaryFn::Tanh, b);
+    let b = net.binary(BinaryFn::Mul, b, gate);
+    let sum = net.binary(BinaryFn::Add, a, b);
+    let sum = net.relu(sum);
+    let flat = net.add(Reshape { shape: vec![Dim::sym("batch"), Dim::from(128)] }, &[sum]);
+    let y = net.dot(flat, 10);
+    let y = net.softmax(y);
+    check_snapshot("fusion_residual", &show_fusion(&net.done(&[y])));
+}
+
+#[test]
+fn fusion_of_a_normalisation() {
+    let mut net = Net::default();
+    let x = net.input("batch,128");
+    let mean = net.reduce(BinaryFn::Add, &[1], x);
+    let mean = net.broadcast(mean, x);
+    let centred = net.binary(BinaryFn::Sub, x, mean);
+    let square = net.binary(BinaryFn::Mul, centred, centred);
+    let variance = net.reduce(BinaryFn::Add, &[1], square);
+    let spread = net.unary(UnaryFn::Sqrt, variance);
+    let spread = net.broadcast(spread, x);
+    let y = net.binary(BinaryFn::Div, centred, spread);
+    let y = net.bias(y);
+    check_snapshot("fusion_normalisation", &show_fusion(&net.done(&[y])));
 }
