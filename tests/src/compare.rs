@@ -61,6 +61,27 @@ fn close(dtype: DType, a: f64, b: f64, tolerance: Tolerance) -> bool {
     (a - b).abs() <= tolerance.ulps * unit + tolerance.units * epsilon
 }
 
+/// Whether floats agree up to the rounding of sums in another order, relative to the largest element or their own
+/// size; all else is equal.
+pub fn agree_up_to_order(ours: &Tensor, theirs: &Tensor) -> bool {
+    let tolerance = match ours.dtype {
+        DType::F16 => 4e-3,
+        DType::BF16 => 3e-2,
+        DType::F64 => 1e-11,
+        _ => 1e-5,
+    };
+    let numbers = || theirs.scalars().filter_map(Scalar::as_f64).filter(|x| x.is_finite());
+    let scale = numbers().fold(0.0f64, |m, x| m.max(x.abs()));
+    let close = |(x, y): (Scalar, Scalar)| match (x.as_f64(), y.as_f64()) {
+        _ if x == y => true,
+        (Some(x), Some(y)) if ours.dtype.is_float() => {
+            x.is_nan() && y.is_nan() || (x - y).abs() <= tolerance * (y.abs() + scale.min(y.abs() * 10.0 + 1.0))
+        }
+        _ => false,
+    };
+    ours.dtype == theirs.dtype && ours.shape == theirs.shape && ours.scalars().zip(theirs.scalars()).all(close)
+}
+
 #[test]
 fn units_in_the_last_place() {
     let two = Tolerance { ulps: 2.0, units: 0.0, signed_zeros: true };

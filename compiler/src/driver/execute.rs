@@ -51,6 +51,18 @@ impl Executable {
         let s = &self.interface.signatures[signature];
         let declared: Vec<(&str, &TensorType)> = s.inputs.iter().map(|t| (t.key.as_str(), &t.ty)).collect();
         let bindings = bind(&declared, inputs)?;
+        self.prepare_with(signature, inputs, bindings)
+    }
+    /// As [`Executable::prepare`], for extents that the inputs' shapes do not tell. The inputs have the declared shapes
+    /// under `bindings`: anything else is refused.
+    pub fn prepare_with(&self, signature: usize, inputs: &[Tensor], bindings: Bindings) -> Result<Call<'_>, Problems> {
+        let s = &self.interface.signatures[signature];
+        for (t, value) in s.inputs.iter().zip(inputs) {
+            if (t.ty.dtype, t.ty.concrete(&bindings).as_ref()) != (value.dtype, Some(&value.shape)) {
+                let problem = format!("input `{}` is {}{:?}, expected {}", t.key, value.dtype, value.shape, t.ty);
+                return Err(Diagnostic::error(problem).into());
+            }
+        }
         let input_memory: Vec<_> = inputs.iter().map(|t| Lines::from(t.bytes())).collect();
         let mut shapes = vec![];
         for t in &s.outputs {

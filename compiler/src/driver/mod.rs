@@ -67,13 +67,40 @@ pub struct Compiled {
 pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) -> Result<Compiled, Problems> {
     let mut clock = Clock::default();
     // The target first: a triple that is not supported should not cost the time to find out.
-    let mut target = Target::new(options.target.as_deref(), options.cpu.as_deref())?;
-    target.listings = options.dumps.iter().any(|d| matches!(d, Dump::Clif | Dump::Asm));
+    let target = target(options)?;
 
     stage("importing");
-    let (entries, mut notes) = entries(model, options)?;
+    let (entries, notes) = entries(model, options)?;
     clock.lap("import and optimise");
+    let compiled = back_end(entries, model.digest()?, &target, options, stage, clock)?;
+    Ok(Compiled { notes: Problems([notes.0, compiled.notes.0].concat()), ..compiled })
+}
 
+/// Compiles graphs that come from elsewhere, such as a test: each is an entry of this name.
+pub fn compile_graphs(graphs: Vec<(String, Graph)>, options: &Options) -> Result<Compiled, Problems> {
+    let entry = |(key, graph): (String, Graph)| {
+        let optimised = optimise(&graph);
+        Entry { key, imported: graph, optimised, notes: vec![] }
+    };
+    let entries = graphs.into_iter().map(entry).collect();
+    back_end(entries, [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
+}
+
+fn target(options: &Options) -> Result<Target, Problems> {
+    let mut target = Target::new(options.target.as_deref(), options.cpu.as_deref())?;
+    target.listings = options.dumps.iter().any(|d| matches!(d, Dump::Clif | Dump::Asm));
+    Ok(target)
+}
+
+/// From graphs to an object and its header.
+fn back_end(
+    entries: Vec<Entry>,
+    fingerprint: [u8; 32],
+    target: &Target,
+    options: &Options,
+    stage: &mut dyn FnMut(&str),
+    mut clock: Clock,
+) -> Result<Compiled, Problems> {
     // All entries are planned before any is emitted: they share one set of weights, and its layout comes first.
     stage("planning");
     let mut weights = Weights::default();
@@ -82,12 +109,12 @@ pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) ->
     clock.lap("plan");
 
     // The interface is fixed before code is made, because the entries' code follows its layout.
-    let mut interface = describe(model, options, &programs)?;
+    let mut interface = describe(options, fingerprint, &programs);
 
     stage("generating code");
     let named = interface.signatures.iter().zip(&programs);
     let named: Vec<_> = named.map(|(s, program)| native::Entry { c_name: &s.c_name, program }).collect();
-    let code = native::compile(&target, &options.name, &named, &weights)?;
+    let code = native::compile(target, &options.name, &named, &weights)?;
     for (signature, &bytes) in interface.signatures.iter_mut().zip(&code.stack_bytes) {
         signature.stack_bytes = bytes;
     }
@@ -96,13 +123,13 @@ pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) ->
     stage("writing");
     let order = if target.info.big_endian { Order::Big } else { Order::Little };
     let descriptor = descriptor(&interface, order).map_err(Diagnostic::error)?;
-    let object = Object::new(&target, &options.name, &code, &weights, &descriptor).bytes();
+    let object = Object::new(target, &options.name, &code, &weights, &descriptor).bytes();
     let texts: Vec<String> = entries.iter().flat_map(|e| &e.notes).map(|d| d.message.clone()).collect();
     let header = header(&interface, &texts);
     clock.lap("write");
 
-    notes.0.extend(target.notes.iter().cloned());
-    let report = report::report(&target, &interface, &programs, &weights, &code, object.len(), clock.laps);
+    let notes = Problems(target.notes.clone());
+    let report = report::report(target, &interface, &programs, &weights, &code, object.len(), clock.laps);
     let dumps = dump::dumps(&options.dumps, &entries, &programs, &code);
     Ok(Compiled { object, header, interface, entries, report, dumps, notes })
 }
@@ -143,10 +170,13 @@ fn entry(model: &Model, signature: &Signature, updated: &Updates, options: &Opti
     let import = tf::Options { batch: options.batch, shapes };
     let imported = tf::import(&source, &|variable| model.read(variable), &import)?;
     notes.extend(imported.notes);
-    // An error here is a fault of a pass, not of the model.
-    let optimised = opt::optimise(&imported.graph, opt::Options::default(), &mut |_, _| ());
-    let optimised = optimised.unwrap_or_else(|e| panic!("{e}"));
+    let optimised = optimise(&imported.graph);
     Ok(Entry { key: signature.name.clone(), imported: imported.graph, optimised, notes })
+}
+
+/// All passes. An error is a fault of a pass, not of the model.
+fn optimise(graph: &Graph) -> Graph {
+    opt::optimise(graph, opt::Options::default(), &mut |_, _| ()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// The signatures (or exported functions) with these names, or all signatures.
@@ -190,20 +220,21 @@ fn unknown_inputs(entries: &[Entry], options: &Options) -> Problems {
 }
 
 /// Names and layouts of everything that a caller sees.
-fn describe(model: &Model, options: &Options, programs: &[Program]) -> Result<Interface, Problems> {
+fn describe(options: &Options, fingerprint: [u8; 32], programs: &[Program]) -> Interface {
     let ports = |ports: &[plan::IoPort]| ports.iter().map(|p| (p.name.clone(), p.ty.clone())).collect();
     let named = programs.iter().map(|p| (p.name.clone(), ports(&p.inputs), ports(&p.outputs))).collect();
     let mut signatures = interface::signatures(named);
     for (signature, program) in signatures.iter_mut().zip(programs) {
+        program.symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
         signature.workspace = program.workspace.clone();
         signature.guards = program.guards.iter().map(guard).collect();
     }
-    Ok(Interface {
+    Interface {
         name: options.name.clone(),
         compiler: concat!("smc ", env!("CARGO_PKG_VERSION")).into(),
-        fingerprint: model.digest()?,
+        fingerprint,
         signatures,
-    })
+    }
 }
 
 fn guard(guard: &plan::Guard) -> Guard {

@@ -115,6 +115,16 @@ pub fn signatures(named: Vec<Named>) -> Vec<Signature> {
 }
 
 impl Signature {
+    /// Adds a symbol that no input or output shape names, behind the others; nothing to do for one that is there.
+    pub fn add_symbol(&mut self, symbol: &Symbol) {
+        if self.symbols.iter().all(|known| known.symbol != *symbol) {
+            let tensors = self.inputs.iter().chain(&self.outputs).map(|t| t.c_name.as_str());
+            let mut members = Names::reserved(["threads"]);
+            tensors.chain(self.symbols.iter().map(|d| d.c_name.as_str())).for_each(|name| members.take(name));
+            let c_name = members.choose_where(symbol.name(), |_| true);
+            self.symbols.push(Dimension { symbol: symbol.clone(), c_name });
+        }
+    }
     pub fn input_slot(&self, index: usize) -> usize {
         index * SLOT_BYTES
     }

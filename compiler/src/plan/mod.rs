@@ -112,13 +112,18 @@ fn what(graph: &Graph, tip: NodeId, root: NodeId) -> &'static str {
     }
 }
 
-/// In the order in which the inputs' shapes name them.
+/// In the order in which the inputs' shapes name them; what only other nodes name comes last.
 fn symbols(graph: &Graph) -> Vec<Symbol> {
     let inputs = graph.inputs.iter().flat_map(|p| graph.shape(p.node));
     let rest = graph.outputs.iter().flat_map(|p| graph.shape(p.node));
     let guards = graph.facts().assumed().iter().flat_map(|(a, b)| [a, b]);
+    let extents = graph.iter().filter_map(|(_, node)| match &node.op {
+        Op::Extent(dim) => Some(dim),
+        _ => None,
+    });
+    let nodes = graph.iter().flat_map(|(_, node)| &node.ty.shape).chain(extents);
     let mut symbols: Vec<Symbol> = vec![];
-    for symbol in inputs.chain(rest).chain(guards).flat_map(Dim::symbols) {
+    for symbol in inputs.chain(rest).chain(guards).chain(nodes).flat_map(Dim::symbols) {
         if !symbols.contains(&symbol) {
             symbols.push(symbol);
         }

@@ -1,0 +1,46 @@
+//! Random graphs, optimised and compiled, against the reference evaluator: machine code means what the graph means.
+
+use smc::{
+    driver::{self, Executable, Options},
+    graph::{evaluate, random, text::print},
+};
+use smc_tests::compare::agree_up_to_order;
+
+/// One case through all stages, for a CPU level of this machine.
+fn check(seed: u64, size: usize, cpu: &str) {
+    let case = random::case(seed, size);
+    let expected = evaluate(&case.graph, &case.inputs, &case.bind).expect("no node of a case faults");
+    let options = Options { name: "m".into(), cpu: Some(cpu.into()), ..Options::default() };
+    let text = || print(&case.graph).0;
+    let compiled = driver::compile_graphs(vec![("main".into(), case.graph.clone())], &options)
+        .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", text()));
+    let executable = Executable::new(&compiled.object, compiled.interface).unwrap();
+    let bound = executable.prepare_with(0, &case.inputs, case.bind.clone());
+    let mut call = bound.unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", text()));
+    call.run(None).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", text()));
+    for ((port, ours), theirs) in case.graph.outputs.iter().zip(call.results()).zip(&expected) {
+        assert!(
+            agree_up_to_order(&ours, theirs),
+            "seed {seed} at {cpu}, output {}:\n{ours:?}\n{theirs:?}\n{}",
+            port.name,
+            text()
+        );
+    }
+}
+
+#[test]
+fn machine_code_agrees_with_the_evaluator() {
+    for seed in 0..300 {
+        check(seed, 4 + seed as usize % 24, "native");
+    }
+}
+
+/// The level without multiply-adds and rounding instructions.
+#[test]
+fn the_baseline_agrees_with_the_evaluator() {
+    if cfg!(target_arch = "x86_64") {
+        for seed in 1000..1150 {
+            check(seed, 4 + seed as usize % 24, "x86-64");
+        }
+    }
+}
