@@ -6,14 +6,18 @@
 //! operator needs a symbol to be another dim, the whole import starts again with the symbol replaced; each round
 //! removes a symbol, which bounds their number.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
-use super::{Stop, find};
+use super::{
+    Stop, find,
+    inputs::identifier,
+    life::{Life, is_merge},
+};
 use crate::{
     base::{Diagnostic, Dim, Id, Problems, Symbol},
     graph::{Graph, NodeId},
-    saved::{Node, NodeOutput, Origin, Port, TfGraph, TfType, Variable, graph::has_effect},
-    tensor::{Tensor, TensorType},
+    saved::{Node, NodeOutput, Origin, TfGraph, Variable, graph::has_effect},
+    tensor::Tensor,
 };
 
 /// What the user fixes before the import.
@@ -73,24 +77,15 @@ pub fn import(tf: &TfGraph, variables: &Variables<'_>, options: &Options) -> Res
     }
 }
 
-fn replace(dim: &Dim, symbol: &Symbol, by: &Dim) -> Dim {
+pub(super) fn replace(dim: &Dim, symbol: &Symbol, by: &Dim) -> Dim {
     dim.substitute(&|atom| (*atom == crate::base::dim::Atom::Sym(symbol.clone())).then(|| by.clone()))
 }
 
 /// How far a node has come.
 #[derive(Clone, Debug)]
-enum Done {
+pub(super) enum Done {
     Values(Vec<Value>),
     Failed,
-}
-
-/// Which outputs of a node are computed at all.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Life {
-    Alive,
-    Dead,
-    /// A `Switch` on a known predicate: this output only.
-    Only(u32),
 }
 
 /// The state of an import, and the node that a row is working on.
@@ -103,11 +98,11 @@ pub struct Import<'a> {
     variables: &'a Variables<'a>,
     read: HashMap<Id<Node>, Tensor>,
     constants: HashMap<Id<Node>, NodeId>,
-    done: Vec<Option<Done>>,
-    entered: Vec<bool>,
-    life: HashMap<Id<Node>, Life>,
-    unsupported: BTreeMap<&'a str, Vec<&'a Node>>,
-    problems: Problems,
+    pub(super) done: Vec<Option<Done>>,
+    pub(super) entered: Vec<bool>,
+    pub(super) life: HashMap<Id<Node>, Life>,
+    pub(super) unsupported: BTreeMap<&'a str, Vec<&'a Node>>,
+    pub(super) problems: Problems,
     pub(super) notes: Vec<Diagnostic>,
 }
 
@@ -139,54 +134,6 @@ impl<'a> Import<'a> {
             problems: Problems::default(),
             notes: vec![],
         }
-    }
-
-    fn declare_inputs(&mut self, options: &Options, known: &BTreeMap<Symbol, Dim>) -> Result<(), Stop> {
-        if let Some(key) = options.shapes.keys().find(|key| self.tf.inputs.iter().all(|p| p.key != **key)) {
-            let keys: Vec<_> = self.tf.inputs.iter().map(|p| format!("`{}`", p.key)).collect();
-            let problem = Diagnostic::error(format!("a shape is given for `{key}`, which is not an input"));
-            return Err(problem.help(format!("the inputs are {}", keys.join(", "))).into());
-        }
-        let (mut names, mut problems) = (Names::default(), Problems::default());
-        for port in &self.tf.inputs {
-            match self.declare_input(port, options, known, &mut names) {
-                Err(Stop::Fault(more)) => problems.extend(more),
-                other => other?,
-            }
-        }
-        problems.or(()).map_err(Stop::Fault)
-    }
-
-    fn declare_input(
-        &mut self,
-        port: &Port,
-        options: &Options,
-        known: &BTreeMap<Symbol, Dim>,
-        names: &mut Names,
-    ) -> Result<(), Stop> {
-        let Some(dtype) = port.ty.host() else {
-            let problem = format!("input `{}` is of type {}, which is not supported", port.key, port.ty);
-            return Err(problem.into());
-        };
-        if dtype == crate::tensor::DType::Str {
-            let problem = format!("input `{}` takes strings, which are not supported yet", port.key);
-            return Err(Diagnostic::error(problem).into());
-        }
-        let shape = input_shape(&port.key, &port.ty, options, names)?;
-        let shape: Vec<Dim> =
-            shape.iter().map(|d| known.iter().fold(d.clone(), |d, (s, by)| replace(&d, s, by))).collect();
-        let name = self.tf.nodes[port.source.node].name.as_str();
-        self.graph.set_origin(Some(name.into()));
-        let id = self.graph.input(&port.key, TensorType::new(dtype, shape));
-        // Of several keys that feed one tensor the last one counts, as in a feed of TensorFlow's.
-        let before = self.done[port.source.node.index()].replace(Done::Values(vec![id.into()]));
-        if before.is_some() {
-            let first = self.tf.inputs.iter().find(|p| p.source == port.source).map_or("", |p| &p.key);
-            let note =
-                format!("inputs `{first}` and `{}` feed one tensor: `{}` is the one that counts", port.key, port.key);
-            self.notes.push(Diagnostic::warning(note));
-        }
-        Ok(())
     }
 
     fn run(&mut self) -> Result<(), Stop> {
@@ -221,6 +168,7 @@ impl<'a> Import<'a> {
                 "the extent {symbol}{of} is taken to be {dim}: the model computes nothing otherwise"
             )));
         }
+        self.problems = grouped(std::mem::take(&mut self.problems));
         self.problems.or(()).map(|()| Imported { graph: self.graph, notes: self.notes })
     }
 
@@ -274,49 +222,6 @@ impl<'a> Import<'a> {
             missing.push(input.node);
         }
         missing
-    }
-
-    /// Whether an edge carries nothing, or the predicate that has to be imported to tell.
-    fn is_dead(&mut self, edge: NodeOutput) -> Result<bool, Id<Node>> {
-        let mut stack = vec![edge.node];
-        while let Some(&id) = stack.last() {
-            let node = &self.tf.nodes[id];
-            // Edges lead back but for those of loops, so this ends.
-            let edges: Vec<NodeOutput> = life_edges(node).into_iter().filter(|e| e.node < id).collect();
-            if self.life.contains_key(&id) {
-                stack.pop();
-                continue;
-            }
-            if let Some(next) = edges.iter().find(|e| !self.life.contains_key(&e.node)) {
-                stack.push(next.node);
-                continue;
-            }
-            let is_dead = |e: &NodeOutput| match self.life.get(&e.node) {
-                Some(Life::Dead) => true,
-                Some(Life::Only(index)) => *index != e.index,
-                _ => false,
-            };
-            let life = if is_merge(node) {
-                if !edges.is_empty() && edges.iter().all(is_dead) { Life::Dead } else { Life::Alive }
-            } else if edges.iter().any(is_dead) {
-                Life::Dead
-            } else if is_switch(node) && node.inputs.len() == 2 {
-                let predicate = node.inputs[1];
-                if self.done[predicate.node.index()].is_none() && !self.entered[predicate.node.index()] {
-                    return Err(predicate.node);
-                }
-                self.known_bool(predicate).map_or(Life::Alive, |taken| Life::Only(taken as u32))
-            } else {
-                Life::Alive
-            };
-            self.life.insert(id, life);
-            stack.pop();
-        }
-        Ok(match self.life[&edge.node] {
-            Life::Alive => false,
-            Life::Dead => true,
-            Life::Only(index) => index != edge.index,
-        })
     }
 
     /// The value of a scalar predicate, where it does not depend on the inputs.
@@ -416,90 +321,31 @@ impl<'a> Import<'a> {
         self.constants.insert(handle, id);
         Ok(id)
     }
+}
 
-    /// Nodes that only control edges reach: assertions that hold vanish, others are dropped with a note, and whatever
-    /// changes a variable is refused.
-    fn look_at_effects(&mut self) -> Result<(), Stop> {
-        let mut seen = vec![false; self.tf.nodes.len()];
-        let mut stack: Vec<Id<Node>> = self.tf.outputs.iter().map(|p| p.source.node).collect();
-        let mut reached = vec![];
-        while let Some(id) = stack.pop() {
-            if std::mem::replace(&mut seen[id.index()], true) || self.life.get(&id) == Some(&Life::Dead) {
-                continue;
-            }
-            let node = &self.tf.nodes[id];
-            stack.extend(&node.controls);
-            stack.extend(
-                node.inputs
-                    .iter()
-                    .map(|e| e.node)
-                    .filter(|n| self.done[id.index()].is_none() || self.done[n.index()].is_some()),
-            );
-            if self.done[id.index()].is_none() && has_effect(&node.op) {
-                reached.push(id);
+/// What is said of many nodes is said of the first, with their number.
+fn grouped(problems: Problems) -> Problems {
+    let mut counts: Vec<(Diagnostic, usize)> = vec![];
+    let mut places: HashMap<(String, Option<String>), usize> = HashMap::new();
+    for problem in problems.0 {
+        match places.entry((problem.message.clone(), problem.help.clone())) {
+            Entry::Occupied(at) => counts[*at.get()].1 += 1,
+            Entry::Vacant(at) => {
+                at.insert(counts.len());
+                counts.push((problem, 1));
             }
         }
-        reached.sort();
-        let mut unchecked = vec![];
-        for id in reached {
-            let node = &self.tf.nodes[id];
-            match node.op.as_str() {
-                "Assert" => {
-                    if self.assertion(node)? != Some(true) {
-                        unchecked.push(node);
-                    }
-                }
-                "Print" | "PrintV2" | "LoggingOps" => self.notes.push(
-                    Diagnostic::note("the model prints a message here; compiled code does not").at_node(&node.name),
-                ),
-                _ => self.unsupported.entry(&node.op).or_default().push(node),
-            }
+    }
+    let told = |(mut problem, count): (Diagnostic, usize)| {
+        if count > 1 {
+            problem.message = format!("{}; so it is at {count} nodes", problem.message);
         }
-        if let Some(first) = unchecked.first() {
-            let many = if unchecked.len() > 1 {
-                format!("{} assertions are", unchecked.len())
-            } else {
-                "an assertion is".into()
-            };
-            self.notes.push(Diagnostic::note(format!("{many} not checked by the compiled code")).at_node(&first.name));
-        }
-        Ok(())
-    }
-
-    /// What is known of an assertion's condition; problems on the way to it are not the user's.
-    fn assertion(&mut self, node: &'a Node) -> Result<Option<bool>, Stop> {
-        let Some(&condition) = node.inputs.first() else { return Ok(None) };
-        let (problems, unsupported) = (self.problems.clone(), self.unsupported.clone());
-        self.demand(condition.node)?;
-        (self.problems, self.unsupported) = (problems, unsupported);
-        let known = self.known_bool(condition);
-        if known == Some(false) {
-            return Err(node.fault("the assertion fails for every input").into());
-        }
-        Ok(known)
-    }
+        problem
+    };
+    Problems(counts.into_iter().map(told).collect())
 }
 
-fn is_merge(node: &Node) -> bool {
-    matches!(node.op.as_str(), "Merge" | "RefMerge")
-}
-
-fn is_switch(node: &Node) -> bool {
-    matches!(node.op.as_str(), "Switch" | "RefSwitch")
-}
-
-/// The edges that decide whether a node runs. A node without operands runs with the nodes that control it: the
-/// constants of a branch hang on its pivot. Back edges of loops are left out.
-fn life_edges(node: &Node) -> Vec<NodeOutput> {
-    if node.op == "NextIteration" {
-        return vec![];
-    }
-    if node.inputs.is_empty() {
-        return node.controls.iter().map(|&node| NodeOutput { node, index: 0 }).collect();
-    }
-    node.inputs.clone()
-}
-
+/// One message for all nodes of an operator, with the layers that need it.
 fn unsupported(op: &str, nodes: &[&Node]) -> Diagnostic {
     let message = match nodes.len() {
         1 => format!("operator {op} is not supported yet"),
@@ -519,68 +365,4 @@ fn unsupported(op: &str, nodes: &[&Node]) -> Diagnostic {
             problem.in_layer(if layers.len() > 3 { format!("{shown}, and {} more", layers.len() - 3) } else { shown });
     }
     problem
-}
-
-/// Gives unknown extents their names.
-#[derive(Default)]
-struct Names {
-    batch: bool,
-    used: Vec<String>,
-}
-
-impl Names {
-    /// `batch` for the first leading axis, otherwise `KEY_AXIS`; never a kernel variable such as `i0`.
-    fn fresh(&mut self, key: &str, axis: usize) -> Dim {
-        if axis == 0 && !self.batch {
-            self.batch = true;
-            return Dim::sym("batch");
-        }
-        let mut name = format!("{}_{axis}", identifier(key));
-        while self.used.contains(&name) {
-            name.push('_');
-        }
-        self.used.push(name.clone());
-        Dim::sym(&name)
-    }
-}
-
-/// The key as a C identifier.
-fn identifier(key: &str) -> String {
-    let name: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() { format!("x{name}") } else { name }
-}
-
-fn input_shape(key: &str, ty: &TfType, options: &Options, names: &mut Names) -> Result<Vec<Dim>, Stop> {
-    let declared = &ty.shape.0;
-    let given = options.shapes.get(key);
-    let extents: Vec<Option<u64>> = match (declared, given) {
-        (None, None) => {
-            let problem = Diagnostic::error(format!("the rank of input `{key}` is unknown"));
-            return Err(problem
-                .help(format!("give its shape by `--input {key}=SHAPE`, such as `--input {key}=?,28,28`"))
-                .into());
-        }
-        (Some(declared), None) => declared.clone(),
-        (None, Some(given)) => given.clone(),
-        (Some(declared), Some(given)) => {
-            let fits = |(d, g): (&Option<u64>, &Option<u64>)| d.is_none() || g.is_none() || d == g;
-            if declared.len() != given.len() || !declared.iter().zip(given).all(fits) {
-                return Err(format!("the shape given for input `{key}` does not fit the model's {}", ty.shape).into());
-            }
-            declared.iter().zip(given).map(|(d, g)| d.or(*g)).collect()
-        }
-    };
-    let dim = |(axis, n): (usize, &Option<u64>)| match n {
-        Some(n) => Ok(*n),
-        None if axis == 0 && options.batch.is_some() => Ok(options.batch.unwrap_or_default()),
-        None => Err(axis),
-    };
-    extents
-        .iter()
-        .enumerate()
-        .map(|at| match dim(at) {
-            Ok(n) => i64::try_from(n).map(Dim::from).map_err(|_| Stop::from(format!("input `{key}` is too large"))),
-            Err(axis) => Ok(names.fresh(key, axis)),
-        })
-        .collect()
 }

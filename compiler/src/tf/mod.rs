@@ -8,12 +8,16 @@
 mod array;
 mod build;
 mod conv;
+mod count;
+mod diagonal;
 mod einsum;
 mod flow;
 mod guard;
 mod image;
 mod import;
 mod index;
+mod inputs;
+mod life;
 mod math;
 mod matrix;
 mod nn;
@@ -85,6 +89,8 @@ const TABLES: &[&[TfOp]] = &[
     index::OPS,
     space::OPS,
     image::OPS,
+    diagonal::OPS,
+    count::OPS,
 ];
 
 /// Every operator that can be imported.
