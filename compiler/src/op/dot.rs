@@ -52,12 +52,10 @@ impl Elements {
 
 /// The tensor with its last two axes exchanged, so that what is summed over lies together.
 pub(super) fn swapped(x: &Tensor) -> Tensor {
-    let (mut shape, last) = (x.shape.clone(), x.rank() - 1);
+    let (mut shape, mut steps, last) = (x.shape.clone(), pick::row_major(&x.shape), x.rank() - 1);
     shape.swap(last - 1, last);
-    pick::rearrange(x, &shape, |ix, from| {
-        from.copy_from_slice(ix);
-        from.swap(last - 1, last);
-    })
+    steps.swap(last - 1, last);
+    pick::strided(x, &shape, 0, &steps)
 }
 
 /// `len` neighbours of the left tensor from `left` on, each with one of the right tensor from `right` on.

@@ -107,6 +107,9 @@ impl Primitive for Binary {
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
         let [x, y] = [inputs[0], inputs[1]];
+        if x.dtype == DType::F32 {
+            return Ok(Tensor::from_bytes(x.dtype, out, eval::singles(self.f, x.bytes(), y.bytes())));
+        }
         let pairs = x.scalars().zip(y.scalars());
         let mut fault = None;
         let result = Tensor::from_scalars(

@@ -59,9 +59,9 @@ impl Primitive for Broadcast {
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
         let x = inputs[0];
-        Ok(pick::rearrange(x, out, |ix, from| {
-            (0..ix.len()).for_each(|a| from[a] = if x.shape[a] == 1 { 0 } else { ix[a] });
-        }))
+        let mut steps = pick::row_major(&x.shape);
+        steps.iter_mut().zip(&x.shape).filter(|(_, n)| **n == 1).for_each(|(step, _)| *step = 0);
+        Ok(pick::strided(x, out, 0, &steps))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let from = at.shape(0);
@@ -127,7 +127,8 @@ impl Primitive for Transpose {
         Ok(TensorType::new(x.dtype, self.perm.iter().map(|&p| x.shape[p].clone()).collect::<Vec<_>>()))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        Ok(pick::rearrange(inputs[0], out, |ix, from| self.perm.iter().zip(ix).for_each(|(&p, &i)| from[p] = i)))
+        let steps = pick::row_major(&inputs[0].shape);
+        Ok(pick::strided(inputs[0], out, 0, &self.perm.iter().map(|&p| steps[p]).collect::<Vec<_>>()))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         at.read(0, &unpermute(&self.perm, ix))
@@ -157,10 +158,17 @@ impl Primitive for Slice {
         Ok(TensorType::new(x.dtype, self.shape.clone()))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
+        let x = inputs[0];
         let start = values(&self.start, bind);
-        Ok(pick::rearrange(inputs[0], out, |ix, from| {
-            (0..ix.len()).for_each(|a| from[a] = (start[a] + ix[a] as i64 * self.stride[a]) as usize);
-        }))
+        let inside = |a: usize| {
+            let last = start[a] + (out[a] as i64 - 1) * self.stride[a];
+            [start[a], last].iter().all(|i| (0..x.shape[a] as i64).contains(i))
+        };
+        assert!(out.contains(&0) || (0..out.len()).all(inside), "{self:?} of {:?}", x.shape);
+        let steps = pick::row_major(&x.shape);
+        let first = start.iter().zip(&steps).map(|(i, step)| i * step).sum();
+        let steps: Vec<i64> = steps.iter().zip(&self.stride).map(|(step, by)| step * by).collect();
+        Ok(pick::strided(x, out, first, &steps))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let from: Vec<_> = (0..ix.len()).map(|a| &self.start[a] + &ix[a] * self.stride[a]).collect();

@@ -133,6 +133,16 @@ fn power(base: u64, exponent: u64) -> u64 {
     result
 }
 
+/// `f` of the elements of f32 tensors, all bytes little-endian. Weights are scaled by this, and they are many.
+pub fn singles(f: BinaryFn, x: &[u8], y: &[u8]) -> Vec<u8> {
+    let float = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("an f32 has four bytes"));
+    let mut result = Vec::with_capacity(x.len());
+    for (a, b) in x.chunks_exact(4).zip(y.chunks_exact(4)) {
+        result.extend_from_slice(&single(f, float(a), float(b)).to_le_bytes());
+    }
+    result
+}
+
 /// In f32 what f64 would round twice; the rest in f64.
 fn single(f: BinaryFn, a: f32, b: f32) -> f32 {
     match f {
