@@ -48,6 +48,25 @@ pub const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "division-by-a-power-of-two",
+        apply: division_by_a_power_of_two,
+        example: [
+            r#"input "x" %0
+               %0 = input : f32[N]
+               %1 = const [-4.0] : f32[1]
+               %2 = broadcast {"shape":["N"]} %1
+               %3 = binary {"f":"div"} %0 %2
+               output "y" %3"#,
+            r#"input "x" %0
+               %0 = input : f32[N]
+               %1 = const [-0.25] : f32[]
+               %2 = reshape {"shape":[1]} %1
+               %3 = broadcast {"shape":["N"]} %2
+               %4 = binary {"f":"mul"} %0 %3
+               output "y" %4"#,
+        ],
+    },
+    Rule {
         name: "twice",
         apply: twice,
         example: [
@@ -167,6 +186,23 @@ fn integer_zero(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
     let is_zero = |&&x: &&NodeId| rw.splat(x) == Some(Scalar::from_i64(node.ty.dtype, 0));
     let zero = *node.inputs.iter().find(is_zero)?;
     (!node.ty.dtype.is_float()).then(|| rw.new_of(zero))
+}
+
+/// Both round the same real number.
+fn division_by_a_power_of_two(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
+    let node = rw.node(id);
+    let Op::Binary(Binary { f: BinaryFn::Div }) = node.op else { return None };
+    let inverse = match rw.splat(node.inputs[1])? {
+        Scalar::F32(c) if node.ty.dtype == DType::F32 && c.to_bits() << 9 == 0 && c.is_normal() => {
+            Scalar::F32(c.recip()).wrap(node.ty.dtype)
+        }
+        Scalar::F64(c) if c.to_bits() << 12 == 0 && c.is_normal() => Scalar::F64(c.recip()),
+        _ => return None,
+    };
+    inverse.as_f64().filter(|v| v.abs() > 1e-30 && v.is_finite())?;
+    let x = rw.new_of(node.inputs[0]);
+    let inverse = rw.fill(inverse, &node.ty)?;
+    rw.binary(BinaryFn::Mul, x, inverse)
 }
 
 /// Functions that undo themselves, and functions of what they leave alone.
