@@ -25,21 +25,24 @@ pub struct Build {
     pub name: &'static str,
     /// The triple; the host without.
     pub target: Option<&'static str>,
+    /// The processor; the target's baseline without.
+    pub cpu: Option<&'static str>,
     /// A fixed batch.
     pub batch: Option<u64>,
 }
 
 impl Build {
-    pub const MNIST: Build = Build { model: "examples/mnist/model", name: "mnist", target: None, batch: None };
-    pub const CNN: Build = Build { model: "examples/mnist/cnn", name: "cnn", target: None, batch: None };
+    pub const MNIST: Build =
+        Build { model: "examples/mnist/model", name: "mnist", target: None, cpu: None, batch: None };
+    pub const CNN: Build = Build { model: "examples/mnist/cnn", name: "cnn", target: None, cpu: None, batch: None };
 
     /// The folder that holds the header and what [`Build::object`] and [`Build::archive`] name; it lies beside the
     /// running test's program.
     pub fn folder(&self) -> PathBuf {
-        let Build { name, target, batch, .. } = self;
+        let Build { name, target, cpu, batch, .. } = self;
         let batch = batch.map_or("any".into(), |n| n.to_string());
         let folder = std::env::current_exe().expect("a running program").with_extension("models");
-        folder.join(format!("{name}-{}-{batch}", target.unwrap_or("host")))
+        folder.join(format!("{name}-{}-{}-{batch}", target.unwrap_or("host"), cpu.unwrap_or("any")))
     }
     /// `libNAME.o`.
     pub fn object(&self) -> PathBuf {
@@ -59,6 +62,7 @@ impl Build {
                 name: self.name.into(),
                 batch: self.batch,
                 target: self.target.map(String::from),
+                cpu: self.cpu.map(String::from),
                 ..Options::default()
             };
             let model = Model::open(root().join(self.model), &saved::Options::default());
