@@ -54,7 +54,7 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     let entry = &compiled.interface.signatures[0];
     // What the shapes leave open is 1: the latency of one sample.
     let bind: Bindings = entry.symbols.iter().map(|d| (Symbol::clone(&d.symbol), 1)).collect();
-    let mut seed = random::Random::new(1);
+    let mut seed = random::Rng::new(1);
     let mut inputs = vec![];
     for t in &entry.inputs {
         inputs.push(random::tensor(&t.ty, &bind, &mut seed).ok_or_else(|| {

@@ -46,13 +46,8 @@ impl Emit<'_> {
     }
     /// Nested loops, outermost first.
     pub fn nest(&mut self, extents: &[Dim], kind: LoopKind, body: impl FnOnce(&mut Emit<'_>, &[Dim])) {
-        fn inner<'b>(
-            at: &mut Emit<'_>,
-            extents: &[Dim],
-            kind: LoopKind,
-            ix: &mut Vec<Dim>,
-            body: Box<dyn FnOnce(&mut Emit<'_>, &[Dim]) + 'b>,
-        ) {
+        type Body<'b> = Box<dyn FnOnce(&mut Emit<'_>, &[Dim]) + 'b>;
+        fn inner<'b>(at: &mut Emit<'_>, extents: &[Dim], kind: LoopKind, ix: &mut Vec<Dim>, body: Body<'b>) {
             let Some((first, rest)) = extents.split_first() else { return body(at, ix) };
             at.each(first, kind, |at, i| {
                 ix.push(i.clone());
