@@ -247,13 +247,13 @@ impl Math<'_> {
             UnaryFn::Atanh => self.atanh(x),
             UnaryFn::Erf => self.erf(x),
             UnaryFn::Erfc => self.erfc(x),
-            UnaryFn::Floor | UnaryFn::Ceil | UnaryFn::Trunc | UnaryFn::Round => self.to_whole(f, x),
+            UnaryFn::Floor | UnaryFn::Ceil | UnaryFn::Trunc | UnaryFn::Round => self.whole(f, x),
             UnaryFn::Neg | UnaryFn::Abs | UnaryFn::Not | UnaryFn::Sqrt => self.w.unary(f, x),
         }
     }
     /// Adding and subtracting two to the mantissa's bits rounds a magnitude to nearest even; one step from there is the
     /// whole number on the wanted side. What is as great already is whole, infinite or NaN.
-    fn to_whole(&mut self, f: UnaryFn, x: ExprId) -> ExprId {
+    fn whole(&mut self, f: UnaryFn, x: ExprId) -> ExprId {
         let (sign, size) = (self.sign(x), self.abs(x));
         let (sign, size) = (self.name(sign), self.name(size));
         let limit = self.pick(8_388_608.0, 4_503_599_627_370_496.0);

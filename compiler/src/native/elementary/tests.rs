@@ -168,10 +168,10 @@ fn samples(step: usize) -> Vec<f32> {
         0.70710677,
         0.85,
         1.0,
-        1.4142135,
-        1.5707964,
+        std::f32::consts::SQRT_2,
+        std::f32::consts::FRAC_PI_2,
         2.0,
-        3.1415927,
+        std::f32::consts::PI,
         4.0,
         5.0,
         9.0,
@@ -181,7 +181,7 @@ fn samples(step: usize) -> Vec<f32> {
         44.0,
         87.33,
         88.0,
-        88.722839,
+        88.72284,
         89.4,
         103.97,
         1e9,
@@ -432,7 +432,8 @@ fn remainders_and_whole_numbers_are_exact() {
     for ((x, y), z) in a32.iter().zip(&b32).zip(singles(rem, PLAIN, &a32, &b32)) {
         assert!(same(z.into(), (x % y).into()), "{x:e} % {y:e} = {z:e}, not {:e}", x % y);
     }
-    let wholes: [(UnaryFn, fn(f64) -> f64, fn(f32) -> f32); 4] = [
+    type Whole = (UnaryFn, fn(f64) -> f64, fn(f32) -> f32);
+    let wholes: [Whole; 4] = [
         (UnaryFn::Floor, f64::floor, f32::floor),
         (UnaryFn::Ceil, f64::ceil, f32::ceil),
         (UnaryFn::Trunc, f64::trunc, f32::trunc),
