@@ -4,7 +4,7 @@
 use object::{Object as _, ObjectSection, ObjectSymbol, SectionKind};
 use smc::{
     loops::random::{self, Case, Options},
-    native::Target,
+    native::{self, Target},
 };
 use smc_tests::{forms, kernels, qemu};
 
@@ -69,4 +69,33 @@ fn other_machines_agree_with_the_interpreter() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The innermost loop of a matrix product keeps its tile in registers.
+#[test]
+fn a_register_tile_is_not_spilled() {
+    for (triple, cpu, rows, columns, multiply) in [
+        ("x86_64-unknown-linux-gnu", "x86-64", 4, 8, "mulps"),
+        ("x86_64-unknown-linux-gnu", "x86-64-v3", 4, 8, "vfmadd"),
+        ("aarch64-unknown-linux-gnu", "generic", 6, 16, "fmla"),
+        ("riscv64gc-unknown-linux-gnu", "rv64gc", 3, 4, "fmadd.s"),
+        ("riscv64gc-unknown-linux-gnu", "rv64gcv", 6, 16, "vfmacc"),
+        ("s390x-unknown-linux-gnu", "z14", 6, 16, "vfma"),
+    ] {
+        let mut target = Target::new(Some(triple), Some(cpu)).unwrap();
+        target.listings = true;
+        let form = forms::gemm(smc::tensor::DType::F32, rows, columns);
+        let mut weights = Default::default();
+        let program = kernels::program(&form.case, &mut weights);
+        let entry = native::Entry { c_name: "run", program: &program };
+        let compiled = native::compile(&target, "m", &[entry], &weights).unwrap();
+        let listing = compiled.functions[0].code.listing.as_ref().unwrap();
+        let blocks: Vec<&str> = listing.asm.split("\nblock").collect();
+        let hot = blocks.iter().max_by_key(|b| b.matches(multiply).count()).unwrap();
+        let vectors = (rows * columns) as usize / target.info.lanes(4);
+        assert!(hot.matches(multiply).count() >= vectors, "{triple} {cpu}: no vectors in\n{hot}");
+        let stack = ["%rsp", "%rbp", "sp", "slot", "%r15)"];
+        let spills = hot.lines().filter(|line| stack.iter().any(|s| line.contains(s))).count();
+        assert_eq!(spills, 0, "{triple} {cpu}\n{hot}");
+    }
 }

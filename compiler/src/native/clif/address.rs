@@ -30,6 +30,16 @@ pub(super) enum Key {
     Operation(Operation),
 }
 
+impl Key {
+    /// Whether the value is named by a variable, and not only by values.
+    pub fn mentions(&self, var: VarId) -> bool {
+        match self {
+            Key::Place(_, dim) | Key::Operation(Operation::Load(_, dim, _)) => dim.mentions_var(var.index() as u32),
+            Key::Operation(_) => false,
+        }
+    }
+}
+
 /// A dim without its constant summand.
 fn varying(dim: &Dim) -> Dim {
     if dim.constant() == 0 { dim.clone() } else { dim - dim.constant() }

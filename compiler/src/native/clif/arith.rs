@@ -183,14 +183,15 @@ impl Lower<'_, '_> {
     /// `Max` or `Min`. Compare and select is the one form that every instruction set has; an operand that is known not
     /// to be NaN saves half of it.
     pub fn float_extremum(&mut self, f: BinaryFn, x: Value, y: Value, x_fine: bool, y_fine: bool) -> Value {
-        let better = if f == BinaryFn::Max { FloatCC::GreaterThan } else { FloatCC::LessThan };
         if x_fine && !y_fine {
             // y is taken unless it is no better; NaN is not. (Not every vector unit compares for both at once.)
             let no_better = if f == BinaryFn::Max { FloatCC::LessThanOrEqual } else { FloatCC::GreaterThanOrEqual };
             let first = self.b.ins().fcmp(no_better, y, x);
             return self.choose(first, x, y);
         }
-        let second = self.b.ins().fcmp(better, y, x);
+        // In terms of "less", which x86-64 has one instruction for, selection included.
+        let (less, greater) = if f == BinaryFn::Max { (x, y) } else { (y, x) };
+        let second = self.b.ins().fcmp(FloatCC::LessThan, less, greater);
         let extremum = self.choose(second, y, x);
         if y_fine {
             return extremum;

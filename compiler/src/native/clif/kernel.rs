@@ -245,22 +245,40 @@ impl Lower<'_, '_> {
     pub fn scoped<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> T {
         let mark = self.undo.len();
         let result = f(self);
-        while self.undo.len() > mark {
-            match self.undo.pop() {
-                Some(Undo::Memo(key)) => {
-                    self.memo.remove(&key);
-                }
-                Some(Undo::Var(var)) => {
-                    if matches!(self.binds[var.index()], Bind::Const(_)) {
-                        self.constants -= 1;
-                    }
-                    self.binds[var.index()] = Bind::Unbound;
-                    self.values[var.index()] = None;
-                }
-                None => {}
+        for undo in self.undo.split_off(mark).into_iter().rev() {
+            match undo {
+                Undo::Memo(key) => drop(self.memo.remove(&key)),
+                Undo::Var(var) => self.unbind(var),
             }
         }
         result
+    }
+
+    /// Runs `f`, one iteration of an expanded loop: what follows runs after it, so the values that it computed hold on,
+    /// but for those that depend on a variable of its own.
+    pub fn inlined(&mut self, f: impl FnOnce(&mut Self)) {
+        let mark = self.undo.len();
+        f(self);
+        let undo = self.undo.split_off(mark);
+        let own: Vec<VarId> = undo.iter().filter_map(|u| if let Undo::Var(v) = u { Some(*v) } else { None }).collect();
+        for &var in own.iter().rev() {
+            self.unbind(var);
+        }
+        for undo in undo {
+            match undo {
+                Undo::Memo(key) if own.iter().any(|v| key.mentions(*v)) => drop(self.memo.remove(&key)),
+                Undo::Memo(key) => self.undo.push(Undo::Memo(key)),
+                Undo::Var(_) => {}
+            }
+        }
+    }
+
+    fn unbind(&mut self, var: VarId) {
+        if matches!(self.binds[var.index()], Bind::Const(_)) {
+            self.constants -= 1;
+        }
+        self.binds[var.index()] = Bind::Unbound;
+        self.values[var.index()] = None;
     }
 
     /// Binds a variable until the scope ends.

@@ -44,7 +44,7 @@ impl Lower<'_, '_> {
         if let Some(steps) = self.expansion(var, kind, body) {
             let (wide, single): (Vec<_>, Vec<_>) = steps.into_iter().partition(|(_, wide)| *wide);
             let step = |l: &mut Self, at: i64| {
-                l.scoped(|l| {
+                l.inlined(|l| {
                     l.bind(var, Bind::Const(at));
                     l.block(body);
                 })
@@ -121,7 +121,7 @@ impl Lower<'_, '_> {
         self.scoped(|l| {
             l.hoist_values(body);
             l.level += 1;
-            let counters = l.counters(var, body, first, step);
+            let counters = l.counters(var, body, start, first, step);
             l.iterate(var, body, first, limit, step, counters);
             l.level -= 1;
         });
@@ -168,7 +168,7 @@ impl Lower<'_, '_> {
     }
 
     /// The multiples of `var` in the addresses of `body`, to be counted from `first` by `step`.
-    fn counters(&mut self, var: VarId, body: &[Stmt], first: Value, step: i64) -> Vec<Counter> {
+    fn counters(&mut self, var: VarId, body: &[Stmt], start: At, first: Value, step: i64) -> Vec<Counter> {
         let level = self.level;
         let places = self.scoped(|l| {
             l.bind(var, Bind::Run(first, level));
@@ -182,7 +182,11 @@ impl Lower<'_, '_> {
                 continue;
             }
             let factor = self.dim(&factor);
-            let (start, step) = (self.b.ins().imul(first, factor), self.times(factor, step));
+            let step = self.times(factor, step);
+            let start = match start {
+                At::Const(0) => first,
+                _ => self.b.ins().imul(first, factor),
+            };
             counters.push(Counter { multiple, start, step });
         }
         counters
