@@ -114,7 +114,8 @@ static int failures;
         }
 "#;
 
-fn driver(forms: &[Form]) -> String {
+/// A C program that runs the forms of an object made by [`kernels::object`] under the name `m`.
+pub fn driver(forms: &[Form]) -> String {
     let mut c = String::from(COMPARE);
     let mut calls = String::new();
     for (n, form) in forms.iter().enumerate() {

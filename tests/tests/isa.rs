@@ -80,7 +80,7 @@ fn a_register_tile_is_not_spilled() {
         ("aarch64-unknown-linux-gnu", "generic", 6, 16, "fmla"),
         ("riscv64gc-unknown-linux-gnu", "rv64gc", 3, 4, "fmadd.s"),
         ("riscv64gc-unknown-linux-gnu", "rv64gcv", 6, 16, "vfmacc"),
-        ("s390x-unknown-linux-gnu", "z14", 6, 16, "vfma"),
+        ("s390x-unknown-linux-gnu", "z14", 4, 16, "vfmasb"),
     ] {
         let mut target = Target::new(Some(triple), Some(cpu)).unwrap();
         target.listings = true;

@@ -7,7 +7,7 @@ use gimli::{
 };
 use object::{
     Architecture, RelocationEncoding, RelocationFlags, RelocationKind, elf,
-    write::{Object, Relocation, StandardSection, SymbolId},
+    write::{Object, Relocation, SectionId, StandardSection},
 };
 
 use crate::native::{Function, Target};
@@ -31,8 +31,10 @@ impl RelocateWriter for Writer {
     }
 }
 
-/// Adds `.eh_frame` for the functions that have unwind information.
-pub fn add(object: &mut Object<'_>, target: &Target, functions: &[(&Function, SymbolId)]) {
+/// Adds `.eh_frame` for the functions that have unwind information, which lie in `code` at the given offsets.
+///
+/// Functions are referred to by their section: another module may replace an exported symbol, but not what it is here.
+pub fn add(object: &mut Object<'_>, target: &Target, code: SectionId, functions: &[(&Function, u64)]) {
     let Some(mut common) = target.isa().create_systemv_cie() else { return };
     common.fde_address_encoding = DwEhPe(DW_EH_PE_pcrel.0 | DW_EH_PE_sdata4.0);
     let mut table = FrameTable::default();
@@ -54,10 +56,11 @@ pub fn add(object: &mut Object<'_>, target: &Target, functions: &[(&Function, Sy
             RelocationFlags::Generic { kind, encoding, size: 32 }
         }
     };
+    let symbol = object.section_symbol(code);
     for relocation in &frames.0.relocations {
         let RelocationTarget::Symbol(n) = relocation.target else { continue };
-        let relocation =
-            Relocation { offset: relocation.offset as u64, symbol: functions[n].1, addend: relocation.addend, flags };
+        let addend = relocation.addend + functions[n].1 as i64;
+        let relocation = Relocation { offset: relocation.offset as u64, symbol, addend, flags };
         object.add_relocation(section, relocation).unwrap_or_else(|error| panic!("unwind tables: {error}"));
     }
 }

@@ -79,9 +79,8 @@ impl Object {
         if object.format() == BinaryFormat::Elf {
             // The stack need not be executable.
             object.add_section(vec![], b".note.GNU-stack".to_vec(), SectionKind::Linker);
-            let unwind: Vec<_> =
-                compiled.functions.iter().zip(&functions).map(|(f, (symbol, _))| (f, *symbol)).collect();
-            eh_frame::add(&mut object, target, &unwind);
+            let unwind: Vec<_> = compiled.functions.iter().zip(&functions).map(|(f, (_, at))| (f, *at)).collect();
+            eh_frame::add(&mut object, target, code, &unwind);
         }
         Object(object)
     }

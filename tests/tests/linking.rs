@@ -1,0 +1,158 @@
+//! Objects under the system's linker: every kind of program takes them, without warnings and without relocations of
+//! code; debuggers and unwinders see through them; threads share the work.
+
+use std::{path::Path, process::Command};
+
+use object::{Object as _, ObjectSection, ObjectSymbol, SymbolKind};
+use smc::{native::Target, tensor::DType};
+use smc_tests::{
+    forms::{self, Form},
+    kernels, qemu,
+};
+
+fn forms_to_link() -> Vec<Form> {
+    let wanted = ["strides", "gather", "gemm_4x8_f32", "rows_f64", "Max_f32", "reduce_Add_f32"];
+    let forms: Vec<Form> = forms::all().into_iter().filter(|f| wanted.contains(&&*f.case.kernel.name)).collect();
+    assert_eq!(forms.len(), wanted.len());
+    forms
+}
+
+fn object_of(forms: &[Form]) -> Vec<u8> {
+    let cases: Vec<_> = forms.iter().map(|f| f.case.clone()).collect();
+    kernels::object(&Target::new(None, None).unwrap(), "m", &cases).bytes()
+}
+
+fn run(directory: &Path, program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).current_dir(directory).output().unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{program} {args:?}: {}\n{text}", output.status);
+    text
+}
+
+#[test]
+fn every_kind_of_program_links() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let forms = forms_to_link();
+    std::fs::write(at.join("m.o"), object_of(&forms)).unwrap();
+    std::fs::write(at.join("main.c"), qemu::driver(&forms)).unwrap();
+    let strict = ["-Wl,--fatal-warnings", "-Wl,-z,text", "-w"];
+    for kind in [&["-pie", "-fPIE"][..], &["-no-pie"], &["-static"], &["-static-pie", "-fPIE"]] {
+        let args = [kind, &strict, &["main.c", "m.o", "-lm", "-o", "program"]].concat();
+        run(at, "cc", &args);
+        assert!(run(at, "./program", &[]).contains("0 failures"));
+    }
+    run(at, "cc", &[&["-shared", "m.o", "-o", "libm1.so"], &strict[..]].concat());
+    run(at, "cc", &["-w", "main.c", "-L.", "-lm1", "-lm", "-Wl,-rpath,.", "-o", "program"]);
+    assert!(run(at, "./program", &[]).contains("0 failures"));
+    assert!(!run(at, "readelf", &["-d", "libm1.so"]).contains("TEXTREL"));
+    assert!(run(at, "nm", &["-u", "m.o"]).trim().is_empty());
+    // The unwind tables decode, with one entry per function.
+    let frames = run(at, "readelf", &["--debug-dump=frames", "m.o"]);
+    let functions = run(at, "nm", &["m.o"]).lines().filter(|l| l.contains(" t ") || l.contains(" T ")).count();
+    assert_eq!(frames.matches(" FDE ").count(), functions, "{frames}");
+}
+
+#[test]
+fn sections_and_symbols_are_orderly() {
+    let bytes = object_of(&forms_to_link());
+    let file = object::File::parse(&bytes[..]).unwrap();
+    let sections: Vec<&str> = file.sections().map(|s| s.name().unwrap()).filter(|n| !n.is_empty()).collect();
+    for name in [".text", ".rodata", ".eh_frame", ".note.GNU-stack"] {
+        assert!(sections.contains(&name), "{name} is missing in {sections:?}");
+    }
+    assert!(file.section_by_name(".rodata").unwrap().align() >= 64);
+    assert!(!sections.iter().any(|s| [".data", ".bss"].contains(s) && file.section_by_name(s).unwrap().size() > 0));
+    for symbol in file.symbols().filter(|s| s.kind() == SymbolKind::Text) {
+        assert!(symbol.size() > 0, "{:?} has no size", symbol.name());
+    }
+    let kernel = file.symbols().find(|s| s.name() == Ok("m_run0_Max_f32")).expect("kernels have readable names");
+    assert!(kernel.is_local());
+    let exported: Vec<&str> = file.symbols().filter(|s| s.is_global()).map(|s| s.name().unwrap()).collect();
+    for name in ["m_descriptor", "m_invoke", "m_workspace_bytes", "m_run0", "m_run0_workspace"] {
+        assert!(exported.contains(&name), "{name} is missing in {exported:?}");
+    }
+}
+
+/// `parallel_for` gets the kernel and all of its range, in the middle of a call stack that unwinds.
+#[test]
+fn threads_share_parallel_loops_and_the_stack_unwinds() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let form = forms::gemm(DType::F32, 4, 8);
+    std::fs::write(at.join("m.o"), object_of(std::slice::from_ref(&form))).unwrap();
+    std::fs::write(at.join("main.c"), THREADS).unwrap();
+    run(at, "cc", &["-O1", "-funwind-tables", "main.c", "m.o", "-pthread", "-o", "program"]);
+    assert_eq!(run(at, "./program", &[]), "ok\n");
+}
+
+const THREADS: &str = r#"
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unwind.h>
+
+typedef void task_fn(void *, int64_t, int64_t);
+struct threads { void *pool; void (*parallel_for)(void *, task_fn *, void *, int64_t); int64_t width; };
+struct io { const float *x, *y, *bias; float *out; int64_t b, k; const struct threads *threads; };
+int m_run0(const struct io *, void *, size_t);
+
+static int calls, reached_main;
+static void *pool_seen;
+int main(void);
+
+struct part { task_fn *task; void *arg; int64_t begin, end; };
+static void *run(void *p) {
+    struct part *part = p;
+    part->task(part->arg, part->begin, part->end);
+    return 0;
+}
+static _Unwind_Reason_Code frame(struct _Unwind_Context *context, void *unused) {
+    void *function = _Unwind_FindEnclosingFunction((void *)_Unwind_GetIP(context));
+    if (function == (void *)main) reached_main = 1;
+    return _URC_NO_REASON;
+}
+static void parallel_for(void *pool, task_fn *task, void *arg, int64_t count) {
+    pthread_t thread[8];
+    struct part part[8];
+    calls++;
+    pool_seen = pool;
+    _Unwind_Backtrace(frame, 0);
+    for (int64_t i = 0; i < count; i++) {
+        part[i] = (struct part){task, arg, i, i + 1};
+        pthread_create(&thread[i], 0, run, &part[i]);
+    }
+    for (int64_t i = 0; i < count; i++) pthread_join(thread[i], 0);
+}
+
+int main(void) {
+    enum { B = 5, K = 37 };
+    static float x[B * 4 * K], y[K * 8], bias[8], alone[B * 4 * 8], together[B * 4 * 8];
+    int here;
+    for (int i = 0; i < B * 4 * K; i++) x[i] = (i * 7 % 23) - 9;
+    for (int i = 0; i < K * 8; i++) y[i] = (i * 5 % 17) - 8;
+    struct threads threads = {&here, parallel_for, 4};
+    struct io io = {x, y, bias, alone, B, K, 0};
+    int status = m_run0(&io, 0, 0);
+    io.out = together;
+    io.threads = &threads;
+    status |= m_run0(&io, 0, 0);
+    if (status || calls != 1 || pool_seen != &here) return printf("status %d, %d calls\n", status, calls), 1;
+    if (!reached_main) return puts("the stack does not unwind to main"), 1;
+    if (memcmp(alone, together, sizeof alone)) return puts("threads give other results"), 1;
+    io.x = 0;
+    if (m_run0(&io, 0, 0) != 1) return puts("a null pointer is taken"), 1;
+    io.b = 0;
+    if (m_run0(&io, 0, 0) != 0) return puts("no rows need no pointer"), 1;
+    io.b = -1;
+    if (m_run0(&io, 0, 0) != 4) return puts("a negative extent is taken"), 1;
+    io.b = (int64_t)1 << 62;
+    if (m_run0(&io, 0, 0) != 4) return puts("a huge extent is taken"), 1;
+    io.b = io.k = (int64_t)1 << 39;
+    if (m_run0(&io, 0, 0) != 4) return puts("an overflowing size is taken"), 1;
+    if (m_run0(0, 0, 0) != 1) return puts("a null io struct is taken"), 1;
+    return puts("ok"), 0;
+}
+"#;
