@@ -8,19 +8,23 @@
 //! Rows that lie at one distance in the left operand become one axis, and so do the axes of the depth; what does not
 //! merge is an outer loop. Every tap of a convolution lies within its operand: paddings were made before.
 
+mod nest;
+
 use std::ops::Range;
+
+use nest::Contraction;
 
 use super::{
     fuse::is_view_of_constant,
-    lower::{Context, Site, named, unflatten},
+    lower::{Context, Site, unflatten},
     map::coefficient,
-    pack::{self, Packed},
-    tile::{Columns, Tile},
+    pack,
+    tile::Tile,
 };
 use crate::{
     base::{Dim, dim::NoVars},
     graph::NodeId,
-    loops::{BinaryFn, Bound, Expr, ExprId, LoopKind, Stmt},
+    loops::{Expr, LoopKind},
     op::{Op, accumulator},
     tensor::{DType, count},
 };
@@ -206,233 +210,4 @@ fn runs(axes: usize, merges: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
         }
     }
     runs
-}
-
-struct Contraction<'g> {
-    product: Product,
-    packed: Option<Packed>,
-    /// The axes of the rows from here on are one; those before are loops.
-    first: usize,
-    /// Axes of the depth that are one loop each.
-    depth: Vec<Range<usize>>,
-    tile: Tile,
-    single: Tile,
-    lanes: usize,
-    wide: DType,
-    site: Site<'g>,
-}
-
-/// The loops that are open around a tile.
-#[derive(Clone)]
-struct Place {
-    group: Dim,
-    /// Indices of the rows' outer axes.
-    outer: Vec<Dim>,
-    /// The first element of the tile's columns in the packed operand, at depth 0, and the distance of two depths.
-    right: Dim,
-    right_step: Dim,
-    column: Dim,
-}
-
-impl<'g> Contraction<'g> {
-    fn write(&mut self, panels_first: bool) {
-        let groups = Dim::from(self.product.groups);
-        let place = Place {
-            group: Dim::zero(),
-            outer: vec![],
-            right: Dim::zero(),
-            right_step: Dim::zero(),
-            column: Dim::zero(),
-        };
-        self.each(&groups, LoopKind::Seq, |c, group| {
-            let place = Place { group: group.clone(), ..place };
-            if panels_first && !c.packed.as_ref().is_some_and(|p| p.batch) {
-                c.panels(place, |c, place, width| c.outer(place, |c, place| c.rows(place, width)));
-            } else {
-                c.outer(place, |c, place| c.panels(place, |c, place, width| c.rows(place, width)));
-            }
-        });
-    }
-    fn each(&mut self, extent: &Dim, kind: LoopKind, body: impl FnOnce(&mut Self, &Dim)) {
-        if extent.is(1) {
-            return body(self, &Dim::zero());
-        }
-        let index = self.site.open(extent);
-        body(self, &index);
-        self.site.close(kind);
-    }
-    /// One loop over all outer axes of the rows.
-    fn outer(&mut self, place: Place, body: impl FnOnce(&mut Self, Place)) {
-        let extents = self.product.rows[..self.first].to_vec();
-        if count(&extents).is(1) {
-            return body(self, Place { outer: vec![Dim::zero(); extents.len()], ..place });
-        }
-        let outer = self.site.open_flat(&extents);
-        body(self, Place { outer, ..place });
-        self.site.close(LoopKind::Seq);
-    }
-    /// A loop over panels; the last one may be narrower. Gives the columns of a panel; without panels, all of them.
-    fn panels(&mut self, place: Place, mut body: impl FnMut(&mut Self, Place, Dim)) {
-        let Some(packed) = self.packed.clone() else { return body(self, place, self.product.columns.clone()) };
-        let batch = match packed.batch {
-            true => crate::loops::flat(&self.product.rows[..self.first], &place.outer),
-            false => place.group.clone(),
-        };
-        let base = batch * packed.per_group() as i64;
-        let at = |panel: &Dim, step: usize| Place {
-            right: &base + panel * (packed.depth * packed.panel) as i64,
-            right_step: Dim::from(step),
-            column: panel * packed.panel as i64,
-            ..place.clone()
-        };
-        let (full, rest) = (packed.full(), packed.rest());
-        let width = Dim::from(packed.panel);
-        let last = (at(&Dim::from(full), packed.last_width()), Dim::from(rest));
-        if rest == 0 || full == 0 || self.site.w.depth() > 1 {
-            if full > 0 {
-                self.each(&Dim::from(full), LoopKind::Seq, |c, panel| body(c, at(panel, packed.panel), width));
-            }
-            if rest > 0 {
-                body(self, last.0, last.1);
-            }
-            return;
-        }
-        // One outermost loop can be split between threads, two cannot.
-        self.each(&Dim::from(full + 1), LoopKind::Seq, |c, panel| {
-            c.site.w.open_block();
-            body(c, at(panel, packed.panel), width);
-            let then = c.site.close_branch();
-            c.site.w.open_block();
-            body(c, last.0, last.1);
-            let otherwise = c.site.close_branch();
-            let bounds = vec![Bound { index: panel.clone(), extent: Dim::from(full) }];
-            c.site.w.emit(Stmt::If { bounds, then, otherwise });
-        });
-    }
-    /// All rows times `width` columns.
-    fn rows(&mut self, place: Place, width: Dim) {
-        let rows = count(&self.product.rows[self.first..]);
-        let tile = self.tile;
-        let many = rows.floor_div(&Dim::from(tile.rows));
-        let done = &many * tile.rows as i64;
-        let rest = &rows - &done;
-        if !many.is(0) {
-            self.columns(place.clone(), &width, tile, |c, place, columns| {
-                c.each(&many, LoopKind::Seq, |c, t| c.tile(place, t * tile.rows as i64, tile.rows, columns));
-            });
-        }
-        match rest.as_int() {
-            Some(0) => {}
-            Some(rest) => self.columns(place, &width, tile, |c, place, columns| {
-                c.tile(place, done.clone(), rest as usize, columns);
-            }),
-            None => self.columns(place, &width, self.single, |c, place, columns| {
-                c.each(&rest, LoopKind::Seq, |c, r| c.tile(place, &done + r, 1, columns));
-            }),
-        }
-    }
-    /// Splits columns into tiles.
-    fn columns(&mut self, place: Place, width: &Dim, tile: Tile, mut body: impl FnMut(&mut Self, Place, Columns)) {
-        let many = width.floor_div(&Dim::from(tile.columns));
-        let done = &many * tile.columns as i64;
-        let rest = width - &done;
-        let moved = |by: Dim| Place { right: &place.right + &by, column: &place.column + by, ..place.clone() };
-        if !many.is(0) {
-            self.each(&many, LoopKind::Seq, |c, t| {
-                body(c, moved(t * tile.columns as i64), Columns { real: tile.columns, computed: tile.columns });
-            });
-        }
-        match rest.as_int() {
-            Some(0) => {}
-            Some(rest) => {
-                // Panels have zeros to the right, which make whole vectors; channels do not.
-                let rest = rest as usize;
-                let whole = self.packed.is_some() && !self.product.is_depthwise();
-                let computed = if whole { rest.next_multiple_of(self.lanes) } else { rest };
-                body(self, moved(done), Columns { real: rest, computed });
-            }
-            None => self.each(&rest, LoopKind::Seq, |c, t| body(c, moved(&done + t), Columns { real: 1, computed: 1 })),
-        }
-    }
-    /// One tile: `rows` rows from `row`.
-    fn tile(&mut self, place: Place, row: Dim, rows: usize, columns: Columns) {
-        let (wide, dtype, depthwise) = (self.wide, self.product.dtype, self.product.is_depthwise());
-        let acc = self.site.w.local(wide, vec![rows, columns.computed]);
-        let right = self.site.w.local(wide, vec![columns.computed]);
-        let (height, computed) = (Dim::from(rows), Dim::from(columns.computed));
-        let zero = self.site.w.int(wide, 0);
-        self.each(&height, LoopKind::Unroll, |c, m| {
-            c.each(&computed, LoopKind::Vector, |c, n| c.site.w.assign(acc, &[m.clone(), n.clone()], zero));
-        });
-        self.depth_loops(0, vec![], &mut |c, depth| {
-            c.each(&computed, LoopKind::Vector, |c, n| {
-                let value = c.right_element(&place, depth, n);
-                c.site.w.assign(right, std::slice::from_ref(n), value);
-            });
-            c.each(&height, LoopKind::Unroll, |c, m| {
-                let row = &row + m;
-                let shared = (!depthwise).then(|| c.left_element(&place, &row, depth, &Dim::zero()));
-                c.each(&computed, LoopKind::Vector, |c, n| {
-                    let value = shared.unwrap_or_else(|| c.left_element(&place, &row, depth, n));
-                    let w = &mut c.site.w;
-                    let (ix, factor) = ([m.clone(), n.clone()], w.read(right, std::slice::from_ref(n)));
-                    let sum = w.read(acc, &ix);
-                    let sum = match wide.is_float() {
-                        true => w.mul_add(value, factor, sum),
-                        false => {
-                            let product = w.binary(BinaryFn::Mul, value, factor);
-                            w.binary(BinaryFn::Add, sum, product)
-                        }
-                    };
-                    w.assign(acc, &ix, sum);
-                });
-            });
-        });
-        self.each(&height, LoopKind::Unroll, |c, m| {
-            c.each(&Dim::from(columns.real), LoopKind::Vector, |c, n| {
-                let value = c.site.w.read(acc, &[m.clone(), n.clone()]);
-                let value = c.site.w.cast(dtype, value);
-                let value = c.site.w.set(value);
-                let rows = c.row_ix(&place, &(&row + m));
-                let ix = c.product.result(&rows, &place.group, &(&place.column + n));
-                c.site.finish_element(&ix, value);
-            });
-        });
-    }
-    fn depth_loops(&mut self, run: usize, ix: Vec<Dim>, body: &mut dyn FnMut(&mut Self, &[Dim])) {
-        let Some(axes) = self.depth.get(run).cloned() else { return body(self, &ix) };
-        let extents = self.product.depth[axes].to_vec();
-        self.each(&count(&extents), LoopKind::Seq, |c, k| {
-            let ix = [ix, unflatten(&c.site.w, k, &extents)].concat();
-            c.depth_loops(run + 1, ix, body);
-        });
-    }
-    fn row_ix(&self, place: &Place, row: &Dim) -> Vec<Dim> {
-        [place.outer.clone(), unflatten(&self.site.w, row, &self.product.rows[self.first..])].concat()
-    }
-    fn left_element(&mut self, place: &Place, row: &Dim, depth: &[Dim], column: &Dim) -> ExprId {
-        let rows = self.row_ix(place, row);
-        let at = At { rows: &rows, group: &place.group, depth };
-        let ix = self.product.left(&at, &(&place.column + column));
-        let value = self.site.operand(0, &ix);
-        let value = self.site.w.cast(self.wide, value);
-        named(&mut self.site.w, value)
-    }
-    fn right_element(&mut self, place: &Place, depth: &[Dim], column: &Dim) -> ExprId {
-        let value = match &self.packed {
-            Some(packed) => {
-                let buffer = self.site.weights(packed.id, self.product.dtype, packed.len());
-                let k = crate::loops::flat(&self.product.depth, depth);
-                self.site.w.load_flat(buffer, &place.right + k * &place.right_step + column)
-            }
-            None => {
-                // The right operand does not tell merged rows apart.
-                let rows = self.row_ix(place, &Dim::zero());
-                let at = At { rows: &rows, group: &place.group, depth };
-                let ix = self.product.right(&at, &(&place.column + column));
-                self.site.operand(1, &ix)
-            }
-        };
-        self.site.w.cast(self.wide, value)
-    }
 }

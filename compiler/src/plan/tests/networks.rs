@@ -320,3 +320,19 @@ fn depthwise_convolutions_of_odd_widths() {
         check_batches(&format!("{channels} channels"), &net.done(&[y]));
     }
 }
+
+/// Deep sums are made of blocks: along one loop, with a rest, and within several loops.
+#[test]
+fn deep_products() {
+    for depth in [1024, 1031, 1536, 2100] {
+        let mut net = Net::default();
+        let x = net.input(&format!("batch,{depth}"));
+        let y = net.dot(x, 5);
+        check_batches(&format!("depth {depth}"), &net.done(&[y]));
+    }
+    let mut net = Net::default();
+    let x = net.input("batch,4,4,180");
+    let y = net.conv(x, &[3, 3, 180, 6], conv(2, 1, 1, 0, 0, 1));
+    let z = net.conv(x, &[2, 2, 180, 6], conv(2, 1, 2, 1, 0, 1));
+    check_batches("deep convolutions", &net.done(&[y, z]));
+}
