@@ -4,6 +4,7 @@
 //! the [`Options`]; reading arguments and writing files is the program's.
 
 mod bind;
+pub mod docs;
 mod dump;
 mod execute;
 mod options;
