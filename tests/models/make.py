@@ -1,4 +1,4 @@
-"""Makes the small SavedModels beside this file: python make.py, with the pinned TensorFlow and Keras installed.
+"""Makes the small SavedModels beside this file, as `cargo xtask models` runs it in the pinned TensorFlow and Keras.
 
 Each is a shape of model that the loader must understand; `stored.json` holds what TensorFlow reads from each checkpoint.
 Everything is seeded. Models of TensorFlow 1 are made through the compatibility interface.

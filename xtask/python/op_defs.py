@@ -1,6 +1,6 @@
 """Writes the table of TensorFlow's operators that smc carries (compiler/src/saved/op_defs.txt).
 
-Usage: python op_defs.py OUTPUT, with the pinned TensorFlow installed. One line per operator, sorted by name:
+`cargo xtask op-defs` runs it in the pinned TensorFlow: op_defs.py OUTPUT. One line per operator, sorted by name:
 
     NAME[!] INPUT... > OUTPUT... ; ATTRIBUTE...
 

@@ -41,6 +41,10 @@ enum Chore {
         #[arg(long, value_name = "NAME")]
         op: Option<String>,
     },
+    /// Write the table of TensorFlow's operators that the loader carries (compiler/src/saved/op_defs.txt).
+    OpDefs,
+    /// Make the small SavedModels of tests/models again.
+    Models,
     /// Measure compile time, peak memory and run time of MNIST, MobileNetV2 and ResNet50.
     Bench,
     /// Rewrite the snapshots that tests compare with.
@@ -76,6 +80,8 @@ fn main() -> ExitCode {
         Chore::Test { all: true } => testing::run_all(),
         Chore::TestParity(options) => parity::run(&options).and_then(testing::Counts::verdict),
         Chore::Record { op } => parity::record(op.as_deref()),
+        Chore::OpDefs => parity::op_defs(),
+        Chore::Models => parity::models(),
         Chore::Bench => bench::run(),
         Chore::Bless { filter } => testing::bless(filter.as_deref()),
         Chore::Fuzz { seconds } => testing::fuzz(seconds),

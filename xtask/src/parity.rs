@@ -1,4 +1,4 @@
-//! What runs TensorFlow: the comparison of whole models, and the recording of cases.
+//! What runs TensorFlow: the comparison of whole models, and the recording of cases and tables.
 
 use std::{path::PathBuf, thread};
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    programs::{build_smc, run as run_command, run_watching, target},
+    programs::{build_smc, root, run as run_command, run_watching, target},
     testing::Counts,
     venv::script,
 };
@@ -50,4 +50,14 @@ pub fn record(op: Option<&str>) -> Result<()> {
     }
     run_command(&mut record)?;
     run_command(&mut script("record_mnist.py")?)
+}
+
+/// Writes the table of TensorFlow's operators that the loader carries.
+pub fn op_defs() -> Result<()> {
+    run_command(script("op_defs.py")?.arg(root().join("compiler/src/saved/op_defs.txt")))
+}
+
+/// Makes the small models that the loader's tests read.
+pub fn models() -> Result<()> {
+    run_command(&mut script("../../tests/models/make.py")?)
 }
