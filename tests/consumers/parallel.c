@@ -43,6 +43,7 @@ int main(int argc, char **argv) {
     RUN(cnn, together, &threads);
     CHECK(memcmp(alone, together, sizeof alone) == 0);
   }
-  printf("%ld parallel loops\nok\n", (long)calls);
+  CHECK(calls > 0);
+  puts("ok");
   return 0;
 }
