@@ -1,4 +1,5 @@
-//! Elementary functions in machine code against the interpreter: the same expansion gives the same bits.
+//! Elementary functions in machine code: the bits that the interpreter has for the same expansion, and their accuracy in
+//! single precision, which the table in `native/elementary` states.
 
 use smc::{
     base::{Bindings, Dim, Symbol},
@@ -40,7 +41,7 @@ const FLOAT_BINARY: [BinaryFn; 3] = [BinaryFn::Pow, BinaryFn::Atan2, BinaryFn::R
 const FLOATS: [DType; 4] = [DType::F16, DType::BF16, DType::F32, DType::F64];
 const INTS: [DType; 8] = [DType::I8, DType::I16, DType::I32, DType::I64, DType::U8, DType::U16, DType::U32, DType::U64];
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Function {
     Unary(UnaryFn),
     Binary(BinaryFn),
@@ -134,4 +135,214 @@ fn functions_agree_at_the_baseline() {
 #[test]
 fn functions_agree_on_this_cpu() {
     compare("native");
+}
+
+/// How far `y` is from the exact value, in units of the last place of an f32; infinite where one is NaN or infinite
+/// and the other is not, or where a zero or a sign is wrong.
+fn single_error(y: f32, exact: f64) -> f64 {
+    let rounded = exact as f32;
+    if y.is_nan() || rounded.is_nan() {
+        return if y.is_nan() && rounded.is_nan() { 0.0 } else { f64::INFINITY };
+    }
+    if y.is_sign_negative() != rounded.is_sign_negative() {
+        return f64::INFINITY;
+    }
+    if y == rounded {
+        // The rest is rounding of an exact result.
+        return if y.is_infinite() { 0.0 } else { (f64::from(y) - exact).abs() / ulp(exact) };
+    }
+    if rounded.is_infinite() || y.is_infinite() {
+        // Near the threshold, one step is the distance to the greatest number.
+        let near = (exact.abs() - f64::from(f32::MAX)).abs() <= 3.0 * ulp(f32::MAX.into());
+        return if near { 1.0 } else { f64::INFINITY };
+    }
+    (f64::from(y) - exact).abs() / ulp(exact)
+}
+
+/// The spacing of f32 at a value.
+fn ulp(x: f64) -> f64 {
+    let exponent = (x.abs().to_bits() >> 52) as i32 - 1023;
+    2f64.powi(exponent.clamp(-126, 127) - 23)
+}
+
+/// The function in double precision, which is exact enough for f32.
+fn reference(f: Function, x: f64, y: f64) -> f64 {
+    match f {
+        Function::Unary(UnaryFn::Exp) => x.exp(),
+        Function::Unary(UnaryFn::Expm1) => x.exp_m1(),
+        Function::Unary(UnaryFn::Log) => x.ln(),
+        Function::Unary(UnaryFn::Log1p) => x.ln_1p(),
+        Function::Unary(UnaryFn::Sin) => x.sin(),
+        Function::Unary(UnaryFn::Cos) => x.cos(),
+        Function::Unary(UnaryFn::Tan) => x.tan(),
+        Function::Unary(UnaryFn::Asin) => x.asin(),
+        Function::Unary(UnaryFn::Acos) => x.acos(),
+        Function::Unary(UnaryFn::Atan) => x.atan(),
+        Function::Unary(UnaryFn::Sinh) => x.sinh(),
+        Function::Unary(UnaryFn::Cosh) => x.cosh(),
+        Function::Unary(UnaryFn::Tanh) => x.tanh(),
+        Function::Unary(UnaryFn::Asinh) => libm::asinh(x),
+        Function::Unary(UnaryFn::Acosh) if x < 1.0 => f64::NAN,
+        Function::Unary(UnaryFn::Acosh) => libm::acosh(x),
+        Function::Unary(UnaryFn::Atanh) => libm::atanh(x),
+        Function::Unary(UnaryFn::Erf) => libm::erf(x),
+        Function::Unary(UnaryFn::Erfc) => libm::erfc(x),
+        Function::Binary(BinaryFn::Pow) => x.powf(y),
+        Function::Binary(BinaryFn::Atan2) => x.atan2(y),
+        other => unreachable!("{other:?} is exact"),
+    }
+}
+
+/// The greatest errors that are allowed, for f32.
+const ERRORS: [(Function, f64); 20] = [
+    (Function::Unary(UnaryFn::Exp), 1.0),
+    (Function::Unary(UnaryFn::Expm1), 1.5),
+    (Function::Unary(UnaryFn::Log), 1.0),
+    (Function::Unary(UnaryFn::Log1p), 1.5),
+    (Function::Unary(UnaryFn::Sin), 0.9),
+    (Function::Unary(UnaryFn::Cos), 0.9),
+    (Function::Unary(UnaryFn::Tan), 2.5),
+    (Function::Unary(UnaryFn::Asin), 2.0),
+    (Function::Unary(UnaryFn::Acos), 1.5),
+    (Function::Unary(UnaryFn::Atan), 1.5),
+    (Function::Unary(UnaryFn::Sinh), 1.6),
+    (Function::Unary(UnaryFn::Cosh), 1.5),
+    (Function::Unary(UnaryFn::Tanh), 1.5),
+    (Function::Unary(UnaryFn::Asinh), 3.0),
+    (Function::Unary(UnaryFn::Acosh), 3.0),
+    (Function::Unary(UnaryFn::Atanh), 3.0),
+    (Function::Unary(UnaryFn::Erf), 1.5),
+    (Function::Unary(UnaryFn::Erfc), 4.0),
+    (Function::Binary(BinaryFn::Pow), 0.6),
+    (Function::Binary(BinaryFn::Atan2), 2.5),
+];
+
+/// Floats of every size, dense where functions change their formula.
+fn samples(step: usize) -> Vec<f32> {
+    let spread = (0..=u32::MAX).step_by(step).map(f32::from_bits);
+    let edges = [
+        0.0,
+        f32::MIN_POSITIVE,
+        1e-7,
+        0.25,
+        0.41421356,
+        0.5,
+        0.625,
+        0.70710677,
+        0.85,
+        1.0,
+        1.4142135,
+        1.5707964,
+        2.0,
+        3.1415927,
+        4.0,
+        5.0,
+        9.0,
+        10.05,
+        16.6,
+        20.0,
+        44.0,
+        87.33,
+        88.0,
+        88.722839,
+        89.4,
+        103.97,
+        1e9,
+        1.8446744e19,
+        f32::MAX,
+    ];
+    let dense = edges.into_iter().flat_map(|edge: f32| {
+        let start = edge.to_bits().saturating_sub(60);
+        (start..start + 120).flat_map(|bits| [f32::from_bits(bits), -f32::from_bits(bits)])
+    });
+    let grid = (-2000..=2000).map(|n| n as f32 * 0.013);
+    spread.chain(dense).chain(grid).chain([f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0]).collect()
+}
+
+/// A function compiled for this machine.
+struct Compiled(Loaded);
+
+impl Compiled {
+    fn new(target: &Target, f: Function) -> Compiled {
+        let empty = vec![vec![]; 3];
+        let case =
+            Case { kernel: kernel(f, DType::F32), bind: Bindings::from([(Symbol::new("N"), 0)]), buffers: empty };
+        Compiled(Loaded::new(&kernels::object(target, "m", &[case]).bytes()).unwrap())
+    }
+    fn run(&self, a: &[f32], b: &[f32]) -> Vec<f32> {
+        assert_eq!(a.len(), b.len());
+        let mut out = vec![0f32; a.len()];
+        let io = [a.as_ptr() as u64, b.as_ptr() as u64, out.as_mut_ptr() as u64, a.len() as u64, 0];
+        // SAFETY: two inputs and an output of N elements, N and no threads; the program needs no workspace.
+        let status = unsafe { self.0.call("m_run0", io.as_ptr(), std::ptr::null_mut(), 0) };
+        assert_eq!(status, 0);
+        out
+    }
+    /// The worst error and where it is.
+    fn worst(&self, f: Function, a: &[f32], b: &[f32]) -> (f64, f32, f32, f32) {
+        let mut worst = (0.0, 0.0, 0.0, 0.0);
+        for ((&x, &y), z) in a.iter().zip(b).zip(self.run(a, b)) {
+            let error = single_error(z, reference(f, x.into(), y.into()));
+            if error > worst.0 {
+                worst = (error, x, y, z);
+            }
+        }
+        worst
+    }
+}
+
+fn accuracy(cpu: &str) {
+    let target = Target::new(None, Some(cpu)).unwrap();
+    if !target.runs_here() {
+        eprintln!("this machine is no {cpu}: not run");
+        return;
+    }
+    let (mut failures, a) = (String::new(), samples(40_009));
+    for (f, bound) in ERRORS {
+        let b: Vec<f32> = match f {
+            Function::Unary(_) => a.clone(),
+            Function::Binary(_) => a.iter().rev().copied().cycle().skip(1234).take(a.len()).collect(),
+        };
+        let (error, x, y, z) = Compiled::new(&target, f).worst(f, &a, &b);
+        println!("{cpu} {f:?}: {error:.3} at {x:e}, {y:e}");
+        if error > bound {
+            let exact = reference(f, x.into(), y.into());
+            failures += &format!("{f:?}: {error} ulp at {x:e}, {y:e}: {z:e}, not {exact:e}\n");
+        }
+    }
+    assert!(failures.is_empty(), "{cpu}:\n{failures}");
+}
+
+#[test]
+fn single_precision_is_as_accurate_as_stated_at_the_baseline() {
+    accuracy(if cfg!(target_arch = "x86_64") { "x86-64" } else { "native" });
+}
+
+#[test]
+fn single_precision_is_as_accurate_as_stated_on_this_cpu() {
+    accuracy("native");
+}
+
+/// Every float through every function of one operand; `SMC_STRIDE=n` takes every n-th.
+#[test]
+#[ignore = "takes hours unoptimised: `cargo test --release -p smc-tests --test elementary -- --ignored --nocapture`"]
+fn single_precision_is_as_accurate_as_stated_for_all_floats() {
+    let stride = std::env::var("SMC_STRIDE").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let target = Target::new(None, None).unwrap();
+    for (f, bound) in ERRORS.into_iter().filter(|(f, _)| matches!(f, Function::Unary(_))) {
+        let (compiled, mut worst) = (Compiled::new(&target, f), (0.0, 0.0));
+        let mut floats = (0..=u32::MAX).step_by(stride).map(f32::from_bits);
+        loop {
+            let a: Vec<f32> = floats.by_ref().take(1 << 16).collect();
+            if a.is_empty() {
+                break;
+            }
+            let (error, x, ..) = compiled.worst(f, &a, &a);
+            if error > worst.0 {
+                worst = (error, x);
+            }
+        }
+        println!("{f:?}: {:.3} at {:e}", worst.0, worst.1);
+        assert!(worst.0 <= bound, "{f:?}: {} at {:e}", worst.0, worst.1);
+    }
 }

@@ -35,7 +35,7 @@
 //! | atan2 | 2.5 | 2.5 |
 //!
 //! `rem` is exact, powers of integers wrap. f32 is checked over samples, dense around every threshold, and on demand over
-//! all floats; f64 against values to twice the precision (`reference.py`).
+//! all floats, by machine code in the test package; f64 against values to twice the precision (`reference.py`).
 
 mod erf;
 mod exp;
