@@ -225,8 +225,8 @@ fn known_values() {
 #[test]
 fn remainders_and_whole_numbers_are_exact() {
     let mut rng = crate::loops::random::Rng::new(7);
-    let mut a: Vec<f64> = (0..4000).map(|_| f64::from_bits(rng.bits())).collect();
-    a.extend((0..4000).map(|_| (rng.bits() >> 40) as f64 / 256.0 - 3e4));
+    let mut a: Vec<f64> = (0..1500).map(|_| f64::from_bits(rng.bits())).collect();
+    a.extend((0..1500).map(|_| (rng.bits() >> 40) as f64 / 256.0 - 3e4));
     a.extend([
         0.0,
         -0.0,
@@ -244,7 +244,7 @@ fn remainders_and_whole_numbers_are_exact() {
     ]);
     let mut b: Vec<f64> =
         a.iter().map(|x| if rng.chance(50) { x * 1e-7 } else { f64::from_bits(rng.bits()) }).collect();
-    b[8000..].fill(1.0);
+    b[3000..].fill(1.0);
     b.extend([0.0, 1.0, -3.0, f64::INFINITY, f64::NAN, 5e-324, 1e-310]);
     a.extend([1.0, 1e308, 1e308, 2.0, 2.0, 1.7e308, 3e-310]);
     let rem = Function::Binary(BinaryFn::Rem);
@@ -255,7 +255,8 @@ fn remainders_and_whole_numbers_are_exact() {
     for ((x, y), z) in a32.iter().zip(&b32).zip(singles(rem, PLAIN, &a32, &b32)) {
         assert!(same(z.into(), (x % y).into()), "{x:e} % {y:e} = {z:e}, not {:e}", x % y);
     }
-    let wholes: [(UnaryFn, fn(f64) -> f64, fn(f32) -> f32); 4] = [
+    type Whole = (UnaryFn, fn(f64) -> f64, fn(f32) -> f32);
+    let wholes: [Whole; 4] = [
         (UnaryFn::Floor, f64::floor, f32::floor),
         (UnaryFn::Ceil, f64::ceil, f32::ceil),
         (UnaryFn::Trunc, f64::trunc, f32::trunc),
@@ -290,7 +291,7 @@ fn random_kernels_keep_their_meaning() {
     let alike = |a: &Scalar, b: &Scalar| {
         a.same_bits(*b) || a.as_f64().is_some_and(f64::is_nan) && b.as_f64().is_some_and(f64::is_nan)
     };
-    for seed in 0..600 {
+    for seed in 0..300 {
         let case = case(seed, Options { size: 20, exact: seed % 3 != 0 });
         let kernel = expand(&case.kernel, PLAIN);
         verify(&kernel).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}\n{kernel}", case.kernel));
