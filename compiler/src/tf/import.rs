@@ -165,11 +165,12 @@ impl<'a> Import<'a> {
                 self.tf.inputs.iter().map(|p| p.key.as_str()).find(|key| symbol.name().starts_with(&identifier(key)));
             let of = place.map_or(String::new(), |key| format!(" of input `{key}`"));
             self.notes.push(Diagnostic::note(format!(
-                "the extent {symbol}{of} is taken to be {dim}: the model computes nothing otherwise"
+                "the extent {symbol}{of} is taken to be {dim}, because an operator needs both to be equal"
             )));
         }
         self.problems = grouped(std::mem::take(&mut self.problems));
-        self.problems.or(()).map(|()| Imported { graph: self.graph, notes: self.notes })
+        let notes = grouped(Problems(self.notes)).0;
+        self.problems.or(()).map(|()| Imported { graph: self.graph, notes })
     }
 
     /// Imports a node and all it needs.
