@@ -242,7 +242,9 @@ impl State<'_> {
     fn bound_code(&mut self) {
         let mut code = vec![1u32; self.graph.len()];
         for (id, node) in self.graph.iter() {
-            let (Role::Fused | Role::Kernel { .. }) = self.role(id) else { continue };
+            // The operands of a concatenation are code of their own, each in its loops.
+            let apart = matches!(node.op, Op::Concat(_));
+            let (false, Role::Fused | Role::Kernel { .. }) = (apart, self.role(id)) else { continue };
             loop {
                 let size = |state: &Self, i: &NodeId| if state.has_buffer(*i) { 1 } else { code[i.index()] };
                 let sum = node.inputs.iter().map(|i| size(self, i)).fold(1, u32::saturating_add);

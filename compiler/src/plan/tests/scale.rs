@@ -73,3 +73,15 @@ fn long_chains_are_cut() {
     let program = plan("test", &graph, &TargetInfo::new(Isa::X64), &mut Weights::default());
     assert!((10..100).contains(&program.launches.len()), "{}", program.launches.len());
 }
+
+/// A wide concatenation is one kernel, with what feeds it as code.
+#[test]
+fn many_tensors_are_joined_at_once() {
+    let mut net = Net::default();
+    let x = net.input("batch,3");
+    let parts: Vec<NodeId> = (0..400).map(|_| net.bias(x)).collect();
+    let joined = net.add(Concat { axis: 1 }, &parts);
+    let graph = net.done(&[joined]);
+    let program = plan("test", &graph, &TargetInfo::new(Isa::X64), &mut Weights::default());
+    assert_eq!(program.launches.len(), 1);
+}
