@@ -196,7 +196,7 @@ fn reference(f: Function, x: f64, y: f64) -> f64 {
 /// The greatest errors that are allowed, for f32.
 const ERRORS: [(Function, f64); 20] = [
     (Function::Unary(UnaryFn::Exp), 1.0),
-    (Function::Unary(UnaryFn::Expm1), 1.5),
+    (Function::Unary(UnaryFn::Expm1), 1.7),
     (Function::Unary(UnaryFn::Log), 1.0),
     (Function::Unary(UnaryFn::Log1p), 1.5),
     (Function::Unary(UnaryFn::Sin), 0.9),
@@ -328,7 +328,7 @@ fn single_precision_is_as_accurate_as_stated_on_this_cpu() {
 #[ignore = "takes hours unoptimised: `cargo test --release -p smc-tests --test elementary -- --ignored --nocapture`"]
 fn single_precision_is_as_accurate_as_stated_for_all_floats() {
     let stride = std::env::var("SMC_STRIDE").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
-    let target = Target::new(None, None).unwrap();
+    let (target, mut failures) = (Target::new(None, None).unwrap(), String::new());
     for (f, bound) in ERRORS.into_iter().filter(|(f, _)| matches!(f, Function::Unary(_))) {
         let (compiled, mut worst) = (Compiled::new(&target, f), (0.0, 0.0));
         let mut floats = (0..=u32::MAX).step_by(stride).map(f32::from_bits);
@@ -343,6 +343,9 @@ fn single_precision_is_as_accurate_as_stated_for_all_floats() {
             }
         }
         println!("{f:?}: {:.3} at {:e}", worst.0, worst.1);
-        assert!(worst.0 <= bound, "{f:?}: {} at {:e}", worst.0, worst.1);
+        if worst.0 > bound {
+            failures += &format!("{f:?}: {} at {:e}\n", worst.0, worst.1);
+        }
     }
+    assert!(failures.is_empty(), "{failures}");
 }

@@ -5,7 +5,7 @@
 //! that the errors of the quotient count half.
 
 use super::{
-    math::{Math, Poly},
+    math::{Math, Pair, Poly},
     *,
 };
 
@@ -56,8 +56,8 @@ impl Math<'_> {
     fn half_pi_low(&self) -> f64 {
         self.pick(-4.371138828673793e-08, 6.123233995736766e-17)
     }
-    /// Whether `a <= 1/2`, and `asin` of `a` there or of `sqrt((1-a)/2)` beyond.
-    fn asin_core(&mut self, size: ExprId) -> (ExprId, ExprId) {
+    /// Whether `a <= 1/2`; and `asin` of `a` there, or of `sqrt((1-a)/2)` beyond, as the argument and what is added.
+    fn asin_core(&mut self, size: ExprId) -> (ExprId, Pair) {
         let near = self.is_c(CompareFn::Le, size, 0.5);
         let near = self.name(near);
         let (half, halved) = (self.c(0.5), self.mul_c(size, 0.5));
@@ -71,24 +71,28 @@ impl Math<'_> {
         let s = self.name(s);
         let p = self.poly(&ASIN, z);
         let cube = self.mul(z, s);
-        let y = self.mul_add(cube, p, s);
-        (near, self.name(y))
+        let more = self.mul(cube, p);
+        (near, Pair(s, self.name(more)))
     }
     pub fn asin(&mut self, x: ExprId) -> ExprId {
         let (sign, size) = (self.sign(x), self.abs(x));
         let size = self.name(size);
-        let (near, y) = self.asin_core(size);
-        let (two, low) = (self.c(-2.0), self.c(self.half_pi_low()));
-        let far = self.mul_add(y, two, low);
-        let far = self.add_c(far, std::f64::consts::FRAC_PI_2);
-        let y = self.select(near, y, far);
+        let (near, Pair(s, more)) = self.asin_core(size);
+        // The greater terms first: what is rounded last counts once.
+        let (minus, high, low) = (self.c(-2.0), self.c(std::f64::consts::FRAC_PI_2), self.c(self.half_pi_low()));
+        let high = self.mul_add(s, minus, high);
+        let low = self.mul_add(more, minus, low);
+        let (small, far) = (self.add(s, more), self.add(high, low));
+        let y = self.select(near, small, far);
         self.with_sign(y, sign)
     }
     /// `pi/2 - asin(x)` up to 1/2; `2 asin(sqrt((1-x)/2))` beyond, and `pi` minus that below -1/2.
     pub fn acos(&mut self, x: ExprId) -> ExprId {
         let size = self.abs(x);
         let size = self.name(size);
-        let (near, y) = self.asin_core(size);
+        let (near, Pair(s, more)) = self.asin_core(size);
+        let y = self.add(s, more);
+        let y = self.name(y);
         let negative = self.is_c(CompareFn::Lt, x, 0.0);
         let negative = self.name(negative);
         let opposite = self.neg(y);
