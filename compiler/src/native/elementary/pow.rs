@@ -49,6 +49,31 @@ impl Math<'_> {
         };
         self.with_rules(x, y, size, power)
     }
+    /// The power of a named `x` to an exponent that takes a few multiplications, a division or a root; within 1 ulp.
+    pub fn short_power(&mut self, x: ExprId, exponent: f64) -> Option<ExprId> {
+        let one = self.c(1.0);
+        if exponent == 1.0 {
+            return Some(x);
+        } else if exponent == -1.0 {
+            return Some(self.div(one, x));
+        } else if exponent == 0.5 {
+            // The root of -0.0 is -0.0, its power is not; and -inf has a power.
+            let root = self.sqrt(x);
+            let root = self.abs(root);
+            let infinity = self.c(f64::INFINITY);
+            let least = self.is_c(CompareFn::Eq, x, f64::NEG_INFINITY);
+            return Some(self.select(least, infinity, root));
+        } else if ![2.0, 3.0, 4.0].contains(&exponent) {
+            return None;
+        }
+        let square = self.mul(x, x);
+        let square = self.name(square);
+        Some(match exponent {
+            3.0 => self.mul(square, x),
+            4.0 => self.mul(square, square),
+            _ => square,
+        })
+    }
     /// What C adds to `|x|^y`.
     fn with_rules(&mut self, x: ExprId, y: ExprId, size: ExprId, power: ExprId) -> ExprId {
         // Whether y is whole, and odd: what is great is even.

@@ -208,6 +208,25 @@ fn special_values_are_those_of_c() {
     }
 }
 
+#[test]
+fn constant_exponents_take_short_ways() {
+    let values = [0.0, 1.0, 0.3, 2.5, 1e200, 1e-200, 7.0, f64::INFINITY, f64::NAN];
+    let a: Vec<Scalar> = values.into_iter().flat_map(|v| [Scalar::F64(v), Scalar::F64(-v)]).collect();
+    for exponent in [0.0, 1.0, 2.0, 3.0, 4.0, -1.0, 0.5, 1.5, -2.0] {
+        let mut kernel = kernel(Function::Binary(BinaryFn::Pow), DType::F64);
+        let second = kernel.exprs.ids().nth(1).unwrap();
+        kernel.exprs[second].expr = Expr::Const(Scalar::F64(exponent));
+        let kernel = expand(&kernel, PLAIN);
+        verify(&kernel).unwrap_or_else(|e| panic!("{e}"));
+        for (x, y) in a.iter().zip(run(&kernel, DType::F64, &a, &a)) {
+            let (x, y) = (x.as_f64().unwrap(), y.as_f64().unwrap());
+            let exact = x.powf(exponent);
+            let close = (y - exact).abs() <= 3e-16 * exact.abs();
+            assert!(same(y, exact) || close, "{x} ^ {exponent} = {y}, not {exact}");
+        }
+    }
+}
+
 /// Thresholds and large arguments that users notice.
 #[test]
 fn known_values() {
