@@ -74,6 +74,23 @@ def prepare(entry, folder):
     return facts
 
 
+def signature_with(model, inputs, outputs):
+    """The first signature of a SavedModel that has these inputs and outputs; an empty name if none has."""
+    from tensorflow.python.saved_model import loader_impl
+
+    for graph in loader_impl.parse_saved_model(str(model)).meta_graphs:
+        for name, signature in sorted(graph.signature_def.items()):
+            if {*signature.inputs} == {*inputs} and {*signature.outputs} == {*outputs}:
+                return name
+    return ""
+
+
+def without_objects(array):
+    """Strings as numpy byte strings rather than pickled objects."""
+    array = np.asarray(array)
+    return array.astype(np.bytes_) if array.dtype == object else array
+
+
 def prepare_corpus(source, folder):
     """The same for a model that comes with inputs and outputs in `case*.npz`, keys `in:NAME` and `out:NAME`.
 
@@ -92,11 +109,9 @@ def prepare_corpus(source, folder):
             parts = {key: recorded[key] for key in recorded.files}
         feeds = {key[3:]: value for key, value in parts.items() if key.startswith("in:")}
         outputs = {key[4:]: value for key, value in parts.items() if key.startswith("out:")}
-        name, exact = "", outputs
+        name, exact = signature_with(source / "model", feeds, outputs), outputs
         try:
-            loaded = tf.saved_model.load(str(source / "model"))
-            name = next(n for n, f in loaded.signatures.items() if {*f.structured_outputs} == {*outputs} and {*f._arg_keywords} == {*feeds})
-            function = loaded.signatures[name]
+            function = tf.saved_model.load(str(source / "model")).signatures[name]
             fresh = function(**{key: tf.constant(value) for key, value in feeds.items()})
             frozen = spec.freeze(function)
             ops |= {node.op for node in frozen.graph.as_graph_def().node}
@@ -104,9 +119,10 @@ def prepare_corpus(source, folder):
             outputs = {key: value.numpy() for key, value in fresh.items()}
         except Exception as problem:
             print(f"{source.name} {case.stem}: judged by recorded outputs: {str(problem)[:150]!r}", file=sys.stderr)
+        label = name.replace("/", "_")
         for kind, arrays in (("in", feeds), ("tf", outputs), ("true", exact)):
-            np.savez(folder / f"{name}.{case.stem}.{kind}.npz", **arrays)
-        found = signatures.setdefault(name, {"batches": [], "outputs": sorted(outputs), "flag": name})
+            np.savez(folder / f"{label}.{case.stem}.{kind}.npz", **{key: without_objects(array) for key, array in arrays.items()})
+        found = signatures.setdefault(label, {"batches": [], "outputs": sorted(outputs), "flag": name})
         found["batches"].append(case.stem)
     (folder / "facts.json").write_text(json.dumps({"signatures": signatures, "ops": sorted(ops)}, indent=1))
 
