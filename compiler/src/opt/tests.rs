@@ -1,3 +1,5 @@
+//! Rules by their examples, the pipeline by what it makes of small graphs and by the meaning of random ones.
+
 use super::*;
 use crate::{
     base::{Bindings, Symbol},

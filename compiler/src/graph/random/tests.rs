@@ -1,3 +1,5 @@
+//! Random cases are what they promise, and hold kernels, type inference, text and the shrinker to account.
+
 use super::*;
 use crate::{
     loops::{
