@@ -30,6 +30,9 @@ pub fn all() -> Vec<Form> {
         forms.extend([gemm(dtype, 4, 8), gemm(dtype, 3, 6), gemm(dtype, 1, 16)]);
         forms.extend([border(dtype), rows(dtype), mixed_rows(dtype)]);
     }
+    for dtype in [DType::F32, DType::F64, DType::F16] {
+        elementary(dtype, &mut forms);
+    }
     forms.extend([gather(), divisions(), weights_and_strides()]);
     forms
 }
@@ -189,6 +192,22 @@ fn pointwise(d: DType, forms: &mut Vec<Form>) {
         if d != DType::Bool && to != DType::Bool && to.size() == d.size() && !float {
             forms.push(map(&format!("bits_{d}_{to}"), [d; 2], to, |w, a, _, _| w.bits(to, a)));
         }
+    }
+}
+
+fn elementary(d: DType, forms: &mut Vec<Form>) {
+    use UnaryFn::*;
+    let tolerance = match d {
+        DType::F32 => 1e-6,
+        DType::F64 => 1e-14,
+        _ => 1e-3,
+    };
+    for f in [Exp, Expm1, Log, Log1p, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh, Atanh, Erf, Erfc]
+    {
+        forms.push(Form { tolerance, ..map(&format!("{f:?}_{d}"), [d; 2], d, |w, a, _, _| w.unary(f, a)) });
+    }
+    for f in [BinaryFn::Pow, BinaryFn::Atan2, BinaryFn::Rem] {
+        forms.push(Form { tolerance, ..map(&format!("{f:?}_{d}"), [d; 2], d, |w, a, b, _| w.binary(f, a, b)) });
     }
 }
 

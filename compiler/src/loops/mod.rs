@@ -213,7 +213,8 @@ pub enum Stmt {
         index: Vec<Dim>,
         value: ExprId,
     },
-    /// `local = f(local, value)` where `f` may be reassociated: Add, Mul, Max, Min, And, Or.
+    /// `local = f(local, value)` where `f` may be reassociated: Add, Mul, Max, Min, And, Or. A float sum of products
+    /// may round once, like `MulAdd`.
     Accumulate {
         local: LocalId,
         index: Vec<Dim>,
