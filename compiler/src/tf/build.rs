@@ -160,10 +160,11 @@ impl Import<'_> {
         op.eval(&args, &shape, &Bindings::new()).ok()
     }
     pub(super) fn constant(&mut self, value: Tensor) -> Result<NodeId, Stop> {
-        if value.dtype == DType::Str {
-            return Err("strings are not supported yet".into());
+        match value.dtype {
+            DType::Str => Err("strings are not supported yet".into()),
+            d if d.is_complex() => Err("complex numbers are not supported yet".into()),
+            _ => Ok(self.graph.constant(value)),
         }
-        Ok(self.graph.constant(value))
     }
     pub(super) fn unary(&mut self, f: UnaryFn, x: NodeId) -> Result<NodeId, Stop> {
         self.add(Unary { f }, &[x])

@@ -45,9 +45,13 @@ impl Import<'_> {
             let problem = format!("input `{}` is of type {}, which is not supported", port.key, port.ty);
             return Err(problem.into());
         };
-        if dtype == DType::Str {
-            let problem = format!("input `{}` takes strings, which are not supported yet", port.key);
-            return Err(Diagnostic::error(problem).into());
+        let refused = match dtype {
+            DType::Str => Some("strings"),
+            d if d.is_complex() => Some("complex numbers"),
+            _ => None,
+        };
+        if let Some(what) = refused {
+            return Err(format!("input `{}` takes {what}, which are not supported yet", port.key).into());
         }
         let shape = input_shape(&port.key, &port.ty, options, names)?;
         let shape: Vec<Dim> =
