@@ -11,7 +11,7 @@ use std::{
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use smc::{
-    base::Bindings,
+    base::{Bindings, Rng},
     driver::{self, Compiled, Executable, Options, random},
     saved::{self, Model},
 };
@@ -55,7 +55,7 @@ fn run_time(c: &mut Criterion) {
     for (name, path) in models() {
         let compiled = compile(&path);
         let executable = Executable::new(&compiled.object, compiled.interface.clone()).unwrap();
-        let mut seed = random::Rng::new(1);
+        let mut seed = Rng::new(1);
         let signature = &compiled.interface.signatures[0];
         let inputs = signature.inputs.iter().map(|t| random::tensor(&t.ty, &Bindings::new(), &mut seed).unwrap());
         let mut call = executable.prepare(0, &inputs.collect::<Vec<_>>()).unwrap();

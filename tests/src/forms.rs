@@ -2,10 +2,10 @@
 //! register tiles, borders, checks. With data that holds the special values of each type.
 
 use smc::{
-    base::{Bindings, Dim, Symbol},
+    base::{Bindings, Dim, Rng, Symbol},
     loops::{
         BinaryFn, Bound, BufferId, CompareFn, Emit, ExprId, Fault, LoopKind, Operands, Stmt, UnaryFn, Writer, index_of,
-        random::{Case, DTYPES, Rng},
+        random::{Case, DTYPES},
     },
     tensor::{DType, Scalar, TensorType},
 };

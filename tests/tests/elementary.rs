@@ -2,12 +2,9 @@
 //! single precision, which the table in `native/elementary` states.
 
 use smc::{
-    base::{Bindings, Dim, Symbol},
+    base::{Bindings, Dim, Rng, Symbol},
     emit::load::Loaded,
-    loops::{
-        BinaryFn, Kernel, LoopKind, UnaryFn, Writer, index_of,
-        random::{Case, Rng},
-    },
+    loops::{BinaryFn, Kernel, LoopKind, UnaryFn, Writer, index_of, random::Case},
     native::{Target, elementary},
     tensor::{DType, Scalar},
 };

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use smc::saved::Memory;
+use smc::{base::Rng, saved::Memory};
 use smc_proto::{Message, SavedModel, attr_value::Value};
 use smc_tests::saved::{exercise, files_of};
 
@@ -40,23 +40,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-    fn pick<'v, T>(&mut self, values: &'v [T]) -> Option<&'v T> {
-        values.get(self.below(values.len()))
-    }
+/// One of the names, if there is one.
+fn any(names: &[String], random: &mut Rng) -> Option<String> {
+    names.get(random.below(names.len())).cloned()
 }
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -64,14 +50,14 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 /// Damages the bytes of a file.
-fn damage_bytes(bytes: &mut Vec<u8>, random: &mut Random) {
+fn damage_bytes(bytes: &mut Vec<u8>, random: &mut Rng) {
     for _ in 0..1 + random.below(3) {
         let at = random.below(bytes.len());
         let len = 1 + random.below(40).min(bytes.len());
         match random.below(7) {
             0 => bytes.truncate(at),
             1 | 2 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
-            3 if at < bytes.len() => bytes[at] = *random.pick(&[0, 1, 0x7f, 0x80, 0xff]).unwrap(),
+            3 if at < bytes.len() => bytes[at] = random.pick(&[0, 1, 0x7f, 0x80, 0xff]),
             4 => drop(bytes.drain(at..(at + len).min(bytes.len()))),
             5 => {
                 let from = random.below(bytes.len());
@@ -89,7 +75,7 @@ fn damage_bytes(bytes: &mut Vec<u8>, random: &mut Random) {
 }
 
 /// Rewires the messages of a model: what decodes, but makes no sense.
-fn damage_messages(bytes: &[u8], random: &mut Random) -> Option<Vec<u8>> {
+fn damage_messages(bytes: &[u8], random: &mut Rng) -> Option<Vec<u8>> {
     let mut model = SavedModel::decode(bytes).ok()?;
     let graph = model.meta_graphs.first_mut()?.graph_def.as_mut()?;
     for _ in 0..1 + random.below(4) {
@@ -128,19 +114,19 @@ fn damage_messages(bytes: &[u8], random: &mut Random) -> Option<Vec<u8>> {
                 }
             }
             3 => node.op = op,
-            4 => node.op = random.pick(&function_names).cloned().unwrap_or(op),
+            4 => node.op = any(&function_names, random).unwrap_or(op),
             5 => node.name = name,
             6 => node.attr.values_mut().for_each(|attr| match &mut attr.value {
-                Some(Value::Func(f)) => f.name = random.pick(&function_names).cloned().unwrap_or_default(),
-                Some(Value::I(i)) => *i = random.next() as i64,
+                Some(Value::Func(f)) => f.name = any(&function_names, random).unwrap_or_default(),
+                Some(Value::I(i)) => *i = random.bits() as i64,
                 Some(Value::Tensor(t)) => {
                     t.tensor_shape
                         .iter_mut()
                         .flat_map(|s| &mut s.dim)
-                        .for_each(|d| d.size = random.next() as i64 >> random.below(64));
+                        .for_each(|d| d.size = random.bits() as i64 >> random.below(64));
                 }
                 Some(Value::Shape(s)) => {
-                    s.dim.iter_mut().for_each(|d| d.size = random.next() as i64 >> random.below(64))
+                    s.dim.iter_mut().for_each(|d| d.size = random.bits() as i64 >> random.below(64))
                 }
                 Some(Value::List(l)) => l.r#type.clear(),
                 _ => {}
@@ -152,10 +138,10 @@ fn damage_messages(bytes: &[u8], random: &mut Random) -> Option<Vec<u8>> {
 }
 
 fn check(name: &str, whole: &Memory, seed: u64, number: u64) -> bool {
-    let mut random = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d).wrapping_add(number));
+    let mut random = Rng::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d).wrapping_add(number));
     let mut files = whole.clone();
     let paths: Vec<String> = files.0.keys().filter(|p| !p.contains("assets")).cloned().collect();
-    let path = random.pick(&paths).unwrap().clone();
+    let path = random.pick(&paths);
     let bytes = files.0[&path].to_vec();
     let rewired =
         if path.ends_with(".pb") && random.below(2) == 0 { damage_messages(&bytes, &mut random) } else { None };

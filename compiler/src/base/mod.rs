@@ -3,7 +3,9 @@
 pub mod arena;
 pub mod diag;
 pub mod dim;
+mod random;
 
 pub use arena::{Arena, Id};
 pub use diag::{Diagnostic, Place, Problems, Severity};
 pub use dim::{Bindings, Dim, Symbol};
+pub use random::Rng;

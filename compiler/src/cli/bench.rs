@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use smc::{
-    base::{Bindings, Diagnostic, Problems, Symbol},
+    base::{Bindings, Diagnostic, Problems, Rng, Symbol},
     driver::{self, Executable, Options, random},
 };
 use smc_runtime::Parallel;
@@ -54,7 +54,7 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     let entry = &compiled.interface.signatures[0];
     // What the shapes leave open is 1: the latency of one sample.
     let bind: Bindings = entry.symbols.iter().map(|d| (Symbol::clone(&d.symbol), 1)).collect();
-    let mut seed = random::Rng::new(1);
+    let mut seed = Rng::new(1);
     let mut inputs = vec![];
     for t in &entry.inputs {
         inputs.push(random::tensor(&t.ty, &bind, &mut seed).ok_or_else(|| {

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use smc::{
-    base::{Bindings, Diagnostic, Problems, Symbol},
+    base::{Bindings, Diagnostic, Problems, Rng, Symbol},
     driver::{self, Compiled, Executable, Options, random},
     graph::evaluate,
     tensor::{DType, Tensor},
@@ -78,7 +78,7 @@ fn report(args: &Check, rows: &[Comparison]) -> Result<(), Problems> {
 /// Against the evaluator of the graph as imported, which no pass has touched.
 fn randomly(args: &Check, compiled: &Compiled, executable: &Executable) -> Result<Vec<Comparison>, Problems> {
     let mut rows = vec![];
-    let mut seed = random::Rng::new(args.seed);
+    let mut seed = Rng::new(args.seed);
     for (n, entry) in compiled.entries.iter().enumerate() {
         let signature = &compiled.interface.signatures[n];
         for case in 0..args.random {

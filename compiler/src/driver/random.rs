@@ -1,11 +1,9 @@
 //! Seeded random inputs for checks and benches.
 
 use crate::{
-    base::Bindings,
+    base::{Bindings, Rng},
     tensor::{DType, Scalar, Tensor, TensorType},
 };
-
-pub use crate::graph::random::Rng;
 
 /// A value of this type: floats uniform in [-1, 1), small non-negative integers (so that indices and divisors mostly
 /// make sense), fair booleans. `None` when a symbol is unbound or the type has no plain values.

@@ -8,11 +8,10 @@
 mod grow;
 mod shrink;
 
-pub use grow::Rng;
 pub use shrink::shrink;
 
 use super::*;
-use crate::base::Bindings;
+use crate::base::{Bindings, Rng};
 
 /// A graph with values for its inputs and symbols.
 #[derive(Clone, Debug, PartialEq)]

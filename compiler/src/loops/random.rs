@@ -7,7 +7,7 @@
 mod expr;
 
 use super::*;
-use crate::base::{Bindings, Symbol};
+use crate::base::{Bindings, Rng, Symbol};
 
 /// What to generate.
 #[derive(Clone, Copy, Debug)]
@@ -26,33 +26,6 @@ pub struct Case {
     pub bind: Bindings,
     /// Little-endian elements of each buffer; zeros where the kernel writes.
     pub buffers: Vec<Vec<u8>>,
-}
-
-/// A small generator of random numbers (SplitMix64).
-#[derive(Clone, Debug)]
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Rng {
-        Rng(seed)
-    }
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let a = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let b = (a ^ (a >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        b ^ (b >> 31)
-    }
-    /// Below `n`, which is not 0.
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.bits() % n as u64) as usize
-    }
-    pub fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-    /// One of the values, of which there is at least one.
-    pub fn pick<T: Clone>(&mut self, values: &[T]) -> T {
-        values[self.below(values.len())].clone()
-    }
 }
 
 /// The element types that kernels compute with.

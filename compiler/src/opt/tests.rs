@@ -27,7 +27,7 @@ fn check(before: &str, after: &str) {
 /// Both graphs compute the same from some inputs.
 fn compare(a: &Graph, b: &Graph) {
     let bind = Bindings::from([(Symbol::new("N"), 3)]);
-    let mut rng = random::Rng::new(1);
+    let mut rng = crate::base::Rng::new(1);
     let inputs: Vec<Tensor> = a.inputs.iter().map(|p| random::tensor(&mut rng, a.ty(p.node), &bind)).collect();
     let [x, y] = [a, b].map(|g| evaluate(g, &inputs, &bind).unwrap());
     for (x, y) in x.iter().zip(&y) {

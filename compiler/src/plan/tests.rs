@@ -6,7 +6,7 @@ mod snapshots;
 
 use super::*;
 use crate::{
-    base::Bindings,
+    base::{Bindings, Rng},
     graph::{evaluate, random, text::print},
     loops::interp::Stop,
     tensor::{DType, Scalar, Tensor},
@@ -58,7 +58,7 @@ fn check(what: &str, graph: &Graph, isa: Isa, inputs: &[Tensor], bind: &Bindings
 
 /// The same values on every machine and in every run.
 fn random_tensor(dtype: DType, shape: &[usize], seed: u64) -> Tensor {
-    let mut rng = random::Rng::new(seed);
+    let mut rng = Rng::new(seed);
     Tensor::from_fn(dtype, shape, |_| match dtype.is_float() {
         true => Scalar::from_f64(dtype, rng.unit() * 2.0 - 1.0),
         false => Scalar::from_i64(dtype, rng.range(-9, 9)),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    base::Symbol,
+    base::{Rng, Symbol},
     loops::{BinaryFn, CompareFn, UnaryFn},
     op::{
         ArgReduce, Binary, Bitcast, Broadcast, Cast, Compare, Concat, Conv, Dot, Gather, Iota, Kind, Pad, Reduce,
@@ -10,40 +10,6 @@ use crate::{
     },
     tensor::{DType, Scalar, Shape},
 };
-
-/// A small generator of random numbers (SplitMix64): the same on every machine.
-#[derive(Clone, Debug)]
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Rng {
-        Rng(seed)
-    }
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    /// In `low..=high`.
-    pub fn range(&mut self, low: i64, high: i64) -> i64 {
-        low + (self.bits() % (high - low + 1) as u64) as i64
-    }
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.bits() % n as u64) as usize
-    }
-    /// True once in `n` times.
-    pub fn once_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-    pub fn pick<'t, T>(&mut self, from: &'t [T]) -> &'t T {
-        &from[self.below(from.len())]
-    }
-    /// In 0..1.
-    pub fn unit(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
 
 /// Nodes of more elements are not made.
 const MAX_COUNT: usize = 400;
@@ -133,7 +99,7 @@ pub fn grow(seed: u64, size: usize) -> Case {
         if operators == size {
             break;
         }
-        let kind = *grower.rng.pick(Kind::ALL);
+        let kind = grower.rng.pick(Kind::ALL);
         let leaf = matches!(kind, Kind::Input | Kind::Const | Kind::Extent);
         if grower.sample(kind).is_some() && !leaf {
             operators += 1;
@@ -160,7 +126,7 @@ pub fn scalar(rng: &mut Rng, dtype: DType) -> Scalar {
     }
     let x = match rng.below(40) {
         0 => f64::NAN,
-        1 => *rng.pick(&[f64::INFINITY, f64::NEG_INFINITY]),
+        1 => rng.pick(&[f64::INFINITY, f64::NEG_INFINITY]),
         2 => -0.0,
         3 => (rng.unit() - 0.5) * 2e4,
         4..=12 => small as f64,
@@ -256,7 +222,7 @@ impl Grower {
             return nodes[nodes.len() - 1 - back];
         }
         loop {
-            let (dtype, shape) = (*self.rng.pick(dtypes), self.dims());
+            let (dtype, shape) = (self.rng.pick(dtypes), self.dims());
             let count: i64 = shape.iter().map(|d| self.size(d)).product();
             if shape.len() >= min_rank && count <= MAX_COUNT as i64 {
                 return self.leaf(dtype, shape);
@@ -269,7 +235,7 @@ impl Grower {
         if nodes.is_empty() || self.rng.once_in(3) {
             return self.leaf(ty.dtype, ty.shape.clone());
         }
-        *self.rng.pick(&nodes)
+        self.rng.pick(&nodes)
     }
     fn any(&mut self) -> NodeId {
         let mut dtypes = NUMERIC.to_vec();
@@ -295,7 +261,7 @@ impl Grower {
             Kind::Input | Kind::Const => {
                 let shape = self.dims();
                 let count: i64 = shape.iter().map(|d| self.size(d)).product();
-                let dtype = *self.rng.pick(&NUMERIC);
+                let dtype = self.rng.pick(&NUMERIC);
                 (count <= MAX_COUNT as i64).then(|| self.leaf(dtype, shape))
             }
             Kind::Extent => {
@@ -306,13 +272,13 @@ impl Grower {
             }
             Kind::Unary => {
                 let x = self.any();
-                let f = *self.rng.pick(&UNARY);
+                let f = self.rng.pick(&UNARY);
                 self.add(Unary { f }, &[x])
             }
             Kind::Binary => {
                 let x = self.any();
                 let ty = self.ty(x);
-                let f = *self.rng.pick(&BINARY);
+                let f = self.rng.pick(&BINARY);
                 let y = match f {
                     BinaryFn::Div | BinaryFn::Rem | BinaryFn::Pow if ty.dtype.is_int() => {
                         self.leaf_of(ty.dtype, ty.shape, |g, d| Scalar::from_i64(d, g.rng.range(1, 5)))
@@ -325,7 +291,7 @@ impl Grower {
                 let x = self.any();
                 let ty = self.ty(x);
                 let y = self.same(&ty);
-                let f = *self.rng.pick(&COMPARE);
+                let f = self.rng.pick(&COMPARE);
                 self.add(Compare { f }, &[x, y])
             }
             Kind::Select => {
@@ -337,12 +303,12 @@ impl Grower {
             }
             Kind::Cast => {
                 let x = self.any();
-                let to = if self.rng.once_in(8) { DType::Bool } else { *self.rng.pick(&NUMERIC) };
+                let to = if self.rng.once_in(8) { DType::Bool } else { self.rng.pick(&NUMERIC) };
                 self.add(Cast { to }, &[x])
             }
             Kind::Bitcast => {
                 let x = self.operand(&NUMERIC, 0);
-                let to = *self.rng.pick(&NUMERIC);
+                let to = self.rng.pick(&NUMERIC);
                 self.add(Bitcast { to }, &[x])
             }
             Kind::Broadcast => {
@@ -382,13 +348,13 @@ impl Grower {
             Kind::Reduce => {
                 let x = self.any();
                 let axes = (0..self.rank(x)).filter(|_| self.rng.once_in(2)).collect();
-                let f = *self.rng.pick(&FOLDS);
+                let f = self.rng.pick(&FOLDS);
                 self.add(Reduce { f, axes }, &[x])
             }
             Kind::ArgReduce => {
                 let x = self.operand(&NUMERIC, 1);
                 let axis = self.rng.below(self.rank(x));
-                let (max, to) = (self.rng.once_in(2), *self.rng.pick(&NUMERIC[..8]));
+                let (max, to) = (self.rng.once_in(2), self.rng.pick(&NUMERIC[..8]));
                 self.add(ArgReduce { max, axis, to }, &[x])
             }
             Kind::Window => {
@@ -396,13 +362,13 @@ impl Grower {
                 let rank = self.rank(x);
                 let (size, stride, dilation) = (self.ints(rank, 1, 3), self.ints(rank, 1, 3), self.ints(rank, 1, 2));
                 let (low, high) = (self.paddings(rank, 0), self.paddings(rank, 0));
-                let f = *self.rng.pick(&FOLDS);
+                let f = self.rng.pick(&FOLDS);
                 self.add(Window { f, size, stride, dilation, low, high }, &[x])
             }
             Kind::Scan => {
                 let x = self.operand(&NUMERIC, 1);
                 let axis = self.rng.below(self.rank(x));
-                let f = *self.rng.pick(&FOLDS[..4]);
+                let f = self.rng.pick(&FOLDS[..4]);
                 let [exclusive, reverse] = [(); 2].map(|()| self.rng.once_in(2));
                 self.add(Scan { f, axis, exclusive, reverse }, &[x])
             }
@@ -419,7 +385,7 @@ impl Grower {
             Kind::Conv => self.conv(),
             Kind::Gather => self.gather(),
             Kind::Iota => {
-                let (shape, dtype) = (self.dims(), *self.rng.pick(&NUMERIC));
+                let (shape, dtype) = (self.dims(), self.rng.pick(&NUMERIC));
                 let axis = self.rng.below(shape.len().max(1));
                 self.add(Iota { shape, axis, dtype }, &[])
             }
@@ -430,7 +396,7 @@ impl Grower {
                     Some(n) => Dim::from(self.rng.range(0, n)),
                     None => n.floor_div(&Dim::from(self.rng.range(1, 2))),
                 };
-                let to = *self.rng.pick(&[DType::I16, DType::I32, DType::I64]);
+                let to = self.rng.pick(&[DType::I16, DType::I32, DType::I64]);
                 self.add(TopK { k, to }, &[x])
             }
         }
@@ -487,7 +453,7 @@ impl Grower {
         let n = ty.rank() - 2;
         let channels = ty.shape[n + 1].clone();
         let divides = |g: &i64| channels.as_int().is_some_and(|c| c % g == 0);
-        let groups = *self.rng.pick(&[1, 2, 3, 4].into_iter().filter(|g| *g == 1 || divides(g)).collect::<Vec<i64>>());
+        let groups = self.rng.pick(&[1, 2, 3, 4].into_iter().filter(|g| *g == 1 || divides(g)).collect::<Vec<i64>>());
         let mut filter: Shape = self.ints(n, 0, 3).into_iter().map(Dim::from).collect();
         filter.push(channels.floor_div(&Dim::from(groups)));
         filter.push(Dim::from(groups * self.rng.range(0, 3)));
@@ -518,10 +484,10 @@ impl Grower {
             }
             let count: i64 = shape.iter().map(|d| self.size(d)).product();
             (count <= MAX_COUNT as i64).then_some(())?;
-            let dtype = *self.rng.pick(&NUMERIC[..8]);
+            let dtype = self.rng.pick(&NUMERIC[..8]);
             self.leaf_of(dtype, shape, |g, d| Scalar::from_i64(d, g.rng.range(0, extent - 1)))
         } else {
-            *self.rng.pick(&nodes)
+            self.rng.pick(&nodes)
         };
         let checked = self.rng.once_in(2);
         self.add(Gather { axis, batch, checked }, &[params, indices])

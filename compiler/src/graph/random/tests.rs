@@ -155,7 +155,7 @@ fn infer_survives_any_attributes() {
                 digits = number;
             }
             let Ok(op) = Op::parse(node.op.name(), &attrs) else { continue };
-            let other = |rng: &mut Rng| case.graph.ty(*rng.pick(&ids));
+            let other = |rng: &mut Rng| case.graph.ty(rng.pick(&ids));
             let mut types: Vec<_> = node.inputs.iter().map(|&i| case.graph.ty(i)).collect();
             match rng.below(4) {
                 0 => types.truncate(rng.below(types.len() + 1)),
@@ -180,8 +180,8 @@ fn the_parser_survives_damaged_text() {
             let at = rng.below(chars.len());
             match rng.below(4) {
                 0 => drop(chars.remove(at)),
-                1 => chars.insert(at, *rng.pick(&['0', '9', '-', '[', ']', '"', '%', ' ', 'x', ':', '\n', 'é'])),
-                2 => chars[at] = *rng.pick(&chars.clone()),
+                1 => chars.insert(at, rng.pick(&['0', '9', '-', '[', ']', '"', '%', ' ', 'x', ':', '\n', 'é'])),
+                2 => chars[at] = rng.pick(&chars.clone()),
                 _ => chars.truncate(at.max(1)),
             }
         }

@@ -243,7 +243,7 @@ fn known_values() {
 
 #[test]
 fn remainders_and_whole_numbers_are_exact() {
-    let mut rng = crate::loops::random::Rng::new(7);
+    let mut rng = crate::base::Rng::new(7);
     let mut a: Vec<f64> = (0..1500).map(|_| f64::from_bits(rng.bits())).collect();
     a.extend((0..1500).map(|_| (rng.bits() >> 40) as f64 / 256.0 - 3e4));
     a.extend([
