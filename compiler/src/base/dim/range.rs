@@ -1,6 +1,6 @@
 //! What can be proved of a dim from the extents of its variables, and the divisions that such proofs simplify.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use super::{Atom, Dim, Term};
 
@@ -18,13 +18,21 @@ impl Extents for NoVars {
     }
 }
 
-/// Proofs give up beyond this depth: they are conveniences, never needed for a right answer.
+/// Proofs are conveniences, never needed for a right answer: they give up beyond this depth, and after this many steps,
+/// because the steps to try multiply with every nested division.
 const MAX_DEPTH: usize = 16;
+const MAX_STEPS: u32 = 300;
+
+/// What a proof may still do, and what it knows.
+struct Proof<'e> {
+    extents: &'e dyn Extents,
+    steps: Cell<u32>,
+}
 
 impl Dim {
     /// Whether the value is proved to be at least 0 for every symbol at least 0 and every variable in its range.
     pub fn is_nonneg(&self, extents: &dyn Extents) -> bool {
-        nonneg(self, extents, MAX_DEPTH)
+        nonneg(self, &Proof { extents, steps: Cell::new(MAX_STEPS) }, MAX_DEPTH)
     }
     /// Whether `0 <= self < extent` is proved.
     pub fn is_within(&self, extent: &Dim, extents: &dyn Extents) -> bool {
@@ -83,13 +91,12 @@ fn divide_term(t: &Term, by: &Term) -> Option<Dim> {
 }
 
 /// Replaces one troublesome atom by its bound and tries again, until only symbols with coefficients >= 0 remain.
-fn nonneg(d: &Dim, extents: &dyn Extents, depth: usize) -> bool {
-    if d.0.iter().all(|t| t.k >= 0 && t.atoms.iter().all(|a| atom_nonneg(a, extents, depth))) {
+fn nonneg(d: &Dim, proof: &Proof<'_>, depth: usize) -> bool {
+    if d.0.iter().all(|t| t.k >= 0 && t.atoms.iter().all(|a| atom_nonneg(a, proof, depth))) {
         return true;
     }
-    if depth == 0 {
-        return false;
-    }
+    let Some(left) = proof.steps.get().checked_sub(1).filter(|_| depth > 0) else { return false };
+    proof.steps.set(left);
     let negative = d.0.iter().filter(|t| t.k < 0).flat_map(|t| &t.atoms);
     let candidates = negative.chain(d.0.iter().flat_map(|t| &t.atoms).filter(|a| !matches!(a, Atom::Sym(_))));
     let mut tried: Vec<&Atom> = vec![];
@@ -98,24 +105,24 @@ fn nonneg(d: &Dim, extents: &dyn Extents, depth: usize) -> bool {
             continue;
         }
         tried.push(atom);
-        if bounded(d, atom, extents).iter().any(|b| nonneg(b, extents, depth - 1)) {
+        if bounded(d, atom, proof).iter().any(|b| nonneg(b, proof, depth - 1)) {
             return true;
         }
     }
     false
 }
 
-fn atom_nonneg(atom: &Atom, extents: &dyn Extents, depth: usize) -> bool {
+fn atom_nonneg(atom: &Atom, proof: &Proof<'_>, depth: usize) -> bool {
     match atom {
         Atom::Sym(_) => true,
-        Atom::Var(v) => extents.extent(*v).is_some(),
-        Atom::Div(a, _) => depth > 0 && nonneg(a, extents, depth - 1),
-        Atom::Max(a, b) => depth > 0 && (nonneg(a, extents, depth - 1) || nonneg(b, extents, depth - 1)),
+        Atom::Var(v) => proof.extents.extent(*v).is_some(),
+        Atom::Div(a, _) => depth > 0 && nonneg(a, proof, depth - 1),
+        Atom::Max(a, b) => depth > 0 && (nonneg(a, proof, depth - 1) || nonneg(b, proof, depth - 1)),
     }
 }
 
 /// Lower bounds of `d` in which `atom` no longer occurs.
-fn bounded(d: &Dim, atom: &Atom, extents: &dyn Extents) -> Vec<Dim> {
+fn bounded(d: &Dim, atom: &Atom, proof: &Proof<'_>) -> Vec<Dim> {
     let (with, without): (Vec<Term>, Vec<Term>) = d.0.iter().cloned().partition(|t| t.atoms.contains(atom));
     let mut factors = with;
     for t in &mut factors {
@@ -126,13 +133,13 @@ fn bounded(d: &Dim, atom: &Atom, extents: &dyn Extents) -> Vec<Dim> {
         return vec![];
     }
     let (factor, rest) = (Dim::from_terms(factors), Dim::from_terms(without));
-    let positive = nonneg(&factor, extents, 2);
-    if !positive && !nonneg(&-&factor, extents, 2) {
+    let positive = nonneg(&factor, proof, 2);
+    if !positive && !nonneg(&-&factor, proof, 2) {
         return vec![];
     }
     match atom {
         Atom::Sym(_) => vec![],
-        Atom::Var(v) => match extents.extent(*v) {
+        Atom::Var(v) => match proof.extents.extent(*v) {
             Some(_) if positive => vec![rest],
             Some(extent) => vec![rest + factor * (extent - 1)],
             None => vec![],
@@ -147,7 +154,7 @@ fn bounded(d: &Dim, atom: &Atom, extents: &dyn Extents) -> Vec<Dim> {
             vec![rest + q * bound]
         }
         Atom::Max(a, b) if positive => vec![&rest + &factor * a.as_ref(), rest + factor * b.as_ref()],
-        Atom::Max(a, b) if nonneg(a, extents, 2) && nonneg(b, extents, 2) => {
+        Atom::Max(a, b) if nonneg(a, proof, 2) && nonneg(b, proof, 2) => {
             vec![rest + factor * (a.as_ref() + b.as_ref())]
         }
         Atom::Max(..) => vec![],
@@ -178,6 +185,18 @@ mod tests {
         assert!(d("floor(i3,28)").is_nonneg(&vars));
         assert!(!d("i3-1").is_nonneg(&vars));
         assert!(!d("N-T").is_nonneg(&vars));
+    }
+
+    /// Nested divisions end in time, proved or not.
+    #[test]
+    fn proofs_end() {
+        let mut d = "i0*T+i1".parse::<Dim>().unwrap();
+        let vars = Vars(vec!["N".parse().unwrap(), "T".parse().unwrap()]);
+        for n in 2..12i64 {
+            d = &d * n - d.floor_div_in(&Dim::from(n), &vars) * (n + 1) + Dim::var(1);
+            d = d.clone() - d.floor_div_in(&"T+2".parse().unwrap(), &vars);
+            d.is_nonneg(&vars);
+        }
     }
 
     /// Whatever a proof claims holds for every value.
