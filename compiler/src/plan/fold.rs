@@ -2,7 +2,8 @@
 //!
 //! Where the last axis is folded, lanes run along it and are folded at the end. Where it is kept, lanes run along it: a
 //! tile of neighbouring results is kept in registers while the folded axes run, and borders of windows are tested once
-//! for the whole tile.
+//! for the whole tile. Long sums of floats are taken in blocks, whose sums are then added up: rounding errors grow with
+//! the length of a chain of additions.
 
 use super::{
     lower::{Context, Site, unflatten},
@@ -11,13 +12,15 @@ use super::{
 use crate::{
     base::Dim,
     graph::NodeId,
-    loops::{BinaryFn, Bound, CompareFn, ExprId, LoopKind},
+    loops::{BinaryFn, Bound, CompareFn, ExprId, LocalId, LoopKind},
     op::{Op, accumulator, identity},
     tensor::{DType, Scalar, count},
 };
 
 /// Vectors of a tile, if there are as many accumulators.
 const MAX_VECTORS: usize = 4;
+/// Additions in a row, at most about this many per lane.
+const BLOCK: usize = 64;
 
 /// A fold in one form.
 struct Fold {
@@ -91,6 +94,11 @@ impl Fold {
         let is_number = site.w.compare(CompareFn::Eq, x, x);
         site.w.select(is_number, x, start)
     }
+    /// Whether so many additions in a row lose accuracy that blocks of `block` elements pay.
+    fn needs_blocks(&self, block: usize) -> bool {
+        let long = count(&self.extents).as_int().is_none_or(|n| n > block as i64);
+        long && self.f == BinaryFn::Add && self.wide.is_float() && self.window.is_none()
+    }
     /// Whether the result's last axis is the operand's.
     fn keeps(&self, axis: usize) -> bool {
         match &self.window {
@@ -106,13 +114,13 @@ pub fn fold<'g>(cx: &Context<'g>, tip: NodeId, root: NodeId) -> Option<Site<'g>>
     let x = &cx.graph.ty(cx.graph.node(root).inputs[0]).shape;
     let mut site = Site::new(cx.graph, cx.fusion, tip, root);
     let last = x.iter().rposition(|n| !n.is(1));
+    let lanes = cx.target.lanes(fold.wide.size());
     match last {
         Some(last) if fold.keeps(last) => {
-            let lanes = cx.target.lanes(fold.wide.size());
             columns(&mut site, &fold, x, last, lanes * cx.target.accumulators.clamp(1, MAX_VECTORS));
         }
         _ if fold.window.is_some() => return None,
-        _ => rows(&mut site, &fold, x),
+        _ => rows(&mut site, &fold, x, lanes),
     }
     Some(site)
 }
@@ -130,40 +138,123 @@ fn loops(site: &Site<'_>, fold: &Fold, x: &[Dim]) -> Vec<Vec<usize>> {
     trial.groups(&axes).into_iter().map(|group| group.into_iter().map(position).collect()).collect()
 }
 
-/// Loops over the folded axes; the innermost one is of kind `innermost`.
+/// The registers of a fold, and how its innermost loop runs.
+struct Sums {
+    /// What the innermost loop accumulates into.
+    acc: LocalId,
+    /// The sum of the blocks and the elements of one, where sums are taken in blocks.
+    blocks: Option<(LocalId, usize)>,
+    start: ExprId,
+    /// Elements of both registers; none for a scalar.
+    width: Option<Dim>,
+    innermost: LoopKind,
+}
+
+impl Sums {
+    /// Registers of `width` results, or of one, for a fold whose innermost loop takes `per_step` elements at once.
+    fn new(site: &mut Site<'_>, fold: &Fold, width: Option<usize>, innermost: LoopKind, per_step: usize) -> Sums {
+        let shape: Vec<usize> = width.into_iter().collect();
+        let acc = site.w.local(fold.wide, shape.clone());
+        let block = BLOCK * per_step;
+        let blocks = fold.needs_blocks(block).then(|| (site.w.local(fold.wide, shape), block));
+        let start = site.w.constant(fold.wide, fold.start);
+        let sums = Sums { acc, blocks, start, width: width.map(Dim::from), innermost };
+        sums.each(site, &mut |site, ix| {
+            site.w.assign(acc, ix, start);
+            if let Some((total, _)) = blocks {
+                site.w.assign(total, ix, start);
+            }
+        });
+        sums
+    }
+    fn each<'g>(&self, site: &mut Site<'g>, body: &mut dyn FnMut(&mut Site<'g>, &[Dim])) {
+        match &self.width {
+            Some(width) => site.each(width, LoopKind::Vector, |site, t| body(site, std::slice::from_ref(t))),
+            None => body(site, &[]),
+        }
+    }
+    /// Adds the block to the total and begins the next one.
+    fn flush(&self, site: &mut Site<'_>) {
+        let Some((total, _)) = self.blocks else { return };
+        self.each(site, &mut |site, ix| {
+            let block = site.w.read(self.acc, ix);
+            let block = site.w.set(block);
+            site.w.accumulate(total, ix, BinaryFn::Add, block);
+            site.w.assign(self.acc, ix, self.start);
+        });
+    }
+    /// The register that holds the result at the end.
+    fn result(&self) -> LocalId {
+        self.blocks.map_or(self.acc, |(total, _)| total)
+    }
+    /// The innermost loop, in blocks.
+    fn innermost<'g>(&self, site: &mut Site<'g>, extent: &Dim, body: &mut dyn FnMut(&mut Site<'g>, &Dim)) {
+        let Some((_, block)) = self.blocks else { return site.each(extent, self.innermost, |site, i| body(site, i)) };
+        let size = Dim::from(block);
+        let many =
+            if extent.as_int().is_some_and(|n| n <= block as i64) { Dim::zero() } else { extent.floor_div(&size) };
+        if !many.is(0) {
+            site.each(&many, LoopKind::Seq, |site, b| {
+                let first = b * &size;
+                site.each(&size, self.innermost, |site, i| body(site, &(&first + i)));
+                self.flush(site);
+            });
+        }
+        let done = &many * &size;
+        let rest = extent - &done;
+        if !rest.is(0) {
+            site.each(&rest, self.innermost, |site, i| body(site, &(&done + i)));
+            self.flush(site);
+        }
+    }
+}
+
+/// Loops over the folded axes.
 fn each_folded<'g>(
     site: &mut Site<'g>,
     fold: &Fold,
     loops: &[Vec<usize>],
-    mut r: Vec<Dim>,
-    innermost: LoopKind,
+    r: Vec<Dim>,
+    sums: &Sums,
     body: &mut dyn FnMut(&mut Site<'g>, &[Dim]),
 ) {
-    let Some((group, rest)) = loops.split_first() else { return body(site, &r) };
+    let Some((group, rest)) = loops.split_first() else {
+        body(site, &r);
+        return sums.flush(site);
+    };
     let extents: Vec<Dim> = group.iter().map(|&n| fold.extents[n].clone()).collect();
-    let kind = if rest.is_empty() { innermost } else { LoopKind::Seq };
-    site.each(&count(&extents), kind, |site, i| {
+    let at = |site: &Site<'g>, i: &Dim| {
+        let mut r = r.clone();
         group.iter().zip(unflatten(&site.w, i, &extents)).for_each(|(&n, i)| r[n] = i);
-        each_folded(site, fold, rest, r, innermost, body);
-    });
+        r
+    };
+    if rest.is_empty() {
+        sums.innermost(site, &count(&extents), &mut |site, i| {
+            let r = at(site, i);
+            body(site, &r);
+        });
+    } else {
+        site.each(&count(&extents), LoopKind::Seq, |site, i| {
+            let r = at(site, i);
+            each_folded(site, fold, rest, r, sums, body);
+        });
+    }
 }
 
 /// The last axis is folded: one accumulator for each result.
-fn rows(site: &mut Site<'_>, fold: &Fold, x: &[Dim]) {
+fn rows(site: &mut Site<'_>, fold: &Fold, x: &[Dim], lanes: usize) {
     let loops = loops(site, fold, x);
     let dtype = site.operand_ty(0).dtype;
     let kept: Vec<Dim> =
         (0..x.len()).map(|a| if fold.folded.contains(&a) { Dim::one() } else { x[a].clone() }).collect();
     site.each_flat(&kept, |site, ix| {
-        let start = site.w.constant(fold.wide, fold.start);
-        let acc = site.w.local(fold.wide, []);
-        site.w.assign(acc, &[], start);
+        let sums = Sums::new(site, fold, None, LoopKind::Vector, lanes);
         let r = vec![Dim::zero(); fold.folded.len()];
-        each_folded(site, fold, &loops, r, LoopKind::Vector, &mut |site, r| {
-            let value = fold.value(site, &fold.from(ix, r), start);
-            site.w.accumulate(acc, &[], fold.f, value);
+        each_folded(site, fold, &loops, r, &sums, &mut |site, r| {
+            let value = fold.value(site, &fold.from(ix, r), sums.start);
+            site.w.accumulate(sums.acc, &[], fold.f, value);
         });
-        let value = site.w.read(acc, &[]);
+        let value = site.w.read(sums.result(), &[]);
         let value = site.w.cast(dtype, value);
         let value = site.w.set(value);
         site.finish_element(ix, value);
@@ -209,24 +300,22 @@ fn one_tile(
         ix
     };
     let width = Dim::from(tile);
-    let start = site.w.constant(fold.wide, fold.start);
-    let acc = site.w.local(fold.wide, vec![tile]);
-    site.each(&width, LoopKind::Vector, |site, t| site.w.assign(acc, std::slice::from_ref(t), start));
+    let sums = Sums::new(site, fold, Some(tile), LoopKind::Seq, 1);
     let r = vec![Dim::zero(); fold.folded.len()];
-    each_folded(site, fold, loops, r, LoopKind::Seq, &mut |site, r| {
+    each_folded(site, fold, loops, r, &sums, &mut |site, r| {
         let from = fold.from(&at(&Dim::zero()), r);
         let bounds = (0..x.len()).filter(|&a| a != last && fold.window.is_some());
         let bounds = bounds.map(|a| Bound { index: from[a].clone(), extent: x[a].clone() });
         let bounds: Vec<Bound> = bounds.filter(|b| !site.w.is_within(&b.index, &b.extent)).collect();
         site.branch(bounds, |site| {
             site.each(&width, LoopKind::Vector, |site, t| {
-                let value = fold.value(site, &fold.from(&at(t), r), start);
-                site.w.accumulate(acc, std::slice::from_ref(t), fold.f, value);
+                let value = fold.value(site, &fold.from(&at(t), r), sums.start);
+                site.w.accumulate(sums.acc, std::slice::from_ref(t), fold.f, value);
             });
         });
     });
     site.each(&width, LoopKind::Vector, |site, t| {
-        let value = site.w.read(acc, std::slice::from_ref(t));
+        let value = site.w.read(sums.result(), std::slice::from_ref(t));
         let value = site.w.cast(dtype, value);
         let value = site.w.set(value);
         site.finish_element(&at(t), value);
