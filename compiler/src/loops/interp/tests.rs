@@ -1,3 +1,5 @@
+//! The interpreter runs kernels as the definitions say, and names what is broken.
+
 use super::*;
 use crate::base::Symbol;
 

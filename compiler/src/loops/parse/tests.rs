@@ -1,3 +1,5 @@
+//! Text reads back as the kernel it was printed from; errors name their line.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Random kernels verify, print, parse back and run.
+
 use super::*;
 use crate::loops::interp::{self, Bytes, Stop};
 

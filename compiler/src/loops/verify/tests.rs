@@ -1,3 +1,5 @@
+//! One kernel for each rule of the law that breaks it, and some that keep it.
+
 use super::*;
 
 /// What the verifier says of a kernel's lines.
