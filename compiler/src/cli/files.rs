@@ -16,6 +16,9 @@ pub fn write_all(files: &[(&Path, &[u8])]) -> Result<(), Diagnostic> {
             Some(p) if !p.as_os_str().is_empty() => p,
             _ => Path::new("."),
         };
+        if !folder.is_dir() {
+            return Err(fail(path, &format!("there is no folder {}", folder.display())));
+        }
         if path.is_dir() {
             return Err(fail(path, &"it is a directory"));
         }
