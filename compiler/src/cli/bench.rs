@@ -44,9 +44,8 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
         signatures: vec![signature.clone()],
         batch: args.batch.batch.map(u64::from),
         shapes: args.inputs.clone(),
-        target: None,
         cpu: Some(args.cpu.clone().unwrap_or_else(|| "native".into())),
-        dumps: vec![],
+        ..Options::default()
     };
     let progress = term.progress();
     let compiled = driver::compile(&model, &options, &mut |what| progress.stage(what))?;

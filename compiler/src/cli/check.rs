@@ -35,9 +35,9 @@ pub fn run(args: &Check, term: &Term) -> Result<(), Problems> {
         signatures: args.signatures.clone(),
         batch: args.batch.batch.map(u64::from),
         shapes: args.inputs.clone(),
-        target: None,
         cpu: Some(args.cpu.clone().unwrap_or_else(|| "native".into())),
-        dumps: vec![],
+        keep_imported: true,
+        ..Options::default()
     };
     let progress = term.progress();
     let compiled = driver::compile(&model, &options, &mut |what| progress.stage(what))?;

@@ -34,6 +34,7 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
         target: args.target.target.clone(),
         cpu: args.target.cpu.clone(),
         dumps: args.emit.clone(),
+        ..Options::default()
     };
     let model = load(&args.model)?;
     let progress = term.progress();

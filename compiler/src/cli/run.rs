@@ -26,9 +26,8 @@ pub fn run(args: &Run, term: &Term) -> Result<(), Problems> {
         signatures: vec![signature.name.clone()],
         batch: args.batch.batch.map(u64::from),
         shapes: ranks(&signature, &given),
-        target: None,
         cpu: Some(args.cpu.clone().unwrap_or_else(|| "native".into())),
-        dumps: vec![],
+        ..Options::default()
     };
     let outputs = if args.reference {
         reference(&model, &options, given)?

@@ -4,29 +4,48 @@ use std::fmt::Write;
 
 use crate::{
     driver::{Dump, Entry},
+    emit::interface::Interface,
     graph::{draw, text::print},
     native::{Compiled, Listing},
     plan::{Place, Program},
 };
 
-/// What was asked for, as (title, text): entry by entry, and the code of all entries together.
-pub fn dumps(wanted: &[Dump], entries: &[Entry], programs: &[Program], code: &Compiled) -> Vec<(String, String)> {
+/// The graphs that were asked for, as (title, text).
+pub fn graphs(wanted: &[Dump], entries: &[Entry]) -> Vec<(String, String)> {
     let mut dumps = vec![];
     for &dump in wanted {
-        let name = dump.name();
-        if let Some(pick) = listing(dump) {
-            dumps.push((name.to_string(), listings(code, pick)));
-            continue;
-        }
-        for (entry, program) in entries.iter().zip(programs) {
+        for entry in entries {
             let text = match dump {
                 Dump::Graph => print(&entry.imported).0,
                 Dump::Opt => print(&entry.optimised).0,
                 Dump::Dot => draw(&entry.optimised),
-                Dump::Plan => plan(program),
-                _ => program.launches.iter().map(|l| l.kernel.to_string()).collect::<Vec<_>>().join("\n"),
+                _ => continue,
             };
-            dumps.push((format!("{name} of signature `{}`", entry.key), text));
+            dumps.push((format!("{} of signature `{}`", dump.name(), entry.key), text));
+        }
+    }
+    dumps
+}
+
+/// The later stages that were asked for: entry by entry, and the code of all entries together.
+pub fn programs(
+    wanted: &[Dump],
+    interface: &Interface,
+    programs: &[Program],
+    code: &Compiled,
+) -> Vec<(String, String)> {
+    let mut dumps = vec![];
+    for &dump in wanted {
+        if let Some(pick) = listing(dump) {
+            dumps.push((dump.name().to_string(), listings(code, pick)));
+        }
+        for (signature, program) in interface.signatures.iter().zip(programs) {
+            let text = match dump {
+                Dump::Plan => plan(program),
+                Dump::Loops => program.launches.iter().map(|l| l.kernel.to_string()).collect::<Vec<_>>().join("\n"),
+                _ => continue,
+            };
+            dumps.push((format!("{} of signature `{}`", dump.name(), signature.key), text));
         }
     }
     dumps

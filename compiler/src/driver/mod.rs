@@ -43,7 +43,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Entry {
     pub key: String,
+    /// Empty in what [`compile`] leaves, unless [`Options::keep_imported`] asks for it.
     pub imported: Graph,
+    /// Empty in what [`compile`] leaves.
     pub optimised: Graph,
     /// What the import assumed or left out.
     pub notes: Vec<Diagnostic>,
@@ -95,18 +97,24 @@ fn target(options: &Options) -> Result<Target, Problems> {
 
 /// From graphs to an object and its header.
 fn back_end(
-    entries: Vec<Entry>,
+    mut entries: Vec<Entry>,
     fingerprint: [u8; 32],
     target: &Target,
     options: &Options,
     stage: &mut dyn FnMut(&str),
     mut clock: Clock,
 ) -> Result<Compiled, Problems> {
+    // A graph holds its weights: what is not needed any more is let go, so that they are in memory twice at most.
+    let mut dumps = dump::graphs(&options.dumps, &entries);
+    if !options.keep_imported {
+        entries.iter_mut().for_each(|e| e.imported = Graph::default());
+    }
+
     // All entries are planned before any is emitted: they share one set of weights, and its layout comes first.
     stage("planning");
     let mut weights = Weights::default();
-    let plan = |e: &Entry| plan::plan(&e.key, &e.optimised, &target.info, &mut weights);
-    let programs: Vec<Program> = entries.iter().map(plan).collect();
+    let plan = |e: &mut Entry| plan::plan(&e.key, &std::mem::take(&mut e.optimised), &target.info, &mut weights);
+    let programs: Vec<Program> = entries.iter_mut().map(plan).collect();
     clock.lap("plan");
 
     // The interface is fixed before code is made, because the entries' code follows its layout.
@@ -124,14 +132,17 @@ fn back_end(
     stage("writing");
     let order = if target.info.big_endian { Order::Big } else { Order::Little };
     let descriptor = descriptor(&interface, order).map_err(Diagnostic::error)?;
-    let object = Object::new(target, &options.name, &code, &weights, &descriptor).bytes();
+    let object = Object::new(target, &options.name, &code, &weights, &descriptor);
+    let weight_bytes = weights.layout().1;
+    drop(weights);
+    let object = object.bytes();
     let texts: Vec<String> = entries.iter().flat_map(|e| &e.notes).map(|d| d.message.clone()).collect();
     let header = header(&interface, &texts);
     clock.lap("write");
 
     let notes = Problems(target.notes.clone());
-    let report = report::report(target, &interface, &programs, &weights, &code, object.len(), clock.laps);
-    let dumps = dump::dumps(&options.dumps, &entries, &programs, &code);
+    let report = report::report(target, &interface, &programs, weight_bytes, &code, object.len(), clock.laps);
+    dumps.extend(dump::programs(&options.dumps, &interface, &programs, &code));
     Ok(Compiled { object, header, interface, entries, report, dumps, notes })
 }
 

@@ -18,6 +18,8 @@ pub struct Options {
     pub cpu: Option<String>,
     /// What to keep of the stages between, for people to read.
     pub dumps: Vec<Dump>,
+    /// Whether the result keeps the graphs as imported, for comparisons.
+    pub keep_imported: bool,
 }
 
 /// The shape that the user gives an input: numbers fix extents, `?` leaves one free.

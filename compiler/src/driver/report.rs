@@ -8,7 +8,7 @@ use crate::{
     base::{Bindings, Dim},
     emit::interface::Interface,
     native::{Compiled, Target},
-    plan::{Program, Weights},
+    plan::Program,
 };
 
 #[derive(Debug, Serialize)]
@@ -54,7 +54,7 @@ pub fn report(
     target: &Target,
     interface: &Interface,
     programs: &[Program],
-    weights: &Weights,
+    weight_bytes: u64,
     code: &Compiled,
     object_bytes: usize,
     stages_ms: Vec<(&'static str, f64)>,
@@ -76,7 +76,7 @@ pub fn report(
         target: target.triple.to_string(),
         cpu: target.cpu.to_string(),
         object_bytes,
-        weight_bytes: weights.layout().1,
+        weight_bytes,
         code_bytes: code.functions.iter().map(|f| f.code.bytes.len()).sum(),
         entries: programs.iter().zip(&interface.signatures).map(entry).collect(),
         stages_ms,
