@@ -8,7 +8,7 @@ use std::{
 
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use smc::base::{Diagnostic, Problems, Severity};
 
 use super::args::Color;
@@ -41,33 +41,34 @@ impl Term {
     }
     /// Shows what takes long, once it has taken a second, on a terminal only.
     pub fn progress(&self) -> Progress {
-        let shown = !self.quiet && std::io::stderr().is_terminal();
-        Progress(shown.then(|| {
-            let bar = ProgressBar::no_length();
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        if !self.quiet && std::io::stderr().is_terminal() {
             bar.set_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("a fixed template"));
-            bar
-        }))
+            let late = bar.clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_secs(1));
+                if !late.is_finished() {
+                    late.set_draw_target(ProgressDrawTarget::stderr());
+                    late.enable_steady_tick(Duration::from_millis(100));
+                }
+            });
+        }
+        Progress(bar)
     }
 }
 
-/// A line that says what is being done.
-pub struct Progress(Option<ProgressBar>);
+/// A line that says what is being done; it vanishes with this value.
+pub struct Progress(ProgressBar);
 
 impl Progress {
     pub fn stage(&self, what: &str) {
-        let Some(bar) = &self.0 else { return };
-        bar.set_message(what.to_string());
-        if bar.elapsed() >= Duration::from_secs(1) {
-            bar.tick();
-        }
+        self.0.set_message(what.to_string());
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
+        self.0.finish_and_clear();
     }
 }
 
