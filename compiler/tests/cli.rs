@@ -1,0 +1,159 @@
+//! The program as a user meets it: files written or left alone, answers, messages and exit statuses.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a package of the workspace").to_path_buf()
+}
+
+fn mnist() -> String {
+    root().join("examples/mnist/model").display().to_string()
+}
+
+/// Runs `smc` in a folder.
+fn smc(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_smc")).args(args).current_dir(folder).output().expect("smc starts")
+}
+
+/// The output stream of a run that succeeds.
+fn answer(folder: &Path, args: &[&str]) -> String {
+    let out = smc(folder, args);
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).expect("text")
+}
+
+/// The error stream of a run that ends with this status and writes no file.
+fn refusal(args: &[&str], status: i32) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let out = smc(folder.path(), args);
+    let message = String::from_utf8(out.stderr).expect("text");
+    assert_eq!(out.status.code(), Some(status), "{args:?}: {message}");
+    assert!(!message.contains("panicked"), "{message}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?} leaves a file");
+    message
+}
+
+/// A `.npy` file of f32.
+fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let dims: String = shape.iter().map(|n| format!("{n},")).collect();
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({dims}), }}");
+    while (header.len() + 11) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    values.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn compile_writes_an_object_and_its_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = answer(folder.path(), &["compile", &mnist(), "-o", "libmnist.o", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    let object = fs::read(folder.path().join("libmnist.o")).unwrap();
+    assert_eq!(report["object_bytes"], object.len());
+    assert_eq!(report["entries"][0]["function"], "mnist_serving_default");
+    let header = fs::read_to_string(folder.path().join("libmnist.h")).unwrap();
+    assert!(header.contains("int mnist_serving_default("), "{header}");
+    // The same model gives the same bytes, and an archive holds them.
+    answer(folder.path(), &["compile", &mnist(), "-o", "libmnist2.o", "--name", "mnist", "--quiet"]);
+    assert!(fs::read(folder.path().join("libmnist2.o")).unwrap() == object, "the bytes differ from run to run");
+    answer(folder.path(), &["compile", &mnist(), "-o", "libmnist.a"]);
+    let archive = fs::read(folder.path().join("libmnist.a")).unwrap();
+    assert!(archive.starts_with(b"!<arch>\n") && archive.windows(64).any(|w| *w == object[..64]));
+}
+
+#[test]
+fn stages_are_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (stage, expected) in [
+        ("graph", "= dot"),
+        ("opt", "= dot"),
+        ("plan", "workspace"),
+        ("loops", "kernel \""),
+        ("clif", "function"),
+        ("asm", "model_serving_default_"),
+        ("dot", "digraph"),
+    ] {
+        let text = answer(folder.path(), &["compile", &mnist(), "--name", "model", "--emit", stage]);
+        assert!(text.contains(expected), "{stage} does not show `{expected}`:\n{text}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "--emit alone writes no file");
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let model = mnist();
+    for (args, status, expected) in [
+        (vec!["compile", "/no/such/folder"], 1, "there is no SavedModel"),
+        (vec!["compile", &model, "--signature", "nope"], 1, "serving_default"),
+        (vec!["compile", &model, "--version", "7"], 1, "available versions: 1"),
+        (vec!["compile", &model, "--tag", "train"], 1, "{serve}"),
+        (vec!["compile", &model, "--target", "armv7-unknown-linux-gnueabihf"], 1, "supported are"),
+        (vec!["compile", &model, "--cpu", "z80"], 1, "known are"),
+        (vec!["compile", &model, "--name", "3x"], 1, "`x_3x` can"),
+        (vec!["compile", &model, "--input", "z=1"], 1, "the inputs are `inputs`"),
+        (vec!["compile", &model, "--input", "inputs=1,2"], 1, "inputs"),
+        (vec!["compile", &model, "--input", "inputs"], 2, "NAME=SHAPE"),
+        (vec!["compile", &model, "-o", "missing/x.o"], 1, "there is no folder missing"),
+        (vec!["compile"], 2, "MODEL"),
+        (vec!["run", &model], 1, "input `inputs` is missing"),
+        (vec!["run", &model, "--input", "inputs=none.npy"], 1, "none.npy"),
+        (vec!["bench", &model, "--seconds", "0"], 1, "positive"),
+        (vec!["frobnicate"], 2, "frobnicate"),
+    ] {
+        let message = refusal(&args, status);
+        assert!(message.contains(expected), "{args:?} does not say `{expected}`:\n{message}");
+    }
+}
+
+#[test]
+fn code_and_reference_give_the_same_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let pixels: Vec<f32> = (0..3 * 784).map(|i| (i % 29) as f32 / 29.0).collect();
+    fs::write(folder.path().join("x.npy"), npy(&[3, 28, 28], &pixels)).unwrap();
+    let model = mnist();
+    let run = |more: &[&str]| {
+        let args = [&["run", &model, "--input", "inputs=x.npy"], more].concat();
+        let text = answer(folder.path(), &args);
+        let (_, numbers) = text.split_once("f32[3, 10] ").unwrap_or_else(|| panic!("{text}"));
+        numbers.split_whitespace().filter_map(|n| n.parse().ok()).collect::<Vec<f64>>()
+    };
+    let (code, reference) = (run(&[]), run(&["--reference"]));
+    assert_eq!(code.len(), 16);
+    assert!(code.iter().zip(&reference).all(|(a, b)| (a - b).abs() <= 1e-5), "{code:?}\n{reference:?}");
+    assert_eq!(code, run(&["--threads", "2"]), "threads change the answer");
+    // A wrong shape names the input.
+    fs::write(folder.path().join("x.npy"), npy(&[3, 28], &pixels[..84])).unwrap();
+    let out = smc(folder.path(), &["run", &mnist(), "--input", "inputs=x.npy"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("`inputs` has shape [3, 28]"));
+}
+
+#[test]
+fn models_are_described_checked_and_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = |args: &[&str]| serde_json::from_str::<serde_json::Value>(&answer(folder.path(), args)).expect("JSON");
+    let model = json(&["inspect", &mnist(), "--json"]);
+    assert_eq!(model["tags"], serde_json::json!(["serve"]));
+    assert_eq!(model["signatures"][0]["inputs"][0]["shape"], serde_json::json!([null, 28, 28]));
+    assert_eq!(model["variable_bytes"], 407_080);
+    assert_eq!(model["unsupported"], serde_json::json!({}));
+    let rows = json(&["check", &mnist(), "--random", "2", "--json"]);
+    assert_eq!(rows.as_array().map(Vec::len), Some(2));
+    let latency = json(&["bench", &mnist(), "--batch", "2", "--seconds", "0.05", "--json"]);
+    let number = |key: &str| latency[key].as_f64().unwrap_or_else(|| panic!("{latency} has no {key}"));
+    assert!(
+        0.0 < number("min_us") && number("min_us") <= number("median_us") && number("median_us") <= number("p99_us")
+    );
+    assert!(answer(folder.path(), &["ops"]).lines().any(|op| op == "Conv2D"));
+    assert!(answer(folder.path(), &["completions", "bash"]).contains("_smc"));
+    assert!(answer(folder.path(), &["man"]).contains(".TH"));
+}
