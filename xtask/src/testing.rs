@@ -57,7 +57,7 @@ impl Counts {
 
     /// Prints the closing line; an error unless all passed and there was something to pass.
     pub fn verdict(self) -> Result<()> {
-        let ignored = if self.ignored > 0 { format!(", {} ignored", self.ignored) } else { String::new() };
+        let ignored = if self.ignored > 0 { format!(", {} skipped", self.ignored) } else { String::new() };
         println!("\n{} passed, {} failed{ignored}", self.passed, self.failed);
         match self {
             Counts { failed: 0, passed: 1.., .. } => Ok(()),
