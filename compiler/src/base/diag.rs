@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+/// How much a diagnostic weighs; an error ends the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     Note,

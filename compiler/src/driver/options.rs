@@ -71,6 +71,7 @@ pub enum Dump {
 }
 
 impl Dump {
+    /// Every stage with its name.
     pub const ALL: [(&'static str, Dump); 7] = [
         ("graph", Dump::Graph),
         ("opt", Dump::Opt),

@@ -11,6 +11,7 @@ use crate::{
     plan::Program,
 };
 
+/// What `smc compile` says at the end.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub name: String,

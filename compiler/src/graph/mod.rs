@@ -21,6 +21,7 @@ use crate::{
     tensor::{Tensor, TensorType},
 };
 
+/// A node of a graph; operands have smaller ids than their users.
 pub type NodeId = Id<Node>;
 
 /// One operator and its operands.

@@ -27,9 +27,13 @@ use crate::{
     tensor::{DType, Scalar},
 };
 
+/// A buffer of a kernel.
 pub type BufferId = Id<Buffer>;
+/// A variable of a kernel.
 pub type VarId = Id<Var>;
+/// A register or register array of a kernel.
 pub type LocalId = Id<Local>;
+/// An expression of a kernel; operands have smaller ids than their users.
 pub type ExprId = Id<Typed>;
 
 /// Memory that a kernel reads or writes: `len` elements of `dtype`, row-major.
@@ -67,6 +71,7 @@ pub struct Typed {
     pub dtype: DType,
 }
 
+/// How a value is computed: pure, from values that statements before have made.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     Const(Scalar),
@@ -164,6 +169,7 @@ pub enum BinaryFn {
     Atan2,
 }
 
+/// Comparisons; all but `Ne` are false where an operand is NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CompareFn {
@@ -187,6 +193,7 @@ pub enum LoopKind {
     Parallel,
 }
 
+/// Statements in order.
 pub type Block = Vec<Stmt>;
 
 /// `0 <= index < extent`.
@@ -196,6 +203,7 @@ pub struct Bound {
     pub extent: Dim,
 }
 
+/// What a kernel does, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stmt {
     /// Runs `body` with `var` from 0 to the extent in the variable's declaration.

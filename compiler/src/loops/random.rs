@@ -48,6 +48,7 @@ pub const DTYPES: [DType; 13] = [
 /// Iterations of a whole kernel, roughly.
 const MAX_ITERATIONS: i64 = 2000;
 
+/// The case of a seed.
 pub fn case(seed: u64, options: Options) -> Case {
     let mut rng = Rng::new(seed);
     let bind: Bindings = ["N", "M"].map(|s| (Symbol::new(s), rng.pick(&[0, 1, 2, 3, 5, 8, 13]))).into();

@@ -33,6 +33,7 @@ use crate::base::dim::Atom;
 
 pub const MAX_EXPR_DEPTH: u32 = 4096;
 pub const MAX_BLOCK_DEPTH: usize = 256;
+/// Statements that the expansion of one unrolled loop may come to.
 pub const MAX_UNROLLED: u64 = 4096;
 
 /// The first breach of the law that was found: a bug of the pass that made the kernel.

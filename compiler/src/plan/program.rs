@@ -6,7 +6,9 @@ use crate::{
     tensor::{DType, Tensor, TensorType},
 };
 
+/// A buffer of a program.
 pub type StorageId = Id<Storage>;
+/// A constant buffer of a model.
 pub type WeightId = Id<Tensor>;
 
 /// One entry of a model, ready for machine code.

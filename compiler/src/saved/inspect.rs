@@ -52,6 +52,7 @@ pub struct SignatureDescription {
     pub variables: Vec<String>,
 }
 
+/// An input or output.
 #[derive(Clone, Debug, Serialize)]
 pub struct SlotDescription {
     pub key: String,
@@ -61,6 +62,7 @@ pub struct SlotDescription {
     pub tensor: String,
 }
 
+/// A variable that a signature uses.
 #[derive(Clone, Debug, Serialize)]
 pub struct VariableDescription {
     pub name: String,

@@ -21,6 +21,7 @@ pub struct Signature {
     pub outputs: Vec<Slot>,
 }
 
+/// How a model offers an entry point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignatureKind {
     /// Declared for callers, with the name of its method, such as `tensorflow/serving/predict`.
@@ -37,6 +38,7 @@ pub struct Slot {
     pub place: SlotPlace,
 }
 
+/// Where an input or output lies in the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotPlace {
     /// A tensor of the main graph, such as `x:0`; for functions, the argument's or result's name.

@@ -60,6 +60,7 @@ pub(super) fn type_named(name: &str) -> Option<DataType> {
 pub struct TfShape(pub Option<Vec<Option<u64>>>);
 
 impl TfShape {
+    /// Not even the rank is known.
     pub const UNKNOWN: TfShape = TfShape(None);
 
     /// A missing message means unknown rank; every negative size means an unknown extent.

@@ -28,6 +28,7 @@ pub enum DType {
 }
 
 impl DType {
+    /// Every element type.
     pub const ALL: [DType; 16] = [
         DType::Bool,
         DType::I8,

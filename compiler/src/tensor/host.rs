@@ -7,6 +7,7 @@ use std::{fmt, sync::Arc};
 use super::{DType, Scalar, TensorType};
 use crate::base::Dim;
 
+/// Elements of one type under a shape.
 #[derive(Clone, PartialEq)]
 pub struct Tensor {
     pub dtype: DType,
