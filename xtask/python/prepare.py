@@ -105,24 +105,29 @@ def prepare_corpus(source, folder):
     folder.mkdir(parents=True)
     signatures, ops = {}, set()
     for case in sorted(source.glob("case*.npz")):
+        is_exact = False
         with np.load(case, allow_pickle=True) as recorded:
             parts = {key: recorded[key] for key in recorded.files}
         feeds = {key[3:]: value for key, value in parts.items() if key.startswith("in:")}
         outputs = {key[4:]: value for key, value in parts.items() if key.startswith("out:")}
         name, exact = signature_with(source / "model", feeds, outputs), outputs
         try:
-            function = tf.saved_model.load(str(source / "model")).signatures[name]
+            # The loaded object owns the variables: it has to outlive the calls.
+            loaded = tf.saved_model.load(str(source / "model"))
+            function = loaded.signatures[name]
             fresh = function(**{key: tf.constant(value) for key, value in feeds.items()})
             frozen = spec.freeze(function)
             ops |= {node.op for node in frozen.graph.as_graph_def().node}
             exact = truth(frozen, function._arg_keywords, sorted(outputs), feeds)
             outputs = {key: value.numpy() for key, value in fresh.items()}
+            is_exact = True
         except Exception as problem:
             print(f"{source.name} {case.stem}: judged by recorded outputs: {str(problem)[:150]!r}", file=sys.stderr)
         label = name.replace("/", "_")
         for kind, arrays in (("in", feeds), ("tf", outputs), ("true", exact)):
             np.savez(folder / f"{label}.{case.stem}.{kind}.npz", **{key: without_objects(array) for key, array in arrays.items()})
-        found = signatures.setdefault(label, {"batches": [], "outputs": sorted(outputs), "flag": name})
+        found = signatures.setdefault(label, {"batches": [], "outputs": sorted(outputs), "flag": name, "exact": True})
+        found["exact"] &= is_exact
         found["batches"].append(case.stem)
     (folder / "facts.json").write_text(json.dumps({"signatures": signatures, "ops": sorted(ops)}, indent=1))
 
