@@ -10,30 +10,8 @@ use smc::{
 };
 use smc_tests::kernels;
 
-const UNARY: [UnaryFn; 22] = [
-    UnaryFn::Floor,
-    UnaryFn::Ceil,
-    UnaryFn::Trunc,
-    UnaryFn::Round,
-    UnaryFn::Exp,
-    UnaryFn::Expm1,
-    UnaryFn::Log,
-    UnaryFn::Log1p,
-    UnaryFn::Sin,
-    UnaryFn::Cos,
-    UnaryFn::Tan,
-    UnaryFn::Asin,
-    UnaryFn::Acos,
-    UnaryFn::Atan,
-    UnaryFn::Sinh,
-    UnaryFn::Cosh,
-    UnaryFn::Tanh,
-    UnaryFn::Asinh,
-    UnaryFn::Acosh,
-    UnaryFn::Atanh,
-    UnaryFn::Erf,
-    UnaryFn::Erfc,
-];
+/// The functions that some target has expanded: rounding and the elementary ones.
+const UNARY: [UnaryFn; 22] = *UnaryFn::ALL.last_chunk().unwrap();
 const FLOAT_BINARY: [BinaryFn; 3] = [BinaryFn::Pow, BinaryFn::Atan2, BinaryFn::Rem];
 const FLOATS: [DType; 4] = [DType::F16, DType::BF16, DType::F32, DType::F64];
 const INTS: [DType; 8] = [DType::I8, DType::I16, DType::I32, DType::I64, DType::U8, DType::U16, DType::U32, DType::U64];

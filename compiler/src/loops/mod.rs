@@ -139,6 +139,40 @@ pub enum UnaryFn {
     Erfc,
 }
 
+impl UnaryFn {
+    /// Every function, in the order of the declaration: first those that machines have, then the elementary ones.
+    pub const ALL: [UnaryFn; 26] = [
+        UnaryFn::Neg,
+        UnaryFn::Abs,
+        UnaryFn::Not,
+        UnaryFn::Sqrt,
+        UnaryFn::Floor,
+        UnaryFn::Ceil,
+        UnaryFn::Trunc,
+        UnaryFn::Round,
+        UnaryFn::Exp,
+        UnaryFn::Expm1,
+        UnaryFn::Log,
+        UnaryFn::Log1p,
+        UnaryFn::Sin,
+        UnaryFn::Cos,
+        UnaryFn::Tan,
+        UnaryFn::Asin,
+        UnaryFn::Acos,
+        UnaryFn::Atan,
+        UnaryFn::Sinh,
+        UnaryFn::Cosh,
+        UnaryFn::Tanh,
+        UnaryFn::Asinh,
+        UnaryFn::Acosh,
+        UnaryFn::Atanh,
+        UnaryFn::Erf,
+        UnaryFn::Erfc,
+    ];
+    /// The functions that are expanded before a backend sees them.
+    pub const ELEMENTARY: [UnaryFn; 18] = *UnaryFn::ALL.last_chunk().unwrap();
+}
+
 /// Functions of two operands of one type, which is the result's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -29,21 +29,7 @@ pub struct Case {
 }
 
 /// The element types that kernels compute with.
-pub const DTYPES: [DType; 13] = [
-    DType::Bool,
-    DType::I8,
-    DType::I16,
-    DType::I32,
-    DType::I64,
-    DType::U8,
-    DType::U16,
-    DType::U32,
-    DType::U64,
-    DType::F16,
-    DType::BF16,
-    DType::F32,
-    DType::F64,
-];
+pub const DTYPES: [DType; 13] = *DType::ALL.first_chunk().unwrap();
 
 /// Iterations of a whole kernel, roughly.
 const MAX_ITERATIONS: i64 = 2000;

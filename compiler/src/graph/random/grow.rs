@@ -30,35 +30,6 @@ const NUMERIC: [DType; 12] = [
     DType::F64,
 ];
 
-const UNARY: [UnaryFn; 26] = [
-    UnaryFn::Neg,
-    UnaryFn::Abs,
-    UnaryFn::Not,
-    UnaryFn::Sqrt,
-    UnaryFn::Floor,
-    UnaryFn::Ceil,
-    UnaryFn::Trunc,
-    UnaryFn::Round,
-    UnaryFn::Exp,
-    UnaryFn::Expm1,
-    UnaryFn::Log,
-    UnaryFn::Log1p,
-    UnaryFn::Sin,
-    UnaryFn::Cos,
-    UnaryFn::Tan,
-    UnaryFn::Asin,
-    UnaryFn::Acos,
-    UnaryFn::Atan,
-    UnaryFn::Sinh,
-    UnaryFn::Cosh,
-    UnaryFn::Tanh,
-    UnaryFn::Asinh,
-    UnaryFn::Acosh,
-    UnaryFn::Atanh,
-    UnaryFn::Erf,
-    UnaryFn::Erfc,
-];
-
 const BINARY: [BinaryFn; 14] = [
     BinaryFn::Add,
     BinaryFn::Sub,
@@ -272,7 +243,7 @@ impl Grower {
             }
             Kind::Unary => {
                 let x = self.any();
-                let f = self.rng.pick(&UNARY);
+                let f = self.rng.pick(&UnaryFn::ALL);
                 self.add(Unary { f }, &[x])
             }
             Kind::Binary => {

@@ -2,27 +2,6 @@
 
 use super::*;
 
-const ELEMENTARY: [UnaryFn; 18] = [
-    UnaryFn::Exp,
-    UnaryFn::Expm1,
-    UnaryFn::Log,
-    UnaryFn::Log1p,
-    UnaryFn::Sin,
-    UnaryFn::Cos,
-    UnaryFn::Tan,
-    UnaryFn::Asin,
-    UnaryFn::Acos,
-    UnaryFn::Atan,
-    UnaryFn::Sinh,
-    UnaryFn::Cosh,
-    UnaryFn::Tanh,
-    UnaryFn::Asinh,
-    UnaryFn::Acosh,
-    UnaryFn::Atanh,
-    UnaryFn::Erf,
-    UnaryFn::Erfc,
-];
-
 const COMPARES: [CompareFn; 6] =
     [CompareFn::Eq, CompareFn::Ne, CompareFn::Lt, CompareFn::Le, CompareFn::Gt, CompareFn::Ge];
 
@@ -145,7 +124,7 @@ impl Generator {
         let f = match dtype {
             DType::Bool => UnaryFn::Not,
             d if d.is_int() => self.rng.pick(&[UnaryFn::Neg, UnaryFn::Abs, UnaryFn::Not]),
-            _ if !self.options.exact && self.rng.chance(60) => self.rng.pick(&ELEMENTARY),
+            _ if !self.options.exact && self.rng.chance(60) => self.rng.pick(&UnaryFn::ELEMENTARY),
             _ => self.rng.pick(&[
                 UnaryFn::Neg,
                 UnaryFn::Abs,

@@ -69,8 +69,7 @@ pub struct Machine {
 
 /// Whether [`expand`] replaces the function on every target.
 pub fn is_elementary(f: UnaryFn) -> bool {
-    use UnaryFn::{Abs, Ceil, Floor, Neg, Not, Round, Sqrt, Trunc};
-    !matches!(f, Neg | Abs | Not | Sqrt | Floor | Ceil | Trunc | Round)
+    UnaryFn::ELEMENTARY.contains(&f)
 }
 
 /// The kernel without elementary functions, powers, angles and float remainders, nor what the machine lacks. What
