@@ -79,6 +79,7 @@ fn reference(
     let values = ordered(&keys, given)?;
     let declared: Vec<(&str, &TensorType)> = graph.inputs.iter().map(|p| (p.name.as_str(), graph.ty(p.node))).collect();
     let bindings = bind(&declared, &values)?;
+    driver::check_assumptions(graph, &bindings)?;
     let outputs = evaluate(graph, &values, &bindings)
         .map_err(|fault| Diagnostic::error(format!("the model stopped: {}", driver::fault_text(fault))))?;
     Ok(graph.outputs.iter().map(|p| p.name.clone()).zip(outputs).collect())

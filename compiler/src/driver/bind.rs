@@ -2,6 +2,7 @@
 
 use crate::{
     base::{Bindings, Diagnostic, Dim, Problems, Symbol, dim::Atom},
+    graph::Graph,
     tensor::{Tensor, TensorType},
 };
 
@@ -40,6 +41,21 @@ pub fn bind(declared: &[(&str, &TensorType)], values: &[Tensor]) -> Result<Bindi
     problems.or(bindings)
 }
 
+/// Whether a graph means anything under `bind`: its assumptions hold and every extent has a value. The evaluator takes
+/// this for granted; compiled code checks it at entry.
+pub fn check_assumptions(graph: &Graph, bind: &Bindings) -> Result<(), Diagnostic> {
+    for (a, b) in graph.facts().assumed() {
+        let (left, right) = (a.eval(bind), b.eval(bind));
+        if left.is_none() || left != right {
+            return Err(Diagnostic::error(format!("the model needs {a} == {b}, which these shapes break")));
+        }
+    }
+    match graph.iter().find(|(_, node)| node.ty.concrete(bind).is_none()) {
+        Some((_, node)) => Err(Diagnostic::error(format!("these shapes leave {} without a size", node.ty))),
+        None => Ok(()),
+    }
+}
+
 /// The symbol and its value when `extent == n` says so by itself.
 fn solve(extent: &Dim, n: i64) -> Option<(Symbol, i64)> {
     let [symbol] = &extent.symbols()[..] else { return None };
@@ -60,4 +76,15 @@ fn extents_are_found_or_the_input_is_named() {
     assert_eq!(e.to_string(), "error: input `y` has shape [8, 4], expected f32[2*n+1,batch] where batch = 4, n = 3");
     let e = bind(&[("x", &x)], &[f32(&[4])]).unwrap_err();
     assert!(e.to_string().contains("expected f32[batch,3]"), "{e}");
+}
+
+#[test]
+fn broken_assumptions_are_told() {
+    let mut graph = Graph::default();
+    graph.input("x", "f32[T]".parse().unwrap());
+    graph.assume_equal("T".parse().unwrap(), "2*floor(T,2)".parse().unwrap());
+    let check = |n| check_assumptions(&graph, &Bindings::from([(Symbol::new("T"), n)])).map_err(|d| d.message);
+    assert_eq!(check(4), Ok(()));
+    assert_eq!(check(5), Err("the model needs T == 2*floor(T,2), which these shapes break".into()));
+    assert!(check_assumptions(&graph, &Bindings::new()).is_err());
 }

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use smc_runtime::{abi::Status, descriptor::Order};
 
-pub use bind::bind;
+pub use bind::{bind, check_assumptions};
 pub use execute::{Call, Executable};
 pub use options::{Dump, InputShape, Options};
 pub use report::{EntryReport, Report};
