@@ -70,7 +70,7 @@ const X64: &[Level] = &[
     Level { cpu: "x86-64", isa: Isa::X64, flags: &[] },
     Level { cpu: "x86-64-v2", isa: Isa::X64, flags: &X64_V2 },
     Level { cpu: "x86-64-v3", isa: Isa::X64V3, flags: &X64_V3 },
-    Level { cpu: "x86-64-v4", isa: Isa::X64V3, flags: &X64_V3 },
+    Level { cpu: "x86-64-v4", isa: Isa::X64V4, flags: &X64_V3 },
 ];
 const AARCH64: &[Level] = &[Level { cpu: "generic", isa: Isa::Aarch64, flags: &[] }];
 const RISCV64: &[Level] = &[
@@ -112,7 +112,15 @@ impl Target {
         }
         let isa = cranelift_isa(&triple, level.flags)?;
         let rounds = level.isa != Isa::X64 || level.flags.contains(&"has_sse41");
-        Ok(Target { triple, cpu: level.cpu, info: TargetInfo::new(level.isa), notes, listings: false, isa, rounds })
+        Ok(Target {
+            triple,
+            cpu: level.cpu,
+            info: TargetInfo::new(level.isa).narrow(),
+            notes,
+            listings: false,
+            isa,
+            rounds,
+        })
     }
 
     /// Whether this program can run the code.
@@ -256,7 +264,7 @@ mod tests {
     fn levels_differ() {
         let isa = |triple, cpu| Target::new(Some(triple), Some(cpu)).unwrap().info.isa;
         assert_eq!(isa("x86_64-unknown-linux-gnu", "x86-64-v2"), Isa::X64);
-        assert_eq!(isa("x86_64-unknown-linux-gnu", "x86-64-v4"), Isa::X64V3);
+        assert_eq!(isa("x86_64-unknown-linux-gnu", "x86-64-v4"), Isa::X64V4);
         assert_eq!(isa("riscv64gc-unknown-linux-gnu", "rv64gcv"), Isa::Riscv64V);
         assert!(Target::new(None, None).unwrap().runs_here());
         assert!(Target::new(None, Some("native")).unwrap().runs_here());

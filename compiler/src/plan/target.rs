@@ -5,8 +5,10 @@
 pub enum Isa {
     /// x86-64 with SSE2 only.
     X64,
-    /// x86-64-v3: AVX2 and FMA. 128-bit lanes with three-operand forms until the wide backend takes it.
+    /// x86-64-v3: AVX2 and FMA.
     X64V3,
+    /// x86-64-v4: AVX-512 F, BW, CD, DQ and VL.
+    X64V4,
     Aarch64,
     /// riscv64gc without vectors.
     Riscv64,
@@ -21,6 +23,8 @@ pub struct TargetInfo {
     pub isa: Isa,
     /// Bytes of a vector register; 0 when there are none.
     pub vector_bytes: usize,
+    /// Vector registers (scalar float registers when there are no vectors).
+    pub registers: usize,
     /// Accumulators that a tile may keep in registers, in vectors (in scalars when there are none).
     pub accumulators: usize,
     /// Whether a multiply-add is one instruction.
@@ -39,6 +43,7 @@ impl TargetInfo {
         let base = TargetInfo {
             isa,
             vector_bytes: 16,
+            registers: 32,
             accumulators: 24,
             has_fma: true,
             big_endian: false,
@@ -47,11 +52,20 @@ impl TargetInfo {
             l2: 512 << 10,
         };
         match isa {
-            Isa::X64 => TargetInfo { accumulators: 8, has_fma: false, ..base },
-            Isa::X64V3 => TargetInfo { accumulators: 8, ..base },
+            Isa::X64 => TargetInfo { registers: 16, accumulators: 8, has_fma: false, ..base },
+            Isa::X64V3 => TargetInfo { vector_bytes: 32, registers: 16, accumulators: 12, ..base },
+            Isa::X64V4 => TargetInfo { vector_bytes: 64, accumulators: 28, l1: 48 << 10, l2: 1 << 20, ..base },
             Isa::Aarch64 | Isa::Riscv64V => base,
             Isa::Riscv64 => TargetInfo { vector_bytes: 0, accumulators: 16, ..base },
             Isa::S390x => TargetInfo { big_endian: true, ..base },
+        }
+    }
+    /// What Cranelift makes of the machine: vectors of at most 128 bits, on x86-64 without the registers of AVX-512, and
+    /// multiply-adds there that never accumulate in place.
+    pub fn narrow(&self) -> TargetInfo {
+        match self.isa {
+            Isa::X64V3 | Isa::X64V4 => TargetInfo { vector_bytes: 16, registers: 16, accumulators: 8, ..self.clone() },
+            _ => self.clone(),
         }
     }
     /// Elements of `bytes` each that a vector holds; 1 when there are no vectors.
