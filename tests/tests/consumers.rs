@@ -123,20 +123,42 @@ fn the_cpp_example() {
     assert_recognised(&output(Command::new(program).arg(digits())));
 }
 
+/// The example with threads of its own compares their result with that of one thread.
 #[test]
-fn the_go_example() {
+fn the_cpp_example_with_threads() {
+    if !have(&["c++"]) {
+        return;
+    }
+    let folder = scratch();
+    let source = root().join("examples/cpp/threads.cpp");
+    let program = link_c("c++", &source, &[Build::CNN], &["-std=c++17", "-pthread"], folder.path());
+    assert_recognised(&output(Command::new(program).arg(digits())));
+}
+
+/// Builds a program of `examples/go` against a model and runs it.
+fn check_go(package: &str, model: Build) {
     if !have(&["go", "cc"]) {
         return;
     }
     let folder = scratch();
-    let program = folder.path().join("mnist");
+    let program = folder.path().join("program");
     let mut go = Command::new("go");
-    go.args(["build", "-o"]).arg(&program).current_dir(root().join("examples/go"));
+    go.args(["build", "-o"]).arg(&program).arg(package).current_dir(root().join("examples/go"));
     go.env("CGO_ENABLED", "1").env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
-    go.env("CGO_LDFLAGS", Build::MNIST.archive());
-    go.env("CGO_CFLAGS", format!("-I{}", Build::MNIST.folder().display()));
+    go.env("CGO_LDFLAGS", model.archive());
+    go.env("CGO_CFLAGS", format!("-I{}", model.folder().display()));
     output(&mut go);
     assert_recognised(&output(Command::new(program).arg(digits())));
+}
+
+#[test]
+fn the_go_example() {
+    check_go(".", Build::MNIST);
+}
+
+#[test]
+fn the_go_example_with_threads() {
+    check_go("./threads", Build::CNN);
 }
 
 #[test]
