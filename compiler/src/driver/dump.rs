@@ -81,7 +81,8 @@ fn plan(program: &Program) -> String {
     for launch in &program.launches {
         let args: Vec<_> = launch.args.iter().map(|a| format!("b{}", a.index())).collect();
         let origin = launch.origin.as_ref().map_or(String::new(), |o| format!(" // {o}"));
-        let _ = writeln!(out, "{}({}) {} flops{origin}", launch.kernel.name, args.join(", "), launch.flops);
+        let part = launch.part.as_ref().map_or(String::new(), |part| format!(" writes {part}"));
+        let _ = writeln!(out, "{}({}){part} {} flops{origin}", launch.kernel.name, args.join(", "), launch.flops);
     }
     out
 }

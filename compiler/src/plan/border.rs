@@ -1,20 +1,14 @@
-//! The template for padded copies: fills, copies, fills, without conditions.
+//! The template for padded tensors: fills, copies, fills, without conditions.
 //!
 //! Along each padded axis the result is a range of the value, the operand, and another range of the value. A range of
-//! the value is contiguous together with all inner axes, and is one loop; the operand's part is a loop with the next
-//! padded axis inside.
+//! the value reaches over all inner axes; the operand's part is a loop with the next padded axis inside. An operand that
+//! lies in the result already is left alone, and only the border is filled.
 
 use super::{
     lower::{Context, Site},
     map::{Trial, write},
 };
-use crate::{
-    base::Dim,
-    graph::NodeId,
-    loops::{LoopKind, flat},
-    op::Pad,
-    tensor::count,
-};
+use crate::{base::Dim, graph::NodeId, loops::LoopKind, op::Pad};
 
 /// Writes the padded copy `tip`.
 pub fn pad<'g>(cx: &Context<'g>, tip: NodeId, pad: &Pad) -> Site<'g> {
@@ -46,6 +40,9 @@ impl<'g> Border<'g, '_> {
     fn axis(&mut self, padded: &[usize], next: usize, ix: Vec<Dim>, body: &dyn Fn(&mut Site<'g>, &[Dim])) {
         let Some((&axis, rest)) = padded.split_first() else {
             // Axes before `next` have their loops.
+            if self.site.is_in_place(0) {
+                return;
+            }
             let axes: Vec<usize> = (next..self.from.len()).filter(|&a| !self.from[a].is(1)).collect();
             let groups = self.trial.groups(&axes);
             let ix = [ix, vec![Dim::zero(); self.from.len() - next]].concat();
@@ -78,14 +75,22 @@ impl<'g> Border<'g, '_> {
             return;
         }
         let shape = self.site.tip_shape();
-        let inner = count(&shape[axis + 1..]);
+        let mut extents = vec![Dim::one(); axis];
+        extents.push(many.clone());
+        extents.extend_from_slice(&shape[axis + 1..]);
         let mut first: Vec<Dim> = ix.iter().zip(&self.pad.low).map(|(i, low)| i + low).collect();
         first.push(start.clone());
         first.resize(shape.len(), Dim::zero());
-        let first = flat(shape, &first);
-        self.site.each(&(many * inner), LoopKind::Vector, |site, i| {
+        let store = |site: &mut Site<'g>, to: &[Dim]| {
             let value = site.operand(1, &[]);
-            site.store_flat(&first + i, value);
+            site.store(to, value);
+        };
+        let axes: Vec<usize> = (axis..shape.len()).filter(|&a| !extents[a].is(1)).collect();
+        let groups = Trial::of(self.site.fresh(), &extents, &store).groups(&axes);
+        let none = vec![Dim::zero(); shape.len()];
+        write(&mut self.site, &groups, &extents, none, LoopKind::Vector, &|site, i| {
+            let to: Vec<Dim> = first.iter().zip(i).map(|(first, i)| first + i).collect();
+            store(site, &to);
         });
     }
 }

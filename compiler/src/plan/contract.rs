@@ -17,7 +17,7 @@ use nest::Contraction;
 use super::{
     fuse::is_view_of_constant,
     lower::{Context, Site, unflatten},
-    map::coefficient,
+    map::{Trial, coefficient},
     pack,
     tile::Tile,
 };
@@ -133,8 +133,17 @@ pub fn contract<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Option<S
         (None, Some(right)) => !coefficient(&right.index, &right.rows[axis]).is_some_and(|c| c.is(0)),
         (None, None) => false,
     };
-    let mut first = product.rows.len() - 1;
-    while first > 0 && !apart(first - 1) && left.merges(&left.rows, first - 1, &product.rows) {
+    // What is stored, and what the epilogue reads, may lie within larger buffers.
+    let around = Trial::of(Site::new(cx.graph, cx.fusion, tip, root), cx.graph.shape(root), &|site, ix| {
+        let value = site.w.int(cx.graph.ty(root).dtype, 0);
+        site.finish_element(ix, value);
+    });
+    let (mut first, rows) = (product.rows.len() - 1, product.rows.len());
+    while first > 0
+        && !apart(first - 1)
+        && left.merges(&left.rows, first - 1, &product.rows)
+        && around.joins(first - 1, rows)
+    {
         first -= 1;
     }
     let merges = |axis: usize| {

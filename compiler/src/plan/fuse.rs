@@ -1,6 +1,6 @@
 //! Decides which nodes get a buffer. Everything else is code inside its users.
 //!
-//! Three questions, in this order:
+//! Four questions, in this order:
 //!
 //! 1. *What does a contraction, fold or window end with?* Each such root swallows the elementwise nodes that follow it,
 //!    as long as every path from it stays on one index and meets again in one node, the *tip*: bias, batch norm,
@@ -9,11 +9,14 @@
 //!    operands of what is written as a whole.
 //! 3. *What would be computed too often?* Code behind a broadcast, or of several users, is duplicated when that costs less
 //!    than a buffer. [`MAX_CODE`] caps what one kernel may duplicate, whatever the costs say.
+//! 4. *Which buffers lie inside others?* (`fuse/home.rs`)
 //!
 //! All passes are linear in the graph, with constant bounds on how far a chain is followed.
 
+mod home;
 mod meet;
 
+use home::Home;
 use meet::Flow;
 
 use crate::{
@@ -45,10 +48,11 @@ pub enum Role {
     Kernel { root: NodeId },
 }
 
-/// The role of every node.
+/// The role of every node, and where its buffer lies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fusion {
     roles: Vec<Role>,
+    homes: Vec<Option<Home>>,
 }
 
 impl Fusion {
@@ -124,7 +128,9 @@ pub fn fuse(graph: &Graph) -> Fusion {
     state.place_operands();
     state.bound_code();
     state.avoid_repetition();
-    Fusion { roles: state.roles }
+    let mut fusion = Fusion { roles: state.roles, homes: vec![] };
+    fusion.settle(graph, &|id| state.flow.users(id).to_vec());
+    fusion
 }
 
 struct State<'g> {

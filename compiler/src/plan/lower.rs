@@ -28,7 +28,7 @@ pub struct Context<'g> {
 /// What a buffer of a kernel is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bound {
-    /// The value of a node that has a buffer.
+    /// The buffer of a node, which others may lie in.
     Node(NodeId),
     /// A packed constant.
     Weights(WeightId),
@@ -57,8 +57,7 @@ pub struct Lowered {
 impl<'g> Site<'g> {
     pub fn new(graph: &'g Graph, fusion: &'g Fusion, tip: NodeId, root: NodeId) -> Site<'g> {
         let mut w = Writer::new("");
-        let ty = graph.ty(tip);
-        let out = w.buffer(ty.dtype, ty.count(), true);
+        let out = w.buffer(graph.ty(tip).dtype, graph.ty(fusion.container(tip)).count(), true);
         let pull = Pull {
             graph,
             fusion,
@@ -72,10 +71,11 @@ impl<'g> Site<'g> {
         };
         Site { w, pull, root, out, open: vec![] }
     }
-    /// A kernel that copies what `node` holds already.
+    /// A kernel that copies what `node` holds already, to a buffer that holds nothing else.
     pub fn copy(graph: &'g Graph, fusion: &'g Fusion, node: NodeId) -> Site<'g> {
         let mut site = Site::new(graph, fusion, node, node);
         site.pull.copies = true;
+        site.w.kernel.buffers[site.out].len = graph.ty(node).count();
         site
     }
     /// Another kernel for the same nodes, with nothing in it yet.
@@ -177,14 +177,12 @@ impl<'g> Site<'g> {
     /// Stores the tip's element where the root's element at `ix` is `value`.
     pub fn finish_element(&mut self, ix: &[Dim], value: ExprId) {
         let (graph, tip) = (self.graph(), self.pull.tip);
-        let place = flat(graph.shape(self.root), ix);
+        let same = graph.shape(tip) == graph.shape(self.root);
+        let place = if same { self.position(ix) } else { flat(graph.shape(self.root), ix) };
         let result = if tip == self.root {
             value
         } else {
-            let tip_ix = match graph.shape(tip) == graph.shape(self.root) {
-                true => ix.to_vec(),
-                false => unflatten(&self.w, &place, graph.shape(tip)),
-            };
+            let tip_ix = if same { ix.to_vec() } else { unflatten(&self.w, &place, graph.shape(tip)) };
             self.pull.given = Some((self.root, value));
             let result = self.pull.element(&mut self.w, tip, &tip_ix);
             self.pull.given = None;
@@ -194,12 +192,19 @@ impl<'g> Site<'g> {
     }
     /// Stores an element of the tip.
     pub fn store(&mut self, ix: &[Dim], value: ExprId) {
-        let shape = self.tip_shape();
-        self.w.store(self.out, shape, ix, value);
-    }
-    /// Stores an element of the tip by its row-major position.
-    pub fn store_flat(&mut self, place: Dim, value: ExprId) {
+        let place = self.position(ix);
         self.w.store_flat(self.out, place, value);
+    }
+    /// Where an element of the tip lies in the buffer that is written.
+    fn position(&self, ix: &[Dim]) -> Dim {
+        match self.pull.copies {
+            true => flat(self.tip_shape(), ix),
+            false => self.pull.fusion.position(self.graph(), self.pull.tip, ix),
+        }
+    }
+    /// Whether the root's operand `n` was written where it belongs in the result.
+    pub fn is_in_place(&self, n: usize) -> bool {
+        self.pull.tip == self.root && self.pull.fusion.is_in_place(self.graph(), self.root, n)
     }
     /// Lets the root's operator write its whole result.
     pub fn write_whole(&mut self) {
@@ -270,9 +275,9 @@ impl<'g> Pull<'g> {
             return value;
         }
         let value = if self.fusion.has_buffer(id) && (id != self.tip || self.copies) {
-            let ty = graph.ty(id);
-            let buffer = self.bind(w, Bound::Node(id), ty.dtype, ty.count());
-            w.load(buffer, &ty.shape, ix)
+            let ty = graph.ty(self.fusion.container(id));
+            let buffer = self.bind(w, Bound::Node(self.fusion.container(id)), ty.dtype, ty.count());
+            w.load_flat(buffer, self.fusion.position(graph, id, ix))
         } else {
             *self.written.entry(id).or_default() += 1;
             graph.op(id).element(&mut Emit { w, operands: &mut At { pull: self, node: id } }, ix)

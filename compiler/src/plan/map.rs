@@ -38,18 +38,20 @@ pub fn copy<'g>(cx: &Context<'g>, node: NodeId) -> Site<'g> {
     site
 }
 
-/// Joins tensors: loops over each operand, stored where it lies in the result.
+/// Joins tensors: loops over each operand that is not in place, stored where it lies in the result.
 pub fn join<'g>(cx: &Context<'g>, tip: NodeId, root: NodeId, axis: usize) -> Site<'g> {
     let mut site = Site::new(cx.graph, cx.fusion, tip, root);
     let mut start = Dim::zero();
     for n in 0..cx.graph.node(root).inputs.len() {
         let shape = &site.operand_ty(n).shape;
-        each_element(&mut site, shape, &|site, ix| {
-            let value = site.operand(n, ix);
-            let mut to = ix.to_vec();
-            to[axis] = &to[axis] + &start;
-            site.finish_element(&to, value);
-        });
+        if !site.is_in_place(n) {
+            each_element(&mut site, shape, &|site, ix| {
+                let value = site.operand(n, ix);
+                let mut to = ix.to_vec();
+                to[axis] = &to[axis] + &start;
+                site.finish_element(&to, value);
+            });
+        }
         start = start + &shape[axis];
     }
     site
@@ -98,6 +100,13 @@ impl Trial {
             }
         }
         groups
+    }
+    /// Whether axis `outer` is one with the next axis before `end`. An extent of 1 is no obstacle.
+    pub fn joins(&self, outer: usize, end: usize) -> bool {
+        match (outer + 1..end).find(|&axis| !self.shape[axis].is(1)) {
+            Some(inner) if !self.shape[outer].is(1) => self.merges(outer, inner),
+            _ => true,
+        }
     }
     /// Whether each index moves along the outer axis as far as along all of the inner one.
     fn merges(&self, outer: usize, inner: usize) -> bool {

@@ -24,7 +24,7 @@ mod tests;
 use std::collections::HashMap;
 
 pub use fuse::{Fusion, MAX_CODE, Role, fuse};
-pub use program::{Guard, IoPort, Launch, Place, Program, Storage, StorageId, WeightId, Weights};
+pub use program::{Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, WeightId, Weights};
 
 pub use run::interpret;
 pub use target::{Isa, TargetInfo};
@@ -56,7 +56,9 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
     planner.bind_inputs();
     let copies = planner.bind_outputs();
     for id in graph.ids() {
-        if let Role::Kernel { root } = fusion.role(id) {
+        if let Role::Kernel { root } = fusion.role(id)
+            && !is_complete(graph, &fusion, id, root)
+        {
             let site = lower(&mut planner.cx, id, root);
             let what = what(graph, id, root);
             planner.launch(site, id, root, what);
@@ -66,7 +68,7 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
         let site = map::copy(&planner.cx, from);
         let ty = graph.ty(from);
         let out = planner.storage.push(Storage { dtype: ty.dtype, len: ty.count(), place: Place::Output(port) });
-        planner.launch_into(site, from, from, "copy", out);
+        planner.launch_into(site, from, from, "copy", out, None);
     }
     let (workspace, workspace_bound) = planner.place();
     let Planner { storage, launches, .. } = planner;
@@ -82,6 +84,14 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
         workspace,
         workspace_bound,
     }
+}
+
+/// Whether all operands of a concatenation were written where they belong, so that nothing is left to do.
+fn is_complete(graph: &Graph, fusion: &Fusion, tip: NodeId, root: NodeId) -> bool {
+    let node = graph.node(root);
+    tip == root
+        && matches!(node.op, Op::Concat(_))
+        && (0..node.inputs.len()).all(|n| fusion.is_in_place(graph, root, n))
 }
 
 /// The kernel that writes `tip`, by the template that fits its root best.
@@ -154,10 +164,7 @@ impl<'g> Planner<'g> {
     fn bind_outputs(&mut self) -> Vec<(usize, NodeId)> {
         let mut copies = vec![];
         for (n, port) in self.cx.graph.outputs.iter().enumerate() {
-            let mut id = port.node;
-            while self.cx.fusion.role(id) == Role::Fused {
-                id = self.cx.graph.node(id).inputs[0];
-            }
+            let id = self.cx.fusion.behind_reshapes(self.cx.graph, port.node);
             if self.cx.fusion.role(id) == Role::Leaf || self.of_node.contains_key(&id) {
                 copies.push((n, id));
             } else {
@@ -168,17 +175,31 @@ impl<'g> Planner<'g> {
         copies
     }
     fn launch(&mut self, site: Site<'g>, tip: NodeId, root: NodeId, what: &str) {
-        let out = match self.of_node.get(&tip) {
+        let buffer = self.cx.fusion.container(tip);
+        let out = match self.of_node.get(&buffer) {
             Some(&out) => out,
             None => {
-                let out = self.new_storage(self.cx.graph.ty(tip), Place::Workspace(Dim::zero()));
-                self.of_node.insert(tip, out);
+                let out = self.new_storage(self.cx.graph.ty(buffer), Place::Workspace(Dim::zero()));
+                self.of_node.insert(buffer, out);
                 out
             }
         };
-        self.launch_into(site, tip, root, what, out);
+        let part = self.cx.fusion.home(tip).map(|home| Part {
+            extents: self.cx.graph.shape(tip).to_vec(),
+            at: home.at.clone(),
+            of: self.cx.graph.shape(home.container).to_vec(),
+        });
+        self.launch_into(site, tip, root, what, out, part);
     }
-    fn launch_into(&mut self, site: Site<'g>, tip: NodeId, root: NodeId, what: &str, out: StorageId) {
+    fn launch_into(
+        &mut self,
+        site: Site<'g>,
+        tip: NodeId,
+        root: NodeId,
+        what: &str,
+        out: StorageId,
+        part: Option<Part>,
+    ) {
         let graph = self.cx.graph;
         let name = self.names.kernel(graph, tip, root, what);
         let Lowered { mut kernel, args, written } = site.finish(name);
@@ -197,7 +218,7 @@ impl<'g> Planner<'g> {
         });
         let args = args.collect();
         let origin = [root, tip].into_iter().find_map(|id| graph.origin(id)).map(|o| o.to_string());
-        self.launches.push(Launch { kernel, args, origin, flops });
+        self.launches.push(Launch { kernel, args, part, origin, flops });
     }
     fn storage_of(&mut self, id: NodeId) -> StorageId {
         if let Some(&storage) = self.of_node.get(&id) {

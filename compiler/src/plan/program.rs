@@ -1,5 +1,7 @@
 //! What a plan is: kernels in order, their buffers, and the shared weights.
 
+use std::fmt;
+
 use crate::{
     base::{Arena, Dim, Id, Symbol},
     loops::Kernel,
@@ -73,10 +75,28 @@ pub struct Launch {
     /// Its name is unique in the program and says what it computes; it becomes a symbol.
     pub kernel: Kernel,
     pub args: Vec<StorageId>,
+    /// What part of its buffer the result is; none when it is all of it.
+    pub part: Option<Part>,
     /// The source nodes it computes, for profiles and reports.
     pub origin: Option<String>,
     /// Floating-point operations (a multiply-add counts as two), for profiles and for splitting work.
     pub flops: Dim,
+}
+
+/// A box within the tensor that a buffer holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    pub extents: Vec<Dim>,
+    pub at: Vec<Dim>,
+    /// The shape of the whole.
+    pub of: Vec<Dim>,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |dims: &[Dim]| dims.iter().map(Dim::to_string).collect::<Vec<_>>().join(",");
+        write!(f, "[{}] at [{}] of [{}]", show(&self.extents), show(&self.at), show(&self.of))
+    }
 }
 
 /// Constant buffers of all entries, each stored once.

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     base::Bindings,
     loops::interp::{self, Bytes, Stop},
-    tensor::Tensor,
+    tensor::{Tensor, concrete, for_each_index},
 };
 
 /// The outputs for these inputs. Panics when an input does not have its port's type or a symbol is unbound.
@@ -61,6 +61,7 @@ pub fn interpret(
                 reads.push(Some(bytes));
             }
         }
+        let before = result.clone();
         let mut written = Some(&mut result);
         let mut buffers: Vec<Bytes<'_>> = vec![];
         for read in &reads {
@@ -74,6 +75,9 @@ pub fn interpret(
             });
         }
         interp::run(&launch.kernel, &mut buffers, bind)?;
+        if let Some(part) = &launch.part {
+            stays_within(launch, part, &before, &result, bind)?;
+        }
         for ((_, buffer), arg) in launch.kernel.buffers.iter().zip(&launch.args).filter(|((_, b), _)| b.written) {
             let storage = &program.storage[*arg];
             debug_assert_eq!(buffer.dtype, storage.dtype);
@@ -86,6 +90,22 @@ pub fn interpret(
     }
     let ports = program.outputs.iter().zip(outputs);
     Ok(ports.map(|(port, (shape, bytes))| Tensor::from_bytes(port.ty.dtype, shape, bytes)).collect())
+}
+
+/// Whether a kernel left everything outside its part as it was.
+fn stays_within(launch: &Launch, part: &Part, before: &[u8], after: &[u8], bind: &Bindings) -> Result<(), Stop> {
+    let sizes = |dims: &[Dim]| concrete(dims, bind).ok_or_else(|| Stop::Bug(format!("{part} has no size")));
+    let (extents, at, of) = (sizes(&part.extents)?, sizes(&part.at)?, sizes(&part.of)?);
+    let elements = of.iter().product::<usize>();
+    let size = if elements == 0 { 1 } else { after.len() / elements };
+    let mut place = 0;
+    let mut stays = true;
+    for_each_index(&of, |ix| {
+        let inside = ix.iter().zip(&at).zip(&extents).all(|((&i, &at), &n)| (at..at + n).contains(&i));
+        stays &= inside || before[place..place + size] == after[place..place + size];
+        place += size;
+    });
+    if stays { Ok(()) } else { Err(Stop::Bug(format!("kernel `{}` leaves {part}", launch.kernel.name))) }
 }
 
 /// What memory holds before anything is written.

@@ -23,7 +23,8 @@ fn show(graph: &Graph, isa: Isa) -> String {
             Place::Workspace(at) => format!("workspace {at}"),
         };
         let args: Vec<String> = launch.args.iter().map(place).collect();
-        writeln!(text, "// {}; {} flops\n{}", args.join(", "), launch.flops, launch.kernel).unwrap();
+        let part = launch.part.as_ref().map_or(String::new(), |part| format!(" {part}"));
+        writeln!(text, "// {}{part}; {} flops\n{}", args.join(", "), launch.flops, launch.kernel).unwrap();
     }
     writeln!(text, "workspace {} of at least {}", program.workspace, program.workspace_bound).unwrap();
     text
@@ -141,4 +142,17 @@ fn fusion_of_a_normalisation() {
     let y = net.binary(BinaryFn::Div, centred, spread);
     let y = net.bias(y);
     check_snapshot("fusion_normalisation", &show_fusion(&net.done(&[y])));
+}
+
+/// The first convolution writes into the second one's border, and both into the result.
+#[test]
+fn homes() {
+    let mut net = Net::default();
+    let x = net.input("batch,14,14,8");
+    let a = net.conv(x, &[1, 1, 8, 16], conv(2, 1, 1, 0, 0, 1));
+    let a = net.relu(a);
+    let b = net.conv(a, &[3, 3, 1, 16], conv(2, 1, 1, 1, 1, 16));
+    let c = net.conv(x, &[1, 1, 8, 24], conv(2, 1, 1, 0, 0, 1));
+    let y = net.add(Concat { axis: 3 }, &[b, c]);
+    check_snapshot("homes", &show(&net.done(&[y]), Isa::X64V3));
 }
