@@ -8,6 +8,7 @@ mod clif;
 mod code;
 pub mod elementary;
 mod target;
+mod x86;
 
 pub use code::{Code, Fixup, Function, Listing, Symbol};
 pub use target::Target;
