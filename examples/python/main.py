@@ -20,6 +20,7 @@ class Io(ctypes.Structure):
         ("output_0", ctypes.POINTER(ctypes.c_float)),
         ("batch", ctypes.c_int64),
         ("threads", ctypes.c_void_p),
+        ("cpu", ctypes.c_uint64),
     ]
 
 
@@ -40,7 +41,7 @@ def classify(library, images):
     size = library.mnist_serving_default_workspace(batch)
     memory = ctypes.create_string_buffer(size + ALIGN)
     workspace = -(-ctypes.addressof(memory) // ALIGN) * ALIGN
-    status = library.mnist_serving_default(ctypes.byref(Io(inputs, outputs, batch, None)), workspace, size)
+    status = library.mnist_serving_default(ctypes.byref(Io(inputs, outputs, batch, None, 0)), workspace, size)
     if status != 0:
         raise RuntimeError(f"the model returned status {status}, see enum smc_status in libmnist.h")
     return [outputs[i * CLASSES : (i + 1) * CLASSES] for i in range(batch)]

@@ -41,6 +41,14 @@ struct smc_header {
   struct smc_array compiler;     /* name and version */
   uint8_t fingerprint[32];       /* SHA-256 of the model that was compiled */
   struct smc_array signatures;   /* of struct smc_signature */
+  struct smc_array levels;       /* of struct smc_level, ascending */
+};
+
+/* A CPU level that there is code for. */
+struct smc_level {
+  struct smc_array name;         /* such as x86-64-v3 */
+  uint32_t number;               /* what an io struct's cpu asks for; greater numbers are better */
+  uint32_t reserved;
 };
 
 /* An entry point. */
@@ -55,7 +63,7 @@ struct smc_signature {
   uint32_t workspace_align;
   uint32_t io_bytes;             /* of the io struct */
   uint32_t threads_slot;         /* offset of threads in the io struct */
-  uint32_t reserved;
+  uint32_t cpu_slot;             /* offset of cpu, a uint64_t, in the io struct */
   uint64_t stack_bytes;          /* at most, on the calling thread */
 };
 
@@ -159,6 +167,11 @@ static inline uint32_t smc_signature_count(const struct smc_model *model) {
 static inline const struct smc_signature *smc_signature_at(const struct smc_model *model, uint32_t index) {
   struct smc_array all = smc_header_of(model)->signatures;
   return index < all.count ? (const struct smc_signature *)smc_at(model, all) + index : NULL;
+}
+
+static inline const struct smc_level *smc_level_at(const struct smc_model *model, uint32_t index) {
+  struct smc_array all = smc_header_of(model)->levels;
+  return index < all.count ? (const struct smc_level *)smc_at(model, all) + index : NULL;
 }
 
 static inline const struct smc_tensor *smc_tensor_at(const struct smc_model *model, struct smc_array tensors,
@@ -319,11 +332,10 @@ static inline void smc_set_slot(void *io, uint32_t slot, const void *value, size
   for (i = 0; i < bytes; i++) ((char *)io)[slot + i] = ((const char *)value)[i];
 }
 
-/* Runs signature number index. inputs, outputs and dims are in the signature's order (each may be null if it has none);
- * threads may be null; io is memory for the io struct, of io_bytes, aligned to 8 bytes. */
-static inline int smc_call(const struct smc_model *model, uint32_t index, const void *const *inputs,
-                           void *const *outputs, const int64_t *dims, const struct smc_threads *threads, void *io,
-                           void *workspace, size_t workspace_bytes) {
+/* As smc_call, by the code of a CPU level: its number, or 0 for the best that the processor has. */
+static inline int smc_call_on(const struct smc_model *model, uint64_t cpu, uint32_t index, const void *const *inputs,
+                              void *const *outputs, const int64_t *dims, const struct smc_threads *threads, void *io,
+                              void *workspace, size_t workspace_bytes) {
   const struct smc_signature *s = smc_signature_at(model, index);
   uint32_t i;
   if (s == NULL) return SMC_NO_SUCH_SIGNATURE;
@@ -337,7 +349,16 @@ static inline int smc_call(const struct smc_model *model, uint32_t index, const 
   for (i = 0; i < s->symbols.count; i++)
     smc_set_slot(io, smc_symbol_at(model, s, i)->slot, &dims[i], sizeof dims[i]);
   smc_set_slot(io, s->threads_slot, &threads, sizeof threads);
+  smc_set_slot(io, s->cpu_slot, &cpu, sizeof cpu);
   return model->invoke(index, io, workspace, workspace_bytes);
+}
+
+/* Runs signature number index. inputs, outputs and dims are in the signature's order (each may be null if it has none);
+ * threads may be null; io is memory for the io struct, of io_bytes, aligned to 8 bytes. */
+static inline int smc_call(const struct smc_model *model, uint32_t index, const void *const *inputs,
+                           void *const *outputs, const int64_t *dims, const struct smc_threads *threads, void *io,
+                           void *workspace, size_t workspace_bytes) {
+  return smc_call_on(model, 0, index, inputs, outputs, dims, threads, io, workspace, workspace_bytes);
 }
 
 #ifdef __cplusplus

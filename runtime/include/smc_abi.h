@@ -1,7 +1,7 @@
 /* What every model compiled by smc and its callers agree on. This text also stands at the head of each generated
  * header, under the same guard, so that any number of models and smc.h can be included together. */
 #ifndef SMC_ABI
-#define SMC_ABI 1
+#define SMC_ABI 2
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +22,8 @@ enum smc_status {
   SMC_DIVISION_BY_ZERO = 7,
   SMC_NEGATIVE_EXPONENT = 8,
   SMC_ASSERTION_FAILED = 9,
-  SMC_NO_SUCH_SIGNATURE = 10
+  SMC_NO_SUCH_SIGNATURE = 10,
+  SMC_NO_SUCH_CPU = 11
 };
 
 static inline const char *smc_status_text(int status) {
@@ -38,6 +39,7 @@ static inline const char *smc_status_text(int status) {
     case SMC_NEGATIVE_EXPONENT: return "an integer has a negative exponent";
     case SMC_ASSERTION_FAILED: return "an assertion of the model failed";
     case SMC_NO_SUCH_SIGNATURE: return "there is no such signature";
+    case SMC_NO_SUCH_CPU: return "the model has no code for this CPU level, or the processor is not of this level";
     default: return "unknown status";
   }
 }
@@ -66,6 +68,6 @@ struct smc_model {
 }
 #endif
 
-#elif SMC_ABI != 1
+#elif SMC_ABI != 2
 #error "headers of models compiled by incompatible versions of smc are included together"
 #endif

@@ -5,11 +5,13 @@
 //!
 //! - one slot per input (a `const` pointer), one per output (a pointer), in signature order;
 //! - one `int64_t` per symbolic dimension, in the descriptor's order;
-//! - last, `threads`: a pointer to [`Threads`], or null to run on the calling thread.
+//! - `threads`: a pointer to [`Threads`], or null to run on the calling thread;
+//! - last, `cpu`: a `uint64_t`, 0 for the best of the model's CPU levels that the processor has, or the number of a
+//!   level (see [`crate::descriptor::Level`]), such as 3 for x86-64-v3.
 //!
 //! Before anything is computed, the call is checked in this order, and the first fault found is returned: `io` is null;
 //! a dimension is negative or makes a size overflow; a guard is broken; a tensor's pointer is null; the workspace is
-//! null or not aligned or too small. A workspace of 0 bytes may be null. A dimension of 0 is no fault.
+//! null or not aligned or too small; the CPU level is not there. A workspace of 0 bytes may be null. A dimension of 0 is no fault.
 //!
 //! The layout is that of the C struct, so every slot has [`SLOT_BYTES`] on 64-bit targets. Data are dense, row-major
 //! and aligned to their element (complex numbers: to one part). Booleans are one byte, 0 or 1; f16 and bf16 are passed
@@ -20,7 +22,7 @@
 use core::{ffi::c_void, fmt};
 
 /// Raised when the descriptor's layout or the rules of a call change.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// Bytes of one member of an io struct on 64-bit targets.
 pub const SLOT_BYTES: usize = 8;
 /// Alignment of every workspace.
@@ -81,6 +83,9 @@ coded! {
         NegativeExponent = 8, "an integer has a negative exponent";
         AssertionFailed = 9, "an assertion of the model failed";
         NoSuchSignature = 10, "there is no such signature";
+        /// The io struct's `cpu` names a level that the object does not hold or the processor does not have, or the
+        /// processor has none of the object's.
+        NoSuchCpu = 11, "the model has no code for this CPU level, or the processor is not of this level";
     }
 }
 

@@ -168,6 +168,18 @@ records! {
         fingerprint: [u8; 32],
         /// In the order of the numbers that `m_invoke` takes.
         signatures: Array<Signature>,
+        /// The CPU levels that there is code for, ascending.
+        levels: Array<Level>,
+    }
+
+    /// A CPU level: `struct smc_level`.
+    struct Level {
+        /// As the compiler's `--cpu` takes it, such as `x86-64-v3`.
+        name: Text,
+        /// What the io struct's `cpu` asks for: its place among the levels of its architecture, from 1.
+        number: u32,
+        /// Always 0.
+        reserved: u32,
     }
 
     /// An entry point: `struct smc_signature`.
@@ -188,8 +200,8 @@ records! {
         io_bytes: u32,
         /// Where `threads` stands in the io struct.
         threads_slot: u32,
-        /// Always 0.
-        reserved: u32,
+        /// Where `cpu` stands in the io struct.
+        cpu_slot: u32,
         /// An upper bound of the stack that a call uses on the calling thread.
         stack_bytes: u64,
     }

@@ -43,6 +43,7 @@ pub enum Error {
     /// The model cannot be described.
     Corrupt(Corrupt),
     NoSuchSignature(Name),
+    NoSuchCpu(Name),
     /// The signature has no input or output of this name.
     NoSuchTensor(Name),
     /// The signature has no symbolic dimension of this name.
@@ -111,6 +112,7 @@ impl fmt::Display for Error {
         match self {
             Error::Corrupt(corrupt) => corrupt.fmt(f),
             Error::NoSuchSignature(name) => write!(f, "the model has no signature `{name}`"),
+            Error::NoSuchCpu(name) => write!(f, "the model has no code for the CPU level `{name}`"),
             Error::NoSuchTensor(name) => write!(f, "the signature has no such tensor as `{name}`"),
             Error::NoSuchDimension(name) => write!(f, "the signature has no symbolic dimension `{name}`"),
             Error::TooManyMembers { needed, room } => {

@@ -73,6 +73,11 @@ impl<'m> Model<'m> {
         let model = *self;
         self.descriptor.signatures().enumerate().map(move |(i, layout)| Signature { model, number: i as u32, layout })
     }
+    /// The names of the CPU levels that there is code for, ascending.
+    pub fn levels(&self) -> impl ExactSizeIterator<Item = &'m str> + use<'m> {
+        let descriptor = self.descriptor;
+        descriptor.items(descriptor.header().levels).map(move |level| descriptor.text(level.name))
+    }
     /// The entry point that the model's author named so.
     pub fn signature(&self, key: &str) -> Result<Signature<'m>, Error> {
         self.signatures().find(|s| s.key() == key).ok_or_else(|| Error::NoSuchSignature(Name::new(key)))
@@ -114,7 +119,7 @@ impl<'m> Signature<'m> {
     /// A call with room for as many inputs, outputs and dimensions as the caller likes.
     pub fn call_with<'c, const ROOM: usize>(&self) -> Result<Call<'m, 'c, ROOM>, Error> {
         let s = &self.layout;
-        let members = [s.inputs.count, s.outputs.count, s.symbols.count].iter().map(|&n| n as usize).sum::<usize>() + 1;
+        let members = [s.inputs.count, s.outputs.count, s.symbols.count].iter().map(|&n| n as usize).sum::<usize>() + 2;
         // The io struct is at most one slot of 8 bytes for each member, unless the descriptor lies.
         let needed = members.max((s.io_bytes as usize).div_ceil(8));
         if needed > ROOM {
@@ -127,6 +132,7 @@ impl<'m> Signature<'m> {
             dims: [None; ROOM],
         };
         call.set(s.threads_slot, ptr::null::<Threads>());
+        call.set(s.cpu_slot, 0u64);
         Ok(call)
     }
 
@@ -273,6 +279,17 @@ impl<'m, 'c, const ROOM: usize> Call<'m, 'c, ROOM> {
     pub fn threads(&mut self, threads: &'c impl Parallel) -> &mut Self {
         self.set(self.signature.layout.threads_slot, ptr::from_ref(threads.threads()));
         self
+    }
+
+    /// Runs the code of this CPU level, such as `x86-64-v3`; without it, that of the best one that the processor has.
+    /// [`Call::run`] fails when the processor is not of this level and the model has several.
+    pub fn cpu(&mut self, level: &str) -> Result<&mut Self, Error> {
+        let descriptor = self.signature.model.descriptor;
+        let mut levels = descriptor.items(descriptor.header().levels);
+        let found =
+            levels.find(|l| descriptor.text(l.name) == level).ok_or_else(|| Error::NoSuchCpu(Name::new(level)))?;
+        self.set(self.signature.layout.cpu_slot, u64::from(found.number));
+        Ok(self)
     }
 
     /// The number of elements of an output, once inputs or [`Call::dim`] tell the dimensions.

@@ -194,6 +194,9 @@ impl<'a> Check<'a> {
         if !matches!(header.pointer_bytes, 4 | 8) {
             return Err(Corrupt::Value("the pointer size"));
         }
+        for level in self.array(header.levels, "the list of CPU levels")? {
+            self.text(level.name, "a CPU level's name")?;
+        }
         for signature in self.array(header.signatures, "the list of signatures")? {
             self.signature(&signature)?;
         }
@@ -208,6 +211,7 @@ impl<'a> Check<'a> {
         }
         let pointer_bytes = self.descriptor.header.pointer_bytes;
         slot(s, s.threads_slot, pointer_bytes)?;
+        slot(s, s.cpu_slot, 8)?;
         for symbol in self.array(s.symbols, "the list of dimensions")? {
             self.text(symbol.name, "a dimension's name")?;
             self.text(symbol.c_name, "a dimension's C name")?;

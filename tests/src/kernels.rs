@@ -54,10 +54,11 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
 /// The object of a model with one signature, `run`, per case: `NAME_run0`, `NAME_run1` and so on.
 pub fn object(target: &Target, name: &str, cases: &[Case]) -> Object {
     let mut weights = Weights::default();
-    let programs: Vec<Program> = cases.iter().map(|c| program(c, &mut weights)).collect();
+    let program = |case| vec![program(case, &mut weights); target.levels.len()];
+    let programs: Vec<Vec<Program>> = cases.iter().map(program).collect();
     let names: Vec<String> = (0..cases.len()).map(|n| format!("run{n}")).collect();
     let entries: Vec<Entry<'_>> =
-        names.iter().zip(&programs).map(|(c_name, program)| Entry { c_name, program }).collect();
+        names.iter().zip(&programs).map(|(c_name, programs)| Entry { c_name, programs }).collect();
     let compiled = native::compile(target, name, &entries, &weights).unwrap_or_else(|p| panic!("{p}"));
     Object::new(target, name, &compiled, &weights, b"descriptor")
 }

@@ -146,7 +146,8 @@ fn case(n: usize, form: &Form, c: &mut String, calls: &mut String) {
         io.push(format!("(uint64_t)(uintptr_t)c{n}_{}", port.name));
     }
     io.extend(case.bind.values().map(|v| v.to_string()));
-    io.push("0".into());
+    // No threads, any CPU level.
+    io.extend(["0".into(), "0".into()]);
     let mut compare = String::new();
     for (id, buffer) in case.kernel.buffers.iter() {
         let (ty, kind) = c_type(buffer.dtype);

@@ -83,16 +83,16 @@ fn a_register_tile_is_not_spilled() {
         ("s390x-unknown-linux-gnu", "z14", 4, 16, "vfmasb"),
     ] {
         let mut target = Target::new(Some(triple), Some(cpu)).unwrap();
-        target.listings = true;
+        target.keep_listings();
         let form = forms::gemm(smc::tensor::DType::F32, rows, columns);
         let mut weights = Default::default();
         let program = kernels::program(&form.case, &mut weights);
-        let entry = native::Entry { c_name: "run", program: &program };
+        let entry = native::Entry { c_name: "run", programs: std::slice::from_ref(&program) };
         let compiled = native::compile(&target, "m", &[entry], &weights).unwrap();
         let listing = compiled.functions[0].code.listing.as_ref().unwrap();
         let blocks: Vec<&str> = listing.asm.split("\nblock").collect();
         let hot = blocks.iter().max_by_key(|b| b.matches(multiply).count()).unwrap();
-        let vectors = (rows * columns) as usize / target.info.lanes(4);
+        let vectors = (rows * columns) as usize / target.best().info.lanes(4);
         assert!(hot.matches(multiply).count() >= vectors, "{triple} {cpu}: no vectors in\n{hot}");
         let stack = ["%rsp", "%rbp", "sp", "slot", "%r15)"];
         let spills = hot.lines().filter(|line| stack.iter().any(|s| line.contains(s))).count();

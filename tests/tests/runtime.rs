@@ -31,6 +31,7 @@ struct Io {
     m: i64,
     n: i64,
     threads: *const Threads,
+    cpu: u64,
 }
 
 unsafe extern "C" fn workspace_bytes(signature: u32, io: *const c_void) -> i64 {
@@ -83,7 +84,8 @@ fn with_model(test: impl FnOnce(Signature<'_>)) {
     signatures[0].workspace = "64*m".parse().unwrap();
     let at_most = "max(n,8)".parse().unwrap();
     signatures[0].guards.push(Guard { left: at_most, right: 8.into(), text: "n <= 8".into() });
-    let model = Interface { name: "sum".into(), compiler: "hand".into(), fingerprint: [0; 32], signatures };
+    let model =
+        Interface { name: "sum".into(), compiler: "hand".into(), fingerprint: [0; 32], levels: vec![], signatures };
     let bytes = descriptor(&model, Order::NATIVE).unwrap();
     // SAFETY: the descriptor describes the functions above.
     let model = unsafe { Model::new(bytes.as_ptr(), invoke, workspace_bytes) }.unwrap();
@@ -165,7 +167,7 @@ fn every_mistake_is_named() {
         call.dim("m", 4).unwrap().dim("n", 5).unwrap();
         assert_eq!(call.run(&mut GrowingWorkspace::new()), Err(Error::Missing(name("a"))));
         assert_eq!(call.dim("m", 3).err(), Some(Error::Conflict { dimension: name("m"), first: 4, second: 3 }));
-        assert_eq!(add.call_with::<6>().err(), Some(Error::TooManyMembers { needed: 7, room: 6 }));
+        assert_eq!(add.call_with::<7>().err(), Some(Error::TooManyMembers { needed: 8, room: 7 }));
 
         let (mut sum, mut least) = ([0f32; 2], [0f32; 1]);
         let mut call = add.call().unwrap();
@@ -231,7 +233,8 @@ fn c_and_rust_evaluate_alike() {
     }
     let input = vec![("x".into(), TensorType::new(DType::F32, dims))];
     let signatures = signatures(vec![("s".into(), input, vec![])]);
-    let model = Interface { name: "m".into(), compiler: "hand".into(), fingerprint: [0; 32], signatures };
+    let model =
+        Interface { name: "m".into(), compiler: "hand".into(), fingerprint: [0; 32], levels: vec![], signatures };
     let bytes = descriptor(&model, Order::NATIVE).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (file, program) = (folder.path().join("descriptor"), folder.path().join("evaluate"));

@@ -6,7 +6,7 @@ use crate::{
     driver::{Dump, Entry},
     emit::interface::Interface,
     graph::{draw, text::print},
-    native::{Compiled, Listing},
+    native::{Compiled, Listing, Target},
     plan::{Place, Program},
 };
 
@@ -27,11 +27,12 @@ pub fn graphs(wanted: &[Dump], entries: &[Entry]) -> Vec<(String, String)> {
     dumps
 }
 
-/// The later stages that were asked for: entry by entry, and the code of all entries together.
+/// The later stages that were asked for: entry by entry and level by level, and the code of all entries together.
 pub fn programs(
     wanted: &[Dump],
+    target: &Target,
     interface: &Interface,
-    programs: &[Program],
+    programs: &[Vec<Program>],
     code: &Compiled,
 ) -> Vec<(String, String)> {
     let mut dumps = vec![];
@@ -39,13 +40,15 @@ pub fn programs(
         if let Some(pick) = listing(dump) {
             dumps.push((dump.name().to_string(), listings(code, pick)));
         }
-        for (signature, program) in interface.signatures.iter().zip(programs) {
-            let text = match dump {
-                Dump::Plan => plan(program),
-                Dump::Loops => program.launches.iter().map(|l| l.kernel.to_string()).collect::<Vec<_>>().join("\n"),
-                _ => continue,
-            };
-            dumps.push((format!("{} of signature `{}`", dump.name(), signature.key), text));
+        for (signature, programs) in interface.signatures.iter().zip(programs) {
+            for (level, program) in target.levels.iter().zip(programs) {
+                let text = match dump {
+                    Dump::Plan => plan(program),
+                    Dump::Loops => program.launches.iter().map(|l| l.kernel.to_string()).collect::<Vec<_>>().join("\n"),
+                    _ => continue,
+                };
+                dumps.push((format!("{} of signature `{}` for {}", dump.name(), signature.key, level.cpu), text));
+            }
         }
     }
     dumps

@@ -91,7 +91,9 @@ pub fn compile_graphs(graphs: Vec<(String, Graph)>, options: &Options) -> Result
 
 fn target(options: &Options) -> Result<Target, Problems> {
     let mut target = Target::new(options.target.as_deref(), options.cpu.as_deref())?;
-    target.listings = options.dumps.iter().any(|d| matches!(d, Dump::Clif | Dump::Asm));
+    if options.dumps.iter().any(|d| matches!(d, Dump::Clif | Dump::Asm)) {
+        target.keep_listings();
+    }
     Ok(target)
 }
 
@@ -110,19 +112,23 @@ fn back_end(
         entries.iter_mut().for_each(|e| e.imported = Graph::default());
     }
 
-    // All entries are planned before any is emitted: they share one set of weights, and its layout comes first.
+    // All entries are planned before any is emitted: they share one set of weights, and its layout comes first. Each
+    // is planned once per CPU level, because tiles follow the vectors; the weights are packed alike.
     stage("planning");
     let mut weights = Weights::default();
-    let plan = |e: &mut Entry| plan::plan(&e.key, &std::mem::take(&mut e.optimised), &target.info, &mut weights);
-    let programs: Vec<Program> = entries.iter_mut().map(plan).collect();
+    let mut plan = |e: &mut Entry| {
+        let graph = std::mem::take(&mut e.optimised);
+        target.levels.iter().map(|level| plan::plan(&e.key, &graph, &level.info, &mut weights)).collect()
+    };
+    let programs: Vec<Vec<Program>> = entries.iter_mut().map(&mut plan).collect();
     clock.lap("plan");
 
     // The interface is fixed before code is made, because the entries' code follows its layout.
-    let mut interface = describe(options, fingerprint, &programs);
+    let mut interface = describe(options, target, fingerprint, &programs);
 
     stage("generating code");
     let named = interface.signatures.iter().zip(&programs);
-    let named: Vec<_> = named.map(|(s, program)| native::Entry { c_name: &s.c_name, program }).collect();
+    let named: Vec<_> = named.map(|(s, programs)| native::Entry { c_name: &s.c_name, programs }).collect();
     let code = native::compile(target, &options.name, &named, &weights)?;
     for (signature, &bytes) in interface.signatures.iter_mut().zip(&code.stack_bytes) {
         signature.stack_bytes = bytes;
@@ -130,7 +136,7 @@ fn back_end(
     clock.lap("generate code");
 
     stage("writing");
-    let order = if target.info.big_endian { Order::Big } else { Order::Little };
+    let order = if target.big_endian() { Order::Big } else { Order::Little };
     let descriptor = descriptor(&interface, order).map_err(Diagnostic::error)?;
     let object = Object::new(target, &options.name, &code, &weights, &descriptor);
     let weight_bytes = weights.layout().1;
@@ -142,7 +148,7 @@ fn back_end(
 
     let notes = Problems(target.notes.clone());
     let report = report::report(target, &interface, &programs, weight_bytes, &code, object.len(), clock.laps);
-    dumps.extend(dump::programs(&options.dumps, &interface, &programs, &code));
+    dumps.extend(dump::programs(&options.dumps, target, &interface, &programs, &code));
     Ok(Compiled { object, header, interface, entries, report, dumps, notes })
 }
 
@@ -232,19 +238,23 @@ fn unknown_inputs(entries: &[Entry], options: &Options) -> Problems {
 }
 
 /// Names and layouts of everything that a caller sees.
-fn describe(options: &Options, fingerprint: [u8; 32], programs: &[Program]) -> Interface {
+fn describe(options: &Options, target: &Target, fingerprint: [u8; 32], programs: &[Vec<Program>]) -> Interface {
     let ports = |ports: &[plan::IoPort]| ports.iter().map(|p| (p.name.clone(), p.ty.clone())).collect();
-    let named = programs.iter().map(|p| (p.name.clone(), ports(&p.inputs), ports(&p.outputs))).collect();
+    // What callers see is the same at every level.
+    let lowest = || programs.iter().map(|levels| &levels[0]);
+    let named = lowest().map(|p| (p.name.clone(), ports(&p.inputs), ports(&p.outputs))).collect();
     let mut signatures = interface::signatures(named);
-    for (signature, program) in signatures.iter_mut().zip(programs) {
+    for ((signature, levels), program) in signatures.iter_mut().zip(programs).zip(lowest()) {
         program.symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
-        signature.workspace = program.workspace.clone();
+        signature.workspace = native::workspace(levels);
         signature.guards = program.guards.iter().map(guard).collect();
     }
+    let level = |l: &native::Level| interface::Level { name: l.cpu.into(), number: l.number };
     Interface {
         name: options.name.clone(),
         compiler: concat!("smc ", env!("CARGO_PKG_VERSION")).into(),
         fingerprint,
+        levels: target.levels.iter().map(level).collect(),
         signatures,
     }
 }

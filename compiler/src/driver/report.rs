@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     base::{Bindings, Dim},
     emit::interface::Interface,
-    native::{Compiled, Target},
+    native::{Compiled, Level, Target},
     plan::Program,
 };
 
@@ -20,13 +20,26 @@ pub struct Report {
     pub object_bytes: usize,
     /// Read-only data of all entries.
     pub weight_bytes: u64,
+    /// Code of all levels and what they share.
     pub code_bytes: usize,
+    /// Ascending.
+    pub levels: Vec<LevelReport>,
     pub entries: Vec<EntryReport>,
     /// Milliseconds by stage, in order.
     pub stages_ms: Vec<(&'static str, f64)>,
 }
 
-/// One signature.
+/// One CPU level.
+#[derive(Debug, Serialize)]
+pub struct LevelReport {
+    pub cpu: String,
+    /// Bytes of code that the object would not have without this level; where two levels have the same function, the
+    /// lower one counts it.
+    pub code_bytes: usize,
+    pub functions: usize,
+}
+
+/// One signature, as its best level runs it.
 #[derive(Debug, Serialize)]
 pub struct EntryReport {
     pub signature: String,
@@ -54,7 +67,7 @@ impl EntryReport {
 pub fn report(
     target: &Target,
     interface: &Interface,
-    programs: &[Program],
+    programs: &[Vec<Program>],
     weight_bytes: u64,
     code: &Compiled,
     object_bytes: usize,
@@ -67,19 +80,29 @@ pub fn report(
         inputs: ports(&s.inputs),
         outputs: ports(&s.outputs),
         kernels: program.launches.len(),
-        workspace: program.workspace.clone(),
+        workspace: s.workspace.clone(),
         workspace_bound: program.workspace_bound.clone(),
         flops: program.launches.iter().fold(Dim::zero(), |sum, l| sum + &l.flops),
         stack_bytes: s.stack_bytes,
     };
+    let level = |(n, level): (usize, &Level)| {
+        let own = || code.functions.iter().filter(|f| f.level == Some(n)).map(|f| f.code.bytes.len());
+        LevelReport { cpu: level.cpu.to_string(), code_bytes: own().sum(), functions: own().count() }
+    };
     Report {
         name: interface.name.clone(),
         target: target.triple.to_string(),
-        cpu: target.cpu.to_string(),
+        cpu: target.cpu(),
         object_bytes,
         weight_bytes,
         code_bytes: code.functions.iter().map(|f| f.code.bytes.len()).sum(),
-        entries: programs.iter().zip(&interface.signatures).map(entry).collect(),
+        levels: target.levels.iter().enumerate().map(level).collect(),
+        entries: programs
+            .iter()
+            .map(|levels| &levels[levels.len() - 1])
+            .zip(&interface.signatures)
+            .map(entry)
+            .collect(),
         stages_ms,
     }
 }
@@ -94,11 +117,20 @@ impl fmt::Display for Report {
                 e.function, e.kernels, e.workspace, e.stack_bytes
             )?;
         }
+        let level = |l: &LevelReport| match &self.levels[..] {
+            [_] => l.cpu.clone(),
+            _ => format!("{}: {}", l.cpu, l.code_bytes),
+        };
+        let levels: Vec<_> = self.levels.iter().map(level).collect();
         let total: f64 = self.stages_ms.iter().map(|(_, ms)| ms).sum();
         write!(
             f,
             "  {} ({}): {} bytes of code, {} bytes of weights, {} bytes in all; {total:.0} ms",
-            self.target, self.cpu, self.code_bytes, self.weight_bytes, self.object_bytes
+            self.target,
+            levels.join(", "),
+            self.code_bytes,
+            self.weight_bytes,
+            self.object_bytes
         )
     }
 }

@@ -11,7 +11,7 @@ use smc_runtime::{
 
 use crate::{
     base::{Dim, dim::Atom},
-    emit::interface::{Interface, Signature, Tensor},
+    emit::interface::{Interface, Level, Signature, Tensor},
     tensor::DType,
 };
 
@@ -34,6 +34,7 @@ pub fn descriptor(model: &Interface, order: Order) -> Result<Vec<u8>, String> {
         compiler: writer.text(&model.compiler)?,
         fingerprint: model.fingerprint,
         signatures: writer.array(&signatures)?,
+        levels: writer.levels(&model.levels)?,
         total_bytes: writer.here()?,
     };
     let mut bytes = vec![];
@@ -70,6 +71,14 @@ struct Writer {
 }
 
 impl Writer {
+    fn levels(&mut self, levels: &[Level]) -> Result<Array<layout::Level>, String> {
+        let mut described = vec![];
+        for level in levels {
+            described.push(layout::Level { name: self.text(&level.name)?, number: level.number, reserved: 0 });
+        }
+        self.array(&described)
+    }
+
     fn signature(&mut self, s: &Signature) -> Result<layout::Signature, String> {
         let inputs = self.tensors(s, &s.inputs, s.input_slot(0))?;
         let outputs = self.tensors(s, &s.outputs, s.output_slot(0))?;
@@ -101,7 +110,7 @@ impl Writer {
             workspace_align: u32_of(WORKSPACE_ALIGN)?,
             io_bytes: u32_of(s.io_bytes())?,
             threads_slot: u32_of(s.threads_slot())?,
-            reserved: 0,
+            cpu_slot: u32_of(s.cpu_slot())?,
             stack_bytes: s.stack_bytes,
         })
     }
@@ -244,7 +253,8 @@ mod tests {
         signatures[0].workspace = dim("64*floor(40*batch*n+max(batch,n*n)+63,64)-floor(n,batch+1)");
         signatures[0].stack_bytes = 4096;
         signatures[0].guards.push(Guard { left: dim("n"), right: dim("batch+1"), text: "n = batch + 1".into() });
-        Interface { name: "m".into(), compiler: "smc 0.1.0".into(), fingerprint: [7; 32], signatures }
+        let levels = vec![Level { name: "x86-64".into(), number: 1 }, Level { name: "x86-64-v4".into(), number: 4 }];
+        Interface { name: "m".into(), compiler: "smc 0.1.0".into(), fingerprint: [7; 32], levels, signatures }
     }
 
     #[test]
@@ -256,10 +266,15 @@ mod tests {
             assert_eq!((d.order(), d.name(), d.compiler()), (order, "m", "smc 0.1.0"));
             assert_eq!((d.header().fingerprint, d.header().total_bytes as usize), ([7; 32], bytes.len()));
             assert_eq!(d.signatures().len(), 2);
+            let levels: Vec<_> = d.items(d.header().levels).map(|l| (d.text(l.name), l.number)).collect();
+            assert_eq!(levels, [("x86-64", 1), ("x86-64-v4", 4)]);
             for (read, written) in d.signatures().zip(&model.signatures) {
                 assert_eq!((d.text(read.key), d.text(read.c_name)), (&*written.key, &*written.c_name));
                 assert_eq!((read.io_bytes as usize, read.stack_bytes), (written.io_bytes(), written.stack_bytes));
-                assert_eq!(read.threads_slot as usize, written.threads_slot());
+                assert_eq!(
+                    (read.threads_slot as usize, read.cpu_slot as usize),
+                    (written.threads_slot(), written.cpu_slot())
+                );
                 let symbols: Vec<_> = d.items(read.symbols).map(|s| (d.text(s.name), s.slot as usize)).collect();
                 let expected =
                     written.symbols.iter().enumerate().map(|(i, s)| (s.symbol.name(), written.symbol_slot(i)));

@@ -35,7 +35,7 @@ impl RelocateWriter for Writer {
 ///
 /// Functions are referred to by their section: another module may replace an exported symbol, but not what it is here.
 pub fn add(object: &mut Object<'_>, target: &Target, code: SectionId, functions: &[(&Function, u64)]) {
-    let Some(mut common) = target.isa().create_systemv_cie() else { return };
+    let Some(mut common) = target.lowest().isa().create_systemv_cie() else { return };
     common.fde_address_encoding = DwEhPe(DW_EH_PE_pcrel.0 | DW_EH_PE_sdata4.0);
     let mut table = FrameTable::default();
     let common = table.add_cie(common);
@@ -44,7 +44,7 @@ pub fn add(object: &mut Object<'_>, target: &Target, code: SectionId, functions:
             table.add_fde(common, unwind.to_fde(Address::Symbol { symbol: n, addend: 0 }));
         }
     }
-    let endian = if target.info.big_endian { RunTimeEndian::Big } else { RunTimeEndian::Little };
+    let endian = if target.big_endian() { RunTimeEndian::Big } else { RunTimeEndian::Little };
     let mut frames = EhFrame(Writer { bytes: EndianVec::new(endian), relocations: vec![] });
     table.write_eh_frame(&mut frames).unwrap_or_else(|error| panic!("unwind tables: {error}"));
     let section = object.section_id(StandardSection::EhFrame);

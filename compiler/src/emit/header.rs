@@ -25,9 +25,10 @@ pub fn header(model: &Interface, notes: &[String]) -> String {
     );
     line(
         &mut out,
-        " * dense and row-major; inputs and outputs do not overlap. Nothing is allocated and nothing is kept. The rounding",
+        " * dense and row-major; inputs and outputs do not overlap. Nothing is allocated, nothing of a call is kept. The rounding",
     );
     line(&mut out, " * and flush modes of the calling thread are obeyed.");
+    write_levels(&mut out, model);
     for note in notes {
         line(&mut out, &format!(" * Note: {}", comment(note)));
     }
@@ -37,6 +38,10 @@ pub fn header(model: &Interface, notes: &[String]) -> String {
     line(&mut out, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif");
     for signature in &model.signatures {
         write_signature(&mut out, name, signature);
+    }
+    line(&mut out, "\n/* CPU levels: what a struct's cpu may ask for. */");
+    for level in &model.levels {
+        line(&mut out, &format!("#define {}_CPU_{} {}u", name.to_uppercase(), level.c_name(), level.number));
     }
     line(&mut out, "\n/* For generic callers: see struct smc_model. */");
     line(&mut out, &format!("extern const unsigned char {name}_descriptor[];"));
@@ -52,6 +57,22 @@ pub fn header(model: &Interface, notes: &[String]) -> String {
     line(&mut out, &format!("  {{ {name}_descriptor, {name}_invoke, {name}_workspace_bytes }}"));
     line(&mut out, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif");
     out
+}
+
+/// Which processors the object runs on, and how well.
+fn write_levels(out: &mut String, model: &Interface) {
+    let names: Vec<_> = model.levels.iter().map(|l| l.name.as_str()).collect();
+    match &names[..] {
+        [] => {}
+        [only] => line(out, &format!(" * The code is for processors of the level {only} or better.")),
+        [lowest, ..] => {
+            line(
+                out,
+                &format!(" * Needs a processor of the level {lowest}. The code is there for {}:", names.join(", ")),
+            );
+            line(out, " * each call runs the best that the processor has, which is found out once.");
+        }
+    }
 }
 
 fn line(out: &mut String, text: &str) {
@@ -74,6 +95,7 @@ fn write_signature(out: &mut String, model: &str, s: &Signature) {
         line(out, &format!("  {:<40} /* extent `{}`, at least 0 */", format!("int64_t {};", d.c_name), d.symbol));
     }
     line(out, &format!("  {:<40} /* null: the calling thread does all */", "const struct smc_threads *threads;"));
+    line(out, &format!("  {:<40} /* 0: the best level; or one of the constants below */", "uint64_t cpu;"));
     line(out, "};");
     for t in s.inputs.iter().chain(&s.outputs) {
         write_constants(out, &upper, t);
@@ -165,6 +187,7 @@ mod tests {
             name: "m".into(),
             compiler: "smc 0".into(),
             fingerprint: [0xab; 32],
+            levels: vec![],
             signatures: signatures(named),
         };
         model.signatures[0].workspace = "64*batch".parse().unwrap();

@@ -21,8 +21,26 @@ pub struct Interface {
     pub compiler: String,
     /// SHA-256 of the model.
     pub fingerprint: [u8; 32],
+    /// The CPU levels that there is code for, ascending.
+    pub levels: Vec<Level>,
     /// In the order of the numbers that `invoke` takes.
     pub signatures: Vec<Signature>,
+}
+
+/// A CPU level.
+#[derive(Clone, Debug)]
+pub struct Level {
+    /// As `--cpu` takes it.
+    pub name: String,
+    /// What the io struct's `cpu` asks for.
+    pub number: u32,
+}
+
+impl Level {
+    /// The name as a part of an upper-case constant.
+    pub fn c_name(&self) -> String {
+        c_identifier(&self.name).to_uppercase()
+    }
 }
 
 /// An entry point.
@@ -83,7 +101,7 @@ pub fn signatures(named: Vec<Named>) -> Vec<Signature> {
     let mut signatures = vec![];
     for (key, inputs, outputs) in named {
         let c_name = functions.choose(&key, |name| vec![name.into(), format!("{name}_workspace")]);
-        let mut members = Names::reserved(["threads"]);
+        let mut members = Names::reserved(["threads", "cpu"]);
         let mut tensors = |list: Vec<(String, TensorType)>| -> Vec<Tensor> {
             let mut named = vec![];
             for (key, ty) in list {
@@ -119,7 +137,7 @@ impl Signature {
     pub fn add_symbol(&mut self, symbol: &Symbol) {
         if self.symbols.iter().all(|known| known.symbol != *symbol) {
             let tensors = self.inputs.iter().chain(&self.outputs).map(|t| t.c_name.as_str());
-            let mut members = Names::reserved(["threads"]);
+            let mut members = Names::reserved(["threads", "cpu"]);
             tensors.chain(self.symbols.iter().map(|d| d.c_name.as_str())).for_each(|name| members.take(name));
             let c_name = members.choose_where(symbol.name(), |_| true);
             self.symbols.push(Dimension { symbol: symbol.clone(), c_name });
@@ -137,8 +155,11 @@ impl Signature {
     pub fn threads_slot(&self) -> usize {
         self.symbol_slot(self.symbols.len())
     }
-    pub fn io_bytes(&self) -> usize {
+    pub fn cpu_slot(&self) -> usize {
         self.threads_slot() + SLOT_BYTES
+    }
+    pub fn io_bytes(&self) -> usize {
+        self.cpu_slot() + SLOT_BYTES
     }
 }
 
@@ -335,7 +356,7 @@ mod tests {
         assert_eq!(members, ["a_0", "a_0_2", "threads_2", "batch"]);
         let symbols: Vec<_> = s.symbols.iter().map(|d| (d.symbol.name(), d.c_name.as_str())).collect();
         assert_eq!(symbols, [("batch", "batch_2"), ("n", "n")]);
-        assert_eq!((s.symbol_slot(1), s.io_bytes()), (40, 56));
+        assert_eq!((s.symbol_slot(1), s.cpu_slot(), s.io_bytes()), (40, 56, 64));
         assert_eq!(t.c_name, "s_workspace_2");
     }
 

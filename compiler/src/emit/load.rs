@@ -1,7 +1,7 @@
 //! Runs an object in this process: what `run`, `check` and `bench` execute is byte for byte what a linker would take.
 //!
 //! A small loader for the host's own ELF objects as `object` writes them: sections are copied side by side, relocations
-//! applied, and the memory made executable and read-only.
+//! applied, and the memory made executable and read-only, but for what the object keeps writable.
 
 use std::collections::BTreeMap;
 
@@ -48,11 +48,15 @@ impl Loaded {
 /// The contents of an object's sections side by side, with every reference filled in, wherever they lie.
 struct Image {
     bytes: Vec<u8>,
+    /// Where the writable part begins, at a page of any machine; it ends with the image.
+    writable: usize,
     symbols: BTreeMap<String, usize>,
 }
 
 /// Sections lie a page apart: code and data share none.
 const PAGE: usize = 4096;
+/// The largest pages that Linux has on one of our machines.
+const LARGE_PAGE: usize = 1 << 16;
 
 fn image(file: &object::File<'_>) -> Result<Image, String> {
     // Nobody unwinds through code that no linker knows.
@@ -65,6 +69,13 @@ fn image(file: &object::File<'_>) -> Result<Image, String> {
         bytes.resize(bytes.len().next_multiple_of(PAGE.max(section.align() as usize)), 0);
         places.insert(section.index().0, bytes.len());
         bytes.extend_from_slice(data);
+    }
+    bytes.resize(bytes.len().next_multiple_of(LARGE_PAGE), 0);
+    let writable = bytes.len();
+    for section in file.sections().filter(|s| s.kind() == SectionKind::UninitializedData) {
+        bytes.resize(bytes.len().next_multiple_of(section.align().max(1) as usize), 0);
+        places.insert(section.index().0, bytes.len());
+        bytes.resize(bytes.len() + section.size() as usize, 0);
     }
     let place = |symbol: &object::Symbol<'_, '_>| {
         let section = symbol.section_index().and_then(|s| places.get(&s.0));
@@ -89,7 +100,7 @@ fn image(file: &object::File<'_>) -> Result<Image, String> {
     for symbol in file.symbols().filter(|s| s.is_global() && s.is_definition()) {
         symbols.insert(symbol.name().map_err(|e| e.to_string())?.to_owned(), place(&symbol)?);
     }
-    Ok(Image { bytes, symbols })
+    Ok(Image { bytes, writable, symbols })
 }
 
 /// Fills in the reference at `at` to `value`, both being offsets from the start of the image, which is at a page.
@@ -154,11 +165,11 @@ fn apply(
 
 #[cfg(target_os = "linux")]
 mod memory {
-    use memmap2::{Mmap, MmapMut};
+    use memmap2::MmapMut;
 
     use super::*;
 
-    pub struct Mapped(Mmap);
+    pub struct Mapped(MmapMut);
 
     impl Mapped {
         pub fn start(&self) -> *const u8 {
@@ -171,11 +182,16 @@ mod memory {
         if file.format() != object::BinaryFormat::Elf || Some(file.architecture()) != host() {
             return Err(format!("an object for {:?} does not run on this machine", file.architecture()));
         }
-        let Image { bytes, symbols } = image(&file)?;
+        let Image { bytes, writable, symbols } = image(&file)?;
         let size = bytes.len().max(1);
         let mut memory = MmapMut::map_anon(size).map_err(|e| format!("no memory for {size} bytes: {e}"))?;
         memory[..bytes.len()].copy_from_slice(&bytes);
-        let memory = memory.make_exec().map_err(|e| format!("memory cannot be made executable: {e}"))?;
+        let access = libc::PROT_READ | libc::PROT_EXEC;
+        // SAFETY: whole pages of a mapping of our own, which nobody has a reference into.
+        if unsafe { libc::mprotect(memory.as_mut_ptr().cast(), writable, access) } != 0 {
+            let error = std::io::Error::last_os_error();
+            return Err(format!("memory cannot be made executable: {error}"));
+        }
         Ok(Loaded { memory: Mapped(memory), symbols })
     }
 
@@ -234,7 +250,8 @@ mod tests {
             workspace: Dim::zero(),
             workspace_bound: Dim::zero(),
         };
-        let entry = Entry { c_name: "s", program: &program };
+        let programs = vec![program; target.levels.len()];
+        let entry = Entry { c_name: "s", programs: &programs };
         let compiled = native::compile(&target, "m", &[entry], &weights).unwrap();
         super::super::object::Object::new(&target, "m", &compiled, &weights, b"").bytes()
     }
@@ -263,7 +280,8 @@ mod tests {
             let code = file.section_by_name(".text").unwrap().size() as usize;
             let data = text + code.next_multiple_of(PAGE);
             let status = Command::new(linker)
-                .args(["-e", "m_s", &format!("-Ttext={text:#x}"), &format!("--section-start=.rodata={data:#x}"), "-o"])
+                .args(["-e", "m_s", &format!("-Ttext={text:#x}"), &format!("--section-start=.rodata={data:#x}")])
+                .args([&format!("-Tbss={:#x}", text + image.writable), "-o"])
                 .args([&output, &input])
                 .status();
             assert!(status.unwrap().success());

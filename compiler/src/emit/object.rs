@@ -1,4 +1,5 @@
-//! Object files: code, weights and the descriptor, with nothing undefined and nothing writable.
+//! Object files: code, weights and the descriptor, with nothing undefined, and nothing writable but four bytes of
+//! zeros in which an object with several CPU levels remembers which one its machine has.
 //!
 //! Every reference is relative to its own place and stays inside the object, so the object links into
 //! position-independent and fixed executables, static ones, and shared libraries. The weights are moved in, not
@@ -34,7 +35,7 @@ impl Object {
         object.add_file_symbol(name.as_bytes().to_vec());
         let code = object.section_id(StandardSection::Text);
         let data = object.section_id(StandardSection::ReadOnlyData);
-        let (mut contents, weight_bytes) = weight_contents(weights, target.info.big_endian);
+        let (mut contents, weight_bytes) = weight_contents(weights, target.big_endian());
         let descriptor_at = contents.len() as u64;
         contents.extend_from_slice(descriptor);
         object.set_section_data(data, Cow::Owned(contents), WEIGHTS_ALIGN);
@@ -53,9 +54,14 @@ impl Object {
         let descriptor_bytes = descriptor.len() as u64;
         let descriptor_name = format!("{name}_descriptor");
         object.add_symbol(symbol(descriptor_name, SymbolKind::Data, true, data, descriptor_at, descriptor_bytes));
+        let cell = compiled.has_cell().then(|| {
+            let zeros = object.section_id(StandardSection::UninitializedData);
+            let at = object.append_section_bss(zeros, 4, 4);
+            object.add_symbol(symbol(format!("{name}_cpu_level"), SymbolKind::Data, false, zeros, at, 4))
+        });
         let mut functions: Vec<(SymbolId, u64)> = vec![];
         for function in &compiled.functions {
-            let align = function.code.align.max(u64::from(target.isa().function_alignment().minimum));
+            let align = function.code.align.max(u64::from(target.lowest().isa().function_alignment().minimum));
             let at = object.append_section_data(code, &function.code.bytes, align);
             let size = function.code.bytes.len() as u64;
             let name = function.name.clone();
@@ -71,6 +77,7 @@ impl Object {
                 let symbol = match fixup.symbol {
                     Symbol::Function(n) => functions[n].0,
                     Symbol::Weights => weights,
+                    Symbol::Cpu => cell.expect("an object whose code refers to the cell has it"),
                     Symbol::Here(offset) => label(&mut object, code, at + u64::from(offset)),
                 };
                 relocate(&mut object, code, at, fixup, symbol);
@@ -118,7 +125,7 @@ fn empty(target: &Target) -> write::Object<'static> {
         triple::BinaryFormat::Coff => BinaryFormat::Coff,
         other => panic!("{other} is not an object format"),
     };
-    let endian = if target.info.big_endian { Endianness::Big } else { Endianness::Little };
+    let endian = if target.big_endian() { Endianness::Big } else { Endianness::Little };
     let mut object = write::Object::new(format, architecture, endian);
     object.flags = flags;
     if format == BinaryFormat::MachO {

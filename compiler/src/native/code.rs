@@ -2,7 +2,7 @@
 
 use cranelift_codegen::{Context, FinalizedRelocTarget, binemit::Reloc, ir, isa::unwind::UnwindInfo};
 
-use super::Target;
+use super::Level;
 
 /// What code refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +11,14 @@ pub enum Symbol {
     Function(usize),
     /// The start of the weights.
     Weights,
+    /// Four bytes that are zero at first and writable: what the code found out about its machine.
+    Cpu,
     /// An offset in the function that refers to it.
     Here(u32),
 }
 
 /// A reference to fill in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fixup {
     pub offset: u32,
     pub kind: Reloc,
@@ -52,6 +54,8 @@ pub struct Function {
     /// The whole symbol.
     pub name: String,
     pub exported: bool,
+    /// Which of the target's levels the function is for; none when all of them use it.
+    pub level: Option<usize>,
     pub code: Code,
 }
 
@@ -61,12 +65,12 @@ pub(super) const WEIGHTS: u32 = 1;
 
 /// Compiles a function of Cranelift's. Panics when it does not verify, or when it calls a library: both are faults of
 /// this compiler, never of a model.
-pub(super) fn finish(target: &Target, function: ir::Function) -> Code {
-    let isa = &**target.isa();
+pub(super) fn finish(level: &Level, function: ir::Function) -> Code {
+    let isa = &**level.isa();
     let name = function.name.clone();
-    let clif = target.listings.then(|| function.display().to_string());
+    let clif = level.listings.then(|| function.display().to_string());
     let mut context = Context::for_function(function);
-    context.want_disasm = target.listings;
+    context.want_disasm = level.listings;
     if let Err(error) = context.compile(isa, &mut Default::default()) {
         panic!("machine code for {name}: {:?}\n{}", error.inner, context.func.display());
     }

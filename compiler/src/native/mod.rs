@@ -6,23 +6,39 @@
 
 mod clif;
 mod code;
+mod dispatch;
 pub mod elementary;
 mod target;
 mod x86;
 
 pub use code::{Code, Fixup, Function, Listing, Symbol};
-pub use target::Target;
+pub use target::{Level, Target};
+
+use std::collections::HashMap;
 
 use crate::{
-    base::Problems,
+    base::{Dim, Problems},
     plan::{Program, Weights},
 };
 
-/// An entry of the model: the C name of its function behind the model's prefix, and its program.
+/// An entry of the model: the C name of its function behind the model's prefix, and its program for each level of the
+/// target. The programs differ in kernels and buffers, not in inputs, outputs, symbols and guards.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     pub c_name: &'a str,
-    pub program: &'a Program,
+    pub programs: &'a [Program],
+}
+
+impl<'a> Entry<'a> {
+    /// The program of the lowest level: what all of them share can be read there.
+    fn shared(&self) -> &'a Program {
+        &self.programs[0]
+    }
+}
+
+/// Bytes of a workspace that is large enough for every one of the programs.
+pub fn workspace(programs: &[Program]) -> Dim {
+    programs.iter().fold(Dim::zero(), |most, program| most.at_least(&program.workspace))
 }
 
 /// A model's machine code.
@@ -32,6 +48,13 @@ pub struct Compiled {
     pub functions: Vec<Function>,
     /// For each entry: no call uses more stack on the calling thread, but for what a thread pool uses.
     pub stack_bytes: Vec<u64>,
+}
+
+impl Compiled {
+    /// Whether code refers to [`Symbol::Cpu`].
+    pub fn has_cell(&self) -> bool {
+        self.functions.iter().any(|f| f.code.fixups.iter().any(|fixup| fixup.symbol == Symbol::Cpu))
+    }
 }
 
 /// Compiles the entries of the model `name`, whose symbols start with its name. The order of the result depends on
@@ -69,5 +92,34 @@ pub fn compile(target: &Target, name: &str, entries: &[Entry<'_>], weights: &Wei
     }
     problems.or(())?;
     let stack_bytes = (0..entries.len()).map(|n| plan.stack_bytes(n, &functions)).collect();
-    Ok(Compiled { functions, stack_bytes })
+    Ok(Compiled { functions: share(functions), stack_bytes })
+}
+
+/// Leaves out the functions of a level that are, byte for byte, those of another: what comes first stays.
+fn share(mut functions: Vec<Function>) -> Vec<Function> {
+    loop {
+        let mut known: HashMap<&[u8], Vec<usize>> = HashMap::new();
+        // By function: which one stands for it.
+        let mut stands: Vec<usize> = vec![];
+        for (n, f) in functions.iter().enumerate() {
+            let equal = if f.level.is_some() { known.entry(&f.code.bytes).or_default() } else { &mut vec![] };
+            let before = equal.iter().find(|&&m| functions[m].code.fixups == f.code.fixups);
+            stands.push(*before.unwrap_or(&n));
+            equal.push(n);
+        }
+        let kept = |n: usize| stands[n] == n;
+        if (0..functions.len()).all(kept) {
+            return functions;
+        }
+        let mut numbers = vec![0; functions.len()];
+        (0..functions.len()).filter(|&n| kept(n)).enumerate().for_each(|(new, n)| numbers[n] = new);
+        let mut n = 0..;
+        functions.retain(|_| n.next().is_some_and(kept));
+        for fixup in functions.iter_mut().flat_map(|f| &mut f.code.fixups) {
+            if let Symbol::Function(n) = &mut fixup.symbol {
+                *n = numbers[stands[*n]];
+            }
+        }
+        // What called different functions may now call the same one.
+    }
 }

@@ -20,33 +20,51 @@ const SUPPORTED: &str = "supported are x86_64, aarch64, riscv64gc and s390x Linu
     x86_64 and aarch64 macOS, x86_64 Windows, and bare-metal x86_64-unknown-none, aarch64-unknown-none and \
     riscv64gc-unknown-none-elf";
 
-/// A machine that code can be made for.
+/// A machine that code can be made for, at one or more of its levels.
 #[derive(Clone)]
 pub struct Target {
     pub triple: Triple,
-    /// The name of the CPU level, as `--cpu` takes it.
-    pub cpu: &'static str,
-    pub info: TargetInfo,
+    /// Ascending, at least one: who runs a level runs those before it. All have one byte order and one packing of the
+    /// weights.
+    pub levels: Vec<Level>,
     /// What the user should know about the choice.
     pub notes: Vec<Diagnostic>,
-    /// Whether functions keep their [`super::Listing`].
-    pub listings: bool,
+}
+
+/// A CPU level: what the planner and the code generator know of it.
+#[derive(Clone)]
+pub struct Level {
+    /// As `--cpu` spells it.
+    pub cpu: &'static str,
+    /// Which level of its architecture it is, from 1: what an io struct's `cpu` asks for.
+    pub number: u32,
+    pub info: TargetInfo,
+    /// What tells its kernels' symbols from those of the object's lowest level.
+    pub(super) suffix: &'static str,
     pub(super) isa: OwnedTargetIsa,
+    /// Whether functions keep their [`super::Listing`].
+    pub(super) listings: bool,
     /// Whether floats are rounded to integers by one instruction.
     rounds: bool,
 }
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.triple, self.cpu)
+        write!(f, "{} {}", self.triple, self.cpu())
     }
 }
 
-/// A CPU level: its name, what the planner takes it for, and Cranelift's flags.
-struct Level {
+/// A level of an architecture's table: its name, its mark in symbols, what the planner takes it for, and Cranelift's
+/// flags.
+struct Row {
     cpu: &'static str,
+    suffix: &'static str,
     isa: Isa,
     flags: &'static [&'static str],
+}
+
+const fn row(cpu: &'static str, suffix: &'static str, isa: Isa, flags: &'static [&'static str]) -> Row {
+    Row { cpu, suffix, isa, flags }
 }
 
 const X64_V2: [&str; 6] = ["has_cmpxchg16b", "has_popcnt", "has_sse3", "has_ssse3", "has_sse41", "has_sse42"];
@@ -65,26 +83,26 @@ const X64_V3: [&str; 12] = [
     "has_lzcnt",
 ];
 
-/// The first level of an architecture is its default.
-const X64: &[Level] = &[
-    Level { cpu: "x86-64", isa: Isa::X64, flags: &[] },
-    Level { cpu: "x86-64-v2", isa: Isa::X64, flags: &X64_V2 },
-    Level { cpu: "x86-64-v3", isa: Isa::X64V3, flags: &X64_V3 },
-    Level { cpu: "x86-64-v4", isa: Isa::X64V4, flags: &X64_V3 },
+/// The levels of the x86-64 psABI. Objects carry the first, the third and the fourth unless told otherwise.
+const X64: &[Row] = &[
+    row("x86-64", "", Isa::X64, &[]),
+    row("x86-64-v2", "_v2", Isa::X64, &X64_V2),
+    row("x86-64-v3", "_v3", Isa::X64V3, &X64_V3),
+    row("x86-64-v4", "_v4", Isa::X64V4, &X64_V3),
 ];
-const AARCH64: &[Level] = &[Level { cpu: "generic", isa: Isa::Aarch64, flags: &[] }];
-const RISCV64: &[Level] = &[
-    Level { cpu: "rv64gc", isa: Isa::Riscv64, flags: &["has_zca", "has_zcd"] },
-    Level { cpu: "rv64gcv", isa: Isa::Riscv64V, flags: &["has_zca", "has_zcd", "has_v", "has_zvl128b"] },
+const X64_DEFAULT: &str = "x86-64,x86-64-v3,x86-64-v4";
+/// Of the other architectures, an object has one level; the first is the default.
+const AARCH64: &[Row] = &[row("generic", "", Isa::Aarch64, &[])];
+const RISCV64: &[Row] = &[
+    row("rv64gc", "", Isa::Riscv64, &["has_zca", "has_zcd"]),
+    row("rv64gcv", "", Isa::Riscv64V, &["has_zca", "has_zcd", "has_v", "has_zvl128b"]),
 ];
-const S390X: &[Level] = &[
-    Level { cpu: "z14", isa: Isa::S390x, flags: &[] },
-    Level { cpu: "z15", isa: Isa::S390x, flags: &["has_mie3", "has_vxrs_ext2"] },
-];
+const S390X: &[Row] = &[row("z14", "", Isa::S390x, &[]), row("z15", "", Isa::S390x, &["has_mie3", "has_vxrs_ext2"])];
 
 impl Target {
-    /// The machine that `triple` and `cpu` name; without a triple the one that this program runs on, without a CPU the
-    /// architecture's baseline. `native` is the CPU that this program runs on.
+    /// The machine that `triple` names, without one that which this program runs on, at the levels that `cpu` lists
+    /// between commas; `native` is the best of the CPU that this program runs on. Without a list these are x86-64,
+    /// x86-64-v3 and x86-64-v4, or the baseline of another architecture.
     pub fn new(triple: Option<&str>, cpu: Option<&str>) -> Result<Target, Problems> {
         let mut triple = match triple {
             None => Triple::host(),
@@ -92,52 +110,64 @@ impl Target {
                 Problems::from(Diagnostic::error(format!("`{text}` is not a target triple: {error}")).help(SUPPORTED))
             })?,
         };
-        let levels = levels(&triple)?;
+        let table = table(&triple)?;
         if triple.binary_format == BinaryFormat::Unknown {
             triple.binary_format = BinaryFormat::Elf;
         }
-        let wanted = match cpu {
-            None => levels[0].cpu,
-            Some("native") => native(&triple)?,
-            Some(cpu) => cpu,
-        };
-        let level = levels.iter().find(|l| l.cpu == wanted).ok_or_else(|| {
-            let known: Vec<_> = levels.iter().map(|l| l.cpu).collect();
-            let message = format!("`{wanted}` is not a CPU level of {}", triple.architecture);
-            Problems::from(Diagnostic::error(message).help(format!("known are {} and native", known.join(", "))))
-        })?;
+        let chosen = choose(&triple, table, cpu)?;
         let mut notes = vec![];
-        if level.cpu == "x86-64-v4" {
+        if cpu.is_some_and(|list| list.contains("x86-64-v4")) {
             notes.push(Diagnostic::note("x86-64-v4 gets the code of x86-64-v3: there are no AVX-512 kernels yet"));
         }
-        let isa = cranelift_isa(&triple, level.flags)?;
-        let rounds = level.isa != Isa::X64 || level.flags.contains(&"has_sse41");
-        Ok(Target {
-            triple,
-            cpu: level.cpu,
-            info: TargetInfo::new(level.isa).narrow(),
-            notes,
-            listings: false,
-            isa,
-            rounds,
-        })
+        let level = |&n: &usize| {
+            let Row { cpu, suffix, isa: kind, flags } = table[n];
+            let isa = cranelift_isa(&triple, flags)?;
+            let rounds = kind != Isa::X64 || flags.contains(&"has_sse41");
+            let info = TargetInfo::new(kind).narrow();
+            Ok(Level { cpu, number: n as u32 + 1, info, suffix, isa, listings: false, rounds })
+        };
+        let levels = chosen.iter().map(level).collect::<Result<Vec<_>, Problems>>()?;
+        Ok(Target { triple, levels, notes })
     }
 
-    /// Whether this program can run the code.
+    /// The level that every machine must have.
+    pub fn lowest(&self) -> &Level {
+        &self.levels[0]
+    }
+    pub fn best(&self) -> &Level {
+        &self.levels[self.levels.len() - 1]
+    }
+    /// The levels' names, as `--cpu` takes them.
+    pub fn cpu(&self) -> String {
+        self.levels.iter().map(|l| l.cpu).collect::<Vec<_>>().join(",")
+    }
+    pub fn big_endian(&self) -> bool {
+        self.lowest().info.big_endian
+    }
+    /// Lets functions keep what they were made from.
+    pub fn keep_listings(&mut self) {
+        self.levels.iter_mut().for_each(|l| l.listings = true);
+    }
+    /// Whether this program can run the code, at one of its levels at least.
     pub fn runs_here(&self) -> bool {
         let host = Triple::host();
         let same =
             host.architecture == self.triple.architecture && host.operating_system == self.triple.operating_system;
-        let order = |cpu: &str| X64.iter().position(|l| l.cpu == cpu).map(|n| n.min(2));
-        same && match self.triple.architecture {
-            Architecture::X86_64 => native(&host).is_ok_and(|best| order(self.cpu) <= order(best)),
-            _ => self.cpu == levels(&host).map_or("", |l| l[0].cpu),
-        }
+        same && native(&host).is_ok_and(|best| self.lowest().number as usize <= best + 1)
     }
+    /// The levels of the x86-64 or other machine that this program runs on that objects have by default, ascending.
+    pub fn native_levels() -> Vec<&'static str> {
+        let host = Triple::host();
+        let Ok((table, best)) = table(&host).and_then(|table| Ok((table, native(&host)?))) else { return vec![] };
+        let default = choose(&host, table, None).unwrap_or_default();
+        default.into_iter().filter(|&n| n <= best).map(|n| table[n].cpu).collect()
+    }
+}
 
+impl Level {
     /// Whether Cranelift's x86-64 instructions can be used.
     pub(super) fn is_x64(&self) -> bool {
-        self.triple.architecture == Architecture::X86_64
+        self.isa.triple().architecture == Architecture::X86_64
     }
 
     /// What need not be expanded before code is made.
@@ -151,13 +181,37 @@ impl Target {
     }
 }
 
+/// The rows that a list names, ascending, each once.
+fn choose(triple: &Triple, table: &[Row], list: Option<&str>) -> Result<Vec<usize>, Problems> {
+    let default = if triple.architecture == Architecture::X86_64 { X64_DEFAULT } else { table[0].cpu };
+    let known = || table.iter().map(|l| l.cpu).collect::<Vec<_>>().join(", ");
+    let mut chosen = vec![];
+    for name in list.unwrap_or(default).split(',').map(str::trim) {
+        let row = match name {
+            "native" => Some(native(triple)?),
+            name => table.iter().position(|l| l.cpu == name),
+        };
+        chosen.push(row.ok_or_else(|| {
+            let message = format!("`{name}` is not a CPU level of {}", triple.architecture);
+            Problems::from(Diagnostic::error(message).help(format!("known are {} and native", known())))
+        })?);
+    }
+    chosen.sort();
+    chosen.dedup();
+    if chosen.len() > 1 && triple.architecture != Architecture::X86_64 {
+        let message = format!("an object for {} holds the code of one CPU level", triple.architecture);
+        return Err(Diagnostic::error(message).help(format!("give one of {}", known())).into());
+    }
+    Ok(chosen)
+}
+
 /// The CPU levels of a supported triple.
-fn levels(triple: &Triple) -> Result<&'static [Level], Problems> {
+fn table(triple: &Triple) -> Result<&'static [Row], Problems> {
     use OperatingSystem::*;
     let refuse =
         |why: &str| Err(Diagnostic::error(format!("the target {triple} is not supported{why}")).help(SUPPORTED).into());
     let apple = matches!(triple.operating_system, Darwin(_) | MacOSX(_));
-    let levels = match triple.architecture {
+    let table = match triple.architecture {
         Architecture::X86_64 => X64,
         Architecture::Aarch64(Aarch64Architecture::Aarch64) => AARCH64,
         Architecture::Riscv64(Riscv64Architecture::Riscv64gc) => RISCV64,
@@ -166,17 +220,17 @@ fn levels(triple: &Triple) -> Result<&'static [Level], Problems> {
         _ => return refuse(""),
     };
     match triple.operating_system {
-        Linux => Ok(levels),
-        None_ | Unknown if triple.architecture != Architecture::S390x => Ok(levels),
-        _ if apple && matches!(triple.architecture, Architecture::X86_64 | Architecture::Aarch64(_)) => Ok(levels),
-        Windows if triple.architecture == Architecture::X86_64 => Ok(levels),
+        Linux => Ok(table),
+        None_ | Unknown if triple.architecture != Architecture::S390x => Ok(table),
+        _ if apple && matches!(triple.architecture, Architecture::X86_64 | Architecture::Aarch64(_)) => Ok(table),
+        Windows if triple.architecture == Architecture::X86_64 => Ok(table),
         Windows => refuse(": only x86_64 Windows has an object format for it"),
         _ => refuse(""),
     }
 }
 
-/// The best level of the CPU that this program runs on.
-fn native(triple: &Triple) -> Result<&'static str, Problems> {
+/// The best row of the table for the CPU that this program runs on.
+fn native(triple: &Triple) -> Result<usize, Problems> {
     if triple.architecture != Triple::host().architecture {
         let message = format!("the CPU level `native` needs the host's architecture, not {}", triple.architecture);
         return Err(Diagnostic::error(message).into());
@@ -185,11 +239,14 @@ fn native(triple: &Triple) -> Result<&'static str, Problems> {
     {
         use std::arch::is_x86_feature_detected as has;
         let v2 = has!("sse3") && has!("ssse3") && has!("sse4.1") && has!("sse4.2") && has!("popcnt");
-        let v3 = v2 && has!("avx") && has!("avx2") && has!("fma") && has!("bmi1") && has!("bmi2") && has!("lzcnt");
-        Ok(X64[usize::from(v2) + usize::from(v3)].cpu)
+        let v2 = v2 && has!("cmpxchg16b");
+        let v3 = v2 && has!("avx") && has!("avx2") && has!("fma") && has!("f16c") && has!("movbe");
+        let v3 = v3 && has!("bmi1") && has!("bmi2") && has!("lzcnt");
+        let v4 = v3 && has!("avx512f") && has!("avx512bw") && has!("avx512cd") && has!("avx512dq") && has!("avx512vl");
+        Ok(usize::from(v2) + usize::from(v3) + usize::from(v4))
     }
     #[cfg(not(target_arch = "x86_64"))]
-    levels(triple).map(|levels| levels[0].cpu)
+    Ok(0)
 }
 
 /// Kernels come scheduled, hence no optimisation; every reference stays inside the object, hence no tables of addresses.
@@ -262,11 +319,32 @@ mod tests {
 
     #[test]
     fn levels_differ() {
-        let isa = |triple, cpu| Target::new(Some(triple), Some(cpu)).unwrap().info.isa;
+        let isa = |triple, cpu| Target::new(Some(triple), Some(cpu)).unwrap().lowest().info.isa;
         assert_eq!(isa("x86_64-unknown-linux-gnu", "x86-64-v2"), Isa::X64);
         assert_eq!(isa("x86_64-unknown-linux-gnu", "x86-64-v4"), Isa::X64V4);
         assert_eq!(isa("riscv64gc-unknown-linux-gnu", "rv64gcv"), Isa::Riscv64V);
         assert!(Target::new(None, None).unwrap().runs_here());
         assert!(Target::new(None, Some("native")).unwrap().runs_here());
+    }
+
+    #[test]
+    fn a_list_gives_levels_in_order() {
+        let cpu = |triple, list| Target::new(Some(triple), list).map(|t| t.cpu());
+        for triple in ["x86_64-unknown-linux-gnu", "x86_64-unknown-none", "x86_64-pc-windows-msvc"] {
+            assert_eq!(cpu(triple, None).unwrap(), X64_DEFAULT);
+            assert_eq!(cpu(triple, Some("x86-64-v4, x86-64,x86-64-v4")).unwrap(), "x86-64,x86-64-v4");
+        }
+        assert_eq!(cpu("riscv64gc-unknown-linux-gnu", None).unwrap(), "rv64gc");
+        let two = cpu("riscv64gc-unknown-linux-gnu", Some("rv64gcv,rv64gc")).unwrap_err();
+        assert!(two.to_string().contains("one CPU level"), "{two}");
+        assert!(cpu("x86_64-unknown-linux-gnu", Some("x86-64,")).unwrap_err().to_string().contains("x86-64-v2"));
+    }
+
+    /// What an object's levels share: the driver lays the weights out once.
+    #[test]
+    fn levels_of_one_object_share_order_and_packing() {
+        let target = Target::new(Some("x86_64-unknown-linux-gnu"), None).unwrap();
+        let shared = |l: &Level| (l.info.big_endian, l.info.panel);
+        assert!(target.levels.iter().all(|l| shared(l) == shared(target.lowest())));
     }
 }

@@ -16,7 +16,10 @@ use crate::{
         Dim,
         dim::{Atom, NoVars},
     },
-    native::code::{self, Code, FUNCTIONS, WEIGHTS},
+    native::{
+        self, Entry,
+        code::{self, Code, FUNCTIONS, WEIGHTS},
+    },
     plan::{Guard, Program},
     tensor::{TensorType, count},
 };
@@ -37,7 +40,7 @@ struct Writer<'f> {
 }
 
 fn write(plan: &Plan<'_>, params: &[Type], returns: &[Type], f: impl FnOnce(&mut Writer<'_>)) -> Code {
-    let isa = plan.target.isa();
+    let isa = plan.target.lowest().isa();
     let mut signature = Signature::new(isa.default_call_conv());
     signature.params.extend(params.iter().map(|t| AbiParam::new(*t)));
     signature.returns.extend(returns.iter().map(|t| AbiParam::new(*t)));
@@ -52,12 +55,13 @@ fn write(plan: &Plan<'_>, params: &[Type], returns: &[Type], f: impl FnOnce(&mut
     f(&mut writer);
     writer.b.seal_all_blocks();
     writer.b.finalize(isa.frontend_config());
-    code::finish(plan.target, function)
+    code::finish(plan.target.lowest(), function)
 }
 
 /// `int64_t dimensions(symbols...)`: the bytes of the workspace, or a negated status.
 pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
-    let program = plan.entries[entry].program;
+    let Entry { programs, .. } = plan.entries[entry];
+    let program = plan.entries[entry].shared();
     write(plan, &vec![types::I64; program.symbols.len()], &[types::I64], |w| {
         let symbols = w.params.clone();
         for &symbol in &symbols {
@@ -87,7 +91,7 @@ pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
             w.leave_if(negative, Status::BadDimension);
         }
         let tensors = ports.map(|port| (port.ty.dtype, count(&port.ty.shape)));
-        let buffers = program.storage.iter().map(|(_, s)| (s.dtype, s.len.clone()));
+        let buffers = programs.iter().flat_map(|p| p.storage.iter().map(|(_, s)| (s.dtype, s.len.clone())));
         let mut seen = vec![];
         for (dtype, len) in tensors.chain(buffers) {
             let bytes = len * dtype.size() as i64;
@@ -99,7 +103,7 @@ pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
             w.leave_if(negative, Status::BadDimension);
             seen.push(bytes);
         }
-        let workspace = sizes.dim(w, &program.workspace);
+        let workspace = sizes.dim(w, &native::workspace(programs));
         sizes.leave_if_wrapped(w);
         w.b.ins().return_(&[workspace]);
     })
@@ -107,7 +111,7 @@ pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
 
 /// `size_t NAME_SIGNATURE_workspace(symbols...)`: the bytes of the workspace, or all ones for broken dimensions.
 pub(super) fn workspace(plan: &Plan<'_>, entry: usize) -> Code {
-    let symbols = plan.entries[entry].program.symbols.len();
+    let symbols = plan.entries[entry].shared().symbols.len();
     write(plan, &vec![types::I64; symbols], &[types::I64], |w| {
         let params = w.params.clone();
         let bytes = w.call(plan.dimensions(entry), &params, types::I64);
@@ -120,12 +124,12 @@ pub(super) fn workspace(plan: &Plan<'_>, entry: usize) -> Code {
 
 /// `int NAME_SIGNATURE(const io *, void *workspace, size_t bytes)`.
 pub(super) fn entry(plan: &Plan<'_>, entry: usize) -> Code {
-    let program = plan.entries[entry].program;
+    let program = plan.entries[entry].shared();
     write(plan, &[types::I64; 3], &[types::I32], |w| {
         let &[io, memory, bytes] = &w.params[..] else { unreachable!("the function has three parameters") };
         let null = w.b.ins().icmp_imm_s(IntCC::Equal, io, 0);
         w.leave_if(null, Status::NullPointer);
-        let symbols: Vec<Value> = (0..program.symbols.len()).map(|n| w.slot(io, Slots(program).symbol(n))).collect();
+        let symbols = w.symbols(program, io);
         let needed = w.call(plan.dimensions(entry), &symbols, types::I64);
         let broken = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, needed, 0);
         let status = w.b.ins().ineg(needed);
@@ -136,10 +140,28 @@ pub(super) fn entry(plan: &Plan<'_>, entry: usize) -> Code {
         for (slot, ty) in inputs.chain(outputs) {
             w.check_pointer(io, slot, ty, &mut sizes);
         }
-        if !program.workspace.is(0) {
+        if !native::workspace(plan.entries[entry].programs).is(0) {
             w.check_workspace(memory, bytes, needed);
         }
-        w.run(program, entry, io, memory, &mut sizes);
+        let wanted = w.slot(io, Slots(program).cpu());
+        let frame = w.frame(io, memory);
+        if plan.chooses() {
+            w.run_chosen(entry, wanted, frame);
+        } else {
+            w.check_level(wanted);
+            w.run(entry, 0, io, frame, &mut sizes);
+        }
+    })
+}
+
+/// `int run(frame)`: the kernels of one level in order. Returns a status.
+pub(super) fn run_level(plan: &Plan<'_>, entry: usize, level: usize) -> Code {
+    let program = &plan.entries[entry].programs[level];
+    write(plan, &[types::I64], &[types::I32], |w| {
+        let frame = w.params[0];
+        let io = w.b.ins().load(types::I64, plain(), frame, Frame::IO);
+        let symbols = w.symbols(program, io);
+        w.run(entry, level, io, frame, &mut Checked { program, symbols, wrapped: None });
     })
 }
 
@@ -164,12 +186,11 @@ pub(super) fn workspace_bytes(plan: &Plan<'_>) -> Code {
         let &[signature, io] = &w.params[..] else { unreachable!("the function has two parameters") };
         for (entry, e) in plan.entries.iter().enumerate() {
             w.when_signature(signature, entry, |w| {
-                if !e.program.symbols.is_empty() {
+                if !e.shared().symbols.is_empty() {
                     let null = w.b.ins().icmp_imm_s(IntCC::Equal, io, 0);
                     w.leave_if(null, Status::NullPointer);
                 }
-                let slots = (0..e.program.symbols.len()).map(|n| Slots(e.program).symbol(n));
-                let symbols: Vec<Value> = slots.map(|slot| w.slot(io, slot)).collect();
+                let symbols = w.symbols(e.shared(), io);
                 let bytes = w.call(plan.dimensions(entry), &symbols, types::I64);
                 w.b.ins().return_(&[bytes]);
             });
@@ -182,6 +203,9 @@ pub(super) fn workspace_bytes(plan: &Plan<'_>) -> Code {
 impl Writer<'_> {
     fn slot(&mut self, io: Value, offset: i32) -> Value {
         self.b.ins().load(types::I64, plain(), io, offset)
+    }
+    fn symbols(&mut self, program: &Program, io: Value) -> Vec<Value> {
+        (0..program.symbols.len()).map(|n| self.slot(io, Slots(program).symbol(n))).collect()
     }
 
     /// Returns a status when the condition holds: as it is from an `int` function, negated from an `int64_t` one.
@@ -214,7 +238,7 @@ impl Writer<'_> {
     }
 
     fn function(&mut self, number: usize, params: &[Type], returns: &[Type]) -> ir::FuncRef {
-        let mut signature = Signature::new(self.plan.target.isa().default_call_conv());
+        let mut signature = Signature::new(self.plan.target.lowest().isa().default_call_conv());
         signature.params.extend(params.iter().map(|t| AbiParam::new(*t)));
         signature.returns.extend(returns.iter().map(|t| AbiParam::new(*t)));
         let signature = self.b.import_signature(signature);
@@ -257,8 +281,8 @@ impl Writer<'_> {
         self.leave_if(short, Status::ShortWorkspace);
     }
 
-    /// The kernels in order.
-    fn run(&mut self, program: &Program, entry: usize, io: Value, memory: Value, sizes: &mut Checked<'_>) {
+    /// A new frame, as kernels expect it.
+    fn frame(&mut self, io: Value, memory: Value) -> Value {
         let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, Frame::BYTES, 3);
         let slot = self.b.create_sized_stack_slot(slot);
         let frame = self.b.ins().stack_addr(types::I64, slot, 0);
@@ -273,8 +297,40 @@ impl Writer<'_> {
         {
             self.b.ins().store(plain(), value, frame, offset);
         }
+        frame
+    }
+
+    /// Refuses a call that asks for another level than the only one.
+    fn check_level(&mut self, wanted: Value) {
+        let number = i64::from(self.plan.target.lowest().number);
+        let any = self.b.ins().icmp_imm_s(IntCC::NotEqual, wanted, 0);
+        let other = self.b.ins().icmp_imm_s(IntCC::NotEqual, wanted, number);
+        let refused = self.b.ins().band(any, other);
+        self.leave_if(refused, Status::NoSuchCpu);
+    }
+
+    /// Runs the level that is wanted, or else the best that the machine has, and returns.
+    fn run_chosen(&mut self, entry: usize, wanted: Value, frame: Value) {
+        let chosen = self.call(self.plan.choose(), &[wanted], types::I64);
+        for (l, level) in self.plan.target.levels.iter().enumerate().rev() {
+            let [here, below] = [(); 2].map(|()| self.b.create_block());
+            let number = i64::from(level.number);
+            let fits = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, chosen, number);
+            self.b.ins().brif(fits, here, &[], below, &[]);
+            self.b.switch_to_block(here);
+            let status = self.call(self.plan.run_level(entry, l), &[frame], types::I32);
+            self.b.ins().return_(&[status]);
+            self.b.switch_to_block(below);
+        }
+        let status = self.b.ins().iconst(types::I32, i64::from(Status::NoSuchCpu.code()));
+        self.b.ins().return_(&[status]);
+    }
+
+    /// The kernels of a level in order.
+    fn run(&mut self, entry: usize, level: usize, io: Value, frame: Value, sizes: &mut Checked<'_>) {
+        let program = &self.plan.entries[entry].programs[level];
         for (k, launch) in program.launches.iter().enumerate() {
-            let kernel = self.function(self.plan.first(entry) + k, &[types::I64; 3], &[]);
+            let kernel = self.function(self.plan.first(entry, level) + k, &[types::I64; 3], &[]);
             match parallel_extent(&launch.kernel) {
                 Some(extent) => {
                     let extent = sizes.dim(self, extent);
@@ -310,7 +366,7 @@ impl Writer<'_> {
         let pool = self.slot(threads, POOL);
         let parallel_for = self.slot(threads, PARALLEL_FOR);
         let task = self.b.ins().func_addr(types::I64, kernel);
-        let mut signature = Signature::new(self.plan.target.isa().default_call_conv());
+        let mut signature = Signature::new(self.plan.target.lowest().isa().default_call_conv());
         signature.params.extend([AbiParam::new(types::I64); 4]);
         let signature = self.b.import_signature(signature);
         self.b.ins().call_indirect(signature, parallel_for, &[pool, task, frame, extent]);

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     base::{Diagnostic, Dim, Problems, Symbol, dim::Atom},
     loops::{Bound, BufferId, ExprId, Fault, Kernel, Stmt, VarId},
-    native::Target,
+    native::Level,
     tensor::DType,
 };
 
@@ -40,7 +40,7 @@ pub(super) enum Undo {
 pub(super) struct Lower<'a, 'f> {
     pub b: FunctionBuilder<'f>,
     pub k: &'a Kernel,
-    pub target: &'a Target,
+    pub target: &'a Level,
     pub bases: &'a [Base],
     /// The kernel's `begin..end`.
     pub range: (Value, Value),
@@ -65,7 +65,7 @@ pub(super) struct Lower<'a, 'f> {
 
 /// The function of a kernel whose buffers lie at `bases` and whose symbols are at offsets of the io struct.
 pub(super) fn lower(
-    target: &Target,
+    target: &Level,
     k: &Kernel,
     bases: Vec<Base>,
     symbols: Vec<(Symbol, i32)>,

@@ -16,7 +16,7 @@ mod lanes;
 mod local;
 mod looping;
 
-use super::{Entry, Function, Target, code, elementary};
+use super::{Code, Entry, Function, Target, code, dispatch, elementary};
 use crate::{
     base::{Dim, Problems},
     loops::{Kernel, LoopKind, Stmt},
@@ -64,62 +64,109 @@ impl Slots<'_> {
     fn threads(self) -> i32 {
         self.symbol(self.0.symbols.len())
     }
+    fn cpu(self) -> i32 {
+        self.threads() + 8
+    }
 }
 
-/// Which functions a model has, and their order: per entry its kernels, its dimensions check, the function itself and
-/// its size function; then the model's `invoke` and `workspace_bytes`.
+/// Which functions a model has, and their order: per entry its kernels level by level, its dimensions check, the
+/// function itself and its size function; then the model's `invoke` and `workspace_bytes`. With several levels, the
+/// kernels of each are followed by the function that runs them, and the last function of all chooses the level.
 pub(super) struct Plan<'a> {
     target: &'a Target,
     name: &'a str,
     entries: &'a [Entry<'a>],
     weight_offsets: &'a [u64],
+    /// By entry and level, the number of the first kernel's function.
+    first: Vec<Vec<usize>>,
+    functions: usize,
 }
 
-/// A function to make.
+/// A function to make; numbers of entries, levels and launches.
 #[derive(Clone, Copy)]
 pub(super) enum Job {
-    Kernel(usize, usize),
+    Kernel(usize, usize, usize),
+    Run(usize, usize),
     Dimensions(usize),
     Entry(usize),
     Workspace(usize),
     Invoke,
     WorkspaceBytes,
+    Choose,
 }
 
 impl<'a> Plan<'a> {
     pub fn new(target: &'a Target, name: &'a str, entries: &'a [Entry<'a>], weight_offsets: &'a [u64]) -> Plan<'a> {
-        Plan { target, name, entries, weight_offsets }
+        let mut plan = Plan { target, name, entries, weight_offsets, first: vec![], functions: 0 };
+        for entry in entries {
+            assert_eq!(entry.programs.len(), target.levels.len(), "an entry has a program per level");
+            let mut first = vec![];
+            for program in entry.programs {
+                first.push(plan.functions);
+                plan.functions += program.launches.len() + usize::from(plan.chooses());
+            }
+            plan.first.push(first);
+            plan.functions += 3;
+        }
+        plan.functions += 2 + usize::from(plan.chooses());
+        plan
     }
 
     pub fn jobs(&self) -> Vec<Job> {
         let mut jobs = vec![];
         for (e, entry) in self.entries.iter().enumerate() {
-            jobs.extend((0..entry.program.launches.len()).map(|k| Job::Kernel(e, k)));
+            for (l, program) in entry.programs.iter().enumerate() {
+                jobs.extend((0..program.launches.len()).map(|k| Job::Kernel(e, l, k)));
+                jobs.extend(self.chooses().then_some(Job::Run(e, l)));
+            }
             jobs.extend([Job::Dimensions(e), Job::Entry(e), Job::Workspace(e)]);
         }
         jobs.extend([Job::Invoke, Job::WorkspaceBytes]);
+        jobs.extend(self.chooses().then_some(Job::Choose));
+        assert_eq!(jobs.len(), self.functions);
         jobs
     }
 
-    /// The number of the first function of an entry, which is its first kernel.
-    fn first(&self, entry: usize) -> usize {
-        self.entries[..entry].iter().map(|e| e.program.launches.len() + 3).sum()
+    /// Whether a call chooses between levels.
+    fn chooses(&self) -> bool {
+        self.target.levels.len() > 1
+    }
+    fn launches(&self, entry: usize, level: usize) -> &'a [Launch] {
+        &self.entries[entry].programs[level].launches
+    }
+    /// The number of the first function of an entry at a level, which is its first kernel.
+    fn first(&self, entry: usize, level: usize) -> usize {
+        self.first[entry][level]
+    }
+    fn run_level(&self, entry: usize, level: usize) -> usize {
+        self.first(entry, level) + self.launches(entry, level).len()
     }
     fn dimensions(&self, entry: usize) -> usize {
-        self.first(entry) + self.entries[entry].program.launches.len()
+        self.run_level(entry, self.target.levels.len() - 1) + usize::from(self.chooses())
     }
     fn entry(&self, entry: usize) -> usize {
         self.dimensions(entry) + 1
     }
+    fn invoke(&self) -> usize {
+        self.functions - 2 - usize::from(self.chooses())
+    }
+    fn choose(&self) -> usize {
+        self.functions - 1
+    }
 
     pub fn run(&self, job: &Job) -> Result<Function, Problems> {
         let name = |entry: usize, suffix: &str| format!("{}_{}{suffix}", self.name, self.entries[entry].c_name);
-        let function = |name, exported, code| Ok(Function { name, exported, code });
+        let suffix = |level: usize| if level > 0 { self.target.levels[level].suffix } else { "" };
+        let function = |name, exported, code| Ok(Function { name, exported, level: None, code });
         match *job {
-            Job::Kernel(e, k) => {
-                let launch = &self.entries[e].program.launches[k];
-                let function = self.kernel(self.entries[e].program, launch)?;
-                Ok(Function { name: name(e, &format!("_{}", launch.kernel.name)), ..function })
+            Job::Kernel(e, l, k) => {
+                let code = self.kernel(e, l, k)?;
+                let name = name(e, &format!("_{}{}", self.launches(e, l)[k].kernel.name, suffix(l)));
+                Ok(Function { name, exported: false, level: Some(l), code })
+            }
+            Job::Run(e, l) => {
+                let name = name(e, &format!("_run{}", suffix(l)));
+                Ok(Function { name, exported: false, level: Some(l), code: entry::run_level(self, e, l) })
             }
             Job::Dimensions(e) => function(name(e, "_dimensions"), false, entry::dimensions(self, e)),
             Job::Entry(e) => function(name(e, ""), true, entry::entry(self, e)),
@@ -128,10 +175,14 @@ impl<'a> Plan<'a> {
             Job::WorkspaceBytes => {
                 function(format!("{}_workspace_bytes", self.name), true, entry::workspace_bytes(self))
             }
+            Job::Choose => function(format!("{}_cpu", self.name), false, dispatch::choose(self.target)),
         }
     }
 
-    fn kernel(&self, program: &Program, launch: &Launch) -> Result<Function, Problems> {
+    fn kernel(&self, entry: usize, level: usize, number: usize) -> Result<Code, Problems> {
+        let program = &self.entries[entry].programs[level];
+        let launch = &program.launches[number];
+        let level = &self.target.levels[level];
         let place = |problems: Problems| match &launch.origin {
             Some(origin) => problems.map(|d| d.at_node(origin.clone())),
             None => problems,
@@ -143,17 +194,24 @@ impl<'a> Plan<'a> {
             Place::Workspace(at) => Base::Workspace(at.clone()),
         });
         let symbols = program.symbols.iter().enumerate().map(|(n, s)| (s.clone(), Slots(program).symbol(n)));
-        let expanded = elementary::expand(&launch.kernel, self.target.machine());
-        let ir = kernel::lower(self.target, &expanded, bases.collect(), symbols.collect()).map_err(place)?;
-        Ok(Function { name: String::new(), exported: false, code: code::finish(self.target, ir) })
+        let expanded = elementary::expand(&launch.kernel, level.machine());
+        let ir = kernel::lower(level, &expanded, bases.collect(), symbols.collect()).map_err(place)?;
+        Ok(code::finish(level, ir))
     }
 
     /// The stack that a call through `invoke` uses: the deepest chain of functions.
     pub fn stack_bytes(&self, entry: usize, functions: &[Function]) -> u64 {
+        let deepest = |range: std::ops::Range<usize>| functions[range].iter().map(|f| f.code.stack_bytes).max();
+        let level = |l: usize| {
+            let (first, run) = (self.first(entry, l), self.run_level(entry, l));
+            let run_level = if self.chooses() { functions[run].code.stack_bytes } else { 0 };
+            run_level + deepest(first..run).unwrap_or(0)
+        };
+        let levels = (0..self.target.levels.len()).map(level).max().unwrap_or(0);
         let stack = |n: usize| functions[n].code.stack_bytes;
-        let called = (self.first(entry)..=self.dimensions(entry)).map(stack).max().unwrap_or(0);
-        let invoke = stack(functions.len() - 2);
-        called + stack(self.entry(entry)) + invoke
+        let choose = if self.chooses() { stack(self.choose()) } else { 0 };
+        let called = levels.max(choose).max(stack(self.dimensions(entry)));
+        called + stack(self.entry(entry)) + stack(self.invoke())
     }
 }
 
