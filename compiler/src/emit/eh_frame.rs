@@ -3,14 +3,17 @@
 use cranelift_codegen::isa::unwind::UnwindInfo;
 use gimli::{
     DW_EH_PE_pcrel, DW_EH_PE_sdata4, DwEhPe, RunTimeEndian,
-    write::{Address, EhFrame, EndianVec, FrameTable, RelocateWriter, Relocation as GimliRelocation, RelocationTarget},
+    write::{
+        Address, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable, RelocateWriter, Relocation as GimliRelocation,
+        RelocationTarget,
+    },
 };
 use object::{
     Architecture, RelocationEncoding, RelocationFlags, RelocationKind, elf,
     write::{Object, Relocation, SectionId, StandardSection},
 };
 
-use crate::native::{Function, Target};
+use crate::native::{Function, Target, Unwind};
 
 /// Bytes, and the places in them that depend on symbols.
 struct Writer {
@@ -40,9 +43,13 @@ pub fn add(object: &mut Object<'_>, target: &Target, code: SectionId, functions:
     let mut table = FrameTable::default();
     let common = table.add_cie(common);
     for (n, (function, _)) in functions.iter().enumerate() {
-        if let Some(UnwindInfo::SystemV(unwind)) = &function.code.unwind {
-            table.add_fde(common, unwind.to_fde(Address::Symbol { symbol: n, addend: 0 }));
-        }
+        let address = Address::Symbol { symbol: n, addend: 0 };
+        let entry = match &function.code.unwind {
+            Some(Unwind::Described(UnwindInfo::SystemV(unwind))) => unwind.to_fde(address),
+            Some(Unwind::Still) => FrameDescriptionEntry::new(address, function.code.bytes.len() as u32),
+            _ => continue,
+        };
+        table.add_fde(common, entry);
     }
     let endian = if target.big_endian() { RunTimeEndian::Big } else { RunTimeEndian::Little };
     let mut frames = EhFrame(Writer { bytes: EndianVec::new(endian), relocations: vec![] });

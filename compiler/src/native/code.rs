@@ -32,11 +32,20 @@ pub struct Code {
     pub bytes: Vec<u8>,
     pub align: u64,
     pub fixups: Vec<Fixup>,
-    pub unwind: Option<UnwindInfo>,
+    pub unwind: Option<Unwind>,
     /// Bytes of stack that one activation uses, return address included.
     pub stack_bytes: u64,
     /// What the code was made from and what it became, for people; kept when the target is asked to.
     pub listing: Option<Listing>,
+}
+
+/// How to find a function's caller from any of its instructions.
+#[derive(Clone, Debug)]
+pub enum Unwind {
+    /// As Cranelift describes it.
+    Described(UnwindInfo),
+    /// The stack pointer stays where it was at the call, and the registers that belong to the caller too.
+    Still,
 }
 
 /// A function as text.
@@ -95,7 +104,7 @@ pub(super) fn finish(level: &Level, function: ir::Function) -> Code {
         bytes: buffer.data().to_vec(),
         align: u64::from(buffer.alignment),
         fixups: fixups.collect(),
-        unwind: compiled.create_unwind_info(isa).ok().flatten(),
+        unwind: compiled.create_unwind_info(isa).ok().flatten().map(Unwind::Described),
         stack_bytes: frame + 16,
         listing: clif.map(|clif| Listing { clif, asm: compiled.vcode.clone().unwrap_or_default() }),
     }

@@ -12,7 +12,7 @@
 
 use cranelift_codegen::{binemit::Reloc, isa::CallConv};
 
-use super::{Code, Fixup, Listing, Symbol, Target};
+use super::{Code, Fixup, Listing, Symbol, Target, Unwind};
 
 /// An instruction or a mark between two.
 enum Part {
@@ -57,7 +57,7 @@ pub(super) fn choose(target: &Target) -> Code {
     let cell = |at: usize| Fixup { offset: at as u32, kind: Reloc::X86PCRel4, symbol: Symbol::Cpu, addend: -4 };
     let fixups = cells.into_iter().map(cell).collect();
     let listing = target.lowest().listings.then(|| Listing { clif: String::new(), asm: text(&parts) });
-    Code { bytes, align: 16, fixups, unwind: None, stack_bytes: 8, listing }
+    Code { bytes, align: 16, fixups, unwind: Some(Unwind::Still), stack_bytes: 8, listing }
 }
 
 fn text(parts: &[Part]) -> String {
@@ -69,7 +69,8 @@ fn text(parts: &[Part]) -> String {
     parts.iter().map(line).collect()
 }
 
-/// The function. It changes registers that both calling conventions leave to the callee, and no others.
+/// The function. It changes registers that both calling conventions leave to the callee, and rbx around CPUID, which no
+/// unwinder meets: nothing there can fail or is called.
 fn parts(windows: bool, levels: u32) -> Vec<Part> {
     use Label::*;
     use Part::*;

@@ -11,7 +11,7 @@ pub mod elementary;
 mod target;
 mod x86;
 
-pub use code::{Code, Fixup, Function, Listing, Symbol};
+pub use code::{Code, Fixup, Function, Listing, Symbol, Unwind};
 pub use target::{Level, Target};
 
 use std::collections::HashMap;
