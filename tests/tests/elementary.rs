@@ -75,7 +75,7 @@ fn run(target: &Target, f: Function, dtype: DType) -> (Vec<u8>, Vec<u8>) {
     // symbol and no threads; the program needs no workspace. Code reads elements at any alignment.
     let status = unsafe { loaded.call("m_run0", io.as_ptr(), std::ptr::null_mut(), 0) };
     assert_eq!(status, 0);
-    case.kernel = elementary::expand(&case.kernel, target.machine());
+    case.kernel = elementary::expand(&case.kernel, target.best().machine());
     (memory.remove(2), kernels::interpret(&case).unwrap().remove(2))
 }
 
