@@ -18,6 +18,7 @@ mod run;
 
 mod target;
 mod tile;
+mod winograd;
 #[cfg(test)]
 mod tests;
 

@@ -5,7 +5,7 @@
 //! - A convolution with padding reads a padded copy, and one with a dilated input a spread copy, so that its hot loop has
 //!   no conditions. That multiplies zeros with weights, which is done only where these are known to be finite.
 
-use super::{fuse::is_view_of_constant, pack::constant};
+use super::{fuse::is_view_of_constant, pack::constant, winograd::winograd};
 use crate::{
     base::{Bindings, Dim, dim::NoVars},
     graph::{Graph, NodeId},
@@ -32,7 +32,9 @@ pub fn prepare(graph: &Graph) -> Graph {
         let new = match (fold(&to, &node.op, &inputs, &node.ty), &node.op) {
             (Some(value), _) => to.constant(value),
             (None, Op::Conv(conv)) => {
-                let bordered = bordered(&mut to, conv, &inputs);
+                let finite = is_finite(&to, inputs[1]);
+                let fast = finite.then(|| winograd(&mut to, conv, inputs[0], inputs[1])).flatten();
+                let bordered = fast.unwrap_or_else(|| bordered(&mut to, conv, &inputs));
                 // What an extent's normal form hides stays as it is.
                 if *to.ty(bordered) == node.ty { bordered } else { add(&mut to, conv.clone(), &inputs) }
             }

@@ -1,0 +1,209 @@
+//! Rewrites 3x3 convolutions by Winograd's method F(2x2, 3x3), which multiplies 16 times where the definition does 36.
+//!
+//! With matrices B, G and A (S. Winograd 1980; A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks",
+//! 2016), a 2x2 tile of the result is `A' [sum over channels of (G g G') * (B' d B)] A` for a filter g and the 4x4 tile d
+//! of the operand around it, `*` being the product element by element. Filters are constants, so `G g G'` is computed
+//! here, in double precision. `B' d B` for all tiles is 16 matrices of [tiles, channels], the products are 16 matrix
+//! products, and each of the four results of a tile is a sum of nine of theirs.
+//!
+//! B and A hold only 0, 1 and -1: the error stays that of a sum of about as many terms. A tile's results depend on all
+//! 16 elements of `d` in the machine's arithmetic: an infinity or NaN spreads to the other three results of its tile.
+
+use super::pack::constant;
+use crate::{
+    base::Dim,
+    graph::{Graph, NodeId},
+    loops::BinaryFn,
+    op::{Binary, Concat, Conv, Dot, Op, Pad, Reshape, Slice},
+    tensor::{DType, Scalar, Tensor},
+};
+
+/// Results along each axis of a tile, and elements that they depend on.
+const OUT: i64 = 2;
+const IN: usize = 4;
+/// Fewer channels leave the transformations more work than they save.
+const MIN_CHANNELS: i64 = 32;
+/// Fewer tiles do not pay for filters that are 16/9 as large.
+const MIN_TILES: i64 = 36;
+
+/// The rows of B': which two elements are combined, and whether the second is subtracted.
+const ROWS_IN: [(usize, usize, bool); IN] = [(0, 2, true), (1, 2, false), (2, 1, true), (1, 3, true)];
+/// The rows of A': the signs of the products 0, 1, 2, 3.
+const ROWS_OUT: [[i8; IN]; OUT as usize] = [[1, 1, 1, 0], [0, 1, -1, -1]];
+/// G.
+const FILTER: [[f64; 3]; IN] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
+
+/// The convolution of `x` with the constant `filter` as nodes of `to`; none where the method does not apply or pay.
+pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Option<NodeId> {
+    let ones = |list: &[i64]| list == [1, 1];
+    if conv.groups != 1 || ![&conv.stride, &conv.dilation, &conv.input_dilation].into_iter().all(|l| ones(l)) {
+        return None;
+    }
+    let known = |dims: &[Dim]| dims.iter().map(Dim::as_int).collect::<Option<Vec<i64>>>();
+    let (ty, taps) = (to.ty(x).clone(), known(to.shape(filter))?);
+    let [3, 3, channels, columns] = taps[..] else { return None };
+    if ty.dtype != DType::F32 || channels.min(columns) < MIN_CHANNELS {
+        return None;
+    }
+    let (size, low, high) = (known(&ty.shape[1..3])?, known(&conv.low)?, known(&conv.high)?);
+    let out: Vec<i64> = (0..2).map(|a| size[a] + low[a] + high[a] - 2).collect();
+    let tiles: Vec<i64> = out.iter().map(|n| (n + OUT - 1) / OUT).collect();
+    if out.iter().any(|&n| n < 1) || tiles[0] * tiles[1] < MIN_TILES || low.iter().any(|&n| n < 0) {
+        return None;
+    }
+    let weights = transformed(&constant(to, filter)?, channels as usize, columns as usize);
+    let weights = to.constant(weights);
+
+    // All 4x4 tiles lie within the padded operand.
+    let missing = |a: usize| tiles[a] * OUT + 2 - size[a] - low[a];
+    if missing(0) < 0 || missing(1) < 0 {
+        return None;
+    }
+    let zero = to.constant(Tensor::scalar(ty.dtype, Scalar::zero(ty.dtype)));
+    let border = |rows: i64, columns: i64| [0, rows, columns, 0].map(Dim::from).to_vec();
+    let padding = Pad { low: border(low[0], low[1]), high: border(missing(0), missing(1)) };
+    let x = add(to, padding, &[x, zero]);
+
+    let batch = ty.shape[0].clone();
+    let [across, down] = [tiles[1], tiles[0]].map(Dim::from);
+    let places = |n: i64| vec![batch.clone(), down.clone(), across.clone(), Dim::from(n)];
+    let element = |to: &mut Graph, row: usize, column: usize| {
+        let start = [0, row as i64, column as i64, 0].map(Dim::from).to_vec();
+        add(to, Slice { start, stride: vec![1, OUT, OUT, 1], shape: places(channels) }, &[x])
+    };
+    let rows = &batch * tiles[0] * tiles[1];
+    let mut transforms = vec![];
+    for (r0, r1, minus_row) in ROWS_IN {
+        for (c0, c1, minus_column) in ROWS_IN {
+            let line = |to: &mut Graph, row: usize| {
+                let (a, b) = (element(to, row, c0), element(to, row, c1));
+                combine(to, a, b, minus_column)
+            };
+            let (a, b) = (line(to, r0), line(to, r1));
+            let sum = combine(to, a, b, minus_row);
+            transforms.push(add(to, Reshape { shape: vec![Dim::one(), rows.clone(), Dim::from(channels)] }, &[sum]));
+        }
+    }
+    let transforms = add(to, Concat { axis: 0 }, &transforms);
+    let products = add(to, Dot {}, &[transforms, weights]);
+
+    let results: Vec<NodeId> = ROWS_OUT
+        .iter()
+        .map(|row| {
+            let pair: Vec<NodeId> =
+                ROWS_OUT.iter().map(|column| result(to, products, row, column, &rows, columns)).collect();
+            let apart = vec![batch.clone(), down.clone(), Dim::one(), across.clone(), Dim::one(), Dim::from(columns)];
+            let pair: Vec<NodeId> = pair.into_iter().map(|n| add(to, Reshape { shape: apart.clone() }, &[n])).collect();
+            add(to, Concat { axis: 4 }, &pair)
+        })
+        .collect();
+    let whole = add(to, Concat { axis: 2 }, &results);
+    let covered = [&tiles[0] * OUT, &tiles[1] * OUT].map(Dim::from);
+    let [height, width] = covered;
+    let whole = add(to, Reshape { shape: vec![batch.clone(), height, width, Dim::from(columns)] }, &[whole]);
+    if out.iter().zip(&tiles).all(|(n, t)| *n == t * OUT) {
+        return Some(whole);
+    }
+    let shape = vec![batch, Dim::from(out[0]), Dim::from(out[1]), Dim::from(columns)];
+    Some(add(to, Slice { start: vec![Dim::zero(); 4], stride: vec![1; 4], shape }, &[whole]))
+}
+
+fn add(to: &mut Graph, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
+    to.add(op, inputs).unwrap_or_else(|e| panic!("planning: {e}"))
+}
+
+fn combine(to: &mut Graph, a: NodeId, b: NodeId, minus: bool) -> NodeId {
+    add(to, Binary { f: if minus { BinaryFn::Sub } else { BinaryFn::Add } }, &[a, b])
+}
+
+/// One of the four results of every tile, [1, rows, columns]: the products summed with the signs of a row and a column
+/// of A.
+fn result(to: &mut Graph, products: NodeId, row: &[i8], column: &[i8], rows: &Dim, columns: i64) -> NodeId {
+    let mut sum = None;
+    for (r, &above) in row.iter().enumerate() {
+        for (c, &beside) in column.iter().enumerate() {
+            let sign = above * beside;
+            if sign == 0 {
+                continue;
+            }
+            let start = vec![Dim::from((r * IN + c) as i64), Dim::zero(), Dim::zero()];
+            let shape = vec![Dim::one(), rows.clone(), Dim::from(columns)];
+            let product = add(to, Slice { start, stride: vec![1; 3], shape }, &[products]);
+            sum = Some(match sum {
+                None => product,
+                Some(sum) => combine(to, sum, product, sign < 0),
+            });
+        }
+    }
+    sum.expect("a row of A has a 1 first")
+}
+
+/// `G g G'` for every channel and column: [16, channels, columns].
+fn transformed(filter: &Tensor, channels: usize, columns: usize) -> Tensor {
+    let of_tap = channels * columns;
+    let element = |tap: usize, at: usize| filter.get(tap * of_tap + at).as_f64().unwrap_or(f64::NAN);
+    let mut values = Vec::with_capacity(IN * IN * of_tap);
+    for left in FILTER {
+        for right in FILTER {
+            values.extend((0..of_tap).map(|at| {
+                let line = |r: usize| (0..3).map(|c| right[c] * element(r * 3 + c, at)).sum::<f64>();
+                (0..3).map(|r| left[r] * line(r)).sum::<f64>() as f32
+            }));
+        }
+    }
+    Tensor::from_f32([IN * IN, channels, columns], &values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{Bindings, Rng, Symbol},
+        graph::evaluate,
+        tensor::TensorType,
+    };
+
+    fn uniform(rng: &mut Rng, shape: &[usize]) -> Tensor {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.below(2001) as f32 / 1000.0 - 1.0).collect();
+        Tensor::from_f32(shape, &values)
+    }
+
+    /// The method's result, evaluated with exact sums, differs from the definition's only by the rounding of the
+    /// transformed filters.
+    #[test]
+    fn agrees_with_the_definition() {
+        let mut rng = Rng::new(1);
+        for (size, low, high) in [([12, 12], [1, 1], [1, 1]), ([13, 14], [0, 1], [1, 0]), ([15, 12], [2, 0], [0, 3])] {
+            let filter = uniform(&mut rng, &[3, 3, 32, 33]);
+            let x = uniform(&mut rng, &[2, size[0], size[1], 32]);
+            let conv = Conv {
+                stride: vec![1; 2],
+                dilation: vec![1; 2],
+                input_dilation: vec![1; 2],
+                low: low.map(Dim::from).to_vec(),
+                high: high.map(Dim::from).to_vec(),
+                groups: 1,
+            };
+            let graph = |fast: bool| {
+                let mut g = Graph::default();
+                let mut shape: Vec<Dim> = x.shape.iter().map(|&n| Dim::from(n)).collect();
+                shape[0] = Dim::sym("N");
+                let x = g.input("x", TensorType::new(DType::F32, shape));
+                let filter = g.constant(filter.clone());
+                let y = match fast {
+                    true => winograd(&mut g, &conv, x, filter).expect("the method applies"),
+                    false => add(&mut g, conv.clone(), &[x, filter]),
+                };
+                g.output("y", y);
+                g
+            };
+            let bind = Bindings::from([(Symbol::new("N"), 2)]);
+            let run = |g: &Graph| evaluate(g, &[x.clone()], &bind).unwrap().remove(0);
+            let (exact, fast) = (run(&graph(false)), run(&graph(true)));
+            assert_eq!(exact.shape, fast.shape);
+            let worst =
+                exact.scalars().zip(fast.scalars()).map(|(a, b)| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs());
+            assert!(worst.fold(0.0, f64::max) < 2e-5);
+        }
+    }
+}
