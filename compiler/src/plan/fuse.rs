@@ -128,6 +128,7 @@ pub fn fuse(graph: &Graph) -> Fusion {
     state.place_operands();
     state.bound_code();
     state.avoid_repetition();
+    state.join_at_once();
     let mut fusion = Fusion { roles: state.roles, homes: vec![] };
     fusion.settle(graph, &|id| state.flow.users(id).to_vec());
     fusion
@@ -288,6 +289,21 @@ impl State<'_> {
             if !shares && (times[id.index()] - 1.0) * costs[id.index()] > BUFFER_COST {
                 self.give_buffer(id);
                 times[id.index()] = 1.0;
+            }
+        }
+    }
+    /// A concatenation of code whose only user is a concatenation becomes part of that one.
+    fn join_at_once(&mut self) {
+        let is_concat = |state: &Self, id: NodeId| matches!(state.graph.op(id), Op::Concat(_));
+        for id in self.graph.ids().rev() {
+            let [user] = self.flow.users(id)[..] else { continue };
+            let writes = self.graph.outputs.iter().all(|p| p.node != id)
+                && is_concat(self, id)
+                && self.role(id) == Role::Kernel { root: id }
+                && !self.graph.node(id).inputs.iter().any(|&i| self.has_buffer(i));
+            if writes && is_concat(self, user) && self.graph.node(user).inputs.iter().filter(|&&i| i == id).count() == 1
+            {
+                self.roles[id.index()] = Role::Fused;
             }
         }
     }

@@ -87,6 +87,9 @@ impl<'g> Site<'g> {
     pub fn graph(&self) -> &'g Graph {
         self.pull.graph
     }
+    pub fn root(&self) -> NodeId {
+        self.root
+    }
     pub fn root_op(&self) -> &'g Op {
         self.graph().op(self.root)
     }
@@ -172,6 +175,10 @@ impl<'g> Site<'g> {
     /// The element of the root's operand `n`.
     pub fn operand(&mut self, n: usize, ix: &[Dim]) -> ExprId {
         let id = self.graph().node(self.root).inputs[n];
+        self.pull.element(&mut self.w, id, ix)
+    }
+    /// The element of a node that the root depends on.
+    pub fn element_of(&mut self, id: NodeId, ix: &[Dim]) -> ExprId {
         self.pull.element(&mut self.w, id, ix)
     }
     /// Stores the tip's element where the root's element at `ix` is `value`.

@@ -12,6 +12,7 @@ use crate::{
     base::{Dim, dim::Atom},
     graph::NodeId,
     loops::{Block, Expr, Kernel, LoopKind, Stmt, Var},
+    op::Op,
     tensor::count,
 };
 
@@ -38,23 +39,47 @@ pub fn copy<'g>(cx: &Context<'g>, node: NodeId) -> Site<'g> {
     site
 }
 
-/// Joins tensors: loops over each operand that is not in place, stored where it lies in the result.
-pub fn join<'g>(cx: &Context<'g>, tip: NodeId, root: NodeId, axis: usize) -> Site<'g> {
+/// Operands of a concatenation that are computed in one loop, at most.
+const MAX_TOGETHER: usize = 16;
+
+/// Joins tensors: loops over each operand that is not in place, stored where it lies in the result. Neighbours of one
+/// shape that are computed here share their loops, and so what their code has in common.
+pub fn join<'g>(cx: &Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
     let mut site = Site::new(cx.graph, cx.fusion, tip, root);
-    let mut start = Dim::zero();
-    for n in 0..cx.graph.node(root).inputs.len() {
-        let shape = &site.operand_ty(n).shape;
-        if !site.is_in_place(n) {
-            each_element(&mut site, shape, &|site, ix| {
-                let value = site.operand(n, ix);
-                let mut to = ix.to_vec();
-                to[axis] = &to[axis] + &start;
+    let mut parts = vec![];
+    collect_parts(cx, &site, root, &vec![Dim::zero(); cx.graph.ty(root).rank()], &mut parts);
+    let together = |a: &(NodeId, Vec<Dim>), b: &(NodeId, Vec<Dim>)| {
+        let computed = [a.0, b.0].iter().all(|&id| !cx.fusion.has_buffer(id));
+        computed && cx.graph.shape(a.0) == cx.graph.shape(b.0)
+    };
+    for group in parts.chunk_by(together).flat_map(|group| group.chunks(MAX_TOGETHER)) {
+        each_element(&mut site, cx.graph.shape(group[0].0), &|site, ix| {
+            for (part, at) in group {
+                let value = site.element_of(*part, ix);
+                let to: Vec<Dim> = ix.iter().zip(at).map(|(i, at)| i + at).collect();
                 site.finish_element(&to, value);
-            });
-        }
-        start = start + &shape[axis];
+            }
+        });
     }
     site
+}
+
+/// What a concatenation joins, with where it begins: operands that are not in place, and those of operands that are
+/// concatenations without a buffer.
+fn collect_parts(cx: &Context<'_>, site: &Site<'_>, id: NodeId, at: &[Dim], parts: &mut Vec<(NodeId, Vec<Dim>)>) {
+    let node = cx.graph.node(id);
+    let Op::Concat(op) = &node.op else { return parts.push((id, at.to_vec())) };
+    let mut at = at.to_vec();
+    for (n, &operand) in node.inputs.iter().enumerate() {
+        if cx.fusion.has_buffer(operand) {
+            if !(id == site.root() && site.is_in_place(n)) {
+                parts.push((operand, at.clone()));
+            }
+        } else {
+            collect_parts(cx, site, operand, &at, parts);
+        }
+        at[op.axis] = &at[op.axis] + &cx.graph.shape(operand)[op.axis];
+    }
 }
 
 /// Loops over the indices of `shape`, with as few loops as the indices in `body` allow.

@@ -107,7 +107,7 @@ fn lower<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
         Op::Dot(_) | Op::Conv(_) => contract::contract(cx, tip, root),
         Op::Reduce(_) | Op::Window(_) => fold::fold(cx, tip, root),
         Op::Pad(op) if tip == root => Some(border::pad(cx, tip, op)),
-        Op::Concat(op) => Some(map::join(cx, tip, root, op.axis)),
+        Op::Concat(_) => Some(map::join(cx, tip, root)),
         _ => None,
     };
     site.unwrap_or_else(|| map::map(cx, tip, root))

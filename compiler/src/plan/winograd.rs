@@ -67,33 +67,46 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
     let batch = ty.shape[0].clone();
     let [across, down] = [tiles[1], tiles[0]].map(Dim::from);
     let places = |n: i64| vec![batch.clone(), down.clone(), across.clone(), Dim::from(n)];
-    let element = |to: &mut Graph, row: usize, column: usize| {
-        let start = [0, row as i64, column as i64, 0].map(Dim::from).to_vec();
-        add(to, Slice { start, stride: vec![1, OUT, OUT, 1], shape: places(channels) }, &[x])
-    };
+    // d B, then B' (d B), each sum shared by those that need it.
     let rows = &batch * tiles[0] * tiles[1];
+    let mut lines = vec![];
+    for row in 0..IN {
+        let elements: Vec<NodeId> = (0..IN)
+            .map(|column| {
+                let start = [0, row as i64, column as i64, 0].map(Dim::from).to_vec();
+                add(to, Slice { start, stride: vec![1, OUT, OUT, 1], shape: places(channels) }, &[x])
+            })
+            .collect();
+        lines.push(ROWS_IN.map(|(a, b, minus)| combine(to, elements[a], elements[b], minus)));
+    }
     let mut transforms = vec![];
-    for (r0, r1, minus_row) in ROWS_IN {
-        for (c0, c1, minus_column) in ROWS_IN {
-            let line = |to: &mut Graph, row: usize| {
-                let (a, b) = (element(to, row, c0), element(to, row, c1));
-                combine(to, a, b, minus_column)
-            };
-            let (a, b) = (line(to, r0), line(to, r1));
-            let sum = combine(to, a, b, minus_row);
+    for (a, b, minus) in ROWS_IN {
+        for c in 0..IN {
+            let sum = combine(to, lines[a][c], lines[b][c], minus);
             transforms.push(add(to, Reshape { shape: vec![Dim::one(), rows.clone(), Dim::from(channels)] }, &[sum]));
         }
     }
     let transforms = add(to, Concat { axis: 0 }, &transforms);
     let products = add(to, Dot {}, &[transforms, weights]);
 
+    // Products A, then A' (products A), each sum shared by the results that need it.
+    let lines: Vec<Vec<NodeId>> = (0..IN)
+        .map(|r| {
+            let line: Vec<NodeId> = (0..IN).map(|c| product(to, products, r * IN + c)).collect();
+            ROWS_OUT.iter().map(|signs| signed_sum(to, signs, &line)).collect()
+        })
+        .collect();
+    let apart = vec![batch.clone(), down.clone(), Dim::one(), across.clone(), Dim::one(), Dim::from(columns)];
     let results: Vec<NodeId> = ROWS_OUT
         .iter()
-        .map(|row| {
-            let pair: Vec<NodeId> =
-                ROWS_OUT.iter().map(|column| result(to, products, row, column, &rows, columns)).collect();
-            let apart = vec![batch.clone(), down.clone(), Dim::one(), across.clone(), Dim::one(), Dim::from(columns)];
-            let pair: Vec<NodeId> = pair.into_iter().map(|n| add(to, Reshape { shape: apart.clone() }, &[n])).collect();
+        .map(|signs| {
+            let pair: Vec<NodeId> = (0..OUT as usize)
+                .map(|c| {
+                    let column: Vec<NodeId> = lines.iter().map(|line| line[c]).collect();
+                    let sum = signed_sum(to, signs, &column);
+                    add(to, Reshape { shape: apart.clone() }, &[sum])
+                })
+                .collect();
             add(to, Concat { axis: 4 }, &pair)
         })
         .collect();
@@ -116,26 +129,19 @@ fn combine(to: &mut Graph, a: NodeId, b: NodeId, minus: bool) -> NodeId {
     add(to, Binary { f: if minus { BinaryFn::Sub } else { BinaryFn::Add } }, &[a, b])
 }
 
-/// One of the four results of every tile, [1, rows, columns]: the products summed with the signs of a row and a column
-/// of A.
-fn result(to: &mut Graph, products: NodeId, row: &[i8], column: &[i8], rows: &Dim, columns: i64) -> NodeId {
-    let mut sum = None;
-    for (r, &above) in row.iter().enumerate() {
-        for (c, &beside) in column.iter().enumerate() {
-            let sign = above * beside;
-            if sign == 0 {
-                continue;
-            }
-            let start = vec![Dim::from((r * IN + c) as i64), Dim::zero(), Dim::zero()];
-            let shape = vec![Dim::one(), rows.clone(), Dim::from(columns)];
-            let product = add(to, Slice { start, stride: vec![1; 3], shape }, &[products]);
-            sum = Some(match sum {
-                None => product,
-                Some(sum) => combine(to, sum, product, sign < 0),
-            });
-        }
-    }
-    sum.expect("a row of A has a 1 first")
+/// One of the 16 matrices of products, [1, rows, columns].
+fn product(to: &mut Graph, products: NodeId, n: usize) -> NodeId {
+    let mut shape = to.shape(products).to_vec();
+    shape[0] = Dim::one();
+    let start = vec![Dim::from(n as i64), Dim::zero(), Dim::zero()];
+    add(to, Slice { start, stride: vec![1; 3], shape }, &[products])
+}
+
+/// The terms with the signs of a row of A', whose first one that counts is positive.
+fn signed_sum(to: &mut Graph, signs: &[i8], terms: &[NodeId]) -> NodeId {
+    let mut counted = terms.iter().zip(signs).filter(|(_, sign)| **sign != 0);
+    let first = *counted.next().expect("a row of A' is not 0").0;
+    counted.fold(first, |sum, (&term, &sign)| combine(to, sum, term, sign < 0))
 }
 
 /// `G g G'` for every channel and column: [16, channels, columns].

@@ -123,6 +123,24 @@ fn dense_layers_of_every_type() {
     }
 }
 
+/// These filters are convolved by Winograd's method; the last row and column of tiles are cut off.
+#[test]
+fn filters_of_three_by_three() {
+    let mut net = Net::default();
+    let x = net.input("batch,13,11,32");
+    let y = net.conv(x, &[3, 3, 32, 33], conv(2, 1, 1, 1, 1, 1));
+    let y = net.bias(y);
+    let y = net.relu(y);
+    let z = net.conv(y, &[3, 3, 33, 32], conv(2, 1, 1, 1, 1, 1));
+    let z = net.binary(BinaryFn::Add, z, x);
+    let graph = net.done(&[z]);
+    for batch in [0, 1, 2] {
+        let bind = Bindings::from([(Symbol::new("batch"), batch)]);
+        let input = random_tensor(DType::F32, &[batch as usize, 13, 11, 32], 5);
+        check("3x3", &graph, Isa::X64, &[input], &bind);
+    }
+}
+
 #[test]
 fn convolutions() {
     let mut seen = 0;
