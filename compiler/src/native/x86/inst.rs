@@ -364,16 +364,17 @@ impl Inst {
             return Some("more than one memory operand");
         }
         let int = self.size < Size::Scalar;
-        let wrong_size = match row.operands.contains('i') {
-            true => !int,
-            false => int,
+        let right_size = match row.operands {
+            operands if operands.contains('i') => int,
+            operands if operands.contains('v') => !int && self.op.vector_sizes().contains(&self.size.bytes()),
+            _ => !int,
         };
-        wrong_size.then_some("the size")
+        (!right_size).then_some("the size")
     }
 }
 
 /// The class of the register that a letter of [`super::rows::Row::operands`] stands for.
-fn kind_class(kind: u8) -> Option<Class> {
+pub(super) fn kind_class(kind: u8) -> Option<Class> {
     match kind {
         b'v' | b'h' | b'f' | b'e' | b'x' | b'y' => Some(Class::Vec),
         b'k' => Some(Class::Mask),
@@ -383,7 +384,7 @@ fn kind_class(kind: u8) -> Option<Class> {
 }
 
 /// The part of a register that an operand names.
-fn kind_size(kind: u8, size: Size) -> Size {
+pub(super) fn kind_size(kind: u8, size: Size) -> Size {
     match kind {
         b'h' => Size::vector(size.bytes() / 2),
         b'f' | b'e' | b'x' => Size::B16,
@@ -397,7 +398,7 @@ fn kind_size(kind: u8, size: Size) -> Size {
 }
 
 /// A register under the name of its part.
-struct Named(Reg, Size);
+pub(super) struct Named(pub Reg, pub Size);
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -470,8 +471,8 @@ impl fmt::Display for Inst {
                     write!(f, " {{{:?}}}", masking.mask())?;
                     match masking {
                         Masking::Zero(_) => f.write_str("{z}")?,
-                        Masking::Merge(_, old) => write!(f, "({old:?})")?,
-                        Masking::Where(_) => {}
+                        Masking::Merge(_, old) if old.is_virtual() => write!(f, "({old:?})")?,
+                        Masking::Merge(..) | Masking::Where(_) => {}
                     }
                 }
                 _ => {}

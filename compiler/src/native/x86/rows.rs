@@ -80,8 +80,8 @@ impl Form {
     /// The operands of which one must be in the result's register.
     pub fn ties(self) -> &'static [usize] {
         match self {
-            Form::Arvm | Form::Unary(_) | Form::Shift(_) | Form::Cmov | Form::Alu(_, false) => &[1],
-            Form::Alu(_, true) | Form::Imul => &[1, 2],
+            Form::Arvm | Form::Unary(_) | Form::Shift(_) | Form::Alu(_, false) => &[1],
+            Form::Alu(_, true) | Form::Imul | Form::Cmov => &[1, 2],
             Form::Fma => &[1, 2, 3],
             _ => &[],
         }
@@ -209,6 +209,20 @@ macro_rules! rows {
 impl Op {
     pub fn row(self) -> &'static Row {
         &ROWS[self as usize]
+    }
+
+    /// The sizes of vectors that there are, in bytes: those whose parts an instruction names or permutes have least
+    /// sizes, and those without an EVEX form end at 32 bytes.
+    pub fn vector_sizes(self) -> std::ops::RangeInclusive<u32> {
+        use Op::*;
+        let least = match self {
+            Insertf256 | Extractf256 | Broadcastf256 => 64,
+            Broadcastsd | Broadcastf128 | Insertf128 | Inserti128 | Extractf128 | Extracti128 | Perm2f128 | Permps
+            | Permd | PermpdImm | PermqImm | Permpd | Permq | Shuff32x4 | Shuff64x2 => 32,
+            _ => 16,
+        };
+        let most = if matches!(self.row().encodings, Encodings::Vex | Encodings::VexL1) { 32 } else { 64 };
+        least..=most
     }
 }
 
@@ -460,7 +474,7 @@ rows! {
     PsraqImm "vpsraq" Vmi(4) "vvn" P66 M0F 0x72 W1 Evex None;
     ProldImm "vprold" Vmi(1) "vvn" P66 M0F 0x72 W0 Evex None;
     ProlqImm "vprolq" Vmi(1) "vvn" P66 M0F 0x72 W1 Evex None;
-    /// Bytes, within each 16.
+    /// Bytes, within each 16; never under a mask.
     PslldqImm "vpslldq" Vmi(7) "vvn" P66 M0F 0x73 W0 Both None;
     PsrldqImm "vpsrldq" Vmi(3) "vvn" P66 M0F 0x73 W0 Both None;
     Psllw "vpsllw" Rvm "vvx" P66 M0F 0xf1 W0 Both Fixed(16);
