@@ -70,9 +70,9 @@ fn run(target: &Target, f: Function, dtype: DType) -> (Vec<u8>, Vec<u8>) {
     let loaded = Loaded::new(&kernels::object(target, "m", std::slice::from_ref(&case)).bytes()).unwrap();
     let mut memory = case.buffers.clone();
     let mut io: Vec<u64> = memory.iter_mut().map(|bytes| bytes.as_mut_ptr() as u64).collect();
-    io.extend([count as u64, 0]);
+    io.extend([count as u64, 0, 0]);
     // SAFETY: the io struct holds pointers to two inputs and an output of the sizes that the kernel declares, the
-    // symbol and no threads; the program needs no workspace. Code reads elements at any alignment.
+    // symbol, no threads and no level; the program needs no workspace. Code reads elements at any alignment.
     let status = unsafe { loaded.call("m_run0", io.as_ptr(), std::ptr::null_mut(), 0) };
     assert_eq!(status, 0);
     case.kernel = elementary::expand(&case.kernel, target.best().machine());
@@ -247,8 +247,8 @@ impl Compiled {
     fn run(&self, a: &[f32], b: &[f32]) -> Vec<f32> {
         assert_eq!(a.len(), b.len());
         let mut out = vec![0f32; a.len()];
-        let io = [a.as_ptr() as u64, b.as_ptr() as u64, out.as_mut_ptr() as u64, a.len() as u64, 0];
-        // SAFETY: two inputs and an output of N elements, N and no threads; the program needs no workspace.
+        let io = [a.as_ptr() as u64, b.as_ptr() as u64, out.as_mut_ptr() as u64, a.len() as u64, 0, 0];
+        // SAFETY: two inputs and an output of N elements, N, no threads and no level; the program needs no workspace.
         let status = unsafe { self.0.call("m_run0", io.as_ptr(), std::ptr::null_mut(), 0) };
         assert_eq!(status, 0);
         out
