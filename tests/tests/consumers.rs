@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
+use smc::driver::{self, Options};
 use smc_tests::{
     consumers::{Build, assert_recognised, digits, link_c},
     programs::{have, output, root},
@@ -34,6 +35,36 @@ fn check(source: &str, models: &[Build], flags: &[&str]) {
 #[test]
 fn misuse_is_an_error_code() {
     check("misuse.c", &[Build::MNIST], &[]);
+}
+
+/// A model with a condition on its dimensions, called from C with dimensions that break it.
+#[test]
+fn a_broken_condition_is_an_error_code() {
+    if !have(&["cc"]) {
+        return;
+    }
+    let text = r#"
+        assume N*T == 6*floor(N*T,6)
+        input "x" %x
+        %x = input : f32[N,T]
+        %half = const [0.5] : f32[]
+        %one = reshape {"shape":[1,1]} %half
+        %many = broadcast {"shape":["floor(N*T,6)",6]} %one
+        %rows = reshape {"shape":["floor(N*T,6)",6]} %x
+        %y = binary {"f":"mul"} %rows %many
+        output "y" %y"#;
+    let graph = smc::graph::text::parse(text, &Default::default()).unwrap();
+    let options = Options { name: "guarded".into(), ..Options::default() };
+    let compiled = driver::compile_graphs(vec![("main".into(), graph)], &options).unwrap_or_else(|e| panic!("{e}"));
+    let folder = scratch();
+    let (object, program) = (folder.path().join("libguarded.o"), folder.path().join("guard"));
+    fs::write(&object, compiled.object).unwrap();
+    fs::write(object.with_extension("h"), compiled.header).unwrap();
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c99", "-O1", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I"]).arg(folder.path());
+    cc.arg("-I").arg(root().join("runtime/include")).arg("-o").arg(&program);
+    output(cc.arg(root().join("tests/consumers/guard.c")).arg(object));
+    assert_eq!(output(&mut Command::new(program)), "ok\n");
 }
 
 #[test]

@@ -74,7 +74,8 @@ fn a_processor_below_every_level_is_refused() {
         return;
     }
     let program = Program::new(Some("x86-64-v3,x86-64-v4"));
-    let refused = Command::new("qemu-x86_64-static").args(["-cpu", "Nehalem"]).arg(&program.path).arg(digits()).output();
+    let refused =
+        Command::new("qemu-x86_64-static").args(["-cpu", "Nehalem"]).arg(&program.path).arg(digits()).output();
     let refused = String::from_utf8(refused.unwrap().stderr).unwrap();
     assert!(refused.contains("is 11, not 0"), "{refused}");
 }
