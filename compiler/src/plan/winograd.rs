@@ -147,12 +147,12 @@ fn signed_sum(to: &mut Graph, signs: &[i8], terms: &[NodeId]) -> NodeId {
 /// `G g G'` for every channel and column: [16, channels, columns].
 fn transformed(filter: &Tensor, channels: usize, columns: usize) -> Tensor {
     let of_tap = channels * columns;
-    let element = |tap: usize, at: usize| filter.get(tap * of_tap + at).as_f64().unwrap_or(f64::NAN);
+    let elements: Vec<f64> = filter.scalars().map(|s| s.as_f64().unwrap_or(f64::NAN)).collect();
     let mut values = Vec::with_capacity(IN * IN * of_tap);
     for left in FILTER {
         for right in FILTER {
             values.extend((0..of_tap).map(|at| {
-                let line = |r: usize| (0..3).map(|c| right[c] * element(r * 3 + c, at)).sum::<f64>();
+                let line = |r: usize| (0..3).map(|c| right[c] * elements[(r * 3 + c) * of_tap + at]).sum::<f64>();
                 (0..3).map(|r| left[r] * line(r)).sum::<f64>() as f32
             }));
         }
