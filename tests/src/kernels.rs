@@ -47,7 +47,14 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
     }
     let kernel = case.kernel.clone();
     // Enough for threads, whatever the kernel does.
-    program.launches.push(Launch { kernel, args, part: None, origin: None, flops: Dim::from(1 << 30) });
+    program.launches.push(Launch {
+        kernel,
+        args,
+        part: None,
+        origin: None,
+        flops: Dim::from(1 << 30),
+        work: Dim::from(1 << 40),
+    });
     program
 }
 

@@ -39,8 +39,8 @@ use crate::{
 };
 use lower::{Bound, Context, Lowered, Site};
 
-/// Work below this many operations is not split between threads.
-const MIN_PARALLEL: f64 = 1e5;
+/// Kernels that are expected to take less, in picoseconds, are not made to be split between threads.
+const MIN_PARALLEL: f64 = 1e6;
 
 /// Plans an entry. Constants are added to `weights`, which all entries of a model share.
 pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weights) -> Program {
@@ -206,20 +206,29 @@ impl<'g> Planner<'g> {
         let Lowered { mut kernel, args, written } = site.finish(name);
         hoist::hoist(&mut kernel);
         let flops = flops(graph, root, tip, written.keys().copied());
-        if fuse::estimate(&flops) >= MIN_PARALLEL
+        let args: Vec<StorageId> = args
+            .into_iter()
+            .map(|arg| match arg {
+                Bound::Result => out,
+                Bound::Node(id) => self.storage_of(id),
+                Bound::Weights(id) => self.weights_storage(id),
+            })
+            .collect();
+        let work = self.cx.target.work(&flops, &self.bytes(&args));
+        if fuse::estimate(&work) >= MIN_PARALLEL
             && let [Stmt::For { kind: kind @ LoopKind::Seq, .. }] = &mut kernel.body[..]
         {
             *kind = LoopKind::Parallel;
         }
         verify(&kernel).unwrap_or_else(|e| panic!("planning: {e}\n{kernel}"));
-        let args = args.into_iter().map(|arg| match arg {
-            Bound::Result => out,
-            Bound::Node(id) => self.storage_of(id),
-            Bound::Weights(id) => self.weights_storage(id),
-        });
-        let args = args.collect();
         let origin = [root, tip].into_iter().find_map(|id| graph.origin(id)).map(|o| o.to_string());
-        self.launches.push(Launch { kernel, args, part, origin, flops });
+        self.launches.push(Launch { kernel, args, part, origin, flops, work });
+    }
+    /// The bytes of these buffers, each counted once.
+    fn bytes(&self, args: &[StorageId]) -> Dim {
+        let first = args.iter().enumerate().filter(|(n, arg)| !args[..*n].contains(arg));
+        let bytes = first.map(|(_, &arg)| &self.storage[arg].len * self.storage[arg].dtype.size() as i64);
+        bytes.fold(Dim::zero(), |sum, n| sum + n)
     }
     fn storage_of(&mut self, id: NodeId) -> StorageId {
         if let Some(&storage) = self.of_node.get(&id) {

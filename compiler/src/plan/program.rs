@@ -81,6 +81,8 @@ pub struct Launch {
     pub origin: Option<String>,
     /// Floating-point operations (a multiply-add counts as two), for profiles and for splitting work.
     pub flops: Dim,
+    /// Picoseconds on one core, roughly: whether it is worth splitting.
+    pub work: Dim,
 }
 
 /// A box within the tensor that a buffer holds.

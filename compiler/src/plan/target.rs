@@ -1,5 +1,7 @@
 //! What a plan knows of a machine.
 
+use crate::base::Dim;
+
 /// An instruction set with its vector extension, as far as tiles depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Isa {
@@ -67,6 +69,11 @@ impl TargetInfo {
             Isa::X64V3 | Isa::X64V4 => TargetInfo { vector_bytes: 16, registers: 16, accumulators: 8, ..self.clone() },
             _ => self.clone(),
         }
+    }
+    /// Picoseconds that so many floating-point operations on so many bytes take one core, roughly: two vector operations
+    /// a cycle of a third of a nanosecond, and what the second-level cache gives beside other work.
+    pub fn work(&self, flops: &Dim, bytes: &Dim) -> Dim {
+        flops * (160 / self.lanes(4) as i64) + bytes * 8
     }
     /// Elements of `bytes` each that a vector holds; 1 when there are no vectors.
     pub fn lanes(&self, bytes: usize) -> usize {

@@ -26,8 +26,8 @@ use crate::{
 
 /// Symbols beyond this are refused: no tensor is that long, and few products of two overflow unnoticed.
 const MOST: i64 = 1 << 40;
-/// Kernels with fewer floating-point operations are not worth waking threads for.
-const WORTH_THREADS: i64 = 1 << 16;
+/// Kernels with less work, in picoseconds, are not worth the microseconds that threads take to meet.
+const WORTH_THREADS: i64 = 6_000_000;
 /// Offsets of `smc_threads`.
 const POOL: i32 = 0;
 const PARALLEL_FOR: i32 = 8;
@@ -334,9 +334,17 @@ impl Writer<'_> {
             match parallel_extent(&launch.kernel) {
                 Some(extent) => {
                     let extent = sizes.dim(self, extent);
-                    let flops = sizes.dim(self, &launch.flops);
-                    let threads = self.slot(io, Slots(program).threads());
-                    self.run_parallel(kernel, frame, threads, extent, flops);
+                    match launch.work.as_int() {
+                        Some(work) if work < WORTH_THREADS => {
+                            let zero = self.b.ins().iconst(types::I64, 0);
+                            self.b.ins().call(kernel, &[frame, zero, extent]);
+                        }
+                        known => {
+                            let work = known.is_none().then(|| sizes.dim(self, &launch.work));
+                            let threads = self.slot(io, Slots(program).threads());
+                            self.run_parallel(kernel, frame, threads, extent, work);
+                        }
+                    }
                 }
                 None => {
                     let (begin, end) = (self.b.ins().iconst(types::I64, 0), self.b.ins().iconst(types::I64, 1));
@@ -353,14 +361,17 @@ impl Writer<'_> {
         self.b.ins().return_(&[ok]);
     }
 
-    /// One kernel, by threads when the caller gave some and there is enough for them to do.
-    fn run_parallel(&mut self, kernel: ir::FuncRef, frame: Value, threads: Value, extent: Value, flops: Value) {
+    /// One kernel, by threads when the caller gave some and there is enough for them to do: `work`, where it is not
+    /// known beforehand.
+    fn run_parallel(&mut self, kernel: ir::FuncRef, frame: Value, threads: Value, extent: Value, work: Option<Value>) {
         let [together, alone, done] = [(); 3].map(|()| self.b.create_block());
         let given = self.b.ins().icmp_imm_s(IntCC::NotEqual, threads, 0);
         let several = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, extent, 1);
-        let enough = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, flops, WORTH_THREADS);
-        let split = self.b.ins().band(given, several);
-        let split = self.b.ins().band(split, enough);
+        let mut split = self.b.ins().band(given, several);
+        if let Some(work) = work {
+            let enough = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, work, WORTH_THREADS);
+            split = self.b.ins().band(split, enough);
+        }
         self.b.ins().brif(split, together, &[], alone, &[]);
         self.b.switch_to_block(together);
         let pool = self.slot(threads, POOL);
