@@ -53,7 +53,7 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
         part: None,
         origin: None,
         flops: Dim::from(1 << 30),
-        work: Dim::from(1 << 40),
+        work: Dim::from(1i64 << 40),
     });
     program
 }
