@@ -85,6 +85,15 @@ pub struct Target {
     pub cpu: Option<String>,
 }
 
+/// How numbers are computed.
+#[derive(Args, Debug, Clone, Copy, Default)]
+pub struct Arithmetic {
+    /// Convolve by the definition: without it, large 3x3 convolutions use Winograd's method, which is faster, and where
+    /// an infinity or NaN reaches the neighbouring results too
+    #[arg(long)]
+    pub direct: bool,
+}
+
 #[derive(Args, Debug)]
 pub struct Compile {
     #[command(flatten)]
@@ -105,6 +114,8 @@ pub struct Compile {
     pub inputs: Vec<InputShape>,
     #[command(flatten)]
     pub target: Target,
+    #[command(flatten)]
+    pub arithmetic: Arithmetic,
     /// The header to write [default: the output with .h]
     #[arg(long, value_name = "FILE")]
     pub header: Option<PathBuf>,
@@ -152,6 +163,8 @@ pub struct Run {
     /// The processor to compile for [default: this machine's]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
+    #[command(flatten)]
+    pub arithmetic: Arithmetic,
 }
 
 #[derive(Args, Debug)]
@@ -181,6 +194,8 @@ pub struct Check {
     /// The processor to compile for [default: this machine's]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
+    #[command(flatten)]
+    pub arithmetic: Arithmetic,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -207,6 +222,8 @@ pub struct Bench {
     /// The processor to compile for [default: this machine's]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
+    #[command(flatten)]
+    pub arithmetic: Arithmetic,
     /// Print an object with min_us, median_us and p99_us
     #[arg(long)]
     pub json: bool,

@@ -45,6 +45,7 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
         batch: args.batch.batch.map(u64::from),
         shapes: args.inputs.clone(),
         cpu: Some(args.cpu.clone().unwrap_or_else(|| "native".into())),
+        direct: args.arithmetic.direct,
         ..Options::default()
     };
     let progress = term.progress();

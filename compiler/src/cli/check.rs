@@ -36,6 +36,7 @@ pub fn run(args: &Check, term: &Term) -> Result<(), Problems> {
         batch: args.batch.batch.map(u64::from),
         shapes: args.inputs.clone(),
         cpu: Some(args.cpu.clone().unwrap_or_else(|| "native".into())),
+        direct: args.arithmetic.direct,
         keep_imported: true,
         ..Options::default()
     };

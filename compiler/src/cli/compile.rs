@@ -33,6 +33,7 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
         shapes: args.inputs.clone(),
         target: args.target.target.clone(),
         cpu: args.target.cpu.clone(),
+        direct: args.arithmetic.direct,
         dumps: args.emit.clone(),
         ..Options::default()
     };

@@ -27,6 +27,7 @@ pub fn run(args: &Run, term: &Term) -> Result<(), Problems> {
         batch: args.batch.batch.map(u64::from),
         shapes: ranks(&signature, &given),
         cpu: Some(args.cpu.clone().unwrap_or_else(|| "native".into())),
+        direct: args.arithmetic.direct,
         ..Options::default()
     };
     let outputs = if args.reference {

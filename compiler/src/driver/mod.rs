@@ -117,7 +117,7 @@ fn back_end(
     stage("planning");
     let mut weights = Weights::default();
     let mut plan = |e: &mut Entry| {
-        let graph = std::mem::take(&mut e.optimised);
+        let graph = plan::prepare(&std::mem::take(&mut e.optimised), &plan::Choices { direct: options.direct });
         target.levels.iter().map(|level| plan::plan(&e.key, &graph, &level.info, &mut weights)).collect()
     };
     let programs: Vec<Vec<Program>> = entries.iter_mut().map(&mut plan).collect();

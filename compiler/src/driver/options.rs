@@ -16,6 +16,8 @@ pub struct Options {
     pub target: Option<String>,
     /// A processor level of the target.
     pub cpu: Option<String>,
+    /// Convolutions multiply what their definition does: infinities stay where they are.
+    pub direct: bool,
     /// What to keep of the stages between, for people to read.
     pub dumps: Vec<Dump>,
     /// Whether the result keeps the graphs as imported, for comparisons.

@@ -25,6 +25,7 @@ mod tests;
 use std::collections::HashMap;
 
 pub use fuse::{Fusion, MAX_CODE, Role, fuse};
+pub use prepare::{Choices, prepare};
 pub use program::{Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, WeightId, Weights};
 
 pub use run::interpret;
@@ -42,9 +43,8 @@ use lower::{Bound, Context, Lowered, Site};
 /// Kernels that are expected to take less, in picoseconds, are not made to be split between threads.
 const MIN_PARALLEL: f64 = 1e6;
 
-/// Plans an entry. Constants are added to `weights`, which all entries of a model share.
+/// Plans an entry from its prepared graph. Constants are added to `weights`, which all entries of a model share.
 pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weights) -> Program {
-    let graph = &prepare::prepare(graph);
     let fusion = fuse(graph);
     let mut planner = Planner {
         cx: Context { graph, fusion: &fusion, target, weights },

@@ -16,8 +16,15 @@ use crate::{
 /// Larger results are not computed at compile time.
 const MAX_FOLDED: usize = 1 << 26;
 
-/// A graph of the same meaning with the same ports.
-pub fn prepare(graph: &Graph) -> Graph {
+/// What the user may ask of a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    /// Every convolution multiplies what its definition multiplies, and nothing else: no [`winograd`].
+    pub direct: bool,
+}
+
+/// A graph of the same meaning with the same ports, for [`super::plan`] on any machine.
+pub fn prepare(graph: &Graph, choices: &Choices) -> Graph {
     let live = graph.live();
     let mut to = Graph::with_facts(graph.facts().clone());
     let mut map: Vec<Option<NodeId>> = vec![None; graph.len()];
@@ -32,8 +39,8 @@ pub fn prepare(graph: &Graph) -> Graph {
         let new = match (fold(&to, &node.op, &inputs, &node.ty), &node.op) {
             (Some(value), _) => to.constant(value),
             (None, Op::Conv(conv)) => {
-                let finite = is_finite(&to, inputs[1]);
-                let fast = finite.then(|| winograd(&mut to, conv, inputs[0], inputs[1])).flatten();
+                let fits = !choices.direct && is_finite(&to, inputs[1]);
+                let fast = fits.then(|| winograd(&mut to, conv, inputs[0], inputs[1])).flatten();
                 let bordered = fast.unwrap_or_else(|| bordered(&mut to, conv, &inputs));
                 // What an extent's normal form hides stays as it is.
                 if *to.ty(bordered) == node.ty { bordered } else { add(&mut to, conv.clone(), &inputs) }

@@ -18,7 +18,7 @@ const ISAS: [Isa; 4] = [Isa::X64, Isa::Aarch64, Isa::Riscv64, Isa::S390x];
 /// Plans for a target and runs the plan.
 fn run(graph: &Graph, isa: Isa, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, Stop> {
     let mut weights = Weights::default();
-    let program = plan("test", graph, &TargetInfo::new(isa), &mut weights);
+    let program = plan("test", &prepare(graph, &Choices::default()), &TargetInfo::new(isa), &mut weights);
     interpret(&program, &weights, inputs, bind).map_err(|stop| match stop {
         Stop::Bug(message) => {
             let kernels = program.launches.iter().map(|l| format!("{}\n", l.kernel)).collect::<String>();

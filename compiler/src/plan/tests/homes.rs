@@ -8,7 +8,8 @@ use crate::{graph::NodeId, loops::BinaryFn, op::*};
 
 /// The kernels of a plan, by what they compute.
 fn kernels(graph: &Graph) -> Vec<String> {
-    let program = plan("test", graph, &TargetInfo::new(Isa::X64V3), &mut Weights::default());
+    let program =
+        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64V3), &mut Weights::default());
     program.launches.into_iter().map(|l| l.kernel.name).collect()
 }
 
@@ -41,7 +42,8 @@ fn convolutions_write_into_padded_buffers() {
     let graph = net.done(&[c, d, e]);
     check_batches("padded", &graph);
     assert_eq!(kernels(&graph), ["conv", "pad", "conv_2", "pad_2", "conv_3", "conv_4", "reduce"]);
-    let program = plan("test", &graph, &TargetInfo::new(Isa::X64V3), &mut Weights::default());
+    let program =
+        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64V3), &mut Weights::default());
     // The kernels of borders store and load nothing else.
     for launch in program.launches.iter().filter(|l| l.kernel.name.starts_with("pad")) {
         assert_eq!(launch.args.len(), 1, "{}", launch.kernel);

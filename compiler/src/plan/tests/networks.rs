@@ -134,6 +134,8 @@ fn filters_of_three_by_three() {
     let z = net.conv(y, &[3, 3, 33, 32], conv(2, 1, 1, 1, 1, 1));
     let z = net.binary(BinaryFn::Add, z, x);
     let graph = net.done(&[z]);
+    let has_conv = |direct| prepare(&graph, &Choices { direct }).iter().any(|(_, node)| matches!(node.op, Op::Conv(_)));
+    assert!(has_conv(true) && !has_conv(false));
     for batch in [0, 1, 2] {
         let bind = Bindings::from([(Symbol::new("batch"), batch)]);
         // Small, since the tolerance is absolute where sums cancel.
@@ -326,7 +328,8 @@ fn gated_epilogues() {
     let gated = net.binary(BinaryFn::Mul, flat, gate);
     let gated = net.bias(gated);
     let graph = net.done(&[gated]);
-    let program = plan("test", &graph, &TargetInfo::new(Isa::X64), &mut Weights::default());
+    let program =
+        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
     assert_eq!(program.launches.len(), 1);
     check_batches("gated", &graph);
 }

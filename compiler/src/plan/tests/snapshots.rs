@@ -13,7 +13,7 @@ use crate::{
 
 /// The launches of a plan with their kernels, and the workspace.
 fn show(graph: &Graph, isa: Isa) -> String {
-    let program = plan("test", graph, &TargetInfo::new(isa), &mut Weights::default());
+    let program = plan("test", &prepare(graph, &Choices::default()), &TargetInfo::new(isa), &mut Weights::default());
     let mut text = String::new();
     for launch in &program.launches {
         let place = |id: &StorageId| match &program.storage[*id].place {
