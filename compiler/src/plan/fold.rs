@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     base::Dim,
-    graph::NodeId,
+    graph::{Graph, NodeId},
     loops::{BinaryFn, Bound, CompareFn, ExprId, LocalId, LoopKind},
     op::{Op, accumulator, identity},
     tensor::{DType, Scalar, count},
@@ -24,6 +24,7 @@ const BLOCK: usize = 64;
 
 /// A fold in one form.
 struct Fold {
+    operand: NodeId,
     f: BinaryFn,
     /// The type of the accumulator, and the value it starts with.
     wide: DType,
@@ -37,13 +38,14 @@ struct Fold {
 }
 
 impl Fold {
-    fn of(cx: &Context<'_>, root: NodeId) -> Option<Fold> {
-        let node = cx.graph.node(root);
-        let x = cx.graph.ty(node.inputs[0]);
+    fn of(graph: &Graph, root: NodeId) -> Option<Fold> {
+        let node = graph.node(root);
+        let x = graph.ty(node.inputs[0]);
         match &node.op {
             Op::Reduce(op) => {
                 let wide = accumulator(x.dtype);
                 Some(Fold {
+                    operand: node.inputs[0],
                     f: op.f,
                     wide,
                     start: identity(op.f, wide),
@@ -58,6 +60,7 @@ impl Fold {
                 let wide = if extreme { x.dtype } else { accumulator(x.dtype) };
                 let folded: Vec<usize> = (0..x.rank()).filter(|&a| op.size[a] != 1).collect();
                 Some(Fold {
+                    operand: node.inputs[0],
                     f: op.f,
                     wide,
                     start: op.start(wide),
@@ -86,7 +89,7 @@ impl Fold {
     }
     /// What is folded at an index of the operand, in the wide type.
     fn value(&self, site: &mut Site<'_>, from: &[Dim], start: ExprId) -> ExprId {
-        let x = site.operand(0, from);
+        let x = site.element(self.operand, from);
         let x = site.w.cast(self.wide, x);
         if !self.skips_nan {
             return x;
@@ -110,7 +113,7 @@ impl Fold {
 
 /// The kernel of a fold; `None` when this template does not cover it.
 pub fn fold<'g>(cx: &Context<'g>, tip: NodeId, root: NodeId) -> Option<Site<'g>> {
-    let fold = Fold::of(cx, root)?;
+    let fold = Fold::of(cx.graph, root)?;
     let x = &cx.graph.ty(cx.graph.node(root).inputs[0]).shape;
     let mut site = Site::new(cx.graph, cx.fusion, tip, root);
     let last = x.iter().rposition(|n| !n.is(1));
@@ -131,7 +134,7 @@ fn loops(site: &Site<'_>, fold: &Fold, x: &[Dim]) -> Vec<Vec<usize>> {
         return (0..fold.folded.len()).map(|n| vec![n]).collect();
     }
     let trial = Trial::of(site.fresh(), x, &|site, ix| {
-        site.operand(0, ix);
+        site.element(fold.operand, ix);
     });
     let axes: Vec<usize> = fold.folded.iter().copied().filter(|&a| !x[a].is(1)).collect();
     let position = |a: usize| fold.folded.iter().position(|&f| f == a).expect("a folded axis");
@@ -243,22 +246,34 @@ fn each_folded<'g>(
 
 /// The last axis is folded: one accumulator for each result.
 fn rows(site: &mut Site<'_>, fold: &Fold, x: &[Dim], lanes: usize) {
-    let loops = loops(site, fold, x);
-    let dtype = site.operand_ty(0).dtype;
     let kept: Vec<Dim> =
         (0..x.len()).map(|a| if fold.folded.contains(&a) { Dim::one() } else { x[a].clone() }).collect();
     site.each_flat(&kept, |site, ix| {
-        let sums = Sums::new(site, fold, None, LoopKind::Vector, lanes);
-        let r = vec![Dim::zero(); fold.folded.len()];
-        each_folded(site, fold, &loops, r, &sums, &mut |site, r| {
-            let value = fold.value(site, &fold.from(ix, r), sums.start);
-            site.w.accumulate(sums.acc, &[], fold.f, value);
-        });
-        let value = site.w.read(sums.result(), &[]);
-        let value = site.w.cast(dtype, value);
-        let value = site.w.set(value);
+        let value = row(site, fold, x, ix, lanes);
         site.finish_element(ix, value);
     });
+}
+
+/// The result at `ix`.
+fn row(site: &mut Site<'_>, fold: &Fold, x: &[Dim], ix: &[Dim], lanes: usize) -> ExprId {
+    let loops = loops(site, fold, x);
+    let dtype = site.graph().ty(fold.operand).dtype;
+    let sums = Sums::new(site, fold, None, LoopKind::Vector, lanes);
+    let r = vec![Dim::zero(); fold.folded.len()];
+    each_folded(site, fold, &loops, r, &sums, &mut |site, r| {
+        let value = fold.value(site, &fold.from(ix, r), sums.start);
+        site.w.accumulate(sums.acc, &[], fold.f, value);
+    });
+    let value = site.w.read(sums.result(), &[]);
+    let value = site.w.cast(dtype, value);
+    site.w.set(value)
+}
+
+/// The result at `ix` of a reduction along the last axes.
+pub fn reduce_row(cx: &Context<'_>, site: &mut Site<'_>, root: NodeId, ix: &[Dim]) -> ExprId {
+    let fold = Fold::of(cx.graph, root).expect("a reduction");
+    let x = &cx.graph.ty(fold.operand).shape;
+    row(site, &fold, x, ix, cx.target.lanes(fold.wide.size()))
 }
 
 /// The last axis is kept: a tile of `tile` results.

@@ -1,23 +1,26 @@
 //! Decides which nodes get a buffer. Everything else is code inside its users.
 //!
-//! Four questions, in this order:
+//! Five questions, in this order:
 //!
 //! 1. *What does a contraction, fold or window end with?* Each such root swallows the elementwise nodes that follow it,
 //!    as long as every path from it stays on one index and meets again in one node, the *tip*: bias, batch norm,
 //!    activation and residual additions become its epilogue. The kernel writes the tip and computes the root inside.
 //! 2. *What must be memory?* Outputs, operands that a tile reads again and again and that are not an address already,
 //!    operands of what is written as a whole.
-//! 3. *What would be computed too often?* Code behind a broadcast, or of several users, is duplicated when that costs less
+//! 3. *Which reductions belong to the rows that need them?* (`fuse/rows.rs`)
+//! 4. *What would be computed too often?* Code behind a broadcast, or of several users, is duplicated when that costs less
 //!    than a buffer. [`MAX_CODE`] caps what one kernel may duplicate, whatever the costs say.
-//! 4. *Which buffers lie inside others?* (`fuse/home.rs`)
+//! 5. *Which buffers lie inside others?* (`fuse/home.rs`)
 //!
 //! All passes are linear in the graph, with constant bounds on how far a chain is followed.
 
 mod home;
 mod meet;
+mod rows;
 
 use home::Home;
 use meet::Flow;
+pub use rows::Rows;
 
 use crate::{
     base::{Dim, dim::Atom},
@@ -52,12 +55,17 @@ pub enum Role {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fusion {
     roles: Vec<Role>,
+    rows: Vec<Option<Rows>>,
     homes: Vec<Option<Home>>,
 }
 
 impl Fusion {
     pub fn role(&self, id: NodeId) -> Role {
         self.roles[id.index()]
+    }
+    /// The reductions that a node's kernel computes besides its root.
+    pub fn rows(&self, id: NodeId) -> Option<&Rows> {
+        self.rows[id.index()].as_ref()
     }
     /// Whether users load the node's value instead of computing it.
     pub fn has_buffer(&self, id: NodeId) -> bool {
@@ -122,14 +130,16 @@ pub fn fuse(graph: &Graph) -> Fusion {
         Kind::Root | Kind::Whole => Role::Kernel { root: id },
         Kind::Elementwise | Kind::View => Role::Fused,
     });
-    let mut state = State { graph, flow, roles: roles.collect(), inside: vec![false; graph.len()] };
+    let (inside, rows) = (vec![false; graph.len()], vec![None; graph.len()]);
+    let mut state = State { graph, flow, roles: roles.collect(), inside, rows };
     state.swallow();
     state.place_outputs();
     state.place_operands();
+    state.gather_rows();
     state.bound_code();
     state.avoid_repetition();
     state.join_at_once();
-    let mut fusion = Fusion { roles: state.roles, homes: vec![] };
+    let mut fusion = Fusion { roles: state.roles, rows: state.rows, homes: vec![] };
     fusion.settle(graph, &|id| state.flow.users(id).to_vec());
     fusion
 }
@@ -138,8 +148,9 @@ struct State<'g> {
     graph: &'g Graph,
     flow: Flow,
     roles: Vec<Role>,
-    /// Whether a node lies between a root and its tip, the tip included.
+    /// Whether a node lies between a root and its tip, the tip included, or depends on a row's reductions.
     inside: Vec<bool>,
+    rows: Vec<Option<Rows>>,
 }
 
 impl State<'_> {
@@ -204,13 +215,17 @@ impl State<'_> {
             let by_lanes = |n: usize| contracts && (n == 1 || matches!(&node.op, Op::Conv(op) if op.groups > 1));
             for (n, &operand) in node.inputs.iter().enumerate() {
                 if !self.is_address(operand, by_lanes(n)) {
-                    self.give_buffer(self.beneath_broadcasts(operand));
+                    self.give_buffer(self.beneath_views(operand));
                 }
             }
         }
     }
-    fn beneath_broadcasts(&self, mut id: NodeId) -> NodeId {
+    /// What broadcasts and reshapes of memory can be computed from without a loss.
+    fn beneath_views(&self, mut id: NodeId) -> NodeId {
         while self.is_free(id) && matches!(self.graph.op(id), Op::Broadcast(_)) {
+            id = self.graph.node(id).inputs[0];
+        }
+        while self.is_free(id) && matches!(self.graph.op(id), Op::Reshape(_)) {
             id = self.graph.node(id).inputs[0];
         }
         id

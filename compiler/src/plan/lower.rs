@@ -63,7 +63,7 @@ impl<'g> Site<'g> {
             fusion,
             tip,
             copies: false,
-            given: None,
+            given: vec![],
             args: vec![Bound::Result],
             buffers: HashMap::new(),
             memo: HashMap::new(),
@@ -78,10 +78,14 @@ impl<'g> Site<'g> {
         site.w.kernel.buffers[site.out].len = graph.ty(node).count();
         site
     }
-    /// Another kernel for the same nodes, with nothing in it yet.
+    /// Another kernel for the same nodes, with nothing in it yet; what is given has any value.
     pub fn fresh(&self) -> Site<'g> {
         let mut site = Site::new(self.pull.graph, self.pull.fusion, self.pull.tip, self.root);
         site.pull.copies = self.pull.copies;
+        for &(id, _) in &self.pull.given {
+            let any = site.w.int(self.graph().ty(id).dtype, 0);
+            site.give(id, any);
+        }
         site
     }
     pub fn graph(&self) -> &'g Graph {
@@ -183,19 +187,31 @@ impl<'g> Site<'g> {
     }
     /// Stores the tip's element where the root's element at `ix` is `value`.
     pub fn finish_element(&mut self, ix: &[Dim], value: ExprId) {
-        let (graph, tip) = (self.graph(), self.pull.tip);
-        let same = graph.shape(tip) == graph.shape(self.root);
-        let place = if same { self.position(ix) } else { flat(graph.shape(self.root), ix) };
-        let result = if tip == self.root {
-            value
-        } else {
-            let tip_ix = if same { ix.to_vec() } else { unflatten(&self.w, &place, graph.shape(tip)) };
-            self.pull.given = Some((self.root, value));
-            let result = self.pull.element(&mut self.w, tip, &tip_ix);
-            self.pull.given = None;
-            result
-        };
+        let (graph, tip, root) = (self.graph(), self.pull.tip, self.root);
+        let result = self.follow(root, tip, ix, value);
+        let same = graph.shape(tip) == graph.shape(root);
+        let place = if same { self.position(ix) } else { flat(graph.shape(root), ix) };
         self.w.store_flat(self.out, place, result);
+    }
+    /// The element of `tip` where that of `root`, which it is computed from, is `value` at `ix`.
+    pub fn follow(&mut self, root: NodeId, tip: NodeId, ix: &[Dim], value: ExprId) -> ExprId {
+        if tip == root {
+            return value;
+        }
+        let (from, to) = (self.graph().shape(root), self.graph().shape(tip));
+        let tip_ix = if from == to { ix.to_vec() } else { unflatten(&self.w, &flat(from, ix), to) };
+        self.pull.given.push((root, value));
+        let result = self.pull.element(&mut self.w, tip, &tip_ix);
+        self.pull.given.pop();
+        result
+    }
+    /// Wherever `id` is asked for from now on, in this block, `value` is the answer.
+    pub fn give(&mut self, id: NodeId, value: ExprId) {
+        self.pull.given.push((id, value));
+    }
+    /// The element of a node that is computed in this kernel.
+    pub fn element(&mut self, id: NodeId, ix: &[Dim]) -> ExprId {
+        self.pull.element(&mut self.w, id, ix)
     }
     /// Stores an element of the tip.
     pub fn store(&mut self, ix: &[Dim], value: ExprId) {
@@ -249,8 +265,8 @@ pub struct Pull<'g> {
     tip: NodeId,
     /// Whether the tip is loaded like any other node.
     copies: bool,
-    /// The present element of the root, while its epilogue is written.
-    given: Option<(NodeId, ExprId)>,
+    /// Present elements that are computed already: of the root, while its epilogue is written, and of a row's folds.
+    given: Vec<(NodeId, ExprId)>,
     args: Vec<Bound>,
     buffers: HashMap<Bound, BufferId>,
     /// Values named in a block that is still open, with its depth.
@@ -266,10 +282,8 @@ impl<'g> Pull<'g> {
         })
     }
     fn element(&mut self, w: &mut Writer, id: NodeId, ix: &[Dim]) -> ExprId {
-        if let Some((root, value)) = self.given
-            && root == id
-        {
-            return value;
+        if let Some((_, value)) = self.given.iter().find(|(given, _)| *given == id) {
+            return *value;
         }
         let graph = self.graph;
         if let op @ (Op::Const(_) | Op::Extent(_)) = graph.op(id)

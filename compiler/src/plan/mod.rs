@@ -14,6 +14,7 @@ mod name;
 mod pack;
 mod prepare;
 mod program;
+mod rows;
 mod run;
 
 mod target;
@@ -61,7 +62,7 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
             && !is_complete(graph, &fusion, id, root)
         {
             let site = lower(&mut planner.cx, id, root);
-            let what = what(graph, id, root);
+            let what = if fusion.rows(id).is_some() { "rows" } else { what(graph, id, root) };
             planner.launch(site, id, root, what);
         }
     }
@@ -102,6 +103,9 @@ fn lower<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
         let mut site = Site::new(cx.graph, cx.fusion, tip, root);
         site.write_whole();
         return site;
+    }
+    if let Some(folds) = cx.fusion.rows(tip) {
+        return rows::rows(cx, tip, root, folds);
     }
     let site = match op {
         Op::Dot(_) | Op::Conv(_) => contract::contract(cx, tip, root),
@@ -205,7 +209,7 @@ impl<'g> Planner<'g> {
         let name = self.names.kernel(graph, tip, root, what);
         let Lowered { mut kernel, args, written } = site.finish(name);
         hoist::hoist(&mut kernel);
-        let flops = flops(graph, root, tip, written.keys().copied());
+        let flops = flops(graph, self.cx.fusion, root, tip, written.keys().copied());
         let args: Vec<StorageId> = args
             .into_iter()
             .map(|arg| match arg {
@@ -272,7 +276,7 @@ impl<'g> Planner<'g> {
 }
 
 /// Floating-point operations: those of the root, and those of what is fused around it.
-fn flops(graph: &Graph, root: NodeId, tip: NodeId, written: impl Iterator<Item = NodeId>) -> Dim {
+fn flops(graph: &Graph, fusion: &Fusion, root: NodeId, tip: NodeId, written: impl Iterator<Item = NodeId>) -> Dim {
     let elements = graph.ty(root).count();
     let operand = |n: usize| graph.ty(graph.node(root).inputs[n]);
     let of_root = match graph.op(root) {
@@ -280,8 +284,13 @@ fn flops(graph: &Graph, root: NodeId, tip: NodeId, written: impl Iterator<Item =
         Op::Conv(op) => crate::tensor::count(&operand(1).shape[..=op.spatial()]) * 2 * &elements,
         Op::Window(op) => Dim::from(op.size.iter().product::<i64>()) * &elements,
         Op::Reduce(_) | Op::ArgReduce(_) | Op::Scan(_) | Op::TopK(_) => operand(0).count(),
+        Op::Pad(_) if fusion.is_in_place(graph, root, 0) => -operand(0).count(),
         _ => Dim::zero(),
     };
     let around: i64 = written.filter(|&id| id != root).map(|id| fuse::cost(graph.op(id)) as i64).sum();
-    of_root + graph.ty(tip).count() * (around + 1)
+    let all = match fusion.rows(tip) {
+        Some(rows) => graph.ty(graph.node(rows.folds[0].root).inputs[0]).count(),
+        None => graph.ty(tip).count(),
+    };
+    of_root + all * (around + 1)
 }
