@@ -89,7 +89,7 @@ impl Fold {
     }
     /// What is folded at an index of the operand, in the wide type.
     fn value(&self, site: &mut Site<'_>, from: &[Dim], start: ExprId) -> ExprId {
-        let x = site.element(self.operand, from);
+        let x = site.element_of(self.operand, from);
         let x = site.w.cast(self.wide, x);
         if !self.skips_nan {
             return x;
@@ -134,7 +134,7 @@ fn loops(site: &Site<'_>, fold: &Fold, x: &[Dim]) -> Vec<Vec<usize>> {
         return (0..fold.folded.len()).map(|n| vec![n]).collect();
     }
     let trial = Trial::of(site.fresh(), x, &|site, ix| {
-        site.element(fold.operand, ix);
+        site.element_of(fold.operand, ix);
     });
     let axes: Vec<usize> = fold.folded.iter().copied().filter(|&a| !x[a].is(1)).collect();
     let position = |a: usize| fold.folded.iter().position(|&f| f == a).expect("a folded axis");

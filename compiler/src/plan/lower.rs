@@ -209,10 +209,6 @@ impl<'g> Site<'g> {
     pub fn give(&mut self, id: NodeId, value: ExprId) {
         self.pull.given.push((id, value));
     }
-    /// The element of a node that is computed in this kernel.
-    pub fn element(&mut self, id: NodeId, ix: &[Dim]) -> ExprId {
-        self.pull.element(&mut self.w, id, ix)
-    }
     /// Stores an element of the tip.
     pub fn store(&mut self, ix: &[Dim], value: ExprId) {
         let place = self.position(ix);

@@ -15,7 +15,7 @@ use crate::{
 const MAX_COUNT: usize = 400;
 const MAX_RANK: usize = 4;
 
-const NUMERIC: [DType; 12] = [
+pub(super) const NUMERIC: [DType; 12] = [
     DType::I8,
     DType::I16,
     DType::I32,
@@ -47,13 +47,14 @@ const BINARY: [BinaryFn; 14] = [
     BinaryFn::Atan2,
 ];
 
-const FOLDS: [BinaryFn; 6] = [BinaryFn::Add, BinaryFn::Mul, BinaryFn::Max, BinaryFn::Min, BinaryFn::And, BinaryFn::Or];
+pub(super) const FOLDS: [BinaryFn; 6] =
+    [BinaryFn::Add, BinaryFn::Mul, BinaryFn::Max, BinaryFn::Min, BinaryFn::And, BinaryFn::Or];
 
 const COMPARE: [CompareFn; 6] =
     [CompareFn::Eq, CompareFn::Ne, CompareFn::Lt, CompareFn::Le, CompareFn::Gt, CompareFn::Ge];
 
-struct Grower {
-    rng: Rng,
+pub(super) struct Grower {
+    pub(super) rng: Rng,
     case: Case,
     /// One per node.
     values: Vec<Tensor>,
@@ -69,6 +70,10 @@ pub fn grow(seed: u64, size: usize) -> Case {
     for _ in 0..size * 40 {
         if operators == size {
             break;
+        }
+        if grower.rng.once_in(12) {
+            operators += grower.motif().is_some() as usize;
+            continue;
         }
         let kind = grower.rng.pick(Kind::ALL);
         let leaf = matches!(kind, Kind::Input | Kind::Const | Kind::Extent);
@@ -121,7 +126,7 @@ impl Grower {
         }
     }
     /// Adds an operator unless it does not fit, is too large or faults.
-    fn add(&mut self, op: impl Into<Op>, operands: &[NodeId]) -> Option<NodeId> {
+    pub(super) fn add(&mut self, op: impl Into<Op>, operands: &[NodeId]) -> Option<NodeId> {
         let op = op.into();
         let types: Vec<_> = operands.iter().map(|&i| self.case.graph.ty(i)).collect();
         let ty = op.infer(&types, self.case.graph.facts()).ok()?;
@@ -135,13 +140,13 @@ impl Grower {
         self.values.push(value);
         Some(id)
     }
-    fn ty(&self, id: NodeId) -> TensorType {
+    pub(super) fn ty(&self, id: NodeId) -> TensorType {
         self.case.graph.ty(id).clone()
     }
-    fn shape(&self, id: NodeId) -> Shape {
+    pub(super) fn shape(&self, id: NodeId) -> Shape {
         self.case.graph.shape(id).to_vec()
     }
-    fn rank(&self, id: NodeId) -> usize {
+    pub(super) fn rank(&self, id: NodeId) -> usize {
         self.case.graph.shape(id).len()
     }
     /// The value that the case gives a dim.
@@ -180,8 +185,13 @@ impl Grower {
         self.case.inputs.push(value);
         self.case.graph.input(name, TensorType::new(dtype, shape))
     }
+    /// A constant.
+    pub(super) fn known(&mut self, value: Tensor) -> NodeId {
+        self.values.push(value.clone());
+        self.case.graph.constant(value)
+    }
     /// A node that fits: mostly one that is there, else a fresh leaf of a random shape.
-    fn operand(&mut self, dtypes: &[DType], min_rank: usize) -> NodeId {
+    pub(super) fn operand(&mut self, dtypes: &[DType], min_rank: usize) -> NodeId {
         let fits = |id: &NodeId| {
             let ty = self.case.graph.ty(*id);
             dtypes.contains(&ty.dtype) && (min_rank..=MAX_RANK).contains(&ty.rank())
@@ -201,7 +211,7 @@ impl Grower {
         }
     }
     /// Another node of a type, or a fresh leaf.
-    fn same(&mut self, ty: &TensorType) -> NodeId {
+    pub(super) fn same(&mut self, ty: &TensorType) -> NodeId {
         let nodes: Vec<NodeId> = self.case.graph.iter().filter(|(_, n)| n.ty == *ty).map(|(id, _)| id).collect();
         if nodes.is_empty() || self.rng.once_in(3) {
             return self.leaf(ty.dtype, ty.shape.clone());
@@ -214,7 +224,7 @@ impl Grower {
         self.operand(&dtypes, 0)
     }
     /// Paddings that are at least `least`.
-    fn paddings(&mut self, rank: usize, least: i64) -> Vec<Dim> {
+    pub(super) fn paddings(&mut self, rank: usize, least: i64) -> Vec<Dim> {
         let padding = |g: &mut Self| match g.rng.below(8) {
             0 => Dim::sym("N"),
             1..=3 => Dim::from(g.rng.range(least, 2)),
