@@ -25,6 +25,9 @@ const IN: usize = 4;
 const MIN_CHANNELS: i64 = 32;
 /// Fewer tiles do not pay for filters that are 16/9 as large.
 const MIN_TILES: i64 = 36;
+/// Transformed tiles and products beyond this many bytes, at a batch of one where it is open, leave the caches: reading
+/// them back would take longer than the multiplications that they save.
+const MAX_BYTES: i64 = 16 << 20;
 
 /// The rows of B': which two elements are combined, and whether the second is subtracted.
 const ROWS_IN: [(usize, usize, bool); IN] = [(0, 2, true), (1, 2, false), (2, 1, true), (1, 3, true)];
@@ -49,6 +52,11 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
     let out: Vec<i64> = (0..2).map(|a| size[a] + low[a] + high[a] - 2).collect();
     let tiles: Vec<i64> = out.iter().map(|n| (n + OUT - 1) / OUT).collect();
     if out.iter().any(|&n| n < 1) || tiles[0] * tiles[1] < MIN_TILES || low.iter().any(|&n| n < 0) {
+        return None;
+    }
+    let batch = ty.shape[0].as_int().unwrap_or(1);
+    let elements = tiles[0].saturating_mul(tiles[1]).saturating_mul(channels + columns).saturating_mul(batch);
+    if elements > MAX_BYTES / (IN * IN * 4) as i64 {
         return None;
     }
     let weights = transformed(&constant(to, filter)?, channels as usize, columns as usize);
