@@ -3,6 +3,7 @@
 
 #![expect(dead_code, reason = "nothing selects these instructions yet")]
 
+mod allocate;
 mod encode;
 mod function;
 mod inst;

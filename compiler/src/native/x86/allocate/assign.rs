@@ -1,0 +1,193 @@
+//! A place for every bundle.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Location, allocatable,
+    bundle::{Bundle, Bundles},
+    ranges::{Range, Ranges, meet},
+    scratch,
+};
+use crate::native::x86::{
+    function::Function,
+    inst::{Class, Reg},
+};
+
+pub struct Places {
+    /// For each virtual register by index; none for what never occurs.
+    pub of: Vec<Option<Location>>,
+    /// For each class, the first virtual register's index.
+    pub ranges_first: [usize; 3],
+    /// For each of the function's slots its offset from rsp.
+    pub slots: Vec<i32>,
+    pub frame_bytes: u32,
+    pub frame_align: u32,
+    pub spill_slots: usize,
+    /// Whether scratch registers are kept back for a class.
+    pub has_scratch: [bool; 3],
+}
+
+impl Places {
+    pub fn get(&self, r: Reg) -> &Location {
+        let place = &self.of[self.ranges_first[r.class() as usize] + r.number() as usize];
+        place.as_ref().expect("every register that occurs has a place")
+    }
+}
+
+pub fn assign(f: &Function, ranges: &Ranges, bundles: &Bundles) -> Places {
+    let mut registers: Vec<Option<Reg>> = vec![None; bundles.all.len()];
+    // rax and rdx are always kept back.
+    let mut has_scratch = [true, false, false];
+    for class in [Class::Int, Class::Vec, Class::Mask] {
+        let of_class: Vec<usize> = (0..bundles.all.len()).filter(|n| bundles.all[*n].class == class).collect();
+        let mut available = allocatable(f.level, f.convention, class);
+        let mut file = File::fill(&bundles.all, &of_class, &available);
+        if file.left > 0 && !has_scratch[class as usize] {
+            has_scratch[class as usize] = true;
+            available.retain(|r| !scratch(f.level, class).contains(r));
+            file = File::fill(&bundles.all, &of_class, &available);
+        }
+        for (r, held) in available.iter().zip(&file.held) {
+            held.values().for_each(|(_, n)| registers[*n] = Some(*r));
+        }
+    }
+    let mut frame = Frame::default();
+    let slots = f.slots.iter().map(|s| frame.place(s.bytes, s.align)).collect();
+    let mut spills: Vec<Spill> = vec![];
+    let locations: Vec<Location> = (bundles.all.iter().zip(&registers))
+        .map(|(bundle, register)| match (register, &bundle.again) {
+            (Some(r), _) => Location::Reg(*r),
+            (None, Some(inst)) => Location::Again(Box::new(inst.clone())),
+            (None, None) => Location::Slot(spill(&mut spills, &mut frame, bundle)),
+        })
+        .collect();
+    Places {
+        of: bundles.of.iter().map(|n| n.map(|n| locations[n].clone())).collect(),
+        ranges_first: ranges.first,
+        slots,
+        frame_bytes: frame.bytes.next_multiple_of(frame.align.max(1)),
+        frame_align: frame.align.max(1),
+        spill_slots: spills.len(),
+        has_scratch,
+    }
+}
+
+/// The registers of a class, with what they hold.
+struct File<'a> {
+    bundles: &'a [Bundle],
+    /// For each register, by the start of an interval: its end, and the bundle.
+    held: Vec<BTreeMap<u32, (u32, usize)>>,
+    /// How many bundles have no register.
+    left: usize,
+}
+
+impl<'a> File<'a> {
+    fn fill(bundles: &'a [Bundle], of_class: &[usize], registers: &[Reg]) -> File<'a> {
+        let mut file = File { bundles, held: vec![BTreeMap::new(); registers.len()], left: 0 };
+        let mut order = of_class.to_vec();
+        order.sort_by_key(|&n| (bundles[n].range[0].0, n));
+        let mut evicted = vec![];
+        for n in order {
+            match file.free(n, registers) {
+                Some(r) => file.put(n, r),
+                None => evicted.extend(file.make_room(n)),
+            }
+        }
+        // What was put out may fit where something else was put out since.
+        evicted.sort_by(|&a: &usize, &b| bundles[b].weight.total_cmp(&bundles[a].weight).then(a.cmp(&b)));
+        for n in evicted {
+            match file.free(n, registers) {
+                Some(r) => file.put(n, r),
+                None => file.left += 1,
+            }
+        }
+        file
+    }
+
+    /// The first register that is free for a bundle, or the one that saves a move.
+    fn free(&self, n: usize, registers: &[Reg]) -> Option<usize> {
+        let hint = self.bundles[n].hint.and_then(|hint| registers.iter().position(|r| *r == hint));
+        hint.into_iter().chain(0..registers.len()).find(|&r| self.meeting(n, r).is_empty())
+    }
+
+    /// The bundles in a register that are live where this one is.
+    fn meeting(&self, n: usize, register: usize) -> Vec<usize> {
+        let held = &self.held[register];
+        let mut met = vec![];
+        for &(from, to) in &self.bundles[n].range {
+            let before = held.range(..from).next_back().filter(|(_, (end, _))| *end > from);
+            met.extend(before.into_iter().chain(held.range(from..to)).map(|(_, (_, other))| *other));
+        }
+        met.sort_unstable();
+        met.dedup();
+        met
+    }
+
+    fn put(&mut self, n: usize, register: usize) {
+        self.held[register].extend(self.bundles[n].range.iter().map(|&(from, to)| (from, (to, n))));
+    }
+
+    /// Takes the register whose bundles are worth least together, unless this one is worth less. Returns what has no
+    /// register then.
+    fn make_room(&mut self, n: usize) -> Vec<usize> {
+        let worth = |met: &[usize]| met.iter().map(|&m| self.bundles[m].weight).fold(0.0, f32::max);
+        let candidates = (0..self.held.len()).map(|r| (r, self.meeting(n, r)));
+        let least = candidates.min_by(|a, b| worth(&a.1).total_cmp(&worth(&b.1)));
+        match least {
+            Some((register, met)) if worth(&met) < self.bundles[n].weight => {
+                for &m in &met {
+                    for (from, _) in &self.bundles[m].range {
+                        self.held[register].remove(from);
+                    }
+                }
+                self.put(n, register);
+                met
+            }
+            _ => vec![n],
+        }
+    }
+}
+
+/// The function's part of the stack.
+#[derive(Default)]
+struct Frame {
+    bytes: u32,
+    align: u32,
+}
+
+impl Frame {
+    fn place(&mut self, bytes: u32, align: u32) -> i32 {
+        let at = self.bytes.next_multiple_of(align);
+        self.bytes = at + bytes;
+        self.align = self.align.max(align);
+        at as i32
+    }
+}
+
+/// A slot and where what it holds is live.
+struct Spill {
+    at: i32,
+    bytes: u32,
+    range: Range,
+}
+
+/// A slot that is free where the bundle is live.
+fn spill(spills: &mut Vec<Spill>, frame: &mut Frame, bundle: &Bundle) -> i32 {
+    let bytes = slot_bytes(bundle.class, bundle.bytes);
+    match spills.iter_mut().find(|s| s.bytes == bytes && !meet(&s.range, &bundle.range)) {
+        Some(spill) => {
+            spill.range = super::ranges::join(&spill.range, &bundle.range);
+            spill.at
+        }
+        None => {
+            let at = frame.place(bytes, bytes);
+            spills.push(Spill { at, bytes, range: bundle.range.clone() });
+            at
+        }
+    }
+}
+
+/// The bytes of a slot for values of so many.
+pub fn slot_bytes(class: Class, bytes: u32) -> u32 {
+    if class == Class::Vec { bytes.next_power_of_two().max(16) } else { 8 }
+}
