@@ -397,7 +397,7 @@ fn random(rng: &mut Rng) -> Function {
 #[test]
 fn an_allocated_program_does_what_it_did() {
     let mut spilled = 0;
-    for seed in 0..1500 {
+    for seed in 0..300 {
         let f = random(&mut Rng::new(seed));
         let values = [0x1000, 0x2000, 0x3000];
         let inputs: Vec<(Reg, u64)> = f.blocks[BlockId::new(0)].params.iter().copied().zip(values).collect();
@@ -411,7 +411,7 @@ fn an_allocated_program_does_what_it_did() {
         let code = encode::function(&done.function, &[Inst::new(Op::Ret, Size::Scalar, [])], false);
         assert!(!code.bytes.is_empty());
     }
-    assert!(spilled > 100, "{spilled} of the programs were large");
+    assert!(spilled > 20, "{spilled} of the programs were large");
 }
 
 /// One tile of a matrix product: r rows by v vectors.
