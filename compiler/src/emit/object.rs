@@ -17,7 +17,7 @@ use target_lexicon as triple;
 
 use super::eh_frame;
 use crate::{
-    native::{Compiled, Fixup, Symbol, Target},
+    native::{Compiled, Fixup, Function, Symbol, Target},
     plan::Weights,
     tensor::DType,
 };
@@ -59,23 +59,44 @@ impl Object {
             let at = object.append_section_bss(zeros, 4, 4);
             object.add_symbol(symbol(format!("{name}_cpu_level"), SymbolKind::Data, false, zeros, at, 4))
         });
-        let mut functions: Vec<(SymbolId, u64)> = vec![];
-        for function in &compiled.functions {
-            let align = function.code.align.max(u64::from(target.lowest().isa().function_alignment().minimum));
-            let at = object.append_section_data(code, &function.code.bytes, align);
-            let size = function.code.bytes.len() as u64;
-            let name = function.name.clone();
-            let mut own = object.add_symbol(symbol(name, SymbolKind::Text, function.exported, code, at, size));
-            // In a shared library an exported symbol may be replaced by another's, so nothing inside refers to it.
-            if function.exported && object.format() == BinaryFormat::Elf {
-                own = label(&mut object, code, at);
-            }
-            functions.push((own, at));
-        }
-        for (function, &(_, at)) in compiled.functions.iter().zip(&functions) {
+        let minimum = u64::from(target.lowest().isa().function_alignment().minimum);
+        let mut end = 0;
+        let places: Vec<u64> = compiled
+            .functions
+            .iter()
+            .map(|f| {
+                let at = u64::next_multiple_of(end, f.code.align.max(minimum));
+                end = at + f.code.bytes.len() as u64;
+                at
+            })
+            .collect();
+        let named = |(f, &at): (&Function, &u64)| {
+            let size = f.code.bytes.len() as u64;
+            object.add_symbol(symbol(f.name.clone(), SymbolKind::Text, f.exported, code, at, size))
+        };
+        let symbols: Vec<SymbolId> = compiled.functions.iter().zip(&places).map(named).collect();
+        for (function, &at) in compiled.functions.iter().zip(&places) {
+            let mut bytes = function.code.bytes.clone();
+            let mut open = vec![];
             for fixup in &function.code.fixups {
+                let within = match fixup.symbol {
+                    Symbol::Function(n) => Some(places[n]),
+                    Symbol::Here(offset) => Some(at + u64::from(offset)),
+                    Symbol::Weights | Symbol::Cpu => None,
+                };
+                if !within.is_some_and(|to| fill_in(&mut bytes, fixup, to as i64 - at as i64)) {
+                    open.push(fixup);
+                }
+            }
+            let placed = object.append_section_data(code, &bytes, function.code.align.max(minimum));
+            assert_eq!(placed, at, "sections are filled in order");
+            for fixup in open {
                 let symbol = match fixup.symbol {
-                    Symbol::Function(n) => functions[n].0,
+                    // In a shared library an exported symbol may be replaced by another's, so nothing inside refers to it.
+                    Symbol::Function(n) if compiled.functions[n].exported && object.format() == BinaryFormat::Elf => {
+                        label(&mut object, code, places[n])
+                    }
+                    Symbol::Function(n) => symbols[n],
                     Symbol::Weights => weights,
                     Symbol::Cpu => cell.expect("an object whose code refers to the cell has it"),
                     Symbol::Here(offset) => label(&mut object, code, at + u64::from(offset)),
@@ -86,7 +107,7 @@ impl Object {
         if object.format() == BinaryFormat::Elf {
             // The stack need not be executable.
             object.add_section(vec![], b".note.GNU-stack".to_vec(), SectionKind::Linker);
-            let unwind: Vec<_> = compiled.functions.iter().zip(&functions).map(|(f, (_, at))| (f, *at)).collect();
+            let unwind: Vec<_> = compiled.functions.iter().zip(places).collect();
             eh_frame::add(&mut object, target, code, &unwind);
         }
         Object(object)
@@ -158,10 +179,26 @@ fn weight_contents(weights: &Weights, big_endian: bool) -> (Vec<u8>, u64) {
     (contents, total)
 }
 
-/// A symbol for a place in a function.
+/// Fills in a reference within the code to `target`, from the function's start, where no linker needs to know of it.
+fn fill_in(bytes: &mut [u8], fixup: &Fixup, target: i64) -> bool {
+    let near = matches!(fixup.kind, Reloc::X86PCRel4 | Reloc::X86CallPCRel4 | Reloc::X86CallPLTRel4);
+    let at = fixup.offset as usize;
+    let distance = i32::try_from(target + fixup.addend - at as i64);
+    if let (true, Ok(distance)) = (near, distance) {
+        bytes[at..at + 4].copy_from_slice(&distance.to_le_bytes());
+        return true;
+    }
+    false
+}
+
+/// The symbol for a place in the code, made when it is first asked for.
 fn label(object: &mut write::Object<'_>, section: SectionId, at: u64) -> SymbolId {
+    let name = format!(".L{at:x}").into_bytes();
+    if let Some(known) = object.symbol_id(&name) {
+        return known;
+    }
     object.add_symbol(write::Symbol {
-        name: format!(".L{at:x}").into_bytes(),
+        name,
         value: at,
         size: 0,
         kind: SymbolKind::Label,

@@ -3,9 +3,11 @@
 //! Sizes are computed with every overflow noticed, so an accepted call has no size that wraps: kernels compute their
 //! addresses without a check. All checks come before the first kernel.
 
+use std::collections::BTreeMap;
+
 use cranelift_codegen::ir::{
-    self, AbiParam, ExtFuncData, ExternalName, Function, GlobalValueData, InstBuilder, Signature, StackSlotData,
-    StackSlotKind, Type, UserExternalName, UserFuncName, Value, condcodes::IntCC, types,
+    self, AbiParam, Block, BlockArg, ExtFuncData, ExternalName, Function, GlobalValueData, InstBuilder, Signature,
+    StackSlotData, StackSlotKind, Type, UserExternalName, UserFuncName, Value, condcodes::IntCC, types,
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use smc_runtime::abi::{Status, WORKSPACE_ALIGN};
@@ -14,18 +16,18 @@ use super::{Frame, Plan, Slots, can_fail, kernel::plain, parallel_extent};
 use crate::{
     base::{
         Dim,
-        dim::{Atom, NoVars},
+        dim::{Atom, NoVars, Term},
     },
     native::{
         self, Entry,
         code::{self, Code, FUNCTIONS, WEIGHTS},
     },
-    plan::{Guard, Program},
+    plan::{Guard, Launch, Program},
     tensor::{TensorType, count},
 };
 
-/// Symbols beyond this are refused: no tensor is that long, and few products of two overflow unnoticed.
-const MOST: i64 = 1 << 40;
+/// Symbols with more bits are refused: no tensor is that long, and the products of one with a constant need no check.
+const SYMBOL_BITS: u32 = 40;
 /// Kernels with less work, in picoseconds, are not worth the microseconds that threads take to meet.
 const WORTH_THREADS: i64 = 6_000_000;
 /// Offsets of `smc_threads`.
@@ -37,6 +39,8 @@ struct Writer<'f> {
     b: FunctionBuilder<'f>,
     plan: &'f Plan<'f>,
     params: Vec<Value>,
+    /// Returns its parameters: the one end of all ways out.
+    exit: Block,
 }
 
 fn write(plan: &Plan<'_>, params: &[Type], returns: &[Type], f: impl FnOnce(&mut Writer<'_>)) -> Code {
@@ -51,11 +55,20 @@ fn write(plan: &Plan<'_>, params: &[Type], returns: &[Type], f: impl FnOnce(&mut
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     let params = b.block_params(entry).to_vec();
-    let mut writer = Writer { b, plan, params };
+    let exit = b.create_block();
+    for &ty in returns {
+        b.append_block_param(exit, ty);
+    }
+    let mut writer = Writer { b, plan, params, exit };
     f(&mut writer);
+    writer.b.switch_to_block(exit);
+    let results = writer.b.block_params(exit).to_vec();
+    writer.b.ins().return_(&results);
     writer.b.seal_all_blocks();
     writer.b.finalize(isa.frontend_config());
-    code::finish(plan.target.lowest(), function)
+    let code = code::finish(plan.target.lowest(), function);
+    // No loop is in it.
+    Code { align: code.align.min(16), ..code }
 }
 
 /// `int64_t dimensions(symbols...)`: the bytes of the workspace, or a negated status.
@@ -64,8 +77,9 @@ pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
     let program = plan.entries[entry].shared();
     write(plan, &vec![types::I64; program.symbols.len()], &[types::I64], |w| {
         let symbols = w.params.clone();
-        for &symbol in &symbols {
-            let bad = w.b.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, symbol, MOST);
+        // A bit above the allowed ones in any of them, such as a sign.
+        if let Some(all) = symbols.iter().copied().reduce(|a, b| w.b.ins().bor(a, b)) {
+            let bad = w.b.ins().ushr_imm_u(all, i64::from(SYMBOL_BITS));
             w.leave_if(bad, Status::BadDimension);
         }
         let mut sizes = Checked { program, symbols, wrapped: None };
@@ -98,14 +112,16 @@ pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
             if bytes.as_int().is_some_and(|n| n < i64::MAX) || seen.contains(&bytes) {
                 continue;
             }
-            let size = sizes.dim(w, &bytes);
-            let negative = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, size, 0);
-            w.leave_if(negative, Status::BadDimension);
+            if !(fits(&bytes) && bytes.is_nonneg(&NoVars)) {
+                let size = sizes.dim(w, &bytes);
+                let negative = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, size, 0);
+                w.leave_if(negative, Status::BadDimension);
+            }
             seen.push(bytes);
         }
         let workspace = sizes.dim(w, &native::workspace(programs));
         sizes.leave_if_wrapped(w);
-        w.b.ins().return_(&[workspace]);
+        w.leave(&[workspace]);
     })
 }
 
@@ -118,7 +134,7 @@ pub(super) fn workspace(plan: &Plan<'_>, entry: usize) -> Code {
         let none = w.b.ins().iconst(types::I64, -1);
         let broken = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, bytes, 0);
         let result = w.b.ins().select(broken, none, bytes);
-        w.b.ins().return_(&[result]);
+        w.leave(&[result]);
     })
 }
 
@@ -137,9 +153,7 @@ pub(super) fn entry(plan: &Plan<'_>, entry: usize) -> Code {
         let inputs = program.inputs.iter().enumerate().map(|(n, p)| (Slots(program).input(n), &p.ty));
         let outputs = program.outputs.iter().enumerate().map(|(n, p)| (Slots(program).output(n), &p.ty));
         let mut sizes = Checked { program, symbols, wrapped: None };
-        for (slot, ty) in inputs.chain(outputs) {
-            w.check_pointer(io, slot, ty, &mut sizes);
-        }
+        w.check_pointers(io, inputs.chain(outputs), &mut sizes);
         if !native::workspace(plan.entries[entry].programs).is(0) {
             w.check_workspace(memory, bytes, needed);
         }
@@ -165,6 +179,40 @@ pub(super) fn run_level(plan: &Plan<'_>, entry: usize, level: usize) -> Code {
     })
 }
 
+/// Whether threads may take parts of a kernel: it is parallel, and not known to be too little work.
+pub(super) fn is_shared(launch: &Launch) -> bool {
+    parallel_extent(&launch.kernel).is_some() && launch.work.as_int().is_none_or(|work| work >= WORTH_THREADS)
+}
+
+/// `void share(task, frame, extent, work, threads)`: one parallel kernel, by threads when the caller gave some and there
+/// is enough for them to do.
+pub(super) fn share(plan: &Plan<'_>) -> Code {
+    write(plan, &[types::I64; 5], &[], |w| {
+        let &[task, frame, extent, work, threads] = &w.params[..] else {
+            unreachable!("the function has five parameters")
+        };
+        let [given, several, together, alone] = [(); 4].map(|()| w.b.create_block());
+        w.b.ins().brif(threads, given, &[], alone, &[]);
+        w.b.switch_to_block(given);
+        let one = w.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, extent, 1);
+        w.b.ins().brif(one, alone, &[], several, &[]);
+        w.b.switch_to_block(several);
+        let few = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, work, WORTH_THREADS);
+        w.b.ins().brif(few, alone, &[], together, &[]);
+        w.b.switch_to_block(together);
+        let pool = w.slot(threads, POOL);
+        let parallel_for = w.slot(threads, PARALLEL_FOR);
+        let signature = w.signature(&[types::I64; 4], &[]);
+        w.b.ins().call_indirect(signature, parallel_for, &[pool, task, frame, extent]);
+        w.leave(&[]);
+        w.b.switch_to_block(alone);
+        let zero = w.b.ins().iconst(types::I64, 0);
+        let signature = w.signature(&[types::I64; 3], &[]);
+        w.b.ins().call_indirect(signature, task, &[frame, zero, extent]);
+        w.leave(&[]);
+    })
+}
+
 /// `int NAME_invoke(uint32_t signature, const void *io, void *workspace, size_t bytes)`.
 pub(super) fn invoke(plan: &Plan<'_>) -> Code {
     write(plan, &[types::I32, types::I64, types::I64, types::I64], &[types::I32], |w| {
@@ -172,11 +220,11 @@ pub(super) fn invoke(plan: &Plan<'_>) -> Code {
         for entry in 0..plan.entries.len() {
             w.when_signature(signature, entry, |w| {
                 let status = w.call(plan.entry(entry), &[io, memory, bytes], types::I32);
-                w.b.ins().return_(&[status]);
+                w.leave(&[status]);
             });
         }
         let status = w.b.ins().iconst(types::I32, i64::from(Status::NoSuchSignature.code()));
-        w.b.ins().return_(&[status]);
+        w.leave(&[status]);
     })
 }
 
@@ -192,11 +240,11 @@ pub(super) fn workspace_bytes(plan: &Plan<'_>) -> Code {
                 }
                 let symbols = w.symbols(e.shared(), io);
                 let bytes = w.call(plan.dimensions(entry), &symbols, types::I64);
-                w.b.ins().return_(&[bytes]);
+                w.leave(&[bytes]);
             });
         }
         let status = w.b.ins().iconst(types::I64, -i64::from(Status::NoSuchSignature.code()));
-        w.b.ins().return_(&[status]);
+        w.leave(&[status]);
     })
 }
 
@@ -215,14 +263,16 @@ impl Writer<'_> {
         self.leave_if_with(condition, status);
     }
     fn leave_if_with(&mut self, condition: Value, status: Value) {
-        let [leave, stay] = [(); 2].map(|()| self.b.create_block());
-        self.b.set_cold_block(leave);
-        self.b.ins().brif(condition, leave, &[], stay, &[]);
-        self.b.switch_to_block(leave);
         let ty = self.returns();
         let status = if ty == types::I64 { status } else { self.b.ins().ireduce(ty, status) };
-        self.b.ins().return_(&[status]);
+        let stay = self.b.create_block();
+        self.b.ins().brif(condition, self.exit, &[BlockArg::Value(status)], stay, &[]);
         self.b.switch_to_block(stay);
+    }
+    /// Ends the function.
+    fn leave(&mut self, results: &[Value]) {
+        let results: Vec<BlockArg> = results.iter().copied().map(BlockArg::Value).collect();
+        self.b.ins().jump(self.exit, &results);
     }
     fn returns(&self) -> Type {
         self.b.func.signature.returns[0].value_type
@@ -237,11 +287,14 @@ impl Writer<'_> {
         self.b.switch_to_block(other);
     }
 
-    fn function(&mut self, number: usize, params: &[Type], returns: &[Type]) -> ir::FuncRef {
+    fn signature(&mut self, params: &[Type], returns: &[Type]) -> ir::SigRef {
         let mut signature = Signature::new(self.plan.target.lowest().isa().default_call_conv());
         signature.params.extend(params.iter().map(|t| AbiParam::new(*t)));
         signature.returns.extend(returns.iter().map(|t| AbiParam::new(*t)));
-        let signature = self.b.import_signature(signature);
+        self.b.import_signature(signature)
+    }
+    fn function(&mut self, number: usize, params: &[Type], returns: &[Type]) -> ir::FuncRef {
+        let signature = self.signature(params, returns);
         let name = UserExternalName { namespace: FUNCTIONS, index: number as u32 };
         let name = ExternalName::user(self.b.func.declare_imported_user_function(name));
         self.b.import_function(ExtFuncData { name, signature, colocated: true, patchable: false })
@@ -252,33 +305,51 @@ impl Writer<'_> {
         self.b.inst_results(call)[0]
     }
 
-    /// A null pointer is an error unless the tensor has no elements.
-    fn check_pointer(&mut self, io: Value, slot: i32, ty: &TensorType, sizes: &mut Checked<'_>) {
-        let elements = count(&ty.shape);
-        if elements.is(0) {
-            return;
+    /// A null pointer is an error unless the tensor has no elements. Tensors that have none together are checked
+    /// together.
+    fn check_pointers<'t>(
+        &mut self,
+        io: Value,
+        tensors: impl Iterator<Item = (i32, &'t TensorType)>,
+        sizes: &mut Checked<'_>,
+    ) {
+        let mut groups: BTreeMap<Dim, Vec<i32>> = BTreeMap::new();
+        for (slot, ty) in tensors {
+            let elements = count(&ty.shape);
+            let content = elements.content();
+            if content != 0 {
+                groups.entry(elements.floor_div(&content.into())).or_default().push(slot);
+            }
         }
-        let pointer = self.slot(io, slot);
-        let mut null = self.b.ins().icmp_imm_s(IntCC::Equal, pointer, 0);
-        if elements.as_int().is_none() {
-            let elements = sizes.dim(self, &elements);
-            let some = self.b.ins().icmp_imm_s(IntCC::NotEqual, elements, 0);
-            null = self.b.ins().band(null, some);
+        for (elements, slots) in groups {
+            let mut null = None;
+            for slot in slots {
+                let pointer = self.slot(io, slot);
+                let zero = self.b.ins().icmp_imm_s(IntCC::Equal, pointer, 0);
+                null = Some(null.map_or(zero, |null| self.b.ins().bor(null, zero)));
+            }
+            let Some(mut null) = null else { continue };
+            if elements.as_int().is_none() {
+                let elements = sizes.dim(self, &elements);
+                let some = self.b.ins().icmp_imm_s(IntCC::NotEqual, elements, 0);
+                null = self.b.ins().band(null, some);
+            }
+            self.leave_if(null, Status::NullPointer);
         }
-        self.leave_if(null, Status::NullPointer);
     }
 
     fn check_workspace(&mut self, memory: Value, bytes: Value, needed: Value) {
-        let some = self.b.ins().icmp_imm_s(IntCC::NotEqual, needed, 0);
+        let [some, done] = [(); 2].map(|()| self.b.create_block());
+        self.b.ins().brif(needed, some, &[], done, &[]);
+        self.b.switch_to_block(some);
         let null = self.b.ins().icmp_imm_s(IntCC::Equal, memory, 0);
-        let null = self.b.ins().band(null, some);
         self.leave_if(null, Status::NullPointer);
         let low = self.b.ins().band_imm_u(memory, WORKSPACE_ALIGN as i64 - 1);
-        let askew = self.b.ins().icmp_imm_s(IntCC::NotEqual, low, 0);
-        let askew = self.b.ins().band(askew, some);
-        self.leave_if(askew, Status::MisalignedWorkspace);
+        self.leave_if(low, Status::MisalignedWorkspace);
         let short = self.b.ins().icmp(IntCC::UnsignedLessThan, bytes, needed);
         self.leave_if(short, Status::ShortWorkspace);
+        self.b.ins().jump(done, &[]);
+        self.b.switch_to_block(done);
     }
 
     /// A new frame, as kernels expect it.
@@ -319,36 +390,38 @@ impl Writer<'_> {
             self.b.ins().brif(fits, here, &[], below, &[]);
             self.b.switch_to_block(here);
             let status = self.call(self.plan.run_level(entry, l), &[frame], types::I32);
-            self.b.ins().return_(&[status]);
+            self.leave(&[status]);
             self.b.switch_to_block(below);
         }
         let status = self.b.ins().iconst(types::I32, i64::from(Status::NoSuchCpu.code()));
-        self.b.ins().return_(&[status]);
+        self.leave(&[status]);
     }
 
     /// The kernels of a level in order.
     fn run(&mut self, entry: usize, level: usize, io: Value, frame: Value, sizes: &mut Checked<'_>) {
         let program = &self.plan.entries[entry].programs[level];
         for (k, launch) in program.launches.iter().enumerate() {
-            let kernel = self.function(self.plan.first(entry, level) + k, &[types::I64; 3], &[]);
+            let number = self.plan.first(entry, level) + k;
             match parallel_extent(&launch.kernel) {
-                Some(extent) => {
+                Some(extent) if is_shared(launch) => {
+                    let kernel = self.function(number, &[types::I64; 3], &[]);
+                    let task = self.b.ins().func_addr(types::I64, kernel);
                     let extent = sizes.dim(self, extent);
-                    match launch.work.as_int() {
-                        Some(work) if work < WORTH_THREADS => {
-                            let zero = self.b.ins().iconst(types::I64, 0);
-                            self.b.ins().call(kernel, &[frame, zero, extent]);
-                        }
-                        known => {
-                            let work = known.is_none().then(|| sizes.dim(self, &launch.work));
-                            let threads = self.slot(io, Slots(program).threads());
-                            self.run_parallel(kernel, frame, threads, extent, work);
-                        }
-                    }
+                    let work = sizes.dim(self, &launch.work);
+                    let threads = self.slot(io, Slots(program).threads());
+                    let share = self.function(self.plan.share(), &[types::I64; 5], &[]);
+                    self.b.ins().call(share, &[task, frame, extent, work, threads]);
                 }
+                Some(extent) => {
+                    let kernel = self.function(number, &[types::I64; 3], &[]);
+                    let zero = self.b.ins().iconst(types::I64, 0);
+                    let extent = sizes.dim(self, extent);
+                    self.b.ins().call(kernel, &[frame, zero, extent]);
+                }
+                // Who is not parallel does not read the other parameters.
                 None => {
-                    let (begin, end) = (self.b.ins().iconst(types::I64, 0), self.b.ins().iconst(types::I64, 1));
-                    self.b.ins().call(kernel, &[frame, begin, end]);
+                    let kernel = self.function(number, &[types::I64], &[]);
+                    self.b.ins().call(kernel, &[frame]);
                 }
             }
             if can_fail(&launch.kernel) {
@@ -358,36 +431,25 @@ impl Writer<'_> {
             }
         }
         let ok = self.b.ins().iconst(types::I32, i64::from(Status::Ok.code()));
-        self.b.ins().return_(&[ok]);
+        self.leave(&[ok]);
     }
+}
 
-    /// One kernel, by threads when the caller gave some and there is enough for them to do: `work`, where it is not
-    /// known beforehand.
-    fn run_parallel(&mut self, kernel: ir::FuncRef, frame: Value, threads: Value, extent: Value, work: Option<Value>) {
-        let [together, alone, done] = [(); 3].map(|()| self.b.create_block());
-        let given = self.b.ins().icmp_imm_s(IntCC::NotEqual, threads, 0);
-        let several = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, extent, 1);
-        let mut split = self.b.ins().band(given, several);
-        if let Some(work) = work {
-            let enough = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, work, WORTH_THREADS);
-            split = self.b.ins().band(split, enough);
-        }
-        self.b.ins().brif(split, together, &[], alone, &[]);
-        self.b.switch_to_block(together);
-        let pool = self.slot(threads, POOL);
-        let parallel_for = self.slot(threads, PARALLEL_FOR);
-        let task = self.b.ins().func_addr(types::I64, kernel);
-        let mut signature = Signature::new(self.plan.target.lowest().isa().default_call_conv());
-        signature.params.extend([AbiParam::new(types::I64); 4]);
-        let signature = self.b.import_signature(signature);
-        self.b.ins().call_indirect(signature, parallel_for, &[pool, task, frame, extent]);
-        self.b.ins().jump(done, &[]);
-        self.b.switch_to_block(alone);
-        let zero = self.b.ins().iconst(types::I64, 0);
-        self.b.ins().call(kernel, &[frame, zero, extent]);
-        self.b.ins().jump(done, &[]);
-        self.b.switch_to_block(done);
-    }
+/// Whether no step of computing the dim overflows, whatever the symbols are.
+fn fits(dim: &Dim) -> bool {
+    most(dim) < 1 << 62
+}
+
+/// The greatest magnitude that a dim can have, or any step of computing it.
+fn most(dim: &Dim) -> u128 {
+    let atom = |atom: &Atom| match atom {
+        Atom::Sym(_) => 1 << SYMBOL_BITS,
+        Atom::Div(a, b) if b.as_int().is_some_and(|b| b > 0) => most(a).saturating_add(1),
+        Atom::Div(..) | Atom::Var(_) => u128::MAX,
+        Atom::Max(a, b) => most(a).max(most(b)),
+    };
+    let term = |t: &Term| t.atoms.iter().map(atom).fold(u128::from(t.k.unsigned_abs()), u128::saturating_mul);
+    dim.terms().iter().map(term).fold(0, u128::saturating_add)
 }
 
 /// Values of dims over a program's symbols, with every overflow noticed.
@@ -400,16 +462,34 @@ struct Checked<'a> {
 
 impl Checked<'_> {
     fn dim(&mut self, w: &mut Writer<'_>, dim: &Dim) -> Value {
-        let mut sum = w.b.ins().iconst(types::I64, 0);
-        for (n, term) in dim.terms().iter().enumerate() {
-            let mut product = w.b.ins().iconst(types::I64, term.k);
+        let safe = fits(dim);
+        let mut sum = None;
+        for term in dim.terms() {
+            let mut product = None;
             for atom in &term.atoms {
                 let factor = self.atom(w, atom);
-                product = self.times(w, product, factor);
+                product = Some(match product {
+                    None => factor,
+                    Some(product) if safe => w.b.ins().imul(product, factor),
+                    Some(product) => self.times(w, product, factor),
+                });
             }
-            sum = if n == 0 { product } else { self.plus(w, sum, product) };
+            let product = match product {
+                None => w.b.ins().iconst(types::I64, term.k),
+                Some(product) if term.k == 1 => product,
+                Some(product) if safe => w.b.ins().imul_imm_s(product, term.k),
+                Some(product) => {
+                    let factor = w.b.ins().iconst(types::I64, term.k);
+                    self.times(w, product, factor)
+                }
+            };
+            sum = Some(match sum {
+                None => product,
+                Some(sum) if safe => w.b.ins().iadd(sum, product),
+                Some(sum) => self.plus(w, sum, product),
+            });
         }
-        sum
+        sum.unwrap_or_else(|| w.b.ins().iconst(types::I64, 0))
     }
 
     fn atom(&mut self, w: &mut Writer<'_>, atom: &Atom) -> Value {
@@ -419,6 +499,10 @@ impl Checked<'_> {
                 self.symbols[n.unwrap_or_else(|| panic!("`{s}` is not a symbol of the program"))]
             }
             Atom::Var(v) => panic!("i{v} occurs outside of kernels"),
+            Atom::Div(a, b) if b.as_int().is_some_and(|b| b > 0) && a.is_nonneg(&NoVars) => {
+                let (a, b) = (self.dim(w, a), self.dim(w, b));
+                w.b.ins().sdiv(a, b)
+            }
             Atom::Div(a, b) => {
                 let (a, b) = (self.dim(w, a), self.dim(w, b));
                 let one = w.b.ins().iconst(types::I64, 1);

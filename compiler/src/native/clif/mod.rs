@@ -70,8 +70,9 @@ impl Slots<'_> {
 }
 
 /// Which functions a model has, and their order: per entry its kernels level by level, its dimensions check, the
-/// function itself and its size function; then the model's `invoke` and `workspace_bytes`. With several levels, the
-/// kernels of each are followed by the function that runs them, and the last function of all chooses the level.
+/// function itself and its size function; then the function that shares parallel loops out, if there are any, and the
+/// model's `invoke` and `workspace_bytes`. With several levels, the kernels of each are followed by the function that
+/// runs them, and the last function of all chooses the level.
 pub(super) struct Plan<'a> {
     target: &'a Target,
     name: &'a str,
@@ -80,6 +81,8 @@ pub(super) struct Plan<'a> {
     /// By entry and level, the number of the first kernel's function.
     first: Vec<Vec<usize>>,
     functions: usize,
+    /// Whether threads may take parts of some kernel.
+    shares: bool,
 }
 
 /// A function to make; numbers of entries, levels and launches.
@@ -90,6 +93,7 @@ pub(super) enum Job {
     Dimensions(usize),
     Entry(usize),
     Workspace(usize),
+    Share,
     Invoke,
     WorkspaceBytes,
     Choose,
@@ -97,18 +101,19 @@ pub(super) enum Job {
 
 impl<'a> Plan<'a> {
     pub fn new(target: &'a Target, name: &'a str, entries: &'a [Entry<'a>], weight_offsets: &'a [u64]) -> Plan<'a> {
-        let mut plan = Plan { target, name, entries, weight_offsets, first: vec![], functions: 0 };
+        let mut plan = Plan { target, name, entries, weight_offsets, first: vec![], functions: 0, shares: false };
         for entry in entries {
             assert_eq!(entry.programs.len(), target.levels.len(), "an entry has a program per level");
             let mut first = vec![];
             for program in entry.programs {
                 first.push(plan.functions);
+                plan.shares |= program.launches.iter().any(entry::is_shared);
                 plan.functions += program.launches.len() + usize::from(plan.chooses());
             }
             plan.first.push(first);
             plan.functions += 3;
         }
-        plan.functions += 2 + usize::from(plan.chooses());
+        plan.functions += 2 + usize::from(plan.shares) + usize::from(plan.chooses());
         plan
     }
 
@@ -121,6 +126,7 @@ impl<'a> Plan<'a> {
             }
             jobs.extend([Job::Dimensions(e), Job::Entry(e), Job::Workspace(e)]);
         }
+        jobs.extend(self.shares.then_some(Job::Share));
         jobs.extend([Job::Invoke, Job::WorkspaceBytes]);
         jobs.extend(self.chooses().then_some(Job::Choose));
         assert_eq!(jobs.len(), self.functions);
@@ -150,6 +156,9 @@ impl<'a> Plan<'a> {
     fn invoke(&self) -> usize {
         self.functions - 2 - usize::from(self.chooses())
     }
+    fn share(&self) -> usize {
+        self.invoke() - 1
+    }
     fn choose(&self) -> usize {
         self.functions - 1
     }
@@ -171,6 +180,7 @@ impl<'a> Plan<'a> {
             Job::Dimensions(e) => function(name(e, "_dimensions"), false, entry::dimensions(self, e)),
             Job::Entry(e) => function(name(e, ""), true, entry::entry(self, e)),
             Job::Workspace(e) => function(name(e, "_workspace"), true, entry::workspace(self, e)),
+            Job::Share => function(format!("{}_share", self.name), false, entry::share(self)),
             Job::Invoke => function(format!("{}_invoke", self.name), true, entry::invoke(self)),
             Job::WorkspaceBytes => {
                 function(format!("{}_workspace_bytes", self.name), true, entry::workspace_bytes(self))
@@ -205,7 +215,8 @@ impl<'a> Plan<'a> {
         let level = |l: usize| {
             let (first, run) = (self.first(entry, l), self.run_level(entry, l));
             let run_level = if self.chooses() { functions[run].code.stack_bytes } else { 0 };
-            run_level + deepest(first..run).unwrap_or(0)
+            let share = if self.shares { functions[self.share()].code.stack_bytes } else { 0 };
+            run_level + share + deepest(first..run).unwrap_or(0)
         };
         let levels = (0..self.target.levels.len()).map(level).max().unwrap_or(0);
         let stack = |n: usize| functions[n].code.stack_bytes;
