@@ -34,19 +34,16 @@ impl Places {
     }
 }
 
-pub fn assign(f: &Function, ranges: &Ranges, bundles: &Bundles) -> Places {
+/// Places for all bundles; for the classes of `has_scratch` without the scratch registers.
+pub fn assign(f: &Function, ranges: &Ranges, bundles: &Bundles, has_scratch: [bool; 3]) -> Places {
     let mut registers: Vec<Option<Reg>> = vec![None; bundles.all.len()];
-    // rax and rdx are always kept back.
-    let mut has_scratch = [true, false, false];
     for class in [Class::Int, Class::Vec, Class::Mask] {
         let of_class: Vec<usize> = (0..bundles.all.len()).filter(|n| bundles.all[*n].class == class).collect();
         let mut available = allocatable(f.level, f.convention, class);
-        let mut file = File::fill(&bundles.all, &of_class, &available);
-        if file.left > 0 && !has_scratch[class as usize] {
-            has_scratch[class as usize] = true;
+        if has_scratch[class as usize] {
             available.retain(|r| !scratch(f.level, class).contains(r));
-            file = File::fill(&bundles.all, &of_class, &available);
         }
+        let file = File::fill(&bundles.all, &of_class, &available);
         for (r, held) in available.iter().zip(&file.held) {
             held.values().for_each(|(_, n)| registers[*n] = Some(*r));
         }
@@ -77,13 +74,11 @@ struct File<'a> {
     bundles: &'a [Bundle],
     /// For each register, by the start of an interval: its end, and the bundle.
     held: Vec<BTreeMap<u32, (u32, usize)>>,
-    /// How many bundles have no register.
-    left: usize,
 }
 
 impl<'a> File<'a> {
     fn fill(bundles: &'a [Bundle], of_class: &[usize], registers: &[Reg]) -> File<'a> {
-        let mut file = File { bundles, held: vec![BTreeMap::new(); registers.len()], left: 0 };
+        let mut file = File { bundles, held: vec![BTreeMap::new(); registers.len()] };
         let mut order = of_class.to_vec();
         order.sort_by_key(|&n| (bundles[n].range[0].0, n));
         let mut evicted = vec![];
@@ -96,9 +91,8 @@ impl<'a> File<'a> {
         // What was put out may fit where something else was put out since.
         evicted.sort_by(|&a: &usize, &b| bundles[b].weight.total_cmp(&bundles[a].weight).then(a.cmp(&b)));
         for n in evicted {
-            match file.free(n, registers) {
-                Some(r) => file.put(n, r),
-                None => file.left += 1,
+            if let Some(r) = file.free(n, registers) {
+                file.put(n, r);
             }
         }
         file

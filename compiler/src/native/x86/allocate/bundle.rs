@@ -152,7 +152,7 @@ fn weigh(f: &Function, ranges: &Ranges, bundles: &mut Bundles) {
 }
 
 /// Whether an instruction makes its result from nothing but constants.
-fn can_repeat(inst: &Inst) -> bool {
+pub fn can_repeat(inst: &Inst) -> bool {
     let constant = |o: &Operand| match o {
         Operand::Imm(_) => true,
         Operand::Mem(m) => matches!(m.base, Base::Pool(_)),

@@ -6,12 +6,13 @@
 //! start; where none is free the one goes that is worth least (uses, by loop depth, per length) to a stack slot, or
 //! nowhere at all when it is a constant that an instruction without sources makes. What has no register is read from
 //! memory by the instructions that can, and passes through a scratch register for the others; scratch registers are
-//! kept back only when something has to.
+//! kept back only when something has to. Constants that loops read compete for registers too ([`constants`]).
 //!
 //! rsp and rbp are the frame's, rax and rdx are scratch; they are never allocated. Nothing that is added writes flags.
 
 mod assign;
 mod bundle;
+mod constants;
 mod moves;
 mod ranges;
 mod rewrite;
@@ -93,8 +94,16 @@ fn scratch(level: Level, class: Class) -> Vec<Reg> {
 
 /// Gives every virtual register a place.
 pub fn allocate(function: &Function) -> Allocated {
-    let ranges = ranges::Ranges::new(function);
-    let bundles = bundle::coalesce(function, &ranges);
-    let places = assign::assign(function, &ranges, &bundles);
-    rewrite::rewrite(function, places)
+    let function = constants::hoist(function);
+    let ranges = ranges::Ranges::new(&function);
+    let bundles = bundle::coalesce(&function, &ranges);
+    // Scratch registers are kept back once it shows that one is needed: reading constants takes none, mostly.
+    let mut has_scratch = [true, false, false];
+    loop {
+        let places = assign::assign(&function, &ranges, &bundles, has_scratch);
+        match rewrite::rewrite(&function, &places) {
+            Ok(done) => return done,
+            Err(rewrite::NoScratch(class)) => has_scratch[class as usize] = true,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Moves between places: one, or several that happen at once.
 
-use super::{Location, scratch};
+use super::{Location, rewrite::NoScratch, scratch};
 use crate::native::x86::{
     function::Level,
     inst::{Class, Inst, Mem, Op, Reg, Size},
@@ -61,7 +61,7 @@ pub struct Parallel<'a> {
 }
 
 impl Parallel<'_> {
-    pub fn run(mut self, mut moves: Vec<Move>) {
+    pub fn run(mut self, mut moves: Vec<Move>) -> Result<(), NoScratch> {
         moves.retain(|m| m.to != m.from);
         while !moves.is_empty() {
             let ready =
@@ -69,15 +69,16 @@ impl Parallel<'_> {
             match ready {
                 Some(n) => {
                     let ready = moves.swap_remove(n);
-                    self.one(&ready);
+                    self.one(&ready)?;
                 }
-                None => self.cut(&mut moves),
+                None => self.cut(&mut moves)?,
             }
         }
+        Ok(())
     }
 
     /// Every place to move to is still moved from: takes one such value elsewhere.
-    fn cut(&mut self, moves: &mut Vec<Move>) {
+    fn cut(&mut self, moves: &mut Vec<Move>) -> Result<(), NoScratch> {
         let Move { to, from, class, bytes } = moves[0].clone();
         if let (Location::Reg(a), Location::Reg(b), false) = (&to, &from, self.has_scratch[class as usize]) {
             // Without any other register, the two change places: three times xor.
@@ -97,14 +98,18 @@ impl Parallel<'_> {
                 }
             }
             moves.retain(|m| m.to != m.from);
-            return;
+            return Ok(());
+        }
+        if !self.has_scratch[class as usize] {
+            return Err(NoScratch(class));
         }
         let temporary = scratch(self.level, class)[1];
         let bytes = moves.iter().filter(|m| m.from == to).map(|m| m.bytes).max().unwrap_or(bytes);
-        self.one(&Move { to: Location::Reg(temporary), from: to.clone(), class, bytes });
+        self.one(&Move { to: Location::Reg(temporary), from: to.clone(), class, bytes })?;
         for m in moves.iter_mut().filter(|m| m.from == to) {
             m.from = Location::Reg(temporary);
         }
+        Ok(())
     }
 
     /// The most bytes that any of the values has.
@@ -112,9 +117,12 @@ impl Parallel<'_> {
         moves.iter().filter(|m| m.class == Class::Vec).map(|m| m.bytes).max().unwrap_or(least)
     }
 
-    fn one(&mut self, m: &Move) {
+    fn one(&mut self, m: &Move) -> Result<(), NoScratch> {
         let through = scratch(self.level, m.class)[0];
         match (&m.to, &m.from) {
+            (Location::Slot(_), Location::Slot(_) | Location::Again(_)) if !self.has_scratch[m.class as usize] => {
+                return Err(NoScratch(m.class));
+            }
             (Location::Reg(to), Location::Reg(from)) => self.out.push(copy(*to, *from, m.bytes)),
             (Location::Reg(to), Location::Slot(from)) => {
                 *self.spills += 1;
@@ -137,5 +145,6 @@ impl Parallel<'_> {
             }
             (Location::Again(_), _) => panic!("a constant is not moved to"),
         }
+        Ok(())
     }
 }

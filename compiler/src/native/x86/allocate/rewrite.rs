@@ -17,7 +17,10 @@ use crate::{
     },
 };
 
-pub fn rewrite(f: &Function, places: Places) -> Allocated {
+/// A scratch register of the class is needed, and none is kept back.
+pub struct NoScratch(pub Class);
+
+pub fn rewrite(f: &Function, places: &Places) -> Result<Allocated, NoScratch> {
     let mut spills = vec![0; f.blocks.iter().map(|(_, b)| b.depth as usize + 1).max().unwrap_or(1)];
     let mut predecessors = vec![0; f.blocks.len()];
     f.blocks.iter().flat_map(|(_, b)| b.end.edges()).for_each(|e| predecessors[e.target.index()] += 1);
@@ -25,12 +28,12 @@ pub fn rewrite(f: &Function, places: Places) -> Allocated {
     for (id, block) in f.blocks.iter() {
         let spills = &mut spills[block.depth as usize];
         if id.index() == 0 {
-            let moves = entry_moves(f, &places);
-            parallel(f, &places, &mut bodies[0], spills).run(moves);
+            let moves = entry_moves(f, places);
+            parallel(f, places, &mut bodies[0], spills).run(moves)?;
         }
         for inst in &block.insts {
             let out = &mut bodies[id.index()];
-            Rewriter { f, places: &places, out, spills, taken: [0; 3], loaded: vec![] }.inst(inst);
+            Rewriter { f, places, out, spills, taken: [0; 3], loaded: vec![] }.inst(inst)?;
         }
     }
     // Behind a block with one successor, before one with one predecessor, and otherwise in a block of its own.
@@ -39,7 +42,7 @@ pub fn rewrite(f: &Function, places: Places) -> Allocated {
         for (n, edge) in block.end.edges().enumerate() {
             let spills = &mut spills[block.depth.min(f.blocks[edge.target].depth) as usize];
             let mut out = vec![];
-            parallel(f, &places, &mut out, spills).run(edge_moves(f, &places, edge));
+            parallel(f, places, &mut out, spills).run(edge_moves(f, places, edge))?;
             if out.is_empty() {
                 continue;
             }
@@ -54,14 +57,14 @@ pub fn rewrite(f: &Function, places: Places) -> Allocated {
     }
     let function = Function { blocks: lay_out(f, bodies, between), registers: Default::default(), ..f.clone() };
     let saved = saved(&function);
-    Allocated {
+    Ok(Allocated {
         function,
         frame_bytes: places.frame_bytes,
         frame_align: places.frame_align,
         saved,
         spill_slots: places.spill_slots,
         spill_accesses: spills,
-    }
+    })
 }
 
 /// The blocks in order, those of edges behind the blocks that they leave.
@@ -150,44 +153,48 @@ struct Rewriter<'a> {
 }
 
 impl Rewriter<'_> {
-    fn inst(mut self, source: &Inst) {
+    fn inst(mut self, source: &Inst) -> Result<(), NoScratch> {
         let result = source.def().filter(|r| r.is_virtual());
         let place = result.map(|r| self.places.get(r));
         if let Some(Location::Again(_)) = place {
-            return;
+            return Ok(());
         }
         let mut inst = source.clone();
         for n in 0..inst.operands.len() {
             if let Operand::Mem(m) | Operand::Splat(m) = &mut inst.operands[n] {
-                *m = self.address(*m);
+                *m = self.address(*m)?;
             }
         }
         let tied = !inst.ties().is_empty() || matches!(inst.masking, Some(Masking::Merge(..)));
         if let Some(place) = place.filter(|_| tied) {
             let to = match place {
                 Location::Reg(r) => *r,
-                _ => self.take(result.map_or(Class::Int, Reg::class)),
+                _ => self.take(result.map_or(Class::Int, Reg::class))?,
             };
             inst.operands[0] = to.into();
             self.tie(&mut inst, to);
         }
         if let Some(Masking::Zero(k) | Masking::Where(k) | Masking::Merge(k, _)) = &mut inst.masking {
-            *k = self.register(*k);
+            *k = self.register(*k)?;
         }
         let defines = inst.op.row().form.defines();
         for n in usize::from(defines)..inst.operands.len() {
             if let Operand::Reg(r) = inst.operands[n]
                 && r.is_virtual()
             {
-                inst.operands[n] = self.source(&inst, n, r);
+                inst.operands[n] = self.source(&inst, n, r)?;
             }
         }
-        let Some((r, place)) = result.zip(place) else { return self.push(inst) };
+        let Some((r, place)) = result.zip(place) else {
+            self.push(inst);
+            return Ok(());
+        };
         match place {
             Location::Reg(to) => {
                 inst.operands[0] = (*to).into();
                 self.push(inst);
             }
+            Location::Slot(_) if !self.places.has_scratch[r.class() as usize] => return Err(NoScratch(r.class())),
             Location::Slot(slot) => {
                 // Sources are read before the result is written, so it may be in their scratch register.
                 let to = match inst.operands[0] {
@@ -201,6 +208,7 @@ impl Rewriter<'_> {
             }
             Location::Again(_) => unreachable!("such a result is not made"),
         }
+        Ok(())
     }
 
     /// Appends an instruction, unless it would do nothing.
@@ -217,28 +225,30 @@ impl Rewriter<'_> {
         slot_bytes(r.class(), self.f.bytes(r))
     }
 
-    fn take(&mut self, class: Class) -> Reg {
-        debug_assert!(self.places.has_scratch[class as usize]);
+    fn take(&mut self, class: Class) -> Result<Reg, NoScratch> {
+        if !self.places.has_scratch[class as usize] {
+            return Err(NoScratch(class));
+        }
         let taken = &mut self.taken[class as usize];
         *taken += 1;
-        scratch(self.f.level, class)[*taken - 1]
+        Ok(scratch(self.f.level, class)[*taken - 1])
     }
 
     /// The value of a virtual register in a physical one.
-    fn register(&mut self, r: Reg) -> Reg {
+    fn register(&mut self, r: Reg) -> Result<Reg, NoScratch> {
         if !r.is_virtual() {
-            return r;
+            return Ok(r);
         }
         match self.places.get(r) {
-            Location::Reg(to) => *to,
+            Location::Reg(to) => Ok(*to),
             place => {
                 if let Some((_, to)) = self.loaded.iter().find(|(of, _)| *of == r) {
-                    return *to;
+                    return Ok(*to);
                 }
-                let to = self.take(r.class());
+                let to = self.take(r.class())?;
                 self.fill(to, place, r);
                 self.loaded.push((r, to));
-                to
+                Ok(to)
             }
         }
     }
@@ -256,7 +266,7 @@ impl Rewriter<'_> {
     }
 
     /// An address of physical registers; it takes at most one scratch register.
-    fn address(&mut self, mut m: Mem) -> Mem {
+    fn address(&mut self, mut m: Mem) -> Result<Mem, NoScratch> {
         if let Base::Slot(slot) = m.base {
             m.base = Base::Reg(Reg::RSP);
             m.disp += self.places.slots[slot as usize];
@@ -266,21 +276,21 @@ impl Rewriter<'_> {
         let both =
             base.zip(m.index).filter(|(base, (index, _))| in_memory(*base) && in_memory(*index) && base != index);
         if let Some((base, (index, scale))) = both {
-            let (first, second) = (self.take(Class::Int), self.take(Class::Int));
+            let (first, second) = (self.take(Class::Int)?, self.take(Class::Int)?);
             self.fill(first, self.places.get(base), base);
             self.fill(second, self.places.get(index), index);
             let sum = Mem::indexed(first, second, scale, m.disp);
             self.out.push(Inst::new(Op::Lea, Size::B8, [first.into(), sum.into()]));
             self.taken[Class::Int as usize] -= 1;
-            return Mem::new(first, 0);
+            return Ok(Mem::new(first, 0));
         }
         if let Some(base) = base {
-            m.base = Base::Reg(self.register(base));
+            m.base = Base::Reg(self.register(base)?);
         }
         if let Some((index, _)) = &mut m.index {
-            *index = self.register(*index);
+            *index = self.register(*index)?;
         }
-        m
+        Ok(m)
     }
 
     /// Puts one of the operands that may be overwritten into the result's register.
@@ -313,27 +323,29 @@ impl Rewriter<'_> {
     }
 
     /// A source operand: a register, or memory or an immediate where the instruction can.
-    fn source(&mut self, inst: &Inst, n: usize, r: Reg) -> Operand {
+    fn source(&mut self, inst: &Inst, n: usize, r: Reg) -> Result<Operand, NoScratch> {
         let row = inst.op.row();
         let other_memory = inst.operands.iter().any(|o| matches!(o, Operand::Mem(_) | Operand::Splat(_)));
         let divides = matches!(row.form, Form::Divide(_));
         let can_be_memory = row.form.memory().contains(&n) && row.tuple != Tuple::None && (divides || !other_memory);
         let needed = inst.memory_bytes();
-        match self.places.get(r) {
+        Ok(match self.places.get(r) {
             Location::Slot(slot) if can_be_memory && needed <= self.bytes(r) => {
                 *self.spills += 1;
                 Operand::Mem(Mem::new(Reg::RSP, *slot))
             }
-            Location::Again(made) => match made.operands[1] {
-                Operand::Imm(value) if row.form.immediate() == Some(n) && i32::try_from(value).is_ok() => {
-                    Operand::Imm(value)
+            Location::Again(made) => match made.operands.get(1) {
+                Some(Operand::Imm(value)) if row.form.immediate() == Some(n) && i32::try_from(*value).is_ok() => {
+                    Operand::Imm(*value)
                 }
-                Operand::Mem(m) if can_be_memory && is_load(made) && needed <= made.memory_bytes() => Operand::Mem(m),
-                Operand::Mem(m) if can_be_memory && self.splats(inst, made) => Operand::Splat(m),
-                _ => self.register(r).into(),
+                Some(Operand::Mem(m)) if can_be_memory && is_load(made) && needed <= made.memory_bytes() => {
+                    Operand::Mem(*m)
+                }
+                Some(Operand::Mem(m)) if can_be_memory && self.splats(inst, made) => Operand::Splat(*m),
+                _ => self.register(r)?.into(),
             },
-            _ => self.register(r).into(),
-        }
+            _ => self.register(r)?.into(),
+        })
     }
 
     /// Whether the instruction reads one element in every lane just as the other one makes it.

@@ -259,7 +259,12 @@ impl Random<'_> {
             }
             _ => {
                 let [a, b] = [0; 2].map(|_| self.pick(Class::Vec));
-                let b = if self.rng.once_in(3) { Operand::Mem(self.address()) } else { b.into() };
+                let b = match self.rng.below(5) {
+                    0 => Operand::Mem(self.address()),
+                    1 if wide => Operand::Splat(self.f.pool.add(&[self.rng.below(20) as u8; 4])),
+                    2 => Operand::Mem(self.f.pool.add(&vec![self.rng.below(20) as u8; size.bytes() as usize])),
+                    _ => b.into(),
+                };
                 let d = self.define(Class::Vec, size.bytes());
                 self.push(Inst::new(Op::Addps, size, [d.into(), a.into(), b]));
             }
@@ -477,5 +482,44 @@ fn a_matrix_product_keeps_its_accumulators_in_registers() {
         let (_, body) = done.function.blocks.iter().find(|(_, b)| b.depth == 1).unwrap();
         // Loads, products and counting, and nothing else.
         assert_eq!(body.insts.len(), vectors + rows * (1 + vectors) + 3, "{}", done.function);
+    }
+}
+
+/// `x = x * x + c` for many constants, in a loop.
+fn polynomial(level: Level, constants: usize) -> Function {
+    let mut f = Function::new(level, Convention::SystemV);
+    let size = if level == Level::Avx512 { Size::B64 } else { Size::B32 };
+    let [entry, body, after] = [0, 1, 0].map(|depth| f.block(depth));
+    let n = f.register(Class::Int, 8);
+    f.blocks[entry].params = vec![n];
+    f.blocks[entry].end = End::Jump(Edge { target: body, args: vec![] });
+    let mut x = f.register(Class::Vec, size.bytes());
+    let mut insts = vec![Inst::new(Op::Movups, size, [x.into(), Mem::new(n, 0).into()])];
+    for k in 0..constants {
+        let next = f.register(Class::Vec, size.bytes());
+        let c: Operand = match level {
+            Level::Avx512 => Operand::Splat(f.pool.add(&(k as u32).to_le_bytes())),
+            Level::Avx2 => f.pool.add(&[k as u8; 32]).into(),
+        };
+        insts.push(Inst::new(Op::Fmaddps, size, [next.into(), c, x.into(), x.into()]));
+        x = next;
+    }
+    insts.push(Inst::new(Op::MovupsStore, size, [Mem::new(n, 0).into(), x.into()]));
+    f.blocks[body].insts = insts;
+    let edge = |target| Edge { target, args: vec![] };
+    f.blocks[body].end = End::Branch(Test::If(Cond::Ne), edge(body), edge(after));
+    f
+}
+
+#[test]
+fn constants_of_a_loop_are_in_registers_as_far_as_there_are_any() {
+    for (level, constants, read) in [(Level::Avx512, 25, 0), (Level::Avx512, 50, 19), (Level::Avx2, 12, 0)] {
+        let done = allocate(&polynomial(level, constants));
+        let (_, body) = done.function.blocks.iter().find(|(_, b)| b.depth == 1).unwrap();
+        let pool = |o: &Operand| matches!(o, Operand::Mem(m) | Operand::Splat(m) if matches!(m.base, Base::Pool(_)));
+        let from_pool = body.insts.iter().filter(|i| i.operands.iter().any(pool)).count();
+        assert_eq!(done.spill_slots, 0);
+        assert_eq!(body.insts.len(), constants + 2, "{}", done.function);
+        assert_eq!(from_pool, read, "{}", done.function);
     }
 }

@@ -1,0 +1,130 @@
+//! Vector constants in registers.
+//!
+//! A constant that an instruction in a loop reads from the pool becomes a virtual register that is loaded before the
+//! outermost loop. The allocator finds it worth little beside what is computed; where no register is left it is read
+//! from the pool again, so nothing is lost.
+
+use std::collections::HashMap;
+
+use super::bundle::can_repeat;
+use crate::native::x86::{
+    function::{BlockId, Function},
+    inst::{Base, Class, Inst, Mem, Op, Operand, Reg, Size},
+    rows::Tuple,
+};
+
+/// The function with its loops' vector constants loaded before them.
+pub fn hoist(f: &Function) -> Function {
+    let mut out = f.clone();
+    let homes = homes(f);
+    let mut known: HashMap<(BlockId, Op, Size, u32, i32), Reg> = HashMap::new();
+    for id in f.blocks.ids().filter(|id| f.blocks[*id].depth > 0 && !f.blocks[*id].cold) {
+        let home = homes[id.index()];
+        if home == id {
+            continue;
+        }
+        let mut insts = std::mem::take(&mut out.blocks[id].insts);
+        insts.retain_mut(|inst| {
+            let whole = inst.def().is_some_and(|r| r.class() == Class::Vec && r.is_virtual()) && can_repeat(inst);
+            if whole {
+                out.blocks[home].insts.push(inst.clone());
+                return false;
+            }
+            for n in 0..inst.operands.len() {
+                let Some((op, size, m)) = load_of(inst, n) else { continue };
+                let Base::Pool(entry) = m.base else { continue };
+                let r = *known.entry((home, op, size, entry, m.disp)).or_insert_with(|| {
+                    let r = out.register(Class::Vec, size.bytes());
+                    out.blocks[home].insts.push(Inst::new(op, size, [r.into(), m.into()]));
+                    r
+                });
+                inst.operands[n] = r.into();
+            }
+            true
+        });
+        out.blocks[id].insts = insts;
+    }
+    out
+}
+
+/// The instruction that loads an operand from memory as the instruction reads it, when that reads a vector.
+fn load_of(inst: &Inst, n: usize) -> Option<(Op, Size, Mem)> {
+    let row = inst.op.row();
+    let letter = row.operands.as_bytes()[n];
+    match (inst.operands[n], row.tuple) {
+        (Operand::Splat(m), Tuple::Full(4) | Tuple::Half(4)) => Some((Op::Broadcastss, inst.size, m)),
+        (Operand::Splat(m), Tuple::Full(8)) if inst.size > Size::B16 => Some((Op::Broadcastsd, inst.size, m)),
+        (Operand::Mem(m), Tuple::Full(_) | Tuple::Part(1)) if letter == b'v' => Some((Op::Movups, inst.size, m)),
+        (Operand::Mem(m), Tuple::Fixed(4)) if letter == b'x' => Some((Op::MovssLoad, Size::Scalar, m)),
+        (Operand::Mem(m), Tuple::Fixed(8)) if letter == b'x' => Some((Op::MovsdLoad, Size::Scalar, m)),
+        _ => None,
+    }
+}
+
+/// For each block the nearest of those that every way to it passes and that are in no loop.
+fn homes(f: &Function) -> Vec<BlockId> {
+    let count = f.blocks.len();
+    // The nearest dominators, by the usual iteration; blocks that nothing reaches keep none.
+    let mut predecessors = vec![vec![]; count];
+    for (id, block) in f.blocks.iter() {
+        block.end.edges().for_each(|e| predecessors[e.target.index()].push(id.index()));
+    }
+    let order = reverse_postorder(f);
+    let mut position = vec![usize::MAX; count];
+    order.iter().enumerate().for_each(|(n, block)| position[*block] = n);
+    let mut dominator: Vec<Option<usize>> = vec![None; count];
+    dominator[0] = Some(0);
+    loop {
+        let mut changed = false;
+        for &block in order.iter().skip(1) {
+            let known = predecessors[block].iter().copied().filter(|p| dominator[*p].is_some());
+            let nearest = known.reduce(|mut a, mut b| {
+                while a != b {
+                    let later = if position[a] > position[b] { &mut a } else { &mut b };
+                    *later = dominator[*later].expect("a dominator's dominator is known");
+                }
+                a
+            });
+            changed |= dominator[block] != nearest;
+            dominator[block] = nearest;
+        }
+        if !changed {
+            break;
+        }
+    }
+    let home = |id: BlockId| {
+        let mut at = id.index();
+        while f.blocks[BlockId::new(at)].depth > 0 {
+            match dominator[at] {
+                Some(next) if next != at => at = next,
+                _ => return id,
+            }
+        }
+        BlockId::new(at)
+    };
+    f.blocks.ids().map(home).collect()
+}
+
+fn reverse_postorder(f: &Function) -> Vec<usize> {
+    let mut order = vec![];
+    let mut seen = vec![false; f.blocks.len()];
+    let mut open: Vec<(usize, usize)> = vec![(0, 0)];
+    seen[0] = true;
+    while let Some((block, next)) = open.last_mut() {
+        let edge = f.blocks[BlockId::new(*block)].end.edges().nth(*next);
+        *next += 1;
+        match edge {
+            Some(edge) if !seen[edge.target.index()] => {
+                seen[edge.target.index()] = true;
+                open.push((edge.target.index(), 0));
+            }
+            Some(_) => {}
+            None => {
+                order.push(*block);
+                open.pop();
+            }
+        }
+    }
+    order.reverse();
+    order
+}
