@@ -45,8 +45,8 @@ enum Chore {
     OpDefs,
     /// Make the small SavedModels of tests/models again.
     Models,
-    /// Measure compile time, peak memory and run time of MNIST, MobileNetV2 and ResNet50.
-    Bench,
+    /// Measure the compiler on models people know, alone or beside other engines (--peers).
+    Bench(bench::Options),
     /// Rewrite the snapshots that tests compare with.
     Bless {
         /// Only tests whose name contains this.
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
         Chore::Record { op } => parity::record(op.as_deref()),
         Chore::OpDefs => parity::op_defs(),
         Chore::Models => parity::models(),
-        Chore::Bench => bench::run(),
+        Chore::Bench(options) => bench::run(&options),
         Chore::Bless { filter } => testing::bless(filter.as_deref()),
         Chore::Fuzz { seconds } => testing::fuzz(seconds),
         Chore::NewOp { name } => new_op::run(&name),

@@ -41,6 +41,8 @@ pub enum Command {
     Check(Check),
     /// Measure the latency of the compiled code
     Bench(Bench),
+    /// Measure what this machine can do: multiply-adds and reads from each cache, on one thread
+    Machine(Machine),
     /// List the supported operators
     Ops(Ops),
     /// Print a completion script for a shell
@@ -225,6 +227,16 @@ pub struct Bench {
     #[command(flatten)]
     pub arithmetic: Arithmetic,
     /// Print an object with min_us, median_us and p99_us
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Machine {
+    /// How long to measure, in seconds
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    pub seconds: f64,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }

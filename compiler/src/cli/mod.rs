@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod files;
 mod inspect;
+mod machine;
 mod npz;
 mod ops;
 mod run;
@@ -38,6 +39,14 @@ fn command(command: &Command, term: &Term) -> Result<(), Problems> {
         Command::Run(args) => run::run(args, term),
         Command::Check(args) => check::run(args, term),
         Command::Bench(args) => bench::run(args, term),
+        Command::Machine(args) => {
+            let machine = machine::Machine::measure(args.seconds.clamp(0.0, 60.0));
+            match args.json {
+                true => answer(serde_json::to_string_pretty(&machine).expect("plain data")),
+                false => answer(machine),
+            }
+            Ok(())
+        }
         Command::Ops(args) => {
             ops::run(args);
             Ok(())

@@ -1,0 +1,164 @@
+"""Build what the engines load: for each subject a SavedModel, and for each batch its input, TensorFlow's answer, and the model as
+LiteRT, ONNX and IREE take it. What is there and was made from the same sources is kept.
+
+    python build.py --cache DIR [--batches 1,8] [--iree] NAME...
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+import zlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+import models
+
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def stamp():
+    """What everything in the cache depends on."""
+    digest = hashlib.sha256()
+    for name in ("models.py", "build.py", "requirements.txt"):
+        digest.update((HERE / name).read_bytes())
+    return digest.hexdigest()
+
+
+def feed(subject, batch):
+    rng = np.random.default_rng([zlib.crc32(subject.name.encode()), batch])
+    return rng.uniform(*subject.range, subject.input_shape(batch)).astype(np.float32)
+
+
+def fixed(folder, shape):
+    """The model's signature as a function of one tensor of a fixed shape, with its variables as constants."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    loaded = tf.saved_model.load(str(folder))
+    signature = loaded.signatures["serving_default"]
+    (key,) = signature.structured_input_signature[1]
+    (output,) = signature.structured_outputs
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+    def call(x):
+        return tf.identity(signature(**{key: x})[output], name="y")
+
+    return convert_variables_to_constants_v2(call.get_concrete_function())
+
+
+def without_erfc(onnx_model):
+    """ONNX has Erf, but no Erfc: 1 - erf(x) takes its place."""
+    import onnx
+
+    graph, nodes = onnx_model.graph, []
+    for node in graph.node:
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        erf, one = f"{node.output[0]}/erf", f"{node.output[0]}/one"
+        graph.initializer.append(onnx.numpy_helper.from_array(np.float32(1), one))
+        nodes.append(onnx.helper.make_node("Erf", node.input, [erf]))
+        nodes.append(onnx.helper.make_node("Sub", [one, erf], node.output))
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return onnx_model
+
+
+def to_litert(function, path):
+    import tensorflow as tf
+
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([function]).convert())
+
+
+def to_onnx(function, path):
+    import onnx
+    import tf2onnx
+
+    graph = function.graph.as_graph_def()
+    names = [t.name for t in function.inputs], [t.name for t in function.outputs]
+    # ONNX lacks Erfc; an operator of a domain of its own stands for it until it is replaced.
+    keep = {"Erfc": (lambda context, node, name, args: node, [])}
+    model, _ = tf2onnx.convert.from_graph_def(graph, input_names=names[0], output_names=names[1], opset=17, custom_op_handlers=keep)
+    onnx.save(without_erfc(model), str(path))
+
+
+def to_iree(source, path):
+    bin = pathlib.Path(sys.executable).parent
+    mlir = path.with_suffix(".mlir")
+    for command in (
+        [bin / "iree-import-onnx", source, "-o", mlir, "--opset-version", "17"],
+        [bin / "iree-compile", mlir, "-o", path, "--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu"]
+        + ["--iree-llvmcpu-target-cpu=host", "--iree-opt-level=O3"],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            lines = done.stderr.strip().splitlines() or ["no message"]
+            raise RuntimeError(f"{command[0].name}: {lines[-1] if len(lines) == 1 else lines[0]}"[:300])
+    mlir.unlink()
+
+
+def attempt(problems, path, make, *arguments):
+    """Makes a file; what goes wrong is that engine's problem, not the comparison's."""
+    try:
+        make(*arguments, path)
+    except Exception as error:
+        problems[path.name] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def build(subject, folder, batches, with_iree):
+    made = json.loads((folder / "facts.json").read_text()) if (folder / "facts.json").exists() else {}
+    if made.get("stamp") != stamp():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        subject.make(folder / "model")
+        made = {"stamp": stamp(), "kind": subject.kind, "title": subject.title, "work": subject.work, "batches": [], "problems": {}}
+    for batch in batches if subject.kind == "network" else (1,):
+        prefix = folder / f"b{batch}"
+        if batch not in made["batches"]:
+            function, x = fixed(folder / "model", subject.input_shape(batch)), feed(subject, batch)
+            import tensorflow as tf
+
+            np.save(f"{prefix}.in.npy", x)
+            np.save(f"{prefix}.out.npy", np.asarray(function(tf.constant(x))[0]))
+            attempt(made["problems"], prefix.with_suffix(".tflite"), to_litert, function)
+            attempt(made["problems"], prefix.with_suffix(".onnx"), to_onnx, function)
+            made["batches"].append(batch)
+        iree = prefix.with_suffix(".vmfb")
+        if with_iree and subject.kind == "network" and not iree.exists() and iree.name not in made["problems"]:
+            attempt(made["problems"], iree, to_iree, prefix.with_suffix(".onnx"))
+    (folder / "facts.json").write_text(json.dumps(made, indent=1))
+    return made
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cache", type=pathlib.Path, required=True)
+    parser.add_argument("--batches", default="1,8")
+    parser.add_argument("--iree", action="store_true")
+    parser.add_argument("names", nargs="+")
+    options = parser.parse_args()
+    batches = [int(n) for n in options.batches.split(",")]
+    subjects = {subject.name: subject for subject in models.SUBJECTS}
+    for count, name in enumerate(options.names, 1):
+        begin = time.monotonic()
+        made = build(subjects[name], options.cache / name, batches, options.iree)
+        took = time.monotonic() - begin
+        if took > 0.5:
+            print(f"  [{count}/{len(options.names)}] {name}: {took:.0f} s", flush=True)
+        for file, problem in made["problems"].items():
+            print(f"  {name}: no {file}: {problem}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

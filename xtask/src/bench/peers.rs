@@ -1,0 +1,154 @@
+//! The comparison with other engines: installs them, builds the models, measures, and writes the page.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{Options, page::page, results::Results};
+use crate::{
+    programs::{build_smc, cargo, command, root, run as run_command, target},
+    venv::{self, Venv},
+};
+
+const ENGINES: [&str; 6] = ["smc", "litert", "onnxruntime", "openvino", "tensorflow", "iree"];
+const PEERS: Venv = Venv {
+    folder: ".venv/peers",
+    what: "the engines to compare with",
+    requirements: "xtask/python/peers/requirements.txt",
+    without_dependencies: None,
+    optional: Some("xtask/python/peers/requirements-optional.txt"),
+};
+
+/// Measures, or takes what was measured, and writes the page.
+pub fn run(options: &Options) -> Result<()> {
+    let python = venv::ensure(&PEERS)?;
+    let cache = target().join("peers");
+    fs::create_dir_all(&cache)?;
+    let measured = match &options.from {
+        Some(file) => file.clone(),
+        None => measure(options, &python, &cache)?,
+    };
+    let results = read(&measured)?;
+    if let Some(copy) = &options.json {
+        fs::copy(&measured, copy).with_context(|| format!("cannot write {}", copy.display()))?;
+    }
+    // A narrowed run is for the eye, not for the project's page.
+    let whole = !options.quick && options.only.is_empty() && options.engines.is_empty();
+    let folder = if whole { root().join("docs") } else { cache };
+    fs::create_dir_all(&folder)?;
+    let file = folder.join("benchmarks.md");
+    fs::write(&file, page(&results, &fs::read_to_string(&file).unwrap_or_default()))?;
+    run_command(script(&python, "plot.py").arg(&measured).arg(folder.join("benchmarks.svg")))?;
+    println!("\nwritten: {}", file.display());
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<Results> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not what `bench --peers --json` writes", file.display()))
+}
+
+fn script(python: &Path, name: &str) -> Command {
+    let mut script = command(python);
+    script
+        .arg(root().join("xtask/python/peers").join(name))
+        .env("TF_CPP_MIN_LOG_LEVEL", "3")
+        .env("TF_ENABLE_ONEDNN_OPTS", "1");
+    script.env("PYTHONUNBUFFERED", "1");
+    script
+}
+
+/// The file with what was measured.
+fn measure(options: &Options, python: &Path, cache: &Path) -> Result<PathBuf> {
+    let engines = choose("engine", &options.engines, &ENGINES.map(String::from))?;
+    let known = output(&mut script(python, "models.py"))?;
+    let names = choose("model", &options.only, &known.lines().map(String::from).collect::<Vec<_>>())?;
+    let (batches, rounds) = if options.quick { ("1", ["2", "0.1", "1"]) } else { ("1,8", ["5", "0.2", "3"]) };
+    let smc = match &options.smc {
+        Some(smc) => smc.canonicalize().with_context(|| format!("no compiler at {}", smc.display()))?,
+        None => build_smc()?,
+    };
+    run_command(cargo().args(["rustc", "--release", "--package", "smc-runtime", "--crate-type", "cdylib"]))?;
+    let runtime = target().join("release/libsmc_runtime.so");
+
+    println!("Building the models; the first time this takes several minutes.");
+    let mut build = script(python, "build.py");
+    build.arg("--cache").arg(cache).args(["--batches", batches]);
+    if engines.iter().any(|e| e == "iree") {
+        build.arg("--iree");
+    }
+    run_command(build.args(&names))?;
+
+    println!("Measuring the machine.");
+    let machine = output(command(&smc).args(["machine", "--json", "--seconds", "3"]))?;
+    println!("Measuring {} models with {} engines; microseconds, minimum.", names.len(), engines.len());
+    let file = cache.join("results.json");
+    let mut run = script(python, "run.py");
+    run.arg("--cache").arg(cache).arg("--smc").arg(&smc).arg("--runtime").arg(&runtime).arg("--out").arg(&file);
+    run.args(["--cpu", &options.cpu, "--engines", &engines.join(","), "--batches", batches]);
+    run.args(["--rounds", rounds[0], "--seconds", rounds[1], "--cold-rounds", rounds[2]]);
+    run_command(run.args(&names))?;
+
+    let mut results: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+    results["machine"] = serde_json::from_str(&machine).context("`smc machine --json` says something else")?;
+    let revision = output(command("git").args(["describe", "--always", "--dirty"])).unwrap_or_default();
+    results["revision"] = revision.trim().into();
+    fs::write(&file, serde_json::to_string_pretty(&results)?)?;
+    Ok(file)
+}
+
+/// What a command prints.
+fn output(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let out = command.output().with_context(|| format!("cannot start {name}"))?;
+    if !out.status.success() {
+        bail!("{name} ended with {}: {}", out.status, String::from_utf8_lossy(&out.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// Those of `known` that equal or begin with one of `wanted`; all when nothing is wanted.
+fn choose(what: &str, wanted: &[String], known: &[String]) -> Result<Vec<String>> {
+    for pattern in wanted {
+        if pattern.is_empty() || !known.iter().any(|name| name.starts_with(pattern.as_str())) {
+            bail!("no {what} is called `{pattern}` or begins so; there are {}", known.join(", "));
+        }
+    }
+    // A whole name means that one alone, even when others begin with it.
+    let is_meant =
+        |name: &String| wanted.iter().any(|w| w == name || (name.starts_with(w.as_str()) && !known.contains(w)));
+    Ok(known.iter().filter(|name| wanted.is_empty() || is_meant(name)).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_chosen_or_refused() {
+        let known = ["gemm_64", "gemm_128", "conv", "conv3x3"].map(String::from);
+        let pick = |wanted: &[&str]| choose("model", &wanted.iter().map(|w| w.to_string()).collect::<Vec<_>>(), &known);
+        assert_eq!(pick(&[]).unwrap(), known);
+        assert_eq!(pick(&["gemm"]).unwrap(), ["gemm_64", "gemm_128"]);
+        assert_eq!(pick(&["conv", "gemm_64"]).unwrap(), ["gemm_64", "conv"]);
+        for wanted in [&["dense"][..], &["gemm", ""]] {
+            assert!(pick(wanted).unwrap_err().to_string().contains("there are gemm_64"));
+        }
+    }
+
+    #[test]
+    fn results_of_another_kind_are_refused() {
+        let folder = std::env::temp_dir();
+        let error = read(&folder.join("no such file")).unwrap_err();
+        assert!(error.to_string().contains("cannot read"));
+        let file = folder.join(format!("smc-bench-{}.json", std::process::id()));
+        fs::write(&file, "{}").unwrap();
+        let error = read(&file).unwrap_err();
+        fs::remove_file(&file).unwrap();
+        assert!(error.to_string().contains("is not what"), "{error:#}");
+    }
+}

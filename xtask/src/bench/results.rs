@@ -1,0 +1,316 @@
+//! What a comparison measured, and what follows from it. The fields are those of the JSON that `--json` writes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The engine that all others are compared with.
+pub const OURS: &str = "smc";
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Results {
+    /// What `smc machine` says.
+    pub machine: Machine,
+    /// The revision of the project.
+    #[serde(default)]
+    pub revision: String,
+    /// By engine its version; the engines are measured in the order of `engines`.
+    pub versions: BTreeMap<String, String>,
+    /// The largest difference from TensorFlow that is allowed, by kind of model.
+    pub tolerance: BTreeMap<String, f64>,
+    pub rounds: u32,
+    /// Of one engine in one round on a network.
+    pub seconds: f64,
+    /// What smc compiled for.
+    pub cpu: Option<String>,
+    pub models: Vec<Model>,
+    pub results: Vec<Figures>,
+    pub problems: Vec<Problem>,
+    pub cold: Vec<Cold>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Machine {
+    pub processor: String,
+    pub threads: usize,
+    pub multiply_adds: Vec<Peak>,
+    pub reads: Vec<Read>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Peak {
+    pub bits: u32,
+    pub gflops: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Read {
+    pub level: String,
+    pub bytes: Option<u64>,
+    pub gb_per_s: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Model {
+    pub name: String,
+    pub kind: Kind,
+    pub title: String,
+    /// Of operations alone.
+    pub work: Option<Work>,
+    pub object_bytes: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Network,
+    Operation,
+}
+
+/// What one call does at least.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Work {
+    pub flops: f64,
+    pub bytes: f64,
+}
+
+/// One engine on one model; times in microseconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Figures {
+    pub model: String,
+    pub engine: String,
+    pub batch: u32,
+    pub threads: u32,
+    pub difference: f64,
+    pub wall_min: f64,
+    pub wall_median: f64,
+    pub cpu_min: f64,
+    pub cpu_median: f64,
+    /// The same code called from C.
+    #[serde(default)]
+    pub native: Option<Native>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Native {
+    pub wall_min: f64,
+    pub wall_median: f64,
+}
+
+/// An engine that has no figures.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    pub model: String,
+    pub engine: String,
+    pub batch: u32,
+    pub threads: u32,
+    pub error: String,
+}
+
+/// A process that runs a model once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cold {
+    pub model: String,
+    pub engine: String,
+    pub seconds: f64,
+    pub peak_kb: u64,
+}
+
+/// How a network is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Way {
+    pub threads: u32,
+    pub batch: u32,
+}
+
+/// The best peer's time divided by ours: above 1, we are ahead.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ratio {
+    pub value: f64,
+    pub peer: String,
+}
+
+/// Part of what the machine can do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fraction {
+    pub value: f64,
+    /// What it is a part of: `multiply-adds` or the level of memory.
+    pub of: String,
+}
+
+impl Results {
+    /// The engines with figures, ours first, the others by name.
+    pub fn engines(&self) -> Vec<&str> {
+        let mut engines: Vec<&str> = self.versions.keys().map(String::as_str).collect();
+        engines.sort_by_key(|e| (*e != OURS, *e));
+        engines
+    }
+
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Model> {
+        self.models.iter().filter(move |m| m.kind == kind)
+    }
+
+    /// The ways networks were run.
+    pub fn ways(&self) -> Vec<Way> {
+        let network = |name: &str| self.of_kind(Kind::Network).any(|m| m.name == name);
+        let measured = self.results.iter().filter(|r| network(&r.model));
+        let mut ways: Vec<Way> = measured.map(|r| Way { threads: r.threads, batch: r.batch }).collect();
+        ways.sort();
+        ways.dedup();
+        ways
+    }
+
+    pub fn figures(&self, model: &str, engine: &str, way: Way) -> Option<&Figures> {
+        let same =
+            |r: &&Figures| r.model == model && r.engine == engine && r.threads == way.threads && r.batch == way.batch;
+        self.results.iter().find(same)
+    }
+
+    /// By the minimum of wall clock time. None without our figures or those of any peer.
+    pub fn ratio(&self, model: &str, way: Way) -> Option<Ratio> {
+        let ours = self.figures(model, OURS, way)?.wall_min;
+        let peers = self.engines().into_iter().filter(|e| *e != OURS);
+        let times = peers.filter_map(|e| self.figures(model, e, way).map(|f| (f.wall_min, e)));
+        let (best, peer) = times.min_by(|a, b| a.0.total_cmp(&b.0))?;
+        Some(Ratio { value: best / ours, peer: peer.into() })
+    }
+
+    /// The geometric mean of the networks' ratios.
+    pub fn mean_ratio(&self, way: Way) -> Option<f64> {
+        geometric_mean(self.of_kind(Kind::Network).filter_map(|m| self.ratio(&m.name, way)).map(|r| r.value))
+    }
+
+    /// Operations per nanosecond that the processor level can do from registers.
+    pub fn peak(&self) -> Option<f64> {
+        let widest = match self.cpu.as_deref() {
+            Some("x86-64-v3") => 256,
+            Some("x86-64" | "x86-64-v2") => 128,
+            _ => u32::MAX,
+        };
+        let peaks = self.machine.multiply_adds.iter().filter(|p| p.bits <= widest);
+        peaks.map(|p| p.gflops).max_by(f64::total_cmp)
+    }
+
+    /// How near an operation's time is to what the machine can do: the nearer of the two limits counts.
+    pub fn fraction(&self, work: &Work, us: f64) -> Option<Fraction> {
+        let level = self.machine.reads.iter().find(|r| r.bytes.is_none_or(|size| work.bytes <= size as f64));
+        let moving = level.map(|l| Fraction { value: work.bytes / us / 1e3 / l.gb_per_s, of: l.level.clone() });
+        let computing = self.peak().map(|p| Fraction { value: work.flops / us / 1e3 / p, of: "multiply-adds".into() });
+        [computing, moving].into_iter().flatten().max_by(|a, b| a.value.total_cmp(&b.value))
+    }
+}
+
+/// None for no values.
+pub fn geometric_mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, sum) = values.fold((0u32, 0.0), |(n, sum), v| (n + 1, sum + v.ln()));
+    (count > 0).then(|| (sum / f64::from(count)).exp())
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// Two networks and an operation, of which `slow` is ours to lose.
+    pub fn example() -> Results {
+        let model = |name: &str, kind, work| Model {
+            name: name.into(),
+            kind,
+            title: format!("The {name}"),
+            work,
+            object_bytes: None,
+        };
+        let figures = |model: &str, engine: &str, threads, us: f64| Figures {
+            model: model.into(),
+            engine: engine.into(),
+            batch: 1,
+            threads,
+            difference: 1e-7,
+            wall_min: us,
+            wall_median: us * 1.5,
+            cpu_min: us,
+            cpu_median: us,
+            native: (engine == OURS).then_some(Native { wall_min: us - 0.5, wall_median: us }),
+        };
+        let cold =
+            |engine: &str, seconds, peak_kb| Cold { model: "fast".into(), engine: engine.into(), seconds, peak_kb };
+        Results {
+            machine: Machine {
+                processor: "A processor".into(),
+                threads: 2,
+                multiply_adds: vec![Peak { bits: 512, gflops: 200.0 }, Peak { bits: 256, gflops: 100.0 }],
+                reads: vec![
+                    Read { level: "L1".into(), bytes: Some(32 << 10), gb_per_s: 100.0 },
+                    Read { level: "memory".into(), bytes: None, gb_per_s: 10.0 },
+                ],
+            },
+            revision: "abc".into(),
+            versions: [("smc", "smc 1"), ("alpha", "alpha 2"), ("beta", "beta 3")]
+                .map(|(a, b)| (a.into(), b.into()))
+                .into(),
+            tolerance: [("network".into(), 2e-4), ("operation".into(), 2e-5)].into(),
+            rounds: 3,
+            seconds: 0.1,
+            cpu: Some("native".into()),
+            models: vec![
+                model("fast", Kind::Network, None),
+                model("slow", Kind::Network, None),
+                model("empty", Kind::Operation, Some(Work { flops: 0.0, bytes: 0.0 })),
+                model("gemm", Kind::Operation, Some(Work { flops: 2e6, bytes: 3e4 })),
+            ],
+            results: vec![
+                figures("fast", "smc", 1, 10.0),
+                figures("fast", "alpha", 1, 20.0),
+                figures("fast", "beta", 1, 40.0),
+                figures("slow", "smc", 1, 16.0),
+                figures("slow", "beta", 1, 8.0),
+                figures("fast", "smc", 2, 5.0),
+                figures("fast", "alpha", 2, 20.0),
+                figures("gemm", "smc", 1, 20.0),
+                figures("gemm", "alpha", 1, 19.0),
+                figures("empty", "smc", 1, 0.75),
+                figures("empty", "alpha", 1, 1.5),
+            ],
+            problems: vec![Problem {
+                model: "slow".into(),
+                engine: "alpha".into(),
+                batch: 1,
+                threads: 1,
+                error: "no | such op".into(),
+            }],
+            cold: vec![cold("smc", 0.1, 20_000), cold("smc-native", 0.001, 1500), cold("alpha", 0.5, 90_000)],
+        }
+    }
+
+    const ONE: Way = Way { threads: 1, batch: 1 };
+
+    #[test]
+    fn ratios_are_of_the_best_peer() {
+        let results = example();
+        assert_eq!(results.ratio("fast", ONE), Some(Ratio { value: 2.0, peer: "alpha".into() }));
+        assert_eq!(results.ratio("slow", ONE), Some(Ratio { value: 0.5, peer: "beta".into() }));
+        assert_eq!(results.ratio("slow", Way { threads: 2, batch: 1 }), None);
+        assert_eq!(results.mean_ratio(ONE), Some(1.0));
+        assert_eq!(results.mean_ratio(Way { threads: 9, batch: 1 }), None);
+        assert_eq!(results.ways(), [ONE, Way { threads: 2, batch: 1 }]);
+        assert_eq!(results.engines(), ["smc", "alpha", "beta"]);
+    }
+
+    #[test]
+    fn a_fraction_is_of_the_nearer_limit_of_the_level() {
+        let mut results = example();
+        let part = |results: &Results, flops, bytes| results.fraction(&Work { flops, bytes }, 1.0).unwrap();
+        assert_eq!(part(&results, 1e5, 10.0), Fraction { value: 0.5, of: "multiply-adds".into() });
+        assert_eq!(part(&results, 0.0, 2e4), Fraction { value: 0.2, of: "L1".into() });
+        assert_eq!(part(&results, 0.0, 4e4), Fraction { value: 4.0, of: "memory".into() });
+        results.cpu = Some("x86-64-v3".into());
+        assert_eq!(part(&results, 1e5, 10.0).value, 1.0);
+        results.machine = Machine::default();
+        assert_eq!(results.fraction(&Work { flops: 1.0, bytes: 1.0 }, 1.0), None);
+    }
+
+    #[test]
+    fn the_mean_of_nothing_is_none() {
+        assert_eq!(geometric_mean([].into_iter()), None);
+        assert!((geometric_mean([1.0, 4.0].into_iter()).unwrap() - 2.0).abs() < 1e-12);
+    }
+}
