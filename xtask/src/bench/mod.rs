@@ -13,12 +13,7 @@ use clap::Args;
 use crate::programs::{build_smc, cargo, run as run_command, target};
 use crate::venv::script;
 
-/// Without --peers: compile time, peak memory and run time of MNIST, MobileNetV2 and ResNet50, by the workspace's benches.
-///
-/// With --peers: LiteRT, onnxruntime, OpenVINO, TensorFlow and IREE beside smc, interleaved in one run, on whole networks
-/// and on single operations. The engines are installed into .venv/peers and the models built into target/peers, both
-/// once. A whole run writes docs/benchmarks.md and docs/benchmarks.svg; one that is narrowed by --quick, --only or
-/// --engines writes target/peers/benchmarks.md instead.
+/// What to measure; the command's own help says more.
 #[derive(Args, Default)]
 pub struct Options {
     /// Compare with other engines.
@@ -42,7 +37,7 @@ pub struct Options {
     /// The compiler to measure [default: one built with optimisation].
     #[arg(long, value_name = "FILE", requires = "peers")]
     smc: Option<PathBuf>,
-    /// What smc compiles for [default: this machine's processor].
+    /// What smc compiles for; `native` is this machine's processor.
     #[arg(long, value_name = "CPU", requires = "peers", default_value = "native")]
     cpu: String,
 }

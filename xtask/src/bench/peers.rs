@@ -25,12 +25,17 @@ const PEERS: Venv = Venv {
 
 /// Measures, or takes what was measured, and writes the page.
 pub fn run(options: &Options) -> Result<()> {
+    // What can be refused is refused before anything is installed.
+    let engines = choose("engine", &options.engines, &ENGINES.map(String::from))?;
+    if let Some(file) = &options.from {
+        read(file)?;
+    }
     let python = venv::ensure(&PEERS)?;
     let cache = target().join("peers");
     fs::create_dir_all(&cache)?;
     let measured = match &options.from {
         Some(file) => file.clone(),
-        None => measure(options, &python, &cache)?,
+        None => measure(options, &engines, &python, &cache)?,
     };
     let results = read(&measured)?;
     if let Some(copy) = &options.json {
@@ -63,8 +68,7 @@ fn script(python: &Path, name: &str) -> Command {
 }
 
 /// The file with what was measured.
-fn measure(options: &Options, python: &Path, cache: &Path) -> Result<PathBuf> {
-    let engines = choose("engine", &options.engines, &ENGINES.map(String::from))?;
+fn measure(options: &Options, engines: &[String], python: &Path, cache: &Path) -> Result<PathBuf> {
     let known = output(&mut script(python, "models.py"))?;
     let names = choose("model", &options.only, &known.lines().map(String::from).collect::<Vec<_>>())?;
     let (batches, rounds) = if options.quick { ("1", ["2", "0.1", "1"]) } else { ("1,8", ["5", "0.2", "3"]) };
