@@ -107,6 +107,7 @@ fn mistakes_are_explained() {
         (vec!["run", &model], 1, "input `inputs` is missing"),
         (vec!["run", &model, "--input", "inputs=none.npy"], 1, "none.npy"),
         (vec!["bench", &model, "--seconds", "0"], 1, "positive"),
+        (vec!["bench", &model, "--profile", "--cpu", "x86-64,x86-64-v3"], 1, "one CPU level"),
         (vec!["frobnicate"], 2, "frobnicate"),
     ] {
         let message = refusal(&args, status);
@@ -153,6 +154,20 @@ fn models_are_described_checked_and_measured() {
     assert!(
         0.0 < number("min_us") && number("min_us") <= number("median_us") && number("median_us") <= number("p99_us")
     );
+    let profile =
+        json(&["bench", &mnist(), "--batch", "1", "--seconds", "0.05", "--threads", "2", "--profile", "--json"]);
+    let kernels = profile["kernels"].as_array().expect("kernels");
+    assert!(
+        kernels
+            .iter()
+            .any(|k| k["layer"].as_str().is_some_and(|l| l.contains("MatMul")) && k["flops"].as_u64() >= Some(200_704))
+    );
+    let shares: f64 = kernels.iter().filter_map(|k| k["share"].as_f64()).sum();
+    assert!((shares - 1.0).abs() < 1e-6, "{profile}");
+    let text = answer(folder.path(), &["bench", &mnist(), "--seconds", "0.05", "--profile"]);
+    assert!(text.contains("a whole call") && text.contains("MatMul"), "{text}");
+    let machine = json(&["machine", "--json", "--seconds", "0.02"]);
+    assert!(machine["threads"].as_u64().is_some_and(|n| n > 0), "{machine}");
     assert!(answer(folder.path(), &["ops"]).lines().any(|op| op == "Conv2D"));
     assert!(answer(folder.path(), &["completions", "bash"]).contains("_smc"));
     assert!(answer(folder.path(), &["man"]).contains(".TH"));

@@ -226,7 +226,10 @@ pub struct Bench {
     pub cpu: Option<String>,
     #[command(flatten)]
     pub arithmetic: Arithmetic,
-    /// Print an object with min_us, median_us and p99_us
+    /// Measure every kernel too: its time, its share, and how near it comes to what this machine can do
+    #[arg(long)]
+    pub profile: bool,
+    /// Print an object with min_us, median_us and p99_us; with --profile, an array of kernels in it too
     #[arg(long)]
     pub json: bool,
 }

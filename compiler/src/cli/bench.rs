@@ -12,6 +12,7 @@ use smc_runtime::Parallel;
 use super::{
     args::Bench,
     load,
+    profile::{self, Profiled},
     run::{pick, pool},
     term::{Term, answer},
 };
@@ -28,6 +29,8 @@ struct Latency {
     p99_us: f64,
     gflops: Option<f64>,
     workspace_bytes: usize,
+    #[serde(flatten)]
+    profile: Option<Profiled>,
 }
 
 /// More samples than this change no statistic.
@@ -38,6 +41,9 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     let signature = pick(&model, args.signature.as_deref())?.name.clone();
     if args.seconds.is_nan() || args.seconds <= 0.0 {
         return Err(Diagnostic::error("--seconds is to be a positive number").into());
+    }
+    if args.profile && args.cpu.as_ref().is_some_and(|list| list.contains(',')) {
+        return Err(Diagnostic::error("--profile measures the kernels of one CPU level").help("give --cpu one").into());
     }
     let options = Options {
         name: "model".into(),
@@ -79,6 +85,10 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
         call.run(threads)?;
         samples.push(start.elapsed().as_secs_f64() * 1e6);
     }
+    let profile = match args.profile {
+        true => Some(profile::measure(&mut call, &compiled.steps[0], threads, args.threads, limit)?),
+        false => None,
+    };
     drop(progress);
     samples.sort_by(f64::total_cmp);
     let latency = Latency {
@@ -91,6 +101,7 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
         p99_us: samples[samples.len() * 99 / 100],
         gflops: flops.map(|f| f as f64 / samples[0] / 1e3),
         workspace_bytes: call.workspace_bytes(),
+        profile,
     };
     if args.json {
         answer(serde_json::to_string_pretty(&latency).expect("plain data"));
@@ -100,6 +111,7 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
             "min {:.2} us, median {:.2} us, p99 {:.2} us over {} calls{rate}",
             latency.min_us, latency.median_us, latency.p99_us, latency.calls
         ));
+        latency.profile.iter().for_each(answer);
     }
     Ok(())
 }

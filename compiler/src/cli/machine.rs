@@ -61,10 +61,10 @@ impl Machine {
         self.multiply_adds.iter().map(|p| p.gflops).max_by(f64::total_cmp)
     }
 
-    /// The read bandwidth of the nearest level that holds this many bytes.
-    pub fn bandwidth(&self, bytes: u64) -> Option<f64> {
+    /// Reads from the nearest level that holds this many bytes.
+    pub fn read(&self, bytes: u64) -> Option<&Read> {
         let fits = self.reads.iter().find(|r| r.bytes.is_none_or(|size| bytes <= size));
-        fits.or(self.reads.last()).map(|r| r.gb_per_s)
+        fits.or(self.reads.last())
     }
 }
 
@@ -272,7 +272,8 @@ mod tests {
         let read = |level: &str, bytes, gb_per_s| Read { level: level.into(), bytes, gb_per_s };
         let reads = vec![read("L1", Some(100), 3.0), read("L2", Some(1000), 2.0), read("memory", None, 1.0)];
         let machine = Machine { processor: String::new(), threads: 1, multiply_adds: vec![], reads };
-        assert_eq!([100, 101, 1001].map(|bytes| machine.bandwidth(bytes)), [Some(3.0), Some(2.0), Some(1.0)]);
+        let level = |bytes| machine.read(bytes).map(|r| r.level.as_str());
+        assert_eq!([100, 101, 1001].map(level), [Some("L1"), Some("L2"), Some("memory")]);
         assert_eq!(machine.gflops(), None);
     }
 }

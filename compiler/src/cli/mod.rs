@@ -9,6 +9,7 @@ mod inspect;
 mod machine;
 mod npz;
 mod ops;
+mod profile;
 mod run;
 mod term;
 

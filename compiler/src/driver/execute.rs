@@ -23,7 +23,7 @@ pub struct Executable {
     invoke: Invoke,
     workspace_bytes: WorkspaceBytes,
     /// Owns the code that the two functions point into.
-    _code: Loaded,
+    code: Loaded,
 }
 
 impl Executable {
@@ -41,7 +41,11 @@ impl Executable {
                 std::mem::transmute::<*const u8, WorkspaceBytes>(symbol("workspace_bytes")),
             )
         };
-        Ok(Executable { invoke, workspace_bytes, interface, _code: code })
+        Ok(Executable { invoke, workspace_bytes, interface, code })
+    }
+    /// The address of a function or datum of the object, behind the model's name; valid as long as `self`.
+    pub(super) fn symbol(&self, name: &str) -> Option<*const u8> {
+        self.code.symbol(name)
     }
     pub fn interface(&self) -> &Interface {
         &self.interface
@@ -92,14 +96,14 @@ impl Executable {
 
 /// A call that can be made again and again: its inputs, outputs and workspace stay where they are.
 pub struct Call<'a> {
-    executable: &'a Executable,
-    signature: usize,
+    pub(super) executable: &'a Executable,
+    pub(super) signature: usize,
     bindings: Bindings,
-    io: Vec<u64>,
+    pub(super) io: Vec<u64>,
     inputs: Vec<Lines>,
     outputs: Vec<Lines>,
     shapes: Vec<Vec<usize>>,
-    workspace: Lines,
+    pub(super) workspace: Lines,
 }
 
 impl Call<'_> {
@@ -125,11 +129,15 @@ impl Call<'_> {
         self.workspace = Lines::new(bytes as usize);
         Ok(())
     }
-    /// Runs the code on this thread, or on `threads` too.
-    pub fn run(&mut self, threads: Option<&dyn Parallel>) -> Result<(), Diagnostic> {
+    /// Whose threads the next call has: `threads`, or only the calling one.
+    pub(super) fn set_threads(&mut self, threads: Option<&dyn Parallel>) {
         let s = &self.executable.interface.signatures[self.signature];
         let slot = threads.map_or(ptr::null(), |t| ptr::from_ref(t.threads()));
         self.io[s.threads_slot() / SLOT_BYTES] = slot as u64;
+    }
+    /// Runs the code on this thread, or on `threads` too.
+    pub fn run(&mut self, threads: Option<&dyn Parallel>) -> Result<(), Diagnostic> {
+        self.set_threads(threads);
         // SAFETY: the io struct is this signature's; every pointer in it is to memory of the size that the declared
         // shapes have under the bindings, which `prepare` computed, and the workspace has the size the code asked for.
         let status = unsafe {
@@ -156,7 +164,7 @@ impl Call<'_> {
     pub fn bindings(&self) -> &Bindings {
         &self.bindings
     }
-    fn fault(&self, status: i32) -> Diagnostic {
+    pub(super) fn fault(&self, status: i32) -> Diagnostic {
         let s = &self.executable.interface.signatures[self.signature];
         let text = Status::from_code(status).map_or("unknown status", Status::text);
         let mut d = Diagnostic::error(format!("signature `{}` stopped with status {status}: {text}", s.key));
@@ -169,7 +177,7 @@ impl Call<'_> {
 }
 
 /// Memory that starts at a multiple of 64.
-struct Lines {
+pub(super) struct Lines {
     lines: Vec<Line>,
     bytes: usize,
 }
@@ -190,7 +198,7 @@ impl Lines {
         }
         memory
     }
-    fn address(&mut self) -> u64 {
+    pub(super) fn address(&mut self) -> u64 {
         self.lines.as_mut_ptr() as u64
     }
     fn slice(&self) -> &[u8] {

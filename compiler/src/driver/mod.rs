@@ -8,6 +8,7 @@ pub mod docs;
 mod dump;
 mod execute;
 mod options;
+mod profile;
 pub mod random;
 mod report;
 mod state;
@@ -19,6 +20,7 @@ use smc_runtime::{abi::Status, descriptor::Order};
 pub use bind::{bind, check_assumptions};
 pub use execute::{Call, Executable};
 pub use options::{Dump, InputShape, Options};
+pub use profile::{Profile, Step};
 pub use report::{EntryReport, Report};
 use state::Updates;
 
@@ -59,6 +61,8 @@ pub struct Compiled {
     pub header: String,
     pub interface: Interface,
     pub entries: Vec<Entry>,
+    /// By entry, its kernels in order, as the best level runs them.
+    pub steps: Vec<Vec<Step>>,
     pub report: Report,
     /// The stages that were asked for, as (title, text).
     pub dumps: Vec<(String, String)>,
@@ -149,7 +153,9 @@ fn back_end(
     let notes = Problems(target.notes.clone());
     let report = report::report(target, &interface, &programs, weight_bytes, &code, object.len(), clock.laps);
     dumps.extend(dump::programs(&options.dumps, target, &interface, &programs, &code));
-    Ok(Compiled { object, header, interface, entries, report, dumps, notes })
+    let steps =
+        programs.iter().enumerate().map(|(n, levels)| profile::steps(levels, &code.kernels[n], &code)).collect();
+    Ok(Compiled { object, header, interface, entries, steps, report, dumps, notes })
 }
 
 /// The signatures as optimised graphs. Of those that are not asked for by name, the ones that cannot be served are left

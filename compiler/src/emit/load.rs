@@ -11,7 +11,7 @@ use object::{Architecture, Object, ObjectSection, ObjectSymbol, RelocationFlags,
 pub struct Loaded {
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     memory: memory::Mapped,
-    /// Offsets of the exported symbols.
+    /// Offsets of the symbols that have a name, those that are not exported included.
     symbols: BTreeMap<String, usize>,
 }
 
@@ -21,14 +21,9 @@ impl Loaded {
         memory::load(object)
     }
 
-    /// The address of an exported function or datum, valid as long as `self`.
+    /// The address of a function or datum, valid as long as `self`.
     pub fn symbol(&self, name: &str) -> Option<*const u8> {
         self.symbols.get(name).map(|&at| self.memory.start().wrapping_add(at))
-    }
-
-    /// The exported names, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.symbols.keys().map(String::as_str)
     }
 
     /// Calls `NAME_SIGNATURE` and returns its status code.
@@ -97,7 +92,7 @@ fn image(file: &object::File<'_>) -> Result<Image, String> {
         }
     }
     let mut symbols = BTreeMap::new();
-    for symbol in file.symbols().filter(|s| s.is_global() && s.is_definition()) {
+    for symbol in file.symbols().filter(|s| s.is_definition()) {
         symbols.insert(symbol.name().map_err(|e| e.to_string())?.to_owned(), place(&symbol)?);
     }
     Ok(Image { bytes, writable, symbols })

@@ -8,6 +8,7 @@ mod clif;
 mod code;
 mod dispatch;
 pub mod elementary;
+pub mod launch;
 mod target;
 mod x86;
 
@@ -46,6 +47,8 @@ pub fn workspace(programs: &[Program]) -> Dim {
 pub struct Compiled {
     /// In the order in which [`Symbol::Function`] counts.
     pub functions: Vec<Function>,
+    /// By entry, level and launch: the number of the kernel's function. Kernels with the same code share one.
+    pub kernels: Vec<Vec<Vec<usize>>>,
     /// For each entry: no call uses more stack on the calling thread, but for what a thread pool uses.
     pub stack_bytes: Vec<u64>,
 }
@@ -92,11 +95,17 @@ pub fn compile(target: &Target, name: &str, entries: &[Entry<'_>], weights: &Wei
     }
     problems.or(())?;
     let stack_bytes = (0..entries.len()).map(|n| plan.stack_bytes(n, &functions)).collect();
-    Ok(Compiled { functions: share(functions), stack_bytes })
+    let (functions, now) = share(functions);
+    let numbers = |range: std::ops::Range<usize>| range.map(|n| now[n]).collect();
+    let levels = |levels: Vec<_>| levels.into_iter().map(numbers).collect();
+    let kernels = plan.kernels().into_iter().map(levels).collect();
+    Ok(Compiled { functions, kernels, stack_bytes })
 }
 
-/// Leaves out the functions of a level that are, byte for byte, those of another: what comes first stays.
-fn share(mut functions: Vec<Function>) -> Vec<Function> {
+/// Leaves out the functions of a level that are, byte for byte, those of another: what comes first stays. The second
+/// result is the number that each function, or what stands for it, has now.
+fn share(mut functions: Vec<Function>) -> (Vec<Function>, Vec<usize>) {
+    let mut now: Vec<usize> = (0..functions.len()).collect();
     loop {
         let mut known: HashMap<&[u8], Vec<usize>> = HashMap::new();
         // By function: which one stands for it.
@@ -109,7 +118,7 @@ fn share(mut functions: Vec<Function>) -> Vec<Function> {
         }
         let kept = |n: usize| stands[n] == n;
         if (0..functions.len()).all(kept) {
-            return functions;
+            return (functions, now);
         }
         let mut numbers = vec![0; functions.len()];
         (0..functions.len()).filter(|&n| kept(n)).enumerate().for_each(|(new, n)| numbers[n] = new);
@@ -120,6 +129,7 @@ fn share(mut functions: Vec<Function>) -> Vec<Function> {
                 *n = numbers[stands[*n]];
             }
         }
+        now.iter_mut().for_each(|n| *n = numbers[stands[*n]]);
         // What called different functions may now call the same one.
     }
 }

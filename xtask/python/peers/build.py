@@ -22,8 +22,8 @@ import numpy as np
 
 import models
 
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
-logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+for chatty in ("tensorflow", "tf2onnx", "absl"):
+    logging.getLogger(chatty).setLevel(logging.ERROR)
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -113,7 +113,7 @@ def attempt(problems, path, make, *arguments):
     try:
         make(*arguments, path)
     except Exception as error:
-        problems[path.name] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        problems[path.name] = " ".join(f"{type(error).__name__}: {error}".split())[:160]
 
 
 def build(subject, folder, batches, with_iree):
@@ -150,6 +150,11 @@ def main():
     options = parser.parse_args()
     batches = [int(n) for n in options.batches.split(",")]
     subjects = {subject.name: subject for subject in models.SUBJECTS}
+    # TensorFlow's native half says what it pleases, on the error stream.
+    say = os.fdopen(os.dup(2), "w", buffering=1)
+    with open(options.cache / "build.log", "w") as log:
+        os.dup2(log.fileno(), 2)
+    sys.stderr = say
     for count, name in enumerate(options.names, 1):
         begin = time.monotonic()
         made = build(subjects[name], options.cache / name, batches, options.iree)
@@ -157,7 +162,7 @@ def main():
         if took > 0.5:
             print(f"  [{count}/{len(options.names)}] {name}: {took:.0f} s", flush=True)
         for file, problem in made["problems"].items():
-            print(f"  {name}: no {file}: {problem}", file=sys.stderr, flush=True)
+            print(f"  {name}: no {file}: {problem}", file=say)
 
 
 if __name__ == "__main__":

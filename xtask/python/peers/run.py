@@ -19,6 +19,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 # The largest difference from TensorFlow, relative to the output's largest magnitude.
 TOLERANCE = {"network": 2e-4, "operation": 2e-5}
 
+# What the engines load, of those for which the model is converted; IREE's is made for networks only.
+FILES = {"litert": ".tflite", "onnxruntime": ".onnx", "openvino": ".onnx", "iree": ".vmfb"}
+
 
 class Worker:
     """A process that runs one engine with one number of threads."""
@@ -92,10 +95,13 @@ def available(names, environment):
     return versions
 
 
-def load_all(workers, folder, batch, tolerance):
-    """Who has loaded the subject and computes it right, and what is wrong with the others."""
+def load_all(workers, folder, batch, tolerance, missing):
+    """Who has loaded the subject and computes it right, and what is wrong with the others. `missing` says why a file was not made."""
     ready, errors, differences = [], {}, {}
     for worker in workers:
+        if (why := missing.get(f"b{batch}{FILES.get(worker.engine)}")) is not None:
+            errors[worker.engine] = f"the model cannot be converted: {why}"
+            continue
         answer = worker.ask(load=str(folder), batch=batch)
         found = answer.get("difference")
         if "error" in answer or isinstance(found, str):
@@ -154,7 +160,8 @@ def measure_cold(options, names, folders, environment):
     found = {}
     for round in range(options.cold_rounds):
         for name in names:
-            commands = {engine: [sys.executable, HERE / "cold.py", engine, folders[name]] for engine in options.engines}
+            able = [e for e in options.engines if (folders[name] / f"b1{FILES.get(e, '.so')}").exists() or e == "tensorflow"]
+            commands = {engine: [sys.executable, HERE / "cold.py", engine, folders[name]] for engine in able}
             if "smc" in commands:
                 commands["smc-native"] = [folders[name] / "b1.native", folders[name] / "b1.in.npy"]
             for engine, command in commands.items():
@@ -207,8 +214,8 @@ def main():
                     failed["smc"] = str(error)
             # An operation is a matter of one thread: the fraction of the peak is asked for.
             for threads in options.threads if network else options.threads[:1]:
-                able = [workers[e, threads] for e in options.engines if e not in failed]
-                ready, errors, differences = load_all(able, folder, batch, TOLERANCE[fact["kind"]])
+                able = [workers[e, threads] for e in options.engines if e not in failed and (network or e != "iree")]
+                ready, errors, differences = load_all(able, folder, batch, TOLERANCE[fact["kind"]], fact["problems"])
                 found, more = measure(ready, options.rounds, options.seconds if network else options.seconds / 3)
                 for worker in ready:
                     worker.ask(unload=True)

@@ -25,7 +25,7 @@ pub struct Options {
     /// Only these engines [default: all that can be installed].
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "peers")]
     engines: Vec<String>,
-    /// Batch 1 and short rounds: a first impression in a few minutes.
+    /// Batch 1, short rounds and no IREE: a first impression in a few minutes.
     #[arg(long, requires = "peers")]
     quick: bool,
     /// Also write everything that was measured to this file.

@@ -26,7 +26,11 @@ const PEERS: Venv = Venv {
 /// Measures, or takes what was measured, and writes the page.
 pub fn run(options: &Options) -> Result<()> {
     // What can be refused is refused before anything is installed.
-    let engines = choose("engine", &options.engines, &ENGINES.map(String::from))?;
+    let mut engines = choose("engine", &options.engines, &ENGINES.map(String::from))?;
+    if options.quick && options.engines.is_empty() {
+        // Its compiler takes minutes the first time.
+        engines.retain(|e| e != "iree");
+    }
     if let Some(file) = &options.from {
         read(file)?;
     }

@@ -12,7 +12,7 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use smc_runtime::abi::{Status, WORKSPACE_ALIGN};
 
-use super::{Frame, Plan, Slots, can_fail, kernel::plain, parallel_extent};
+use super::{Frame, Plan, Slots, WORTH_THREADS, can_fail, kernel::plain, parallel_extent};
 use crate::{
     base::{
         Dim,
@@ -28,8 +28,6 @@ use crate::{
 
 /// Symbols with more bits are refused: no tensor is that long, and the products of one with a constant need no check.
 const SYMBOL_BITS: u32 = 40;
-/// Kernels with less work, in picoseconds, are not worth the microseconds that threads take to meet.
-const WORTH_THREADS: i64 = 6_000_000;
 /// Offsets of `smc_threads`.
 const POOL: i32 = 0;
 const PARALLEL_FOR: i32 = 8;

@@ -16,25 +16,15 @@ mod lanes;
 mod local;
 mod looping;
 
-use super::{Code, Entry, Function, Target, code, dispatch, elementary};
+use super::{
+    Code, Entry, Function, Target, code, dispatch, elementary,
+    launch::{Frame, WORTH_THREADS, parallel_extent},
+};
 use crate::{
     base::{Dim, Problems},
-    loops::{Kernel, LoopKind, Stmt},
+    loops::{Kernel, Stmt},
     plan::{Launch, Place, Program},
 };
-
-/// Offsets in the object that an entry passes to its kernels.
-struct Frame;
-
-impl Frame {
-    /// The caller's io struct.
-    const IO: i32 = 0;
-    const WORKSPACE: i32 = 8;
-    const WEIGHTS: i32 = 16;
-    /// An i64; a failed check stores its fault here.
-    const STATUS: i32 = 24;
-    const BYTES: u32 = 32;
-}
 
 /// Where a kernel finds the first element of a buffer.
 #[derive(Clone, Debug)]
@@ -209,6 +199,13 @@ impl<'a> Plan<'a> {
         Ok(code::finish(level, ir))
     }
 
+    /// By entry and level, the numbers of the kernels' functions in the order of the launches.
+    pub fn kernels(&self) -> Vec<Vec<std::ops::Range<usize>>> {
+        let levels = |entry: usize| (0..self.target.levels.len()).map(move |l| (entry, l));
+        let range = |(e, l): (usize, usize)| self.first(e, l)..self.first(e, l) + self.launches(e, l).len();
+        (0..self.entries.len()).map(|e| levels(e).map(range).collect()).collect()
+    }
+
     /// The stack that a call through `invoke` uses: the deepest chain of functions.
     pub fn stack_bytes(&self, entry: usize, functions: &[Function]) -> u64 {
         let deepest = |range: std::ops::Range<usize>| functions[range].iter().map(|f| f.code.stack_bytes).max();
@@ -223,18 +220,6 @@ impl<'a> Plan<'a> {
         let choose = if self.chooses() { stack(self.choose()) } else { 0 };
         let called = levels.max(choose).max(stack(self.dimensions(entry)));
         called + stack(self.entry(entry)) + stack(self.invoke())
-    }
-}
-
-/// The extent of the outermost loop when parts of it may run on different threads: the body is that loop, and perhaps
-/// values that are cheap to compute in each part.
-fn parallel_extent(kernel: &Kernel) -> Option<&Dim> {
-    let (last, before) = kernel.body.split_last()?;
-    match last {
-        Stmt::For { var, kind: LoopKind::Parallel, .. } if before.iter().all(|s| matches!(s, Stmt::Set { .. })) => {
-            Some(kernel.loop_extent(*var))
-        }
-        _ => None,
     }
 }
 

@@ -1,0 +1,175 @@
+//! `smc bench --profile`: the kernels of a call as a table, each beside what the machine could do.
+//!
+//! A kernel cannot be faster than its operations at the machine's peak, nor than its bytes at the bandwidth of the
+//! nearest level of memory that holds them. The nearer of the two limits is the one whose fraction is shown; both are
+//! measured when the profile starts, on one thread, and taken times the number of threads.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+use smc::{
+    base::{Bindings, Problems},
+    driver::{Call, Step},
+};
+use smc_runtime::Parallel;
+
+use super::machine::Machine;
+
+/// What the machine can do is measured for so long.
+const MACHINE_SECONDS: f64 = 0.25;
+
+/// A profile; times in microseconds.
+#[derive(Serialize)]
+pub struct Profiled {
+    pub kernels: Vec<Kernel>,
+    /// Whole calls, measured between the passes over the kernels.
+    pub call_min_us: f64,
+    pub call_median_us: f64,
+    pub passes: usize,
+    pub machine: Machine,
+}
+
+#[derive(Serialize)]
+pub struct Kernel {
+    pub name: String,
+    /// The node that it computes, as the model's author named it.
+    pub layer: Option<String>,
+    pub min_us: f64,
+    pub median_us: f64,
+    /// Of the sum of all kernels' minima.
+    pub share: f64,
+    pub flops: i64,
+    /// Of its buffers.
+    pub bytes: i64,
+    pub gflops: f64,
+    pub gb_per_s: f64,
+    /// The time it would take at the nearer limit, divided by the time it takes.
+    pub of_peak: Option<f64>,
+    /// `multiply-adds`, or the level of memory whose bandwidth is the limit.
+    pub limit: Option<String>,
+    pub code_bytes: usize,
+}
+
+/// Profiles a prepared call for so long.
+pub fn measure(
+    call: &mut Call<'_>,
+    steps: &[Step],
+    threads: Option<&dyn Parallel>,
+    width: usize,
+    limit: Duration,
+) -> Result<Profiled, Problems> {
+    let machine = Machine::measure(MACHINE_SECONDS);
+    let profile = call.profile(steps, threads, limit)?;
+    let sum: f64 = profile.steps.iter().map(|(min, _)| min).sum();
+    let kernels = steps.iter().zip(&profile.steps).map(|(step, &(min, median))| {
+        let kernel = describe(step, call.bindings(), min, &machine, width);
+        Kernel { median_us: median / 1e3, share: if sum > 0.0 { min / sum } else { 0.0 }, ..kernel }
+    });
+    Ok(Profiled {
+        kernels: kernels.collect(),
+        call_min_us: profile.call.0 / 1e3,
+        call_median_us: profile.call.1 / 1e3,
+        passes: profile.passes,
+        machine,
+    })
+}
+
+fn describe(step: &Step, bind: &Bindings, ns: f64, machine: &Machine, width: usize) -> Kernel {
+    let (flops, bytes) = (step.flops.eval(bind).unwrap_or(0), step.bytes.eval(bind).unwrap_or(0));
+    let limit = limit(flops as f64, bytes as f64, machine, width as f64);
+    Kernel {
+        name: step.name.clone(),
+        layer: step.origin.clone(),
+        min_us: ns / 1e3,
+        median_us: 0.0,
+        share: 0.0,
+        flops,
+        bytes,
+        gflops: rate(flops as f64, ns),
+        gb_per_s: rate(bytes as f64, ns),
+        of_peak: limit.as_ref().and_then(|(least, _)| (ns > 0.0).then(|| least / ns)),
+        limit: limit.map(|(_, name)| name),
+        code_bytes: step.code_bytes,
+    }
+}
+
+/// Units per nanosecond.
+fn rate(units: f64, ns: f64) -> f64 {
+    if ns > 0.0 { units / ns } else { 0.0 }
+}
+
+/// The fewest nanoseconds that the work can take, and what sets them.
+fn limit(flops: f64, bytes: f64, machine: &Machine, width: f64) -> Option<(f64, String)> {
+    let computing = machine.gflops().map(|peak| (flops / peak / width, "multiply-adds".to_string()));
+    let moving = machine.read(bytes as u64).map(|read| (bytes / read.gb_per_s / width, read.level.clone()));
+    [computing, moving].into_iter().flatten().max_by(|a, b| a.0.total_cmp(&b.0))
+}
+
+/// A node's name without the calls that SavedModels wrap a model in.
+fn short(layer: &str) -> &str {
+    let mut rest = layer;
+    while let Some(inner) = rest.strip_prefix("StatefulPartitionedCall/").or(rest.strip_prefix("PartitionedCall/")) {
+        rest = inner;
+    }
+    rest
+}
+
+impl fmt::Display for Profiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let longest = self.kernels.iter().map(|k| k.name.chars().count()).max().unwrap_or(0).max("kernel".len());
+        let head = ["min us", "median us", "share", "GFLOP/s", "GB/s"].map(|h| format!("{h:>10}")).concat();
+        writeln!(f, "{:longest$}{head}  {:26}layer", "kernel", "of what is possible")?;
+        for k in &self.kernels {
+            let part = match (k.of_peak, &k.limit) {
+                (Some(part), Some(limit)) => format!("{:.0} % of {limit}", part * 100.0),
+                _ => String::new(),
+            };
+            writeln!(
+                f,
+                "{:longest$}{:10.2}{:10.2}{:8.1} %{:10.1}{:10.1}  {part:26}{}",
+                k.name,
+                k.min_us,
+                k.median_us,
+                k.share * 100.0,
+                k.gflops,
+                k.gb_per_s,
+                k.layer.as_deref().map_or("", short)
+            )?;
+        }
+        let sum: f64 = self.kernels.iter().map(|k| k.min_us).sum();
+        writeln!(
+            f,
+            "{} kernels, {sum:.2} us; a whole call {:.2} us, median {:.2} us; {} passes",
+            self.kernels.len(),
+            self.call_min_us,
+            self.call_median_us,
+            self.passes
+        )?;
+        write!(f, "{}", self.machine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::machine::{Peak, Read},
+        *,
+    };
+
+    #[test]
+    fn the_nearer_limit_counts() {
+        let read = |level: &str, bytes, gb_per_s| Read { level: level.into(), bytes, gb_per_s };
+        let machine = Machine {
+            processor: String::new(),
+            threads: 2,
+            multiply_adds: vec![Peak { bits: 128, gflops: 10.0 }],
+            reads: vec![read("L1", Some(1000), 5.0), read("memory", None, 1.0)],
+        };
+        assert_eq!(limit(1000.0, 100.0, &machine, 1.0), Some((100.0, "multiply-adds".into())));
+        assert_eq!(limit(1000.0, 2000.0, &machine, 2.0), Some((1000.0, "memory".into())));
+        let nothing = Machine { multiply_adds: vec![], reads: vec![], ..machine };
+        assert_eq!(limit(1.0, 1.0, &nothing, 1.0), None);
+        assert_eq!(rate(5.0, 0.0), 0.0);
+        assert_eq!(short("StatefulPartitionedCall/StatefulPartitionedCall/net/dense/MatMul"), "net/dense/MatMul");
+    }
+}

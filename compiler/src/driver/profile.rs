@@ -1,0 +1,158 @@
+//! Where the time of a call goes: its kernels one by one, in the order and with the memory of a real call.
+//!
+//! The code is the object's own, unchanged: what is left out is the entry function, whose place this takes. Each pass
+//! runs all kernels in turn with a look at the clock between two of them, so every kernel finds the caches as a call
+//! leaves them; the clock's own time is taken off.
+
+use std::{
+    ffi::c_void,
+    time::{Duration, Instant},
+};
+
+use smc_runtime::{Parallel, abi::Task};
+
+use super::Call;
+use crate::{
+    base::{Diagnostic, Dim},
+    native::{
+        self,
+        launch::{Frame, WORTH_THREADS, parallel_extent},
+    },
+    plan::{Launch, Program},
+};
+
+/// A kernel of an entry, and what it does.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub name: String,
+    /// The function in the object; kernels with the same code share one.
+    pub symbol: String,
+    /// The source nodes it computes.
+    pub origin: Option<String>,
+    pub flops: Dim,
+    /// Bytes of the buffers that it reads and writes, each counted once.
+    pub bytes: Dim,
+    pub code_bytes: usize,
+    /// The extent of the loop that threads may share, and the work that tells whether they do.
+    parallel: Option<(Dim, Dim)>,
+}
+
+/// Times of the steps, in nanoseconds.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// By step, the minimum and the median over the passes.
+    pub steps: Vec<(f64, f64)>,
+    /// Of whole calls through the entry, measured between the passes.
+    pub call: (f64, f64),
+    pub passes: usize,
+}
+
+/// The steps of an entry at its best level.
+pub(super) fn steps(levels: &[Program], kernels: &[Vec<usize>], code: &native::Compiled) -> Vec<Step> {
+    let (Some(program), Some(numbers)) = (levels.last(), kernels.last()) else { return vec![] };
+    let step = |(launch, &n): (&Launch, &usize)| Step {
+        name: launch.kernel.name.clone(),
+        symbol: code.functions[n].name.clone(),
+        origin: launch.origin.clone(),
+        flops: launch.flops.clone(),
+        bytes: bytes(program, launch),
+        code_bytes: code.functions[n].code.bytes.len(),
+        parallel: parallel_extent(&launch.kernel).map(|extent| (extent.clone(), launch.work.clone())),
+    };
+    program.launches.iter().zip(numbers).map(step).collect()
+}
+
+/// What a kernel touches at most; of a buffer that it writes a part of, that part.
+pub(super) fn bytes(program: &Program, launch: &Launch) -> Dim {
+    let mut seen = vec![];
+    let mut sum = Dim::zero();
+    for ((_, buffer), &id) in launch.kernel.buffers.iter().zip(&launch.args) {
+        if seen.contains(&id) {
+            continue;
+        }
+        seen.push(id);
+        let storage = &program.storage[id];
+        let elements = match &launch.part {
+            Some(part) if buffer.written => part.extents.iter().fold(Dim::from(1), |product, e| &product * e),
+            _ => storage.len.clone(),
+        };
+        sum = &sum + &(&elements * &Dim::from(storage.dtype.size() as i64));
+    }
+    sum
+}
+
+impl Call<'_> {
+    /// Measures the steps of this call's entry for so long, two passes at least. The code has one CPU level.
+    pub fn profile(
+        &mut self,
+        steps: &[Step],
+        threads: Option<&dyn Parallel>,
+        limit: Duration,
+    ) -> Result<Profile, Diagnostic> {
+        self.set_threads(threads);
+        let symbol = |name: &str| {
+            self.executable.symbol(name).ok_or_else(|| Diagnostic::error(format!("the object has no symbol {name}")))
+        };
+        let weights = symbol(&format!("{}_weights", self.executable.interface().name))?.cast::<c_void>();
+        let mut kernels = vec![];
+        for step in steps {
+            // SAFETY: the symbol is a kernel's, and all kernels have this signature.
+            let task = unsafe { std::mem::transmute::<*const u8, Task>(symbol(&step.symbol)?) };
+            let value = |dim: &Dim| {
+                let unknown = || Diagnostic::error(format!("the inputs do not determine the extent `{dim}`"));
+                dim.eval(self.bindings()).ok_or_else(unknown)
+            };
+            let (extent, work) = match &step.parallel {
+                Some((extent, work)) => (value(extent)?, value(work)?),
+                None => (1, 0),
+            };
+            let splits = extent > 1 && work >= WORTH_THREADS;
+            kernels.push((task, extent, threads.filter(|_| splits)));
+        }
+        let mut frame = Frame {
+            io: self.io.as_ptr().cast(),
+            workspace: self.workspace.address() as *mut c_void,
+            weights,
+            status: 0,
+        };
+        let clock = clock();
+        let mut times = vec![vec![]; steps.len()];
+        let mut calls = vec![];
+        let begin = Instant::now();
+        while calls.len() < 2 || begin.elapsed() < limit {
+            let start = Instant::now();
+            self.run(threads)?;
+            calls.push(start.elapsed().as_nanos() as f64);
+            for (&(task, extent, threads), times) in kernels.iter().zip(&mut times) {
+                let arg = (&raw mut frame).cast::<c_void>();
+                let start = Instant::now();
+                // SAFETY: this is what the entry function does: the frame names the io struct, workspace and weights
+                // of a call that `run` has just accepted, and the kernels before this one have run.
+                unsafe {
+                    match threads.map(Parallel::threads) {
+                        Some(t) => (t.parallel_for)(t.pool, task, arg, extent),
+                        None => task(arg, 0, extent),
+                    }
+                }
+                times.push((start.elapsed().as_nanos() as f64 - clock).max(0.0));
+                if frame.status != 0 {
+                    return Err(self.fault(frame.status as i32));
+                }
+            }
+        }
+        let passes = calls.len();
+        Ok(Profile { steps: times.into_iter().map(extremes).collect(), call: extremes(calls), passes })
+    }
+}
+
+/// Nanoseconds between two looks at the clock.
+fn clock() -> f64 {
+    let look = |_| Instant::now().elapsed().as_nanos() as f64;
+    (0..1000).map(look).fold(f64::MAX, f64::min)
+}
+
+/// Minimum and median.
+fn extremes(mut times: Vec<f64>) -> (f64, f64) {
+    times.sort_by(f64::total_cmp);
+    (times[0], times[times.len() / 2])
+}

@@ -1,0 +1,56 @@
+//! How an entry calls its kernels: `extern "C" fn(frame, begin, end)`. A profiler calls them in the same way.
+
+use std::ffi::c_void;
+#[cfg(target_pointer_width = "64")]
+use std::mem::offset_of;
+
+use crate::{
+    base::Dim,
+    loops::{Kernel, LoopKind, Stmt},
+};
+
+/// Kernels with less work, in picoseconds, are not worth the microseconds that threads take to meet.
+pub const WORTH_THREADS: i64 = 6_000_000;
+
+/// What a kernel is given: an object on the entry's stack.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Frame {
+    /// The caller's io struct.
+    pub io: *const c_void,
+    pub workspace: *mut c_void,
+    pub weights: *const c_void,
+    /// 0; a failed check stores its fault here.
+    pub status: i64,
+}
+
+impl Frame {
+    // On a target, which has 64 bits, whatever this program runs on.
+    pub(super) const IO: i32 = 0;
+    pub(super) const WORKSPACE: i32 = 8;
+    pub(super) const WEIGHTS: i32 = 16;
+    pub(super) const STATUS: i32 = 24;
+    pub(super) const BYTES: u32 = 32;
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(offset_of!(Frame, io) == Frame::IO as usize && offset_of!(Frame, workspace) == Frame::WORKSPACE as usize);
+    assert!(
+        offset_of!(Frame, weights) == Frame::WEIGHTS as usize && offset_of!(Frame, status) == Frame::STATUS as usize
+    );
+    assert!(size_of::<Frame>() == Frame::BYTES as usize);
+};
+
+/// The extent of the outermost loop when parts of it may run on different threads: the body is that loop, and perhaps
+/// values that are cheap to compute in each part. `begin..end` is the part of that loop to run; any other kernel runs
+/// as a whole.
+pub fn parallel_extent(kernel: &Kernel) -> Option<&Dim> {
+    let (last, before) = kernel.body.split_last()?;
+    match last {
+        Stmt::For { var, kind: LoopKind::Parallel, .. } if before.iter().all(|s| matches!(s, Stmt::Set { .. })) => {
+            Some(kernel.loop_extent(*var))
+        }
+        _ => None,
+    }
+}
