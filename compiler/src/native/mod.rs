@@ -8,6 +8,7 @@ mod clif;
 mod code;
 mod dispatch;
 pub mod elementary;
+mod intrinsic;
 pub mod launch;
 mod target;
 mod x86;

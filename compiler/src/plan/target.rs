@@ -75,6 +75,10 @@ impl TargetInfo {
     pub fn work(&self, flops: &Dim, bytes: &Dim) -> Dim {
         flops * (160 / self.lanes(4) as i64) + bytes * 8
     }
+    /// Whether vectors are longer than Cranelift's on x86-64.
+    pub fn is_wide(&self) -> bool {
+        self.vector_bytes > 16
+    }
     /// Elements of `bytes` each that a vector holds; 1 when there are no vectors.
     pub fn lanes(&self, bytes: usize) -> usize {
         (self.vector_bytes / bytes).max(1)

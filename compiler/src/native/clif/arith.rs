@@ -37,7 +37,7 @@ impl Lower<'_, '_> {
         if self.type_of(x) == ty {
             return x;
         }
-        let order = match self.target.info.big_endian {
+        let order = match self.info.big_endian {
             true => cranelift_codegen::ir::Endianness::Big,
             false => cranelift_codegen::ir::Endianness::Little,
         };
@@ -115,7 +115,7 @@ impl Lower<'_, '_> {
     }
 
     pub fn mul_add(&mut self, dtype: DType, a: Value, b: Value, c: Value) -> Value {
-        if matches!(dtype, DType::F32 | DType::F64) && self.target.info.has_fma {
+        if matches!(dtype, DType::F32 | DType::F64) && self.info.has_fma {
             return self.b.ins().fma(a, b, c);
         }
         let product = self.binary(BinaryFn::Mul, dtype, a, b);

@@ -10,11 +10,12 @@ use cranelift_codegen::ir::{Constant, ConstantData, InstBuilder, Type, Value, ty
 use super::{
     address::Key,
     kernel::{Lower, constant_memory, plain},
-    lanes::fills,
+    lanes::{Part, fills},
 };
 use crate::{
     base::Dim,
     loops::{BinaryFn, BufferId, Expr, ExprId},
+    native::intrinsic::Intrinsic,
     tensor::{DType, Scalar},
 };
 
@@ -38,8 +39,11 @@ pub(super) enum Operand {
 /// An operation with its operands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Operation {
-    Load(BufferId, Dim, bool),
+    /// By as many lanes, or one element.
+    Load(BufferId, Dim, Option<Part>),
     Splat(Value, Type),
+    /// A mask.
+    First(Operand, Type),
     /// An expression, by its kind and type.
     Expr(String, DType, Vec<Operand>),
 }
@@ -219,7 +223,7 @@ impl Lower<'_, '_> {
     /// Widens a value early, where lanes of its type exist.
     pub fn widen_if_fits(&mut self, value: Val, dtype: DType) {
         let width = self.wide.as_ref().map_or(0, |w| w.width);
-        if matches!(value, Val::One(_)) && fills(dtype, width) {
+        if matches!(value, Val::One(_)) && fills(dtype, width, self.info.vector_bytes) {
             self.widen(value, dtype);
         }
     }
@@ -228,7 +232,7 @@ impl Lower<'_, '_> {
     pub fn lane_type(&self, dtype: DType) -> Type {
         let width = self.wide.as_ref().map(|w| w.width as u32).expect("lanes occur in vector loops");
         match dtype {
-            DType::Bool => Type::int((128 / width) as u16).and_then(|t| t.by(width)).expect("a mask type"),
+            DType::Bool => Type::int((self.info.vector_bytes as u32 * 8 / width) as u16).and_then(|t| t.by(width)).expect("a mask type"),
             _ => register(dtype).by(width).expect("a vector type"),
         }
     }
@@ -238,7 +242,7 @@ impl Lower<'_, '_> {
         if ty.is_vector() {
             let bytes = bits(scalar).to_le_bytes();
             let bytes = &bytes[..ty.lane_type().bytes() as usize];
-            let all: Vec<u8> = bytes.iter().copied().cycle().take(16).collect();
+            let all: Vec<u8> = bytes.iter().copied().cycle().take(ty.bytes() as usize).collect();
             let constant: Constant = self.b.func.dfg.constants.insert(ConstantData::from(all));
             return self.b.ins().vconst(ty, constant);
         }
@@ -256,14 +260,22 @@ impl Lower<'_, '_> {
     fn load(&mut self, buffer: BufferId, dim: &Dim) -> Val {
         let dtype = self.k.buffers[buffer].dtype;
         let wide = self.wide.as_ref().is_some_and(|w| dim.mentions_var(w.var.index() as u32));
-        let key = Key::Operation(Operation::Load(buffer, self.resolve(dim), wide));
+        let part = self.wide.as_ref().map(|w| w.part).filter(|_| wide);
+        let key = Key::Operation(Operation::Load(buffer, self.resolve(dim), part));
         if let Some(&value) = self.memo.get(&key) {
             return if wide { Val::Lanes(value) } else { Val::One(value) };
         }
         let (pointer, offset) = self.element(buffer, dim);
         let value = if wide {
             let ty = self.lane_type(dtype);
-            self.b.ins().load(ty, constant_memory(), pointer, offset)
+            match self.mask(ty) {
+                Some(mask) => {
+                    let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
+                    let lanes = self.intrinsic(Intrinsic::LoadMasked, &[mask, pointer], Some(ty));
+                    lanes.unwrap_or_else(|| unreachable!("it returns lanes"))
+                }
+                None => self.b.ins().load(ty, constant_memory(), pointer, offset),
+            }
         } else {
             match dtype {
                 DType::F16 | DType::BF16 => {
@@ -287,6 +299,11 @@ impl Lower<'_, '_> {
             _ => value,
         };
         let (pointer, offset) = self.element(buffer, index);
+        if wide && let Some(mask) = self.mask(self.type_of(value)) {
+            let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
+            self.intrinsic(Intrinsic::StoreMasked, &[mask, pointer, value], None);
+            return;
+        }
         self.b.ins().store(plain(), value, pointer, offset);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, Signature, UserFuncName, Value, types};
+use cranelift_codegen::ir::{
+    self, AbiParam, FuncRef, InstBuilder, MemFlagsData, Signature, Type, UserFuncName, Value, types,
+};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 use super::{
@@ -16,7 +18,8 @@ use super::{
 use crate::{
     base::{Diagnostic, Dim, Problems, Symbol, dim::Atom},
     loops::{Bound, BufferId, ExprId, Fault, Kernel, Stmt, VarId},
-    native::Level,
+    native::{Level, intrinsic::Intrinsic},
+    plan::TargetInfo,
     tensor::DType,
 };
 
@@ -41,6 +44,8 @@ pub(super) struct Lower<'a, 'f> {
     pub b: FunctionBuilder<'f>,
     pub k: &'a Kernel,
     pub target: &'a Level,
+    /// What the code is for: the level's machine, or its narrow view.
+    pub info: &'a TargetInfo,
     pub bases: &'a [Base],
     /// The kernel's `begin..end`.
     pub range: (Value, Value),
@@ -61,11 +66,14 @@ pub(super) struct Lower<'a, 'f> {
     pub wide: Option<Wide>,
     pub parallel: bool,
     pub analysis: Analysis,
+    /// The intrinsics that were named, with the types of their operands.
+    pub intrinsics: HashMap<(Intrinsic, Vec<Type>, Option<Type>), FuncRef>,
 }
 
 /// The function of a kernel whose buffers lie at `bases` and whose symbols are at offsets of the io struct.
 pub(super) fn lower(
     target: &Level,
+    info: &TargetInfo,
     k: &Kernel,
     bases: Vec<Base>,
     symbols: Vec<(Symbol, i32)>,
@@ -85,6 +93,7 @@ pub(super) fn lower(
         b,
         k,
         target,
+        info,
         bases: &bases,
         range: (begin, end),
         frame,
@@ -99,7 +108,8 @@ pub(super) fn lower(
         level: 0,
         wide: None,
         parallel: parallel_extent(k).is_some(),
-        analysis: Analysis::new(k, target.info.vector_bytes > 0),
+        analysis: Analysis::new(k, info.vector_bytes),
+        intrinsics: HashMap::new(),
     };
     lower.load_bases(&symbols);
     lower.declare_locals();

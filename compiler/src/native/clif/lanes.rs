@@ -2,15 +2,23 @@
 //!
 //! A loop does when everything that changes with its variable has one lane width, is read and written at consecutive
 //! places or in registers, and is computed by operations that every vector unit has. Other loops run one iteration at
-//! a time, which is always right. Lanes are 128 bits in all, or there are none.
+//! a time, which is always right. Lanes fill a vector of the machine, or there are none.
+//!
+//! On machines with masks what is left behind the last whole vector is one more iteration, in which only the first
+//! lanes are read from memory, written to it and accumulated; elsewhere it runs one element at a time.
 
 use std::{
     collections::{HashMap, HashSet},
     rc::Rc,
 };
 
+use cranelift_codegen::ir::{
+    AbiParam, ExtFuncData, ExternalName, InstBuilder, Signature, Type, UserExternalName, Value, types,
+};
+
 use super::{
-    expr::{operands, register},
+    address::Key,
+    expr::{Operand, Operation, operands, register},
     kernel::Lower,
     local::Registers,
     looping::stride,
@@ -18,7 +26,10 @@ use super::{
 use crate::{
     base::Dim,
     loops::{BinaryFn, Expr, ExprId, Kernel, LocalId, LoopKind, Stmt, Var, VarId},
-    native::elementary,
+    native::{
+        elementary,
+        intrinsic::{INTRINSICS, Intrinsic},
+    },
     tensor::DType,
 };
 
@@ -39,8 +50,18 @@ pub(super) struct Lanes {
 pub(super) struct Wide {
     pub var: VarId,
     pub width: usize,
+    pub part: Part,
     pub private: HashSet<LocalId>,
     pub partials: HashMap<LocalId, (Registers, BinaryFn)>,
+}
+
+/// Which lanes of an iteration there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    All,
+    First(i64),
+    /// As many as the value says.
+    Some(Value),
 }
 
 /// What is known of a kernel's loops before any code is written.
@@ -54,7 +75,7 @@ pub(super) struct Analysis {
 }
 
 impl Analysis {
-    pub fn new(k: &Kernel, vectors: bool) -> Analysis {
+    pub fn new(k: &Kernel, vector_bytes: usize) -> Analysis {
         let mut analysis = Analysis::default();
         let mut uses = HashMap::new();
         count_uses(k, &k.body, &mut uses);
@@ -69,27 +90,27 @@ impl Analysis {
                 analysis.indexed.insert(var);
             }
         }
-        if vectors {
-            analysis.visit(k, &k.body, &uses);
+        if vector_bytes > 0 {
+            analysis.visit(k, &k.body, &uses, vector_bytes);
         }
         analysis
     }
 
-    fn visit(&mut self, k: &Kernel, body: &[Stmt], uses: &HashMap<LocalId, usize>) {
+    fn visit(&mut self, k: &Kernel, body: &[Stmt], uses: &HashMap<LocalId, usize>, bytes: usize) {
         for stmt in body {
             match stmt {
                 Stmt::For { var, kind, body } => {
                     if *kind == LoopKind::Vector
-                        && let Some(lanes) = lanes_of(k, *var, body, uses)
+                        && let Some(lanes) = lanes_of(k, *var, body, uses, bytes)
                     {
                         self.packed.extend(lanes.packed.iter().map(|l| (*l, lanes.width)));
                         self.lanes.insert(*var, Rc::new(lanes));
                     }
-                    self.visit(k, body, uses);
+                    self.visit(k, body, uses, bytes);
                 }
                 Stmt::If { then, otherwise, .. } => {
-                    self.visit(k, then, uses);
-                    self.visit(k, otherwise, uses);
+                    self.visit(k, then, uses, bytes);
+                    self.visit(k, otherwise, uses, bytes);
                 }
                 _ => {}
             }
@@ -138,7 +159,13 @@ fn written_indices(body: &[Stmt], indices: &mut Vec<Dim>) {
     }
 }
 
-fn lanes_of(k: &Kernel, var: VarId, body: &[Stmt], uses: &HashMap<LocalId, usize>) -> Option<Lanes> {
+fn lanes_of(
+    k: &Kernel,
+    var: VarId,
+    body: &[Stmt],
+    uses: &HashMap<LocalId, usize>,
+    vector_bytes: usize,
+) -> Option<Lanes> {
     let mut inside = HashMap::new();
     count_uses(k, body, &mut inside);
     let packed = indexed_locals(k, var, body);
@@ -148,7 +175,7 @@ fn lanes_of(k: &Kernel, var: VarId, body: &[Stmt], uses: &HashMap<LocalId, usize
     let mut look = Look { k, var, bytes: None, moving: HashSet::new(), lanes };
     look.outer_locals(body)?;
     look.block(body)?;
-    let width = 16 / look.bytes?;
+    let width = vector_bytes / look.bytes?;
     let aligned = look.packed_indices(body, width);
     look.lanes.width = width;
     aligned.then_some(look.lanes)
@@ -406,7 +433,7 @@ impl Lower<'_, '_> {
             partials.insert(*local, (self.start_partials(*local, *g, lanes.width), *g));
         }
         let private = lanes.private.clone();
-        self.wide = Some(Wide { var, width: lanes.width, private, partials });
+        self.wide = Some(Wide { var, width: lanes.width, part: Part::All, private, partials });
         let mut shared = vec![];
         for local in self.k.locals.ids().filter(|l| lanes.private.contains(l)) {
             let ty = self.lane_type(self.k.locals[local].dtype);
@@ -423,16 +450,74 @@ impl Lower<'_, '_> {
         }
     }
 
+    /// Runs `f` in the current vector loop, for some of the lanes.
+    pub fn in_part(&mut self, part: Part, f: impl FnOnce(&mut Self)) {
+        let set = |l: &mut Self, part| l.wide.as_mut().map(|w| std::mem::replace(&mut w.part, part));
+        let before = set(self, part);
+        f(self);
+        set(self, before.unwrap_or(Part::All));
+    }
+
+    /// The mask of the lanes that there are, when they are not all of a vector of `ty`.
+    pub fn mask(&mut self, ty: Type) -> Option<Value> {
+        let mask = ty.as_int();
+        let n = match self.wide.as_ref()?.part {
+            Part::All => return None,
+            Part::First(n) => self.b.ins().iconst(types::I64, n),
+            Part::Some(n) => n,
+        };
+        let key = match self.wide.as_ref()?.part {
+            Part::First(n) => Operand::Bits(n as u64),
+            _ => Operand::Value(n),
+        };
+        let key = Key::Operation(Operation::First(key, mask));
+        if let Some(&value) = self.memo.get(&key) {
+            return Some(value);
+        }
+        let value = self.intrinsic(Intrinsic::First, &[n], Some(mask))?;
+        self.remember(key, value);
+        Some(value)
+    }
+
+    /// `new` in the lanes that there are, `old` in the others.
+    pub fn keep_rest(&mut self, new: Value, old: Value) -> Value {
+        match self.mask(self.type_of(new)) {
+            Some(mask) => self.choose(mask, new, old),
+            None => new,
+        }
+    }
+
+    /// Calls an intrinsic.
+    pub fn intrinsic(&mut self, f: Intrinsic, args: &[Value], returns: Option<Type>) -> Option<Value> {
+        let params: Vec<Type> = args.iter().map(|a| self.type_of(*a)).collect();
+        let key = (f, params, returns);
+        let function = match self.intrinsics.get(&key) {
+            Some(function) => *function,
+            None => {
+                let mut signature = Signature::new(self.target.isa.default_call_conv());
+                signature.params.extend(key.1.iter().map(|t| AbiParam::new(*t)));
+                signature.returns.extend(returns.map(AbiParam::new));
+                let signature = self.b.import_signature(signature);
+                let name = UserExternalName::new(INTRINSICS, f.index());
+                let name = ExternalName::user(self.b.func.declare_imported_user_function(name));
+                let data = ExtFuncData { name, signature, colocated: true, patchable: false };
+                *self.intrinsics.entry(key).or_insert(self.b.import_function(data))
+            }
+        };
+        let call = self.b.ins().call(function, args);
+        self.b.inst_results(call).first().copied()
+    }
+
     /// Runs `f`, which computes values of lanes but touches no locals.
-    pub fn as_lanes(&mut self, var: VarId, lanes: &Lanes, f: impl FnOnce(&mut Self)) {
-        let wide = Wide { var, width: lanes.width, private: HashSet::new(), partials: HashMap::new() };
+    pub fn as_lanes(&mut self, var: VarId, lanes: &Lanes, part: Part, f: impl FnOnce(&mut Self)) {
+        let wide = Wide { var, width: lanes.width, part, private: HashSet::new(), partials: HashMap::new() };
         let before = self.wide.replace(wide);
         f(self);
         self.wide = before;
     }
 }
 
-/// Whether lanes of a dtype fill a vector of `width`.
-pub(super) fn fills(dtype: DType, width: usize) -> bool {
-    dtype == DType::Bool || register(dtype).bytes() as usize * width == 16
+/// Whether lanes of a dtype fill a vector of `bytes`.
+pub(super) fn fills(dtype: DType, width: usize, bytes: usize) -> bool {
+    dtype == DType::Bool || register(dtype).bytes() as usize * width == bytes
 }

@@ -9,10 +9,12 @@ use cranelift_frontend::Variable;
 use super::{
     expr::{Val, register},
     kernel::Lower,
+    lanes::Part,
 };
 use crate::{
     base::Dim,
     loops::{BinaryFn, Expr, ExprId, Local, LocalId},
+    native::intrinsic::Intrinsic,
     tensor::DType,
 };
 
@@ -25,21 +27,24 @@ pub(super) struct Registers {
     columns: usize,
     /// Lanes of a vector; 1 when there are no vectors.
     width: usize,
+    /// Vectors of a row; where there are masks, the last one may have lanes that nothing uses.
+    vectors: usize,
 }
 
 impl Registers {
-    fn vectors(&self) -> usize {
-        if self.width == 1 { 0 } else { self.columns / self.width }
+    /// The single elements of a row.
+    fn singles(&self) -> usize {
+        self.columns.saturating_sub(self.vectors * self.width)
     }
     /// The variable that holds an element, and its lane when that is a vector.
     fn at(&self, row: usize, column: usize) -> (Variable, Option<u8>) {
-        let per_row = self.vectors() + (self.columns - self.vectors() * self.width);
+        let per_row = self.vectors + self.singles();
         let vector = column / self.width;
-        if vector < self.vectors() {
+        if vector < self.vectors {
             (self.variables[row * per_row + vector], Some((column % self.width) as u8))
         } else {
-            let single = column - self.vectors() * self.width;
-            (self.variables[row * per_row + self.vectors() + single], None)
+            let single = column - self.vectors * self.width;
+            (self.variables[row * per_row + self.vectors + single], None)
         }
     }
 }
@@ -55,13 +60,18 @@ impl Lower<'_, '_> {
                 let columns = local.shape.last().copied().unwrap_or(1);
                 let rows: usize = local.shape.iter().rev().skip(1).product();
                 let element = register(local.dtype);
-                let mut registers = Registers { variables: vec![], columns, width };
+                let vectors = match width {
+                    1 => 0,
+                    _ if self.info.is_wide() => columns.div_ceil(width),
+                    _ => columns / width,
+                };
+                let mut registers = Registers { variables: vec![], columns, width, vectors };
                 for _ in 0..rows {
-                    for _ in 0..registers.vectors() {
+                    for _ in 0..vectors {
                         let ty = element.by(width as u32).expect("a vector type");
                         registers.variables.push(self.b.declare_var(ty));
                     }
-                    for _ in registers.vectors() * width..columns {
+                    for _ in 0..registers.singles() {
                         registers.variables.push(self.b.declare_var(element));
                     }
                 }
@@ -74,7 +84,7 @@ impl Lower<'_, '_> {
     pub fn fresh_registers(&mut self, local: &Local, ty: Type) -> Registers {
         let count: usize = local.shape.iter().product();
         let variables = (0..count).map(|_| self.b.declare_var(ty)).collect();
-        Registers { variables, columns: local.shape.last().copied().unwrap_or(1), width: 1 }
+        Registers { variables, columns: local.shape.last().copied().unwrap_or(1), width: 1, vectors: 0 }
     }
 
     /// The row and column that an index names; every variable in it is constant here.
@@ -105,8 +115,19 @@ impl Lower<'_, '_> {
         let dtype = self.k.locals[local].dtype;
         let (row, column) = self.position(local, index);
         let (variable, lane) = self.locals[local.index()].at(row, column);
-        let value = if self.indexes_by_lane(index) || self.is_private(local) {
+        let value = if self.is_private(local) {
             self.widen(value, dtype)
+        } else if self.indexes_by_lane(index) {
+            let all = self.widen(value, dtype);
+            // What lies behind a row's last element may become anything.
+            match self.wide.as_ref().map(|w| w.part) {
+                Some(Part::First(n)) if column + n as usize >= self.locals[local.index()].columns => all,
+                Some(Part::All) | None => all,
+                _ => {
+                    let before = self.b.use_var(variable);
+                    self.keep_rest(all, before)
+                }
+            }
         } else {
             let one = self.narrow(value, dtype);
             match lane {
@@ -124,7 +145,7 @@ impl Lower<'_, '_> {
     pub fn accumulate(&mut self, local: LocalId, index: &[Dim], f: BinaryFn, value: ExprId) {
         let k = self.k;
         let dtype = k.locals[local].dtype;
-        let fused = f == BinaryFn::Add && dtype.is_float() && self.target.info.has_fma;
+        let fused = f == BinaryFn::Add && dtype.is_float() && self.info.has_fma;
         let factors = match &k.exprs[value].expr {
             Expr::Binary(BinaryFn::Mul, a, b) if fused => Some((*a, *b)),
             _ => None,
@@ -152,7 +173,8 @@ impl Lower<'_, '_> {
         let after = if wide { Val::Lanes(after) } else { Val::One(after) };
         match partial {
             Some(variable) => {
-                let after = self.widen(after, dtype);
+                let (after, before) = (self.widen(after, dtype), self.widen(before, dtype));
+                let after = self.keep_rest(after, before);
                 self.b.def_var(variable, after);
             }
             None => self.write_local(local, index, after),
@@ -199,6 +221,7 @@ impl Lower<'_, '_> {
                 Some(lane) => self.b.ins().extractlane(before, lane),
                 None => before,
             };
+            let (lanes, width) = self.fold_halves(f, dtype, lanes, width);
             for lane in 0..width {
                 let one = self.b.ins().extractlane(lanes, lane as u8);
                 sum = self.binary(f, dtype, sum, one);
@@ -209,6 +232,20 @@ impl Lower<'_, '_> {
             };
             self.b.def_var(target, after);
         }
+    }
+
+    /// Folds the second half of the lanes into the first until two are left, where the machine has halves.
+    fn fold_halves(&mut self, f: BinaryFn, dtype: DType, lanes: Value, width: usize) -> (Value, usize) {
+        if !self.info.is_wide() || width <= 2 {
+            return (lanes, width);
+        }
+        let half = register(dtype).by(width as u32 / 2);
+        let [low, high] = [Intrinsic::LowHalf, Intrinsic::HighHalf].map(|half_of| {
+            let lanes = self.intrinsic(half_of, &[lanes], half);
+            lanes.unwrap_or_else(|| unreachable!("it returns lanes"))
+        });
+        let folded = self.binary(f, dtype, low, high);
+        self.fold_halves(f, dtype, folded, width / 2)
     }
 
     /// The value that `f` leaves every other unchanged by.

@@ -8,6 +8,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 use super::{
     address::Key,
     kernel::{Bind, Lower},
+    lanes::Part,
 };
 use crate::{
     base::{
@@ -42,7 +43,8 @@ impl Lower<'_, '_> {
     pub fn run_loop(&mut self, var: VarId, kind: LoopKind, body: &[Stmt]) {
         let lanes = self.lanes(var, kind);
         if let Some(steps) = self.expansion(var, kind, body) {
-            let (wide, single): (Vec<_>, Vec<_>) = steps.into_iter().partition(|(_, wide)| *wide);
+            let wide: Vec<(i64, Part)> = steps.iter().filter_map(|(at, part)| Some((*at, (*part)?))).collect();
+            let single = steps.iter().filter(|(_, part)| part.is_none());
             let step = |l: &mut Self, at: i64| {
                 l.inlined(|l| {
                     l.bind(var, Bind::Const(at));
@@ -50,9 +52,9 @@ impl Lower<'_, '_> {
                 })
             };
             if let Some(lanes) = lanes.filter(|_| !wide.is_empty()) {
-                self.by_lanes(var, &lanes, |l| wide.iter().for_each(|(at, _)| step(l, *at)));
+                self.by_lanes(var, &lanes, |l| wide.iter().for_each(|(at, part)| l.in_part(*part, |l| step(l, *at))));
             }
-            single.iter().for_each(|(at, _)| step(self, *at));
+            single.for_each(|(at, _)| step(self, *at));
             return;
         }
         let (start, end) = if kind == LoopKind::Parallel && self.parallel {
@@ -68,22 +70,64 @@ impl Lower<'_, '_> {
             At::Const(n) => At::Const(n - n % width),
             At::Run(n) => At::Run(self.b.ins().band_imm_s(n, -width)),
         };
+        if self.info.is_wide() {
+            return self.by_lanes(var, &lanes, |l| {
+                l.counted(var, body, start, middle, width);
+                l.rest(var, body, middle, end);
+            });
+        }
         self.by_lanes(var, &lanes, |l| l.counted(var, body, start, middle, width));
         self.counted(var, body, middle, end, 1);
     }
 
-    /// The values of the variable, with whether each starts a vector, of a loop that is to be expanded.
-    pub fn expansion(&mut self, var: VarId, kind: LoopKind, body: &[Stmt]) -> Option<Vec<(i64, bool)>> {
+    /// The lanes from `middle` to `end`, fewer than a vector, at once.
+    fn rest(&mut self, var: VarId, body: &[Stmt], middle: At, end: At) {
+        let (middle, end) = match (middle, end) {
+            (At::Const(middle), At::Const(end)) if middle == end => return,
+            (At::Const(middle), At::Const(end)) => {
+                return self.in_part(Part::First(end - middle), |l| {
+                    l.inlined(|l| {
+                        l.bind(var, Bind::Const(middle));
+                        l.block(body);
+                    })
+                });
+            }
+            (middle, end) => (self.value(middle), self.value(end)),
+        };
+        let n = self.b.ins().isub(end, middle);
+        let [some, after] = [(); 2].map(|()| self.b.create_block());
+        self.b.ins().brif(n, some, &[], after, &[]);
+        self.b.switch_to_block(some);
+        self.b.seal_block(some);
+        self.scoped(|l| {
+            l.bind(var, Bind::Run(middle, l.level));
+            l.hoist_addresses(body);
+            l.in_part(Part::Some(n), |l| l.block(body));
+        });
+        self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(after);
+        self.b.seal_block(after);
+    }
+
+    fn value(&mut self, at: At) -> Value {
+        match at {
+            At::Const(n) => self.b.ins().iconst(types::I64, n),
+            At::Run(value) => value,
+        }
+    }
+
+    /// The values of the variable of a loop that is to be expanded; each stands for one element or for lanes.
+    pub fn expansion(&mut self, var: VarId, kind: LoopKind, body: &[Stmt]) -> Option<Vec<(i64, Option<Part>)>> {
         if kind == LoopKind::Parallel && self.parallel {
             return None;
         }
         let n = self.resolve(self.k.loop_extent(var)).as_int()?;
         if n <= 1 {
-            return Some((0..n).map(|i| (i, false)).collect());
+            return Some((0..n).map(|i| (i, None)).collect());
         }
         let indexes_registers = self.analysis.indexed.contains(&var);
         match kind {
-            LoopKind::Unroll if n <= LONG || indexes_registers => Some((0..n).map(|i| (i, false)).collect()),
+            LoopKind::Unroll if n <= LONG || indexes_registers => Some((0..n).map(|i| (i, None)).collect()),
             LoopKind::Vector => {
                 let lanes = self.lanes(var, kind).map(|l| l.width as i64);
                 let straight = !body.iter().any(|s| matches!(s, Stmt::For { .. }));
@@ -92,8 +136,12 @@ impl Lower<'_, '_> {
                     return None;
                 }
                 let whole = lanes.map_or(0, |w| n - n % w);
-                let vectors = (0..whole).step_by(lanes.unwrap_or(1) as usize).map(|i| (i, true));
-                Some(vectors.chain((whole..n).map(|i| (i, false))).collect())
+                let vectors = (0..whole).step_by(lanes.unwrap_or(1) as usize).map(|i| (i, Some(Part::All)));
+                if lanes.is_some() && self.info.is_wide() {
+                    let rest = (whole < n).then_some((whole, Some(Part::First(n - whole))));
+                    return Some(vectors.chain(rest).collect());
+                }
+                Some(vectors.chain((whole..n).map(|i| (i, None))).collect())
             }
             _ => None,
         }
@@ -105,11 +153,7 @@ impl Lower<'_, '_> {
         {
             return;
         }
-        let value = |l: &mut Self, at: At| match at {
-            At::Const(n) => l.b.ins().iconst(types::I64, n),
-            At::Run(value) => value,
-        };
-        let (first, limit) = (value(self, start), value(self, end));
+        let (first, limit) = (self.value(start), self.value(end));
         let after = self.b.create_block();
         if !matches!((start, end), (At::Const(_), At::Const(_))) {
             let before = self.b.create_block();
@@ -194,7 +238,7 @@ impl Lower<'_, '_> {
 
     /// Evaluates what `body` computes in every iteration from values that do not change in it.
     fn hoist_values(&mut self, body: &[Stmt]) {
-        let mut room = self.target.info.accumulators;
+        let mut room = self.info.accumulators;
         self.hoist_block(body, &mut room);
     }
 
@@ -208,14 +252,14 @@ impl Lower<'_, '_> {
                 // What follows a check may rely on it.
                 Stmt::Check { .. } => return,
                 Stmt::For { var, kind, body } => {
-                    for (at, wide) in self.expansion(*var, *kind, body).unwrap_or_default() {
+                    for (at, part) in self.expansion(*var, *kind, body).unwrap_or_default() {
                         let mut hoist = |l: &mut Self| {
                             l.assume(*var, at);
                             l.hoist_block(body, room);
                             l.unassume(*var);
                         };
-                        match self.lanes(*var, *kind) {
-                            Some(lanes) if wide => self.as_lanes(*var, &lanes, hoist),
+                        match (self.lanes(*var, *kind), part) {
+                            (Some(lanes), Some(part)) => self.as_lanes(*var, &lanes, part, hoist),
                             _ => hoist(self),
                         }
                     }

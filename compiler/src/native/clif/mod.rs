@@ -15,6 +15,8 @@ mod kernel;
 mod lanes;
 mod local;
 mod looping;
+#[cfg(test)]
+mod tests;
 
 use super::{
     Code, Entry, Function, Target, code, dispatch, elementary,
@@ -195,7 +197,7 @@ impl<'a> Plan<'a> {
         });
         let symbols = program.symbols.iter().enumerate().map(|(n, s)| (s.clone(), Slots(program).symbol(n)));
         let expanded = elementary::expand(&launch.kernel, level.machine());
-        let ir = kernel::lower(level, &expanded, bases.collect(), symbols.collect()).map_err(place)?;
+        let ir = kernel::lower(level, &level.info, &expanded, bases.collect(), symbols.collect()).map_err(place)?;
         Ok(code::finish(level, ir))
     }
 
