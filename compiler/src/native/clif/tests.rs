@@ -1,26 +1,47 @@
-//! Lowering at every width gives functions that verify.
+//! Lowering at every width gives functions that verify, and of which the wide ones can be selected.
 
 use super::*;
-use crate::{loops::random, plan::TargetInfo};
+use crate::{
+    loops::random,
+    native::x86,
+    plan::{Isa, TargetInfo},
+};
+
+/// The functions of random kernels at a level, lowered for a machine.
+fn functions(cpu: &str, info: &TargetInfo, seeds: std::ops::Range<u64>) -> Vec<cranelift_codegen::ir::Function> {
+    let target = Target::new(Some("x86_64-unknown-linux-gnu"), Some(cpu)).unwrap();
+    let level = target.best();
+    let lower = |seed| {
+        let case = random::case(seed, random::Options { size: 12, exact: true });
+        let kernel = elementary::expand(&case.kernel, level.machine());
+        let bases = (0..kernel.buffers.len()).map(|n| Base::Slot(8 * n as i32)).collect();
+        let symbols = case.bind.keys().enumerate().map(|(n, s)| (s.clone(), 1000 + 8 * n as i32)).collect();
+        let function = kernel::lower(level, info, &kernel, bases, symbols).unwrap();
+        if let Err(errors) = cranelift_codegen::verify_function(&function, &**level.isa()) {
+            panic!("{} bytes: {errors}\n{kernel}\n{}", info.vector_bytes, function.display());
+        }
+        function
+    };
+    seeds.map(lower).collect()
+}
 
 #[test]
 fn random_kernels_verify_at_every_width() {
-    let level = Target::new(Some("x86_64-unknown-linux-gnu"), Some("x86-64-v4")).unwrap();
-    let level = level.best();
-    let mut masked = 0;
-    for seed in 0..300 {
-        let case = random::case(seed, random::Options { size: 12, exact: true });
-        for vector_bytes in [16, 32, 64] {
-            let info = TargetInfo { vector_bytes, ..level.info.clone() };
-            let kernel = elementary::expand(&case.kernel, level.machine());
-            let bases = (0..kernel.buffers.len()).map(|n| Base::Slot(8 * n as i32)).collect();
-            let symbols = case.bind.keys().enumerate().map(|(n, s)| (s.clone(), 1000 + 8 * n as i32)).collect();
-            let function = kernel::lower(level, &info, &kernel, bases, symbols).unwrap();
-            if let Err(errors) = cranelift_codegen::verify_function(&function, &**level.isa()) {
-                panic!("{vector_bytes} bytes: {errors}\n{kernel}\n{}", function.display());
-            }
-            masked += function.display().to_string().matches("u2:").count();
+    let mut intrinsics = 0;
+    for vector_bytes in [16, 32, 64] {
+        let info = TargetInfo { vector_bytes, ..TargetInfo::new(Isa::X64V4) };
+        for function in functions("x86-64-v4", &info, 0..200) {
+            intrinsics += function.display().to_string().matches("u2:").count();
         }
     }
-    assert!(masked > 100, "{masked} intrinsics");
+    assert!(intrinsics > 100, "{intrinsics} intrinsics");
+}
+
+#[test]
+fn few_random_kernels_are_declined() {
+    for (cpu, isa) in [("x86-64-v3", Isa::X64V3), ("x86-64-v4", Isa::X64V4)] {
+        let all = functions(cpu, &TargetInfo::new(isa), 0..200);
+        let declined: Vec<_> = all.iter().filter_map(|f| x86::declines(f, isa)).collect();
+        assert!(declined.len() * 50 <= all.len(), "{cpu}: {} of {}: {declined:?}", declined.len(), all.len());
+    }
 }

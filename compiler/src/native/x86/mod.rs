@@ -8,3 +8,13 @@ mod encode;
 mod function;
 mod inst;
 mod rows;
+mod select;
+
+#[cfg(test)]
+pub(super) fn declines(f: &cranelift_codegen::ir::Function, isa: crate::plan::Isa) -> Option<String> {
+    let level = if isa == crate::plan::Isa::X64V4 { function::Level::Avx512 } else { function::Level::Avx2 };
+    match select::select(f, level, function::Convention::SystemV) {
+        Ok(_) => None,
+        Err(what) => Some(what),
+    }
+}
