@@ -64,6 +64,8 @@ pub(super) struct Lower<'a, 'f> {
     pub level: u32,
     /// The vector loop that is being run by lanes.
     pub wide: Option<Wide>,
+    /// A variable that stands for a value so much greater than it is bound to.
+    pub later: Option<(VarId, i64)>,
     pub parallel: bool,
     pub analysis: Analysis,
     /// The intrinsics that were named, with the types of their operands.
@@ -107,6 +109,7 @@ pub(super) fn lower(
         locals: vec![],
         level: 0,
         wide: None,
+        later: None,
         parallel: parallel_extent(k).is_some(),
         analysis: Analysis::new(k, info.vector_bytes),
         intrinsics: HashMap::new(),
@@ -300,6 +303,16 @@ impl Lower<'_, '_> {
 
     /// The dim with the variables of expanded loops replaced by their values.
     pub fn resolve(&self, dim: &Dim) -> Dim {
+        if let Some((var, by)) = self.later
+            && dim.mentions_var(var.index() as u32)
+        {
+            let later = |atom: &Atom| (*atom == Atom::Var(var.index() as u32)).then(|| Dim::var(var.index() as u32) + by);
+            return self.replace_constants(&dim.substitute(&later));
+        }
+        self.replace_constants(dim)
+    }
+
+    fn replace_constants(&self, dim: &Dim) -> Dim {
         if self.constants == 0 || dim.as_int().is_some() {
             return dim.clone();
         }

@@ -52,8 +52,14 @@ pub(super) struct Wide {
     pub width: usize,
     pub part: Part,
     pub private: HashSet<LocalId>,
-    pub partials: HashMap<LocalId, (Registers, BinaryFn)>,
+    /// Of each copy of the body, so that one need not wait for the other.
+    pub partials: HashMap<LocalId, Vec<Registers>>,
+    /// Which copy of the body is being written.
+    pub copy: usize,
 }
+
+/// Partial results that a loop keeps at a time, to hide how long an operation takes.
+const PARTIALS: usize = 4;
 
 /// Which lanes of an iteration there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -427,13 +433,14 @@ impl Lower<'_, '_> {
     }
 
     /// Runs `f`, in which `var` stands for the first lane.
-    pub fn by_lanes(&mut self, var: VarId, lanes: &Lanes, f: impl FnOnce(&mut Self)) {
+    pub fn by_lanes(&mut self, var: VarId, lanes: &Lanes, copies: usize, f: impl FnOnce(&mut Self)) {
         let mut partials = HashMap::new();
         for (local, g) in &lanes.outer {
-            partials.insert(*local, (self.start_partials(*local, *g, lanes.width), *g));
+            let all: Vec<_> = (0..copies).map(|_| self.start_partials(*local, *g, lanes.width)).collect();
+            partials.insert(*local, all);
         }
         let private = lanes.private.clone();
-        self.wide = Some(Wide { var, width: lanes.width, part: Part::All, private, partials });
+        self.wide = Some(Wide { var, width: lanes.width, part: Part::All, private, partials, copy: 0 });
         let mut shared = vec![];
         for local in self.k.locals.ids().filter(|l| lanes.private.contains(l)) {
             let ty = self.lane_type(self.k.locals[local].dtype);
@@ -446,8 +453,31 @@ impl Lower<'_, '_> {
         }
         let Some(wide) = self.wide.take() else { unreachable!("nothing else ends it") };
         for (local, g) in &lanes.outer {
-            self.end_partials(*local, *g, lanes.width, &wide.partials[local].0);
+            self.end_partials(*local, *g, lanes.width, &wide.partials[local]);
         }
+    }
+
+    /// How many copies of its body a vector loop of so many iterations, if that is known, should have: as many as it
+    /// takes to keep some partial results.
+    pub fn copies(&self, lanes: &Lanes, iterations: Option<i64>, body: &[Stmt]) -> usize {
+        let straight = !body.iter().any(|s| matches!(s, Stmt::For { .. }));
+        if !self.info.is_wide() || lanes.outer.is_empty() || !straight {
+            return 1;
+        }
+        let size = |(local, _): &(LocalId, BinaryFn)| self.k.locals[*local].shape.iter().product::<usize>();
+        let elements: usize = lanes.outer.iter().map(size).sum();
+        let vectors = iterations.map_or(PARTIALS, |n| n as usize / lanes.width);
+        (PARTIALS / elements.max(1)).min(vectors).max(1)
+    }
+
+    /// Runs `f` for a copy of the body of the current vector loop, which starts so many iterations later.
+    pub fn in_copy(&mut self, var: VarId, copy: usize, later: i64, f: impl FnOnce(&mut Self)) {
+        let set = |l: &mut Self, copy| l.wide.as_mut().map(|w| std::mem::replace(&mut w.copy, copy));
+        let before = set(self, copy);
+        self.later = (later != 0).then_some((var, later));
+        f(self);
+        self.later = None;
+        set(self, before.unwrap_or(0));
     }
 
     /// Runs `f` in the current vector loop, for some of the lanes.
@@ -510,7 +540,7 @@ impl Lower<'_, '_> {
 
     /// Runs `f`, which computes values of lanes but touches no locals.
     pub fn as_lanes(&mut self, var: VarId, lanes: &Lanes, part: Part, f: impl FnOnce(&mut Self)) {
-        let wide = Wide { var, width: lanes.width, part, private: HashSet::new(), partials: HashMap::new() };
+        let wide = Wide { var, width: lanes.width, part, private: HashSet::new(), partials: HashMap::new(), copy: 0 };
         let before = self.wide.replace(wide);
         f(self);
         self.wide = before;

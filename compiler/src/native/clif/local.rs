@@ -184,7 +184,7 @@ impl Lower<'_, '_> {
     /// The variable of the lanes' partial result, when the current vector loop accumulates into an outer local.
     fn partial(&self, local: LocalId, index: &[Dim]) -> Option<Variable> {
         let wide = self.wide.as_ref()?;
-        let (registers, _) = wide.partials.get(&local)?;
+        let registers = &wide.partials.get(&local)?[wide.copy];
         let (row, column) = self.position(local, index);
         Some(registers.at(row, column).0)
     }
@@ -210,11 +210,15 @@ impl Lower<'_, '_> {
     }
 
     /// Folds the lanes' partial results into the local.
-    pub fn end_partials(&mut self, local: LocalId, f: BinaryFn, width: usize, partials: &Registers) {
+    pub fn end_partials(&mut self, local: LocalId, f: BinaryFn, width: usize, partials: &[Registers]) {
         let dtype = self.k.locals[local].dtype;
-        let columns = partials.columns.max(1);
-        for (n, variable) in partials.variables.iter().enumerate() {
-            let lanes = self.b.use_var(*variable);
+        let columns = partials[0].columns.max(1);
+        for n in 0..partials[0].variables.len() {
+            let mut lanes = self.b.use_var(partials[0].variables[n]);
+            for more in &partials[1..] {
+                let others = self.b.use_var(more.variables[n]);
+                lanes = self.binary(f, dtype, lanes, others);
+            }
             let (target, lane) = self.locals[local.index()].at(n / columns, n % columns);
             let before = self.b.use_var(target);
             let mut sum = match lane {

@@ -52,7 +52,13 @@ impl Lower<'_, '_> {
                 })
             };
             if let Some(lanes) = lanes.filter(|_| !wide.is_empty()) {
-                self.by_lanes(var, &lanes, |l| wide.iter().for_each(|(at, part)| l.in_part(*part, |l| step(l, *at))));
+                let n = wide.len() * lanes.width;
+                let copies = self.copies(&lanes, Some(n as i64), body);
+                self.by_lanes(var, &lanes, copies, |l| {
+                    for (n, (at, part)) in wide.iter().enumerate() {
+                        l.in_part(*part, |l| l.in_copy(var, n % copies, 0, |l| step(l, *at)));
+                    }
+                });
             }
             single.for_each(|(at, _)| step(self, *at));
             return;
@@ -64,20 +70,31 @@ impl Lower<'_, '_> {
             let end = extent.as_int().map(At::Const);
             (At::Const(0), end.unwrap_or_else(|| At::Run(self.dim(&extent))))
         };
-        let Some(lanes) = lanes else { return self.counted(var, body, start, end, 1) };
+        let Some(lanes) = lanes else { return self.counted(var, body, start, end, 1, 1) };
         let width = lanes.width as i64;
-        let middle = match end {
-            At::Const(n) => At::Const(n - n % width),
-            At::Run(n) => At::Run(self.b.ins().band_imm_s(n, -width)),
-        };
+        let middle = self.round_down(end, width);
         if self.info.is_wide() {
-            return self.by_lanes(var, &lanes, |l| {
-                l.counted(var, body, start, middle, width);
+            let n = if let At::Const(n) = end { Some(n) } else { None };
+            let copies = self.copies(&lanes, n, body);
+            return self.by_lanes(var, &lanes, copies, |l| {
+                let whole = if copies > 1 { l.round_down(end, width * copies as i64) } else { start };
+                if copies > 1 {
+                    l.counted(var, body, start, whole, width, copies);
+                }
+                l.counted(var, body, whole, middle, width, 1);
                 l.rest(var, body, middle, end);
             });
         }
-        self.by_lanes(var, &lanes, |l| l.counted(var, body, start, middle, width));
-        self.counted(var, body, middle, end, 1);
+        self.by_lanes(var, &lanes, 1, |l| l.counted(var, body, start, middle, width, 1));
+        self.counted(var, body, middle, end, 1, 1);
+    }
+
+    /// The greatest multiple of `by`, a power of two, up to a place.
+    fn round_down(&mut self, at: At, by: i64) -> At {
+        match at {
+            At::Const(n) => At::Const(n - n % by),
+            At::Run(n) => At::Run(self.b.ins().band_imm_s(n, -by)),
+        }
     }
 
     /// The lanes from `middle` to `end`, fewer than a vector, at once.
@@ -147,7 +164,8 @@ impl Lower<'_, '_> {
         }
     }
 
-    fn counted(&mut self, var: VarId, body: &[Stmt], start: At, end: At, step: i64) {
+    /// Runs `body` from `start` to `end` by `step`, several copies of it in one iteration.
+    fn counted(&mut self, var: VarId, body: &[Stmt], start: At, end: At, step: i64, copies: usize) {
         if let (At::Const(a), At::Const(b)) = (start, end)
             && a >= b
         {
@@ -165,8 +183,8 @@ impl Lower<'_, '_> {
         self.scoped(|l| {
             l.hoist_values(body);
             l.level += 1;
-            let counters = l.counters(var, body, start, first, step);
-            l.iterate(var, body, first, limit, step, counters);
+            let counters = l.counters(var, body, start, first, step * copies as i64);
+            l.iterate(var, body, (first, limit), (step, copies), counters);
             l.level -= 1;
         });
         self.b.ins().jump(after, &[]);
@@ -175,7 +193,14 @@ impl Lower<'_, '_> {
     }
 
     /// The loop itself; ends in the block that follows it.
-    fn iterate(&mut self, var: VarId, body: &[Stmt], first: Value, limit: Value, step: i64, counters: Vec<Counter>) {
+    fn iterate(
+        &mut self,
+        var: VarId,
+        body: &[Stmt],
+        (first, limit): (Value, Value),
+        (step, copies): (i64, usize),
+        counters: Vec<Counter>,
+    ) {
         let steps = counters.iter().map(|c| (c.start, Some(c.step)));
         let counted: Vec<_> = std::iter::once((first, None)).chain(steps).collect();
         let variables: Vec<_> = counted.iter().map(|_| self.b.declare_var(types::I64)).collect();
@@ -192,12 +217,14 @@ impl Lower<'_, '_> {
                 l.remember(Key::Place(None, counter.multiple.clone()), value);
             }
             l.hoist_addresses(body);
-            l.block(body);
+            for copy in 0..copies {
+                l.in_copy(var, copy, copy as i64 * step, |l| l.inlined(|l| l.block(body)));
+            }
         });
         let mut next = vec![];
         for (&(_, by), &value) in counted.iter().zip(&now) {
             next.push(match by {
-                None => self.b.ins().iadd_imm_s(value, step),
+                None => self.b.ins().iadd_imm_s(value, step * copies as i64),
                 Some(by) => self.b.ins().iadd(value, by),
             });
         }

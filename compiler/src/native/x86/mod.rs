@@ -18,3 +18,8 @@ pub(super) fn declines(f: &cranelift_codegen::ir::Function, isa: crate::plan::Is
         Err(what) => Some(what),
     }
 }
+#[cfg(test)]
+pub(super) fn show(f: &cranelift_codegen::ir::Function, isa: crate::plan::Isa) -> String {
+    let level = if isa == crate::plan::Isa::X64V4 { function::Level::Avx512 } else { function::Level::Avx2 };
+    select::select(f, level, function::Convention::SystemV).unwrap().to_string()
+}
