@@ -2,9 +2,9 @@
 
 use cranelift_codegen::isa::unwind::UnwindInfo;
 use gimli::{
-    DW_EH_PE_pcrel, DW_EH_PE_sdata4, DwEhPe, RunTimeEndian,
+    DW_EH_PE_pcrel, DW_EH_PE_sdata4, DwEhPe, RunTimeEndian, X86_64,
     write::{
-        Address, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable, RelocateWriter, Relocation as GimliRelocation,
+        Address, CallFrameInstruction, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable, RelocateWriter, Relocation as GimliRelocation,
         RelocationTarget,
     },
 };
@@ -47,6 +47,14 @@ pub fn add(object: &mut Object<'_>, target: &Target, code: SectionId, functions:
         let entry = match &function.code.unwind {
             Some(Unwind::Described(UnwindInfo::SystemV(unwind))) => unwind.to_fde(address),
             Some(Unwind::Still) => FrameDescriptionEntry::new(address, function.code.bytes.len() as u32),
+            Some(Unwind::FramePointer) => {
+                let mut entry = FrameDescriptionEntry::new(address, function.code.bytes.len() as u32);
+                // Behind `push rbp`, then behind `mov rbp, rsp`.
+                entry.add_instruction(1, CallFrameInstruction::CfaOffset(16));
+                entry.add_instruction(1, CallFrameInstruction::Offset(X86_64::RBP, -16));
+                entry.add_instruction(4, CallFrameInstruction::CfaRegister(X86_64::RBP));
+                entry
+            }
             _ => continue,
         };
         table.add_fde(common, entry);

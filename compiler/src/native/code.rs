@@ -35,6 +35,8 @@ pub struct Code {
     pub unwind: Option<Unwind>,
     /// Bytes of stack that one activation uses, return address included.
     pub stack_bytes: u64,
+    /// The operation for which a kernel of a wide level had to be made at Cranelift's width, if one was.
+    pub declined: Option<String>,
     /// What the code was made from and what it became, for people; kept when the target is asked to.
     pub listing: Option<Listing>,
 }
@@ -46,6 +48,9 @@ pub enum Unwind {
     Described(UnwindInfo),
     /// The stack pointer stays where it was at the call, and the registers that belong to the caller too.
     Still,
+    /// The function starts by pushing the frame pointer (one byte) and making it the stack pointer (three); nothing is
+    /// told of other registers. x86-64.
+    FramePointer,
 }
 
 /// A function as text.
@@ -106,6 +111,7 @@ pub(super) fn finish(level: &Level, function: ir::Function) -> Code {
         fixups: fixups.collect(),
         unwind: compiled.create_unwind_info(isa).ok().flatten().map(Unwind::Described),
         stack_bytes: frame + 16,
+        declined: None,
         listing: clif.map(|clif| Listing { clif, asm: compiled.vcode.clone().unwrap_or_default() }),
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn choose(target: &Target) -> Code {
     let cell = |at: usize| Fixup { offset: at as u32, kind: Reloc::X86PCRel4, symbol: Symbol::Cpu, addend: -4 };
     let fixups = cells.into_iter().map(cell).collect();
     let listing = target.lowest().listings.then(|| Listing { clif: String::new(), asm: text(&parts) });
-    Code { bytes, align: 16, fixups, unwind: Some(Unwind::Still), stack_bytes: 8, listing }
+    Code { bytes, align: 16, fixups, unwind: Some(Unwind::Still), stack_bytes: 8, declined: None, listing }
 }
 
 fn text(parts: &[Part]) -> String {

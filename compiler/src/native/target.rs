@@ -115,19 +115,15 @@ impl Target {
             triple.binary_format = BinaryFormat::Elf;
         }
         let chosen = choose(&triple, table, cpu)?;
-        let mut notes = vec![];
-        if cpu.is_some_and(|list| list.contains("x86-64-v4")) {
-            notes.push(Diagnostic::note("x86-64-v4 gets the code of x86-64-v3: there are no AVX-512 kernels yet"));
-        }
         let level = |&n: &usize| {
             let Row { cpu, suffix, isa: kind, flags } = table[n];
             let isa = cranelift_isa(&triple, flags)?;
             let rounds = kind != Isa::X64 || flags.contains(&"has_sse41");
-            let info = TargetInfo::new(kind).narrow();
+            let info = TargetInfo::new(kind);
             Ok(Level { cpu, number: n as u32 + 1, info, suffix, isa, listings: false, rounds })
         };
         let levels = chosen.iter().map(level).collect::<Result<Vec<_>, Problems>>()?;
-        Ok(Target { triple, levels, notes })
+        Ok(Target { triple, levels, notes: vec![] })
     }
 
     /// The level that every machine must have.

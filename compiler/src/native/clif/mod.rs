@@ -21,11 +21,12 @@ mod tests;
 use super::{
     Code, Entry, Function, Target, code, dispatch, elementary,
     launch::{Frame, WORTH_THREADS, parallel_extent},
+    x86,
 };
 use crate::{
     base::{Dim, Problems},
     loops::{Kernel, Stmt},
-    plan::{Launch, Place, Program},
+    plan::{Launch, Place, Program, TargetInfo},
 };
 
 /// Where a kernel finds the first element of a buffer.
@@ -197,8 +198,18 @@ impl<'a> Plan<'a> {
         });
         let symbols = program.symbols.iter().enumerate().map(|(n, s)| (s.clone(), Slots(program).symbol(n)));
         let expanded = elementary::expand(&launch.kernel, level.machine());
-        let ir = kernel::lower(level, &level.info, &expanded, bases.collect(), symbols.collect()).map_err(place)?;
-        Ok(code::finish(level, ir))
+        let (bases, symbols): (Vec<_>, Vec<_>) = (bases.collect(), symbols.collect());
+        let lower = |info: &TargetInfo| kernel::lower(level, info, &expanded, bases.clone(), symbols.clone());
+        if !level.info.is_wide() {
+            return Ok(code::finish(level, lower(&level.info).map_err(place)?));
+        }
+        match x86::compile(&lower(&level.info).map_err(place)?, level) {
+            Ok(code) => Ok(code),
+            Err(what) => {
+                let code = code::finish(level, lower(&level.info.narrow()).map_err(place)?);
+                Ok(Code { declined: Some(what), ..code })
+            }
+        }
     }
 
     /// By entry and level, the numbers of the kernels' functions in the order of the launches.

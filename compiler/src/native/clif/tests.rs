@@ -3,7 +3,6 @@
 use super::*;
 use crate::{
     loops::random,
-    native::x86,
     plan::{Isa, TargetInfo},
 };
 
@@ -35,31 +34,4 @@ fn random_kernels_verify_at_every_width() {
         }
     }
     assert!(intrinsics > 100, "{intrinsics} intrinsics");
-}
-
-#[test]
-fn few_random_kernels_are_declined() {
-    for (cpu, isa) in [("x86-64-v3", Isa::X64V3), ("x86-64-v4", Isa::X64V4)] {
-        let all = functions(cpu, &TargetInfo::new(isa), 0..200);
-        let declined: Vec<_> = all.iter().filter_map(|f| x86::declines(f, isa)).collect();
-        assert!(declined.len() * 50 <= all.len(), "{cpu}: {} of {}: {declined:?}", declined.len(), all.len());
-    }
-}
-
-#[test]
-#[ignore]
-fn show() {
-    let text = include_str!("../../plan/tests/snapshots/dense.txt");
-    let start = text.find("kernel").unwrap();
-    let end = text.rfind("workspace").unwrap();
-    let kernel = crate::loops::parse(&text[start..end]).unwrap();
-    let target = Target::new(Some("x86_64-unknown-linux-gnu"), Some("x86-64-v4")).unwrap();
-    let level = target.best();
-    let kernel = elementary::expand(&kernel, level.machine());
-    let bases = (0..kernel.buffers.len()).map(|n| Base::Slot(8 * n as i32)).collect();
-    let symbols = vec![(crate::base::Symbol::new("batch"), 1000)];
-    for isa in [Isa::X64V3, Isa::X64V4] {
-        let f = kernel::lower(level, &TargetInfo::new(isa), &kernel, Vec::clone(&bases), symbols.clone()).unwrap();
-        println!("{}", x86::show(&f, isa));
-    }
 }

@@ -182,7 +182,7 @@ impl Select<'_> {
 
     /// From a general register; the lanes beyond the first are zero, so nothing is waited for.
     fn convert(&mut self, op: Op, ty: Type, a: Reg) -> Reg {
-        let rest = self.vector(Op::Zero, ty, &[]);
+        let rest = self.zero(ty);
         self.vector(op, ty, &[rest.into(), a.into()])
     }
 

@@ -30,7 +30,7 @@ impl Select<'_> {
             (Opcode::Imul, &[a, b]) => self.multiply(ty, a, b),
             (Opcode::Ineg, &[a]) => {
                 let op = row(ty, [Op::Psubb, Op::Psubw, Op::Psubd, Op::Psubq]);
-                let zero = self.vector(Op::Zero, ty, &[]);
+                let zero = self.zero(ty);
                 let a = self.operand(op, a)?;
                 Some(self.vector(op, ty, &[zero.into(), a]))
             }

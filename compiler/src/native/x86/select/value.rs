@@ -213,7 +213,7 @@ impl Select<'_> {
         }
         let bytes = self.constant_bytes(inst)?;
         if bytes.iter().all(|b| *b == 0) {
-            return Some(self.vector(Op::Zero, ty, &[]));
+            return Some(self.zero(ty));
         }
         if ty.is_vector() && bytes.iter().all(|b| *b == 255) {
             return Some(self.ones(ty));
@@ -234,12 +234,18 @@ impl Select<'_> {
         self.load(ty, mem)
     }
 
+    /// No bits, in a vector or a single float.
+    pub fn zero(&mut self, ty: Type) -> Reg {
+        let bytes = if ty.is_vector() { ty.bytes().max(16) } else { ty.bytes() };
+        self.make(Op::Zero, Size::B16, (Class::Vec, bytes), &[])
+    }
+
     /// All bits of a vector.
     pub fn ones(&mut self, ty: Type) -> Reg {
         if !self.is_avx512() {
             return self.vector(Op::Ones, ty, &[]);
         }
-        let any = self.vector(Op::Zero, ty, &[]);
+        let any = self.zero(ty);
         self.vector(Op::Pternlogd, ty, &[any.into(), any.into(), any.into(), Operand::Imm(0xff)])
     }
 
