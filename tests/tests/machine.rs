@@ -111,8 +111,15 @@ fn random_kernels_agree_on_this_cpu() {
 }
 
 #[test]
+fn random_kernels_agree_at_x86_64_v3() {
+    if cfg!(target_arch = "x86_64") {
+        compare("x86-64-v3", 700..1000, Options { size: 12, exact: true });
+    }
+}
+
+#[test]
 fn every_form_agrees_at_every_level() {
-    for cpu in ["x86-64", "x86-64-v2", "native"] {
+    for cpu in ["x86-64", "x86-64-v2", "x86-64-v3", "native"] {
         let Some(target) = Target::new(None, Some(cpu)).ok().filter(Target::runs_here) else { continue };
         let mut failures = vec![];
         for form in forms::all() {

@@ -4,8 +4,8 @@ use cranelift_codegen::isa::unwind::UnwindInfo;
 use gimli::{
     DW_EH_PE_pcrel, DW_EH_PE_sdata4, DwEhPe, RunTimeEndian, X86_64,
     write::{
-        Address, CallFrameInstruction, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable, RelocateWriter, Relocation as GimliRelocation,
-        RelocationTarget,
+        Address, CallFrameInstruction, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable, RelocateWriter,
+        Relocation as GimliRelocation, RelocationTarget,
     },
 };
 use object::{

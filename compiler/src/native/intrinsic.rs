@@ -22,13 +22,8 @@ pub(super) enum Intrinsic {
 }
 
 impl Intrinsic {
-    const ALL: [Intrinsic; 5] = [
-        Intrinsic::First,
-        Intrinsic::LoadMasked,
-        Intrinsic::StoreMasked,
-        Intrinsic::LowHalf,
-        Intrinsic::HighHalf,
-    ];
+    const ALL: [Intrinsic; 5] =
+        [Intrinsic::First, Intrinsic::LoadMasked, Intrinsic::StoreMasked, Intrinsic::LowHalf, Intrinsic::HighHalf];
 
     /// The number that stands for it.
     pub fn index(self) -> u32 {

@@ -232,7 +232,9 @@ impl Lower<'_, '_> {
     pub fn lane_type(&self, dtype: DType) -> Type {
         let width = self.wide.as_ref().map(|w| w.width as u32).expect("lanes occur in vector loops");
         match dtype {
-            DType::Bool => Type::int((self.info.vector_bytes as u32 * 8 / width) as u16).and_then(|t| t.by(width)).expect("a mask type"),
+            DType::Bool => Type::int((self.info.vector_bytes as u32 * 8 / width) as u16)
+                .and_then(|t| t.by(width))
+                .expect("a mask type"),
             _ => register(dtype).by(width).expect("a vector type"),
         }
     }

@@ -306,7 +306,8 @@ impl Lower<'_, '_> {
         if let Some((var, by)) = self.later
             && dim.mentions_var(var.index() as u32)
         {
-            let later = |atom: &Atom| (*atom == Atom::Var(var.index() as u32)).then(|| Dim::var(var.index() as u32) + by);
+            let later =
+                |atom: &Atom| (*atom == Atom::Var(var.index() as u32)).then(|| Dim::var(var.index() as u32) + by);
             return self.replace_constants(&dim.substitute(&later));
         }
         self.replace_constants(dim)

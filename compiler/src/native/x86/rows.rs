@@ -283,7 +283,7 @@ rows! {
     Broadcastf256 "vbroadcastf32x8" Rm "vm" P66 M38 0x1b W0 Evex Fixed(32);
     // Constants of the register itself.
     /// All bits 0, also those beyond the size.
-    Zero "vpxor" Same "x" P66 M0F 0xef W0 Vex None;
+    Zero "vpxor/vpxord" Same "x" P66 M0F 0xef W0 Both None;
     /// All bits 1, without AVX-512.
     Ones "vpcmpeqd" Same "v" P66 M0F 0x76 W0 Vex None;
     // Float arithmetic.

@@ -137,7 +137,8 @@ impl Select<'_> {
         let a = self.reg(a)?;
         let bits = Self::sign_bits(ty, sign);
         let bits = self.every_lane(op, ty, &bits);
-        let (size, bytes) = if ty.is_vector() { (Size::vector(ty.bytes()), ty.bytes().max(16)) } else { (Size::B16, ty.bytes()) };
+        let (size, bytes) =
+            if ty.is_vector() { (Size::vector(ty.bytes()), ty.bytes().max(16)) } else { (Size::B16, ty.bytes()) };
         Some(self.make(op, size, (Class::Vec, bytes), &[a.into(), bits]))
     }
 

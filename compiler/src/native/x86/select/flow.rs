@@ -83,7 +83,9 @@ impl Select<'_> {
         let x = self.reg(a)?;
         let y = self.int_operand(b)?;
         match (y, cc) {
-            (Operand::Imm(0), IntCC::Equal | IntCC::NotEqual) => self.push(Inst::new(Op::Test, size, [x.into(), x.into()])),
+            (Operand::Imm(0), IntCC::Equal | IntCC::NotEqual) => {
+                self.push(Inst::new(Op::Test, size, [x.into(), x.into()]))
+            }
             _ => self.push(Inst::new(Op::Cmp, size, [x.into(), y])),
         }
         Some(Test::If(int_condition(cc)))
@@ -160,7 +162,8 @@ impl Select<'_> {
             let (yes, no) = (self.reg(yes)?, self.reg(no)?);
             let test = self.test(condition)?;
             let size = size(ty);
-            let mut choose = |cond: Cond, yes: Reg, no: Reg| self.int(Op::Cmov, size, &[no.into(), yes.into(), cond.into()]);
+            let mut choose =
+                |cond: Cond, yes: Reg, no: Reg| self.int(Op::Cmov, size, &[no.into(), yes.into(), cond.into()]);
             return Some(match test {
                 Test::If(c) => choose(c, yes, no),
                 Test::Either(a, b) => {

@@ -112,7 +112,8 @@ impl Folds {
             let mut stores = 0;
             for inst in f.layout.block_insts(block) {
                 places.insert(inst, Place { block, stores });
-                let stored = f.dfg.insts[inst].opcode().can_store() || intrinsic(f, inst) == Some(Intrinsic::StoreMasked);
+                let stored =
+                    f.dfg.insts[inst].opcode().can_store() || intrinsic(f, inst) == Some(Intrinsic::StoreMasked);
                 stores += u32::from(stored);
             }
         }

@@ -230,10 +230,8 @@ impl Select<'_> {
     pub fn compare_lanes(&mut self, cc: IntCC, [a, b]: [Value; 2]) -> Option<Reg> {
         use IntCC::*;
         let ty = self.ty(a);
-        let unsigned = matches!(
-            cc,
-            UnsignedLessThan | UnsignedLessThanOrEqual | UnsignedGreaterThan | UnsignedGreaterThanOrEqual
-        );
+        let unsigned =
+            matches!(cc, UnsignedLessThan | UnsignedLessThanOrEqual | UnsignedGreaterThan | UnsignedGreaterThanOrEqual);
         if self.is_avx512() {
             let predicate = match cc {
                 Equal => 0,
@@ -422,7 +420,8 @@ impl Select<'_> {
         let numbers = self.out.pool.add(&numbers);
         let n = self.reg(n)?;
         let n = self.vector(Op::MovqToVec, types::F64, &[n.into()]);
-        let n = self.vector(row(ty, [Op::Pbroadcastb, Op::Pbroadcastw, Op::Pbroadcastd, Op::Pbroadcastq]), ty, &[n.into()]);
+        let n =
+            self.vector(row(ty, [Op::Pbroadcastb, Op::Pbroadcastw, Op::Pbroadcastd, Op::Pbroadcastq]), ty, &[n.into()]);
         let op = row(ty, [Op::Pcmpgtb, Op::Pcmpgtw, Op::Pcmpgtd, Op::Pcmpgtq]);
         Some(self.vector(op, ty, &[n.into(), numbers.into()]))
     }

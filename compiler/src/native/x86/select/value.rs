@@ -72,7 +72,9 @@ impl Select<'_> {
             InstructionData::Load { opcode: Opcode::Load, arg, offset, .. } => {
                 Some(Operand::Mem(self.address(arg, offset.into())?))
             }
-            InstructionData::UnaryIeee32 { .. } | InstructionData::UnaryIeee64 { .. } | InstructionData::UnaryConst { .. } => {
+            InstructionData::UnaryIeee32 { .. }
+            | InstructionData::UnaryIeee64 { .. }
+            | InstructionData::UnaryConst { .. } => {
                 let bytes = self.constant_bytes(inst)?;
                 if bytes.iter().all(|b| *b == 0) || ty.is_vector() && bytes.iter().all(|b| *b == 255) {
                     return self.reg(v).map(Operand::Reg);
