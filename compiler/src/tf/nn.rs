@@ -131,7 +131,10 @@ pub(super) fn softmax(cx: &mut Import, x: NodeId) -> Result<NodeId> {
     let shifted = less_maximum(cx, x)?;
     let exp = cx.unary(UnaryFn::Exp, shifted)?;
     let sum = cx.add(Reduce { f: BinaryFn::Add, axes: vec![axis] }, &[exp])?;
-    cx.div(exp, sum)
+    // As TensorFlow does: one division for each row.
+    let one = cx.scalar_like(sum, 1.0)?;
+    let inverse = cx.div(one, sum)?;
+    cx.mul(exp, inverse)
 }
 
 /// Along the last axis.
