@@ -284,10 +284,17 @@ impl State<'_> {
 
     /// Gives a buffer to what is cheaper to load than to compute again.
     fn avoid_repetition(&mut self) {
+        let shares = |op: &Op| matches!(op, Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_));
         let mut costs = vec![0.0; self.graph.len()];
         for (id, node) in self.graph.iter().filter(|&(id, _)| self.role(id) == Role::Fused) {
-            let operands = node.inputs.iter().filter(|&&i| !self.has_buffer(i)).map(|i| costs[i.index()]);
-            costs[id.index()] = cost(&node.op) as f64 + operands.sum::<f64>();
+            // What several users need at different indices gets a buffer whatever becomes of them.
+            let is_shared = |i: NodeId| {
+                let others = self.flow.users(i).len() as f64 - 1.0;
+                let apart = self.is_free(i) && self.flow.meet(i).is_none() && !shares(self.graph.op(i));
+                apart && others * costs[i.index()] > BUFFER_COST
+            };
+            let operands = node.inputs.iter().filter(|&&i| !self.has_buffer(i) && !is_shared(i));
+            costs[id.index()] = cost(&node.op) as f64 + operands.map(|i| costs[i.index()]).sum::<f64>();
         }
         // How often each fused element is computed.
         let mut times = vec![1.0; self.graph.len()];
@@ -299,9 +306,7 @@ impl State<'_> {
                 Some(meet) => times[meet.index()],
                 None => self.flow.users(id).iter().map(|&u| times[u.index()] * self.reads(u, id)).sum(),
             };
-            let shares =
-                matches!(self.graph.op(id), Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_));
-            if !shares && (times[id.index()] - 1.0) * costs[id.index()] > BUFFER_COST {
+            if !shares(self.graph.op(id)) && (times[id.index()] - 1.0) * costs[id.index()] > BUFFER_COST {
                 self.give_buffer(id);
                 times[id.index()] = 1.0;
             }

@@ -189,17 +189,23 @@ impl<'g> Site<'g> {
     pub fn finish_element(&mut self, ix: &[Dim], value: ExprId) {
         let (graph, tip, root) = (self.graph(), self.pull.tip, self.root);
         let result = self.follow(root, tip, ix, value);
-        let same = graph.shape(tip) == graph.shape(root);
-        let place = if same { self.position(ix) } else { flat(graph.shape(root), ix) };
+        let place = match self.pull.fusion.home(tip) {
+            Some(_) => self.position(&self.index_after(root, tip, ix)),
+            None => flat(graph.shape(root), ix),
+        };
         self.w.store_flat(self.out, place, result);
+    }
+    /// The index of `to` at which it holds what `from` holds at `ix`, where only reshapes lie between.
+    fn index_after(&self, from: NodeId, to: NodeId, ix: &[Dim]) -> Vec<Dim> {
+        let (from, to) = (self.graph().shape(from), self.graph().shape(to));
+        if from == to { ix.to_vec() } else { unflatten(&self.w, &flat(from, ix), to) }
     }
     /// The element of `tip` where that of `root`, which it is computed from, is `value` at `ix`.
     pub fn follow(&mut self, root: NodeId, tip: NodeId, ix: &[Dim], value: ExprId) -> ExprId {
         if tip == root {
             return value;
         }
-        let (from, to) = (self.graph().shape(root), self.graph().shape(tip));
-        let tip_ix = if from == to { ix.to_vec() } else { unflatten(&self.w, &flat(from, ix), to) };
+        let tip_ix = self.index_after(root, tip, ix);
         self.pull.given.push((root, value));
         let result = self.pull.element(&mut self.w, tip, &tip_ix);
         self.pull.given.pop();

@@ -63,7 +63,8 @@ impl Fusion {
     /// Whether a node is written and read by index, and not by its position.
     fn fits(&self, graph: &Graph, id: NodeId, users: &dyn Fn(NodeId) -> Vec<NodeId>) -> bool {
         let Role::Kernel { root } = self.role(id) else { return false };
-        if graph.op(root).is_whole() || graph.shape(root) != graph.shape(id) {
+        // What is stored at the root's index lies at a linear place of the tip where axes are merged at most.
+        if graph.op(root).is_whole() || !splits(graph.shape(id), graph.shape(root)) {
             return false;
         }
         let mut open = users(id);
