@@ -3,23 +3,28 @@
 //! Rows are the result's axes but the last (output pixels), columns its last axis (output channels), and the depth is
 //! what is summed over: `K`, or kernel rows, kernel columns and channels. A constant right operand is packed into panels
 //! (`pack.rs`), so that the innermost loop streams it; any other is read in place. A tile of rows times columns is kept
-//! in registers while the depth runs; then the epilogue is pulled at the tile's elements and stored.
+//! in registers while the depth runs (`nest.rs`); then the epilogue is pulled at the tile's elements and stored. In which
+//! order tiles come is a matter of caches and threads (`block.rs`).
 //!
-//! Rows that lie at one distance in the left operand become one axis, and so do the axes of the depth; what does not
-//! merge is an outer loop. Every tap of a convolution lies within its operand: paddings were made before.
+//! Rows that lie at one distance wherever they are read and written become one axis, and so do the axes of the depth.
+//! Every tap of a convolution lies within its operand: paddings were made before. A depthwise convolution sums nothing
+//! over channels, and has a template of its own (`depthwise.rs`).
 
+mod block;
+mod depthwise;
 mod nest;
 
 use std::ops::Range;
 
-use nest::Contraction;
+use block::Blocks;
+use nest::{Contraction, Rows};
 
 use super::{
-    fuse::is_view_of_constant,
+    fuse::{estimate, is_view_of_constant},
     lower::{Context, Site, unflatten},
     map::{Trial, coefficient},
     pack,
-    tile::Tile,
+    tile::{Chooser, MANY, Strips},
 };
 use crate::{
     base::{Dim, dim::NoVars},
@@ -121,13 +126,16 @@ impl Product {
 pub fn contract<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Option<Site<'g>> {
     let product = Product::of(cx, root)?;
     let left = Address::of(cx, tip, root, 0, &product)?;
+    if product.is_depthwise() {
+        return depthwise::depthwise(cx, tip, root, product);
+    }
     let constant = is_view_of_constant(cx.graph, cx.graph.node(root).inputs[1]);
     let (right, packed) = if constant {
-        (None, Some(pack::right(cx, root, product.groups)?))
+        (None, Some(pack::right(cx, root, product.groups, cx.target.panel)?))
     } else {
         (Some(Address::of(cx, tip, root, 1, &product)?), None)
     };
-    // Rows merge when the right operand does not tell them apart.
+    // Axes of the rows up to the last one that the right operand tells apart.
     let apart = |axis: usize| match (&packed, &right) {
         (Some(packed), _) => packed.batch && axis + 1 < product.rows.len(),
         (None, Some(right)) => !coefficient(&right.index, &right.rows[axis]).is_some_and(|c| c.is(0)),
@@ -138,11 +146,12 @@ pub fn contract<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Option<S
         let value = site.w.int(cx.graph.ty(root).dtype, 0);
         site.finish_element(ix, value);
     });
-    let (mut first, rows) = (product.rows.len() - 1, product.rows.len());
-    while first > 0
-        && !apart(first - 1)
+    let last = product.rows.len() - 1;
+    let apart = (0..last).rev().find(|&axis| apart(axis)).map_or(0, |axis| axis + 1);
+    let mut first = last;
+    while first > apart
         && left.merges(&left.rows, first - 1, &product.rows)
-        && around.joins(first - 1, rows)
+        && around.joins(first - 1, product.rows.len())
     {
         first -= 1;
     }
@@ -151,18 +160,31 @@ pub fn contract<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Option<S
             && right.as_ref().is_none_or(|right| right.merges(&right.depth, axis, &product.depth))
     };
     let depth = runs(product.depth.len(), merges);
-    let row_count = count(&product.rows[first..]);
+    let known = |d: &Dim| d.as_int().and_then(|n| usize::try_from(n).ok());
     let wide = accumulator(product.dtype);
-    let lanes = cx.target.lanes(wide.size());
-    let (rows, columns) = (row_count.as_int(), product.columns.as_int());
-    let tile = Tile::choose(cx.target.accumulators, lanes, rows, columns);
-    // A batch below the tile's rows is computed row by row.
-    let single = Tile::choose(cx.target.accumulators, lanes, Some(1), columns);
+    let pitch = coefficient(&left.index, &left.rows[last]).and_then(|step| known(&step));
+    let chooser = Chooser {
+        target: cx.target,
+        depth: known(&count(&product.depth)).unwrap_or(MANY),
+        pitch: pitch.map(|step| step * product.dtype.size()),
+    };
+    // Narrower elements do not run by lanes.
+    let lanes = cx.target.lanes(wide.size().max(4));
+    let rows = Rows::choose(&product.rows, apart, first, &chooser, &strips(&product, cx.target.panel, lanes));
+    let left_bytes = estimate(&cx.graph.ty(cx.graph.node(root).inputs[0]).count()) * product.dtype.size() as f64;
+    let blocks = Blocks::choose(&product, &rows, packed.is_some(), left_bytes, &chooser);
     let site = Site::new(cx.graph, cx.fusion, tip, root);
-    let panels_first = packed.as_ref().is_some_and(|p| p.bytes > cx.target.l2 / 2) || first == 0;
-    let mut writer = Contraction { product, packed, first, depth, tile, single, lanes, wide, site };
-    writer.write(panels_first);
+    let mut writer = Contraction { product, packed, rows, blocks, depth, chooser, lanes, wide, site };
+    writer.write();
     Some(writer.site)
+}
+
+/// The columns of one group in strips as wide as a panel, and a narrower one.
+fn strips(product: &Product, panel: usize, lanes: usize) -> Vec<Strips> {
+    let columns = product.columns.as_int().and_then(|n| usize::try_from(n).ok()).unwrap_or(MANY).max(1);
+    let full = Strips { count: columns / panel, vectors: panel.div_ceil(lanes) };
+    let rest = Strips { count: 1, vectors: (columns % panel).div_ceil(lanes) };
+    [full, rest].into_iter().filter(|s| s.count * s.vectors > 0).collect()
 }
 
 /// One load of an operand, as a function of the product's variables.
@@ -173,7 +195,8 @@ struct Address {
 }
 
 impl Address {
-    /// Found by trial; `None` when an element is more than one load, or does not lie at a linear index.
+    /// One load of operand `n`, found by trial; `None` when an element is more than that, or does not lie at a linear
+    /// index.
     fn of(cx: &Context<'_>, tip: NodeId, root: NodeId, n: usize, product: &Product) -> Option<Address> {
         let mut site = Site::new(cx.graph, cx.fusion, tip, root);
         let (mut rows, mut depth) = (vec![], vec![]);

@@ -150,12 +150,16 @@ impl<'g> Site<'g> {
         body(self, &ix);
         extents.iter().filter(|n| !n.is(1)).for_each(|_| self.close(kind));
     }
-    /// Opens one loop over all indices of `extents`, of which more than one exist. Each index is named, so that what is
-    /// computed from it stays linear in it.
+    /// Opens one loop over all indices of `extents`, of which more than one exist.
     pub fn open_flat(&mut self, extents: &[Dim]) -> Vec<Dim> {
         let i = self.open(&count(extents));
+        self.split(&i, extents)
+    }
+    /// The index in `extents` whose row-major position is `place`. Each is named, so that what is computed from it stays
+    /// linear in it.
+    pub fn split(&mut self, place: &Dim, extents: &[Dim]) -> Vec<Dim> {
         let several = extents.iter().filter(|n| !n.is(1)).count() > 1;
-        let mut ix = unflatten(&self.w, &i, extents);
+        let mut ix = unflatten(&self.w, place, extents);
         for (i, n) in ix.iter_mut().zip(extents).filter(|(_, n)| several && !n.is(1)) {
             let value = self.w.index(i.clone());
             *i = self.w.set_index(value, Some(n.clone()));

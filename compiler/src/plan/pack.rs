@@ -51,8 +51,8 @@ impl Packed {
     }
 }
 
-/// Packs the right operand of a contraction; `None` when it is not constant.
-pub fn right(cx: &mut Context<'_>, root: NodeId, groups: usize) -> Option<Packed> {
+/// Packs the right operand of a contraction in panels of some columns; `None` when it is not constant.
+pub fn right(cx: &mut Context<'_>, root: NodeId, groups: usize, panel: usize) -> Option<Packed> {
     let node = cx.graph.node(root);
     let mut id = node.inputs[1];
     let mut batch = vec![];
@@ -76,7 +76,6 @@ pub fn right(cx: &mut Context<'_>, root: NodeId, groups: usize) -> Option<Packed
         0 => 0,
         _ => value.count() / (batch * columns),
     };
-    let panel = cx.target.panel;
     // Groups of a convolution are ranges of columns.
     let (outer, columns) = if groups == 1 { (batch, columns) } else { (groups, columns / groups) };
     let mut packed = Packed { id: WeightId::new(0), batch: batch != 1, groups: outer, depth, columns, panel, bytes: 0 };

@@ -13,12 +13,12 @@ use crate::{
     tensor::{DType, Scalar, Tensor},
 };
 
-const ISAS: [Isa; 4] = [Isa::X64, Isa::Aarch64, Isa::Riscv64, Isa::S390x];
+const ISAS: [Isa; 6] = [Isa::X64, Isa::X64V4, Isa::Riscv64, Isa::X64V3, Isa::Aarch64, Isa::S390x];
 
 /// Plans for a target and runs the plan.
-fn run(graph: &Graph, isa: Isa, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, Stop> {
+fn run(graph: &Graph, target: &TargetInfo, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, Stop> {
     let mut weights = Weights::default();
-    let program = plan("test", &prepare(graph, &Choices::default()), &TargetInfo::new(isa), &mut weights);
+    let program = plan("test", &prepare(graph, &Choices::default()), target, &mut weights);
     interpret(&program, &weights, inputs, bind).map_err(|stop| match stop {
         Stop::Bug(message) => {
             let kernels = program.launches.iter().map(|l| format!("{}\n", l.kernel)).collect::<String>();
@@ -50,8 +50,11 @@ pub fn agree(a: &Tensor, b: &Tensor) -> bool {
 
 /// Compares the interpreted plan with the evaluator.
 fn check(what: &str, graph: &Graph, isa: Isa, inputs: &[Tensor], bind: &Bindings) {
+    check_on(what, graph, &TargetInfo::new(isa), inputs, bind);
+}
+fn check_on(what: &str, graph: &Graph, target: &TargetInfo, inputs: &[Tensor], bind: &Bindings) {
     let expected = evaluate(graph, inputs, bind).unwrap();
-    let got = run(graph, isa, inputs, bind).unwrap();
+    let got = run(graph, target, inputs, bind).unwrap();
     for ((port, a), b) in graph.outputs.iter().zip(&got).zip(&expected) {
         assert!(agree(a, b), "{what}, output {}:\n{a:?}\n{b:?}\n{}", port.name, print(graph).0);
     }
@@ -76,7 +79,9 @@ fn check_batches(what: &str, graph: &Graph) {
             random_tensor(ty.dtype, &ty.concrete(&bind).unwrap(), k as u64 + 7)
         };
         let inputs: Vec<Tensor> = graph.inputs.iter().enumerate().map(tensor).collect();
-        check(what, graph, ISAS[n], &inputs, &bind);
+        for isa in [ISAS[n], ISAS[(n + 3) % ISAS.len()]] {
+            check(what, graph, isa, &inputs, &bind);
+        }
     }
 }
 

@@ -1,11 +1,20 @@
-//! How large a tile is.
+//! How large a tile is: the cheapest one by a count of cycles, among those that fit the registers.
+//!
+//! A step of depth multiplies a vector of the right operand, for each vector of the tile, with an element of the left
+//! operand for each row. The model counts what a step needs of each of the machine's parts, and takes the part that is
+//! busy longest: two multiply-adds, two loads and six instructions a cycle, and four cycles until a sum can be added to
+//! again. Where Cranelift makes the code, instructions alone are counted.
 
-/// Rows and columns that are kept in registers while the depth of a product runs.
+use super::target::TargetInfo;
+
+/// Rows and vectors of columns that are kept in registers while the depth of a product runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tile {
     pub rows: usize,
-    /// Whole vectors, and a divisor of a panel's width.
-    pub columns: usize,
+    pub vectors: usize,
+    /// Sums of each element: neighbours in depth are added to different ones, which a short tile needs to keep the
+    /// multipliers busy.
+    pub splits: usize,
 }
 
 /// The columns of one tile: those stored, and those computed, which may end in zeros.
@@ -15,37 +24,160 @@ pub struct Columns {
     pub computed: usize,
 }
 
-/// A tile has at most this many columns: no panel is wider.
-const MAX_COLUMNS: usize = 64;
-/// What stands for an unknown number of rows or columns.
-const MANY: usize = 960;
+/// Columns that are tiled alike: `count` strips of some vectors each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strips {
+    pub count: usize,
+    pub vectors: usize,
+}
 
-impl Tile {
-    /// The tile with the fewest instructions for this many rows and columns, where `accumulators` vectors of `lanes` are
-    /// at hand: a step of depth loads the vectors of the right operand, broadcasts an element of each row, and multiplies
-    /// and adds them all.
-    pub fn choose(accumulators: usize, lanes: usize, rows: Option<i64>, columns: Option<i64>) -> Tile {
-        let known = |n: Option<i64>| n.map_or(MANY, |n| usize::try_from(n).unwrap_or(MANY).clamp(1, MANY));
-        let (all_rows, all_columns) = (known(rows), known(columns));
-        let widths = (0..).map(|n| 1usize << n).take_while(|&v| v <= accumulators.max(1) && v * lanes <= MAX_COLUMNS);
-        let tiles = widths.flat_map(|v| (1..=(accumulators / v).clamp(1, all_rows)).map(move |rows| (rows, v)));
-        let cost = |&(rows, vectors): &(usize, usize)| {
-            let across = all_columns.div_ceil(vectors * lanes);
-            let step = |rows: usize| if rows == 0 { 0 } else { 2 * rows * vectors + rows + vectors + 1 };
-            (across * (all_rows / rows * step(rows) + step(all_rows % rows)), rows * vectors)
+/// What stands for an unknown number of rows, columns or products.
+pub const MANY: usize = 960;
+/// Parts of a cycle, so that costs are integers.
+const CYCLE: u64 = 12;
+/// Rows as many bytes apart share the sets of a first-level cache.
+const ALIAS: usize = 4096;
+/// Rows that may share a set.
+const WAYS: usize = 8;
+
+/// What a tile is chosen for.
+#[derive(Clone, Copy, Debug)]
+pub struct Chooser<'t> {
+    pub target: &'t TargetInfo,
+    /// Products of a sum.
+    pub depth: usize,
+    /// Bytes between rows of the left operand, where known.
+    pub pitch: Option<usize>,
+}
+
+impl Chooser<'_> {
+    /// Whether a tile leaves room for what it is multiplied with, and a register to spare.
+    fn fits(&self, rows: usize, vectors: usize, splits: usize) -> bool {
+        let sums = rows * vectors * splits;
+        if self.target.vector_bytes <= 16 {
+            return sums <= self.target.accumulators;
+        }
+        // A single row multiplies what it loads.
+        let right = if rows == 1 { 1 } else { vectors };
+        sums + right + 2 <= self.target.registers
+    }
+    fn splits(&self, rows: usize, vectors: usize) -> usize {
+        let wanted = |s: usize| rows * vectors * s >= 8 || s == 4;
+        let fits = |s: usize| self.fits(rows, vectors, s) && self.depth >= 8 * s;
+        [1, 2, 4].into_iter().filter(|&s| s == 1 || fits(s)).find(|&s| wanted(s) || !fits(2 * s)).unwrap_or(1)
+    }
+    /// Parts of a cycle that a step of depth takes.
+    fn step(&self, rows: usize, vectors: usize) -> u64 {
+        let (sums, r, v) = ((rows * vectors) as u64, rows as u64, vectors as u64);
+        let splits = self.splits(rows, vectors) as u64;
+        if self.target.vector_bytes <= 16 {
+            return (2 * sums + r + v + 1) * CYCLE / 4;
+        }
+        let loaded = if rows == 1 { 0 } else { v };
+        let mut step = [sums * CYCLE / 2, (r + v) * CYCLE / 2, (sums + r + loaded + 3) * CYCLE / 6, 4 * CYCLE / splits];
+        if self.aliases(rows) {
+            step[1] *= 2;
+        }
+        step.into_iter().max().unwrap_or(0)
+    }
+    /// Whether so many rows share a set of the cache that they evict each other.
+    fn aliases(&self, rows: usize) -> bool {
+        let Some(pitch) = self.pitch.filter(|&p| p > 0 && self.depth > 16) else { return false };
+        let apart = ALIAS >> pitch.trailing_zeros().min(ALIAS.trailing_zeros());
+        rows > WAYS * apart
+    }
+    /// What `rows` rows times `vectors` vectors cost, begun and stored.
+    fn tile_cost(&self, rows: usize, vectors: usize) -> u64 {
+        match rows * vectors {
+            0 => 0,
+            sums => self.depth as u64 * self.step(rows, vectors) + (16 + 2 * sums as u64) * CYCLE,
+        }
+    }
+    /// The best tile of exactly `rows` rows for strips of `vectors`, and what one strip costs with it.
+    pub fn across(&self, rows: usize, vectors: usize) -> (Tile, u64) {
+        let cost = |v: usize| (vectors / v) as u64 * self.tile_cost(rows, v) + self.tile_cost(rows, vectors % v);
+        let widths = (1..=vectors.max(1)).filter(|&v| v == 1 || self.fits(rows, v, 1));
+        let best = widths.min_by_key(|&v| (cost(v), vectors % v, v)).unwrap_or(1);
+        (Tile { rows, vectors: best, splits: self.splits(rows, best) }, cost(best))
+    }
+    /// What one tile of `rows` rows costs across all columns.
+    fn all_across(&self, rows: usize, strips: &[Strips]) -> u64 {
+        strips.iter().map(|s| s.count as u64 * self.across(rows, s.vectors).1).sum()
+    }
+    /// Rows per tile for `extent` steps of `unit` rows each, and what all of them cost; a tile has whole steps, and what
+    /// remains is one smaller tile. `None` when no step fits.
+    pub fn down(&self, extent: Option<usize>, unit: usize, strips: &[Strips]) -> Option<(usize, u64)> {
+        let extent = extent.unwrap_or(MANY).max(1);
+        let most = (1..=extent).take_while(|n| self.fits(n * unit, 1, 1)).last()?;
+        let cost = |steps: usize| {
+            let rest = extent % steps;
+            let rest = if rest == 0 { 0 } else { self.all_across(rest * unit, strips) };
+            (extent / steps) as u64 * self.all_across(steps * unit, strips) + rest
         };
-        let (rows, vectors) = tiles.min_by_key(cost).unwrap_or((1, 1));
-        Tile { rows, columns: vectors * lanes }
+        (1..=most).map(|steps| (steps, cost(steps))).min_by_key(|&(steps, cost)| (cost, std::cmp::Reverse(steps)))
     }
 }
 
-#[test]
-fn tiles_fit_their_product() {
-    let tile = |rows, columns| Tile::choose(8, 4, rows, columns);
-    assert_eq!(tile(None, None), Tile { rows: 4, columns: 8 });
-    assert_eq!(tile(Some(1), None), Tile { rows: 1, columns: 32 });
-    assert_eq!(tile(Some(1), Some(10)).rows, 1);
-    assert_eq!(Tile::choose(24, 4, None, None), Tile { rows: 6, columns: 16 });
-    assert_eq!(Tile::choose(16, 1, None, None), Tile { rows: 4, columns: 4 });
-    assert_eq!(Tile::choose(0, 1, Some(0), Some(0)), Tile { rows: 1, columns: 1 });
+/// Tiles for fewer than `rows` rows, when their number is not known: each once or not at all.
+pub fn halves(rows: usize) -> impl Iterator<Item = usize> {
+    let first = rows.next_power_of_two() / 2;
+    std::iter::successors((rows > 1).then_some(first), |n| (*n > 1).then_some(n / 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Isa;
+
+    /// Rows and vectors of the tile, for this many rows and columns of f32.
+    fn tile(isa: Isa, rows: Option<usize>, columns: usize) -> (usize, usize) {
+        let target = TargetInfo::new(isa);
+        let chooser = Chooser { target: &target, depth: 512, pitch: None };
+        let lanes = target.lanes(4);
+        let mut strips = vec![Strips { count: columns / 64, vectors: 64 / lanes }];
+        if columns % 64 > 0 {
+            strips.push(Strips { count: 1, vectors: (columns % 64).div_ceil(lanes) });
+        }
+        strips.retain(|s| s.count > 0);
+        let (rows, _) = chooser.down(rows, 1, &strips).unwrap();
+        (rows, chooser.across(rows, strips[0].vectors).0.vectors)
+    }
+
+    #[test]
+    fn tiles_fill_the_registers() {
+        assert_eq!(tile(Isa::X64V4, None, 256), (14, 2));
+        assert_eq!(tile(Isa::X64V4, Some(56), 64), (14, 2));
+        assert_eq!(tile(Isa::X64V4, None, 48), (9, 3));
+        assert_eq!(tile(Isa::X64V3, None, 256), (6, 2));
+        assert_eq!(tile(Isa::X64, None, 256), (4, 2));
+        assert_eq!(tile(Isa::Aarch64, None, 256), (6, 4));
+    }
+
+    #[test]
+    fn tiles_fit_their_product() {
+        assert_eq!(tile(Isa::X64V4, Some(1), 256), (1, 4));
+        assert_eq!(tile(Isa::X64V3, Some(1), 256), (1, 8));
+        assert_eq!(tile(Isa::X64, Some(1), 256), (1, 8));
+        // One row more than a tile is no tile of its own.
+        let (rows, _) = tile(Isa::X64V4, Some(15), 256);
+        assert!(rows < 14, "{rows}");
+        assert_eq!(tile(Isa::X64V4, Some(1), 10), (1, 1));
+        assert!(tile(Isa::X64V4, None, 10).0 >= 14);
+    }
+
+    #[test]
+    fn rows_in_one_set_are_few() {
+        let target = TargetInfo::new(Isa::X64V4);
+        let strips = [Strips { count: 16, vectors: 4 }];
+        let rows =
+            |pitch| Chooser { target: &target, depth: 1024, pitch: Some(pitch) }.down(None, 1, &strips).unwrap().0;
+        assert_eq!([rows(4096), rows(8192), rows(3072), rows(256)], [6, 6, 14, 14]);
+    }
+
+    #[test]
+    fn halves_add_up() {
+        assert_eq!(halves(14).collect::<Vec<_>>(), [8, 4, 2, 1]);
+        assert_eq!(halves(8).collect::<Vec<_>>(), [4, 2, 1]);
+        assert_eq!(halves(1).count(), 0);
+    }
 }

@@ -4,14 +4,17 @@
 //! iterations may run as lanes, since what differs between two iterations would differ between any. Statements that
 //! touch no local are skipped.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
 
 use super::*;
 
 /// A local has at most this many elements.
 const MAX_ELEMENTS: usize = 4096;
 /// The statements that are run at most, besides a few times those that the kernel has.
-const MAX_STEPS: usize = 1 << 16;
+const MAX_STEPS: usize = 1 << 19;
 
 pub fn check(kernel: &Kernel) -> Check {
     if kernel.locals.is_empty() {
@@ -155,11 +158,27 @@ enum How {
     Mixed,
 }
 
+/// Hashes the number of an element, which there are many of.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.write_usize(b as usize));
+    }
+    fn write_usize(&mut self, n: usize) {
+        self.0 = (self.0 ^ n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(32)
+    }
+}
+
 /// A running loop whose iterations are independent.
 #[derive(Default)]
 struct Lanes {
     iteration: i64,
-    touched: HashMap<usize, Touch>,
+    touched: HashMap<usize, Touch, BuildHasherDefault<Spread>>,
     /// The elements that are the current iteration's own.
     fresh: Vec<usize>,
 }

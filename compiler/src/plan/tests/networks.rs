@@ -360,3 +360,94 @@ fn deep_products() {
     let z = net.conv(x, &[2, 2, 180, 6], conv(2, 1, 2, 1, 0, 1));
     check_batches("deep convolutions", &net.done(&[y, z]));
 }
+
+/// Rows and columns around the edges of tiles, strips and panels, known and unknown ones, on every kind of target.
+#[test]
+fn products_around_the_edges_of_tiles() {
+    let mut rng = Rng::new(11);
+    let edges = [1, 2, 3, 5, 6, 7, 13, 14, 15, 16, 17, 23, 29, 31, 32, 33, 48, 49, 63, 64, 65, 97, 130];
+    let mut pick = || edges[rng.range(0, edges.len() as i64 - 1) as usize];
+    for round in 0..24 {
+        let (rows, depth, columns) = (pick(), pick(), pick());
+        let mut net = Net::default();
+        let x = net.input(&format!("{rows},{depth}"));
+        let y = net.dot(x, columns as usize);
+        let z = net.bias(y);
+        // The same with an operand that is not constant, and with numbers that are not known.
+        let other = net.input(&format!("{depth},{columns}"));
+        let product = net.add(Dot {}, &[x, other]);
+        let graph = net.done(&[z, product]);
+        let inputs = [random_tensor(DType::F32, &[rows as usize, depth as usize], round), {
+            random_tensor(DType::F32, &[depth as usize, columns as usize], round + 100)
+        }];
+        let mut free = Net::default();
+        let (x, y) = (free.input("m,k"), free.input("k,n"));
+        let product = free.add(Dot {}, &[x, y]);
+        let free = free.done(&[product]);
+        let bind = [("m", rows), ("k", depth), ("n", columns)].map(|(s, n)| (Symbol::new(s), n)).into();
+        let isas = [ISAS[round as usize % ISAS.len()], Isa::X64V4];
+        let what = format!("{rows} x {depth} x {columns}");
+        check(&what, &graph, isas[round as usize % 2], &inputs, &Bindings::new());
+        check(&what, &free, isas[(round as usize + 1) % 2], &inputs, &bind);
+    }
+}
+
+/// Images whose rows do not merge, narrow and wide ones: tiles of several image rows, rests, strides.
+#[test]
+fn images_around_the_edges_of_tiles() {
+    for (n, (height, width)) in
+        [(7, 7), (9, 9), (5, 17), (16, 3), (3, 30), (1, 29), (12, 4), (14, 14), (2, 1)].into_iter().enumerate()
+    {
+        for (channels, filters, stride) in [(3, 20, 1), (1, 16, 2), (2, 70, 1)] {
+            let mut net = Net::default();
+            let x = net.input(&format!("2,{height},{width},{channels}"));
+            let y = net.conv(x, &[3, 3, channels, filters], conv(2, stride, 1, 1, 1, 1));
+            let y = net.bias(y);
+            let z = net.conv(x, &[1, 1, channels, filters], conv(2, 2, 1, 0, 0, 1));
+            let graph = net.done(&[y, z]);
+            let input = random_tensor(DType::F32, &[2, height, width, channels], n as u64);
+            let isa = if n % 2 == 0 { Isa::X64V4 } else { ISAS[n % ISAS.len()] };
+            let what = format!("{height} x {width} x {channels} to {filters}, stride {stride}, {isa:?}");
+            check(&what, &graph, isa, &[input], &Bindings::new());
+        }
+    }
+}
+
+/// What a cache does not hold is computed in blocks of rows and columns, each element once.
+#[test]
+fn blocks_cover_everything() {
+    let mut target = TargetInfo::new(Isa::X64V4);
+    target.l2 = 1 << 14;
+    for (rows, depth, columns) in [(210, 40, 300), (45, 130, 130), (4, 90, 200), (120, 20, 150)] {
+        let mut net = Net::default();
+        let x = net.input_of(DType::I32, &format!("{rows},{depth}"));
+        let y = net.dot(x, columns);
+        let graph = net.done(&[y]);
+        let input = random_tensor(DType::I32, &[rows, depth], 5);
+        let program = plan("test", &prepare(&graph, &Choices::default()), &target, &mut Weights::default());
+        assert!(program.launches.iter().all(|l| matches!(l.kernel.body[..], [Stmt::For { .. }])));
+        check_on(&format!("{rows} x {depth} x {columns}"), &graph, &target, &[input], &Bindings::new());
+    }
+}
+
+#[test]
+fn depthwise_convolutions_of_every_stride() {
+    for (n, (kernel, stride, dilation)) in
+        [(3, 1, 1), (3, 2, 1), (2, 1, 3), (5, 2, 1), (7, 1, 1), (1, 3, 1), (3, 1, 2)].into_iter().enumerate()
+    {
+        for (width, channels) in [(1, 24), (7, 16), (21, 5)] {
+            let mut net = Net::default();
+            let x = net.input(&format!("batch,{},{},{channels}", n + 6, width + 6));
+            let y = net.conv(x, &[kernel, kernel, 1, channels], conv(2, stride, dilation, 1, 1, channels));
+            let y = net.bias(y);
+            let y = net.relu(y);
+            check_batches(&format!("kernel {kernel}, stride {stride}, dilation {dilation}"), &net.done(&[y]));
+        }
+    }
+    let mut net = Net::default();
+    let x = net.input("batch,40,3");
+    let wide = net.conv(x, &[33, 1, 3], conv(1, 1, 1, 0, 0, 3));
+    let y = net.input("batch,5,5,5,4");
+    let solid = net.conv(y, &[3, 3, 3, 1, 4], conv(3, 1, 1, 1, 1, 4));
+    check_batches("other ranks", &net.done(&[wide, solid]));
+}

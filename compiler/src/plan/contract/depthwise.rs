@@ -1,0 +1,255 @@
+//! Depthwise convolutions: each channel has a filter of its own.
+//!
+//! Lanes run along the channels, around everything else, so that any number of them does. For each vector of channels a
+//! tile of neighbouring results along the last spatial axis is summed in registers. An element of the input is loaded
+//! once for all results of the tile that it is a tap of; the filter is kept in registers over a whole row of results
+//! where it fits, and else that part of it that one row of the input meets.
+
+use super::*;
+use crate::{
+    loops::{BinaryFn, ExprId, LocalId, flat},
+    plan::{lower::named, pack::Packed},
+};
+
+/// Multiply-adds that are written one by one; more are loops.
+const MAX_CODE: usize = 512;
+/// Results of a tile, at most.
+const MAX_TILE: usize = 16;
+
+/// A kernel under construction.
+struct Depthwise<'g> {
+    product: Product,
+    packed: Option<Packed>,
+    wide: DType,
+    site: Site<'g>,
+    /// The last spatial axis: taps, and how far results and taps are apart.
+    taps: usize,
+    stride: usize,
+    dilation: usize,
+    /// Results of a tile.
+    tile: usize,
+    /// The whole filter in registers.
+    filter: Option<LocalId>,
+    /// Rows of taps that are written one by one; else they are loops.
+    straight: bool,
+}
+
+/// Where a tile is.
+struct Spot<'a> {
+    outer: &'a [Dim],
+    channel: &'a Dim,
+    column: Dim,
+    tile: usize,
+}
+
+pub fn depthwise<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId, product: Product) -> Option<Site<'g>> {
+    let constant = is_view_of_constant(cx.graph, cx.graph.node(root).inputs[1]);
+    let channels = product.columns.as_int().unwrap_or(1).max(1) as usize;
+    let packed = if constant { Some(pack::right(cx, root, 1, channels)?) } else { None };
+    let Kind::Conv { stride, dilation, .. } = &product.of else { return None };
+    let taps =
+        product.depth.iter().map(|d| d.as_int().and_then(|n| usize::try_from(n).ok())).collect::<Option<Vec<_>>>();
+    let (Some(taps), Some(&stride), Some(&dilation)) = (taps, stride.last(), dilation.last()) else { return None };
+    let all: usize = taps.iter().product();
+    // The last axis of the depth is the one channel of a filter.
+    let row = taps[taps.len() - 2];
+    let width = product.rows.last().and_then(Dim::as_int);
+    let wide = accumulator(product.dtype);
+    let mut writer = Depthwise {
+        product,
+        packed,
+        wide,
+        site: Site::new(cx.graph, cx.fusion, tip, root),
+        taps: row,
+        stride: stride as usize,
+        dilation: dilation as usize,
+        tile: 1,
+        filter: None,
+        straight: true,
+    };
+    // One register holds the input, and one is spare.
+    let registers = cx.target.registers - 2;
+    let most = match cx.target.vector_bytes {
+        0..=16 => cx.target.accumulators,
+        _ => registers.saturating_sub(row),
+    };
+    writer.tile = tile(width, most.clamp(1, MAX_TILE));
+    if row * writer.tile > MAX_CODE {
+        writer.tile = 1;
+    }
+    writer.straight = all * writer.tile <= MAX_CODE;
+    if writer.straight && all > row && all + writer.tile <= registers {
+        writer.filter = Some(writer.site.w.local(wide, [all]));
+    }
+    writer.write();
+    Some(writer.site)
+}
+
+/// Results per tile: at most `most`, without a rest if that does not make tiles much smaller.
+fn tile(width: Option<i64>, most: usize) -> usize {
+    let Some(width) = width.and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0) else { return most };
+    let even = (most.div_ceil(2)..=most).rev().find(|n| width % n == 0);
+    even.unwrap_or_else(|| width.div_ceil(width.div_ceil(most)))
+}
+
+impl<'g> Depthwise<'g> {
+    fn write(&mut self) {
+        let (width, outer) = self.product.rows.split_last().expect("a result has a last spatial axis");
+        let (width, outer) = (width.clone(), outer.to_vec());
+        if count(&outer).is(0) || width.is(0) || self.product.columns.is(0) {
+            return;
+        }
+        let one = count(&outer).is(1);
+        let ix = if one { vec![Dim::zero(); outer.len()] } else { self.site.open_flat(&outer) };
+        let channels = self.product.columns.clone();
+        let channel = self.site.open(&channels);
+        self.load_filter(&channel);
+        let spot = |column: Dim, tile: usize| Spot { outer: &ix, channel: &channel, column, tile };
+        let tile = self.tile as i64;
+        let many = width.floor_div(&Dim::from(tile));
+        let done = &many * tile;
+        let rest = &width - &done;
+        if !many.is(0) {
+            self.each(&many, |d, t| d.tile(&spot(t * tile, tile as usize)));
+        }
+        match rest.as_int() {
+            Some(0) => {}
+            Some(rest) => self.tile(&spot(done, rest as usize)),
+            None => self.each(&rest, |d, t| d.tile(&spot(&done + t, 1))),
+        }
+        self.site.close(LoopKind::Vector);
+        if !one {
+            self.site.close(LoopKind::Seq);
+        }
+    }
+    fn each(&mut self, extent: &Dim, body: impl FnOnce(&mut Self, &Dim)) {
+        if extent.is(1) {
+            return body(self, &Dim::zero());
+        }
+        let index = self.site.open(extent);
+        body(self, &index);
+        self.site.close(LoopKind::Seq);
+    }
+    /// All indices of the kernel's axes but the last one: constants, or those of loops.
+    fn each_row_of_taps(&mut self, body: &mut dyn FnMut(&mut Self, &[Dim])) {
+        let axes = self.product.depth.len() - 2;
+        let extents = self.product.depth[..axes].to_vec();
+        if self.straight {
+            let known: Vec<usize> = extents.iter().filter_map(|d| d.as_int()).map(|n| n as usize).collect();
+            return crate::tensor::for_each_index(&known, |ix| {
+                body(self, &ix.iter().map(|&i| Dim::from(i)).collect::<Vec<_>>());
+            });
+        }
+        let ix: Vec<Dim> = extents.iter().map(|n| if n.is(1) { Dim::zero() } else { self.site.open(n) }).collect();
+        body(self, &ix);
+        extents.iter().filter(|n| !n.is(1)).for_each(|_| self.site.close(LoopKind::Seq));
+    }
+    fn load_filter(&mut self, channel: &Dim) {
+        let Some(filter) = self.filter else { return };
+        let mut n = 0;
+        self.each_row_of_taps(&mut |d, row| {
+            for tap in 0..d.taps {
+                let value = d.weight(row, &Dim::from(tap), channel);
+                d.site.w.assign(filter, &[Dim::from(n)], value);
+                n += 1;
+            }
+        });
+    }
+    /// One element of the filter.
+    fn weight(&mut self, row: &[Dim], tap: &Dim, channel: &Dim) -> ExprId {
+        let depth = [row, &[tap.clone(), Dim::zero()]].concat();
+        let value = match &self.packed {
+            Some(packed) => {
+                let buffer = self.site.weights(packed.id, self.product.dtype, packed.len());
+                let k = flat(&self.product.depth, &depth);
+                self.site.w.load_flat(buffer, k * packed.columns as i64 + channel)
+            }
+            None => {
+                let rows = vec![Dim::zero(); self.product.rows.len()];
+                let ix = self.product.right(&At { rows: &rows, group: &Dim::zero(), depth: &depth }, channel);
+                self.site.operand(1, &ix)
+            }
+        };
+        self.site.w.cast(self.wide, value)
+    }
+    fn tile(&mut self, spot: &Spot<'_>) {
+        let acc = self.site.w.local(self.wide, [spot.tile]);
+        let zero = self.site.w.int(self.wide, 0);
+        (0..spot.tile).for_each(|m| self.site.w.assign(acc, &[Dim::from(m)], zero));
+        let mut rows = 0;
+        self.each_row_of_taps(&mut |d, row| {
+            d.row_of_taps(spot, acc, row, rows);
+            rows += 1;
+        });
+        for m in 0..spot.tile {
+            let value = self.site.w.read(acc, &[Dim::from(m)]);
+            let value = self.site.w.cast(self.product.dtype, value);
+            let value = self.site.w.set(value);
+            let rows = [spot.outer, &[&spot.column + m as i64]].concat();
+            let ix = self.product.result(&rows, &Dim::zero(), spot.channel);
+            self.site.finish_element(&ix, value);
+        }
+    }
+    /// Adds what one row of taps, the `n`-th, contributes to a tile.
+    fn row_of_taps(&mut self, spot: &Spot<'_>, acc: LocalId, row: &[Dim], n: usize) {
+        if self.taps * spot.tile > MAX_CODE {
+            let taps = Dim::from(self.taps);
+            return self.each(&taps, |d, tap| {
+                let factor = d.weight(row, tap, spot.channel);
+                (0..spot.tile).for_each(|m| {
+                    let value = d.input(spot, row, &(tap * d.dilation as i64 + (m * d.stride) as i64));
+                    d.add_product(acc, m, value, factor);
+                });
+            });
+        }
+        let weights = match self.filter {
+            Some(_) => vec![],
+            None => (0..self.taps).map(|tap| self.weight(row, &Dim::from(tap), spot.channel)).collect(),
+        };
+        let weights: Vec<ExprId> = weights.into_iter().map(|w| named(&mut self.site.w, w)).collect();
+        let far = (spot.tile - 1) * self.stride + self.taps.saturating_sub(1) * self.dilation;
+        for at in 0..=far {
+            // The results that meet this element, each by one tap.
+            let meets = |tap: usize| {
+                let ahead = at.checked_sub(tap * self.dilation)?;
+                (ahead % self.stride == 0 && ahead / self.stride < spot.tile).then(|| (ahead / self.stride, tap))
+            };
+            let pairs: Vec<(usize, usize)> = (0..self.taps).filter_map(meets).collect();
+            if pairs.is_empty() {
+                continue;
+            }
+            let value = self.input(spot, row, &Dim::from(at));
+            for (m, tap) in pairs {
+                let factor = match self.filter {
+                    Some(filter) => self.site.w.read(filter, &[Dim::from(n * self.taps + tap)]),
+                    None => weights[tap],
+                };
+                self.add_product(acc, m, value, factor);
+            }
+        }
+    }
+    /// The input's element `at` places behind the first one that the tile meets in a row of taps.
+    fn input(&mut self, spot: &Spot<'_>, row: &[Dim], at: &Dim) -> ExprId {
+        let rows = [spot.outer, std::slice::from_ref(&spot.column)].concat();
+        let depth = [row, &[Dim::zero(), Dim::zero()]].concat();
+        let mut ix = self.product.left(&At { rows: &rows, group: &Dim::zero(), depth: &depth }, spot.channel);
+        let last = ix.len() - 2;
+        ix[last] = &ix[last] + at;
+        let value = self.site.operand(0, &ix);
+        let value = self.site.w.cast(self.wide, value);
+        named(&mut self.site.w, value)
+    }
+    fn add_product(&mut self, acc: LocalId, m: usize, value: ExprId, factor: ExprId) {
+        let w = &mut self.site.w;
+        let ix = [Dim::from(m)];
+        let sum = w.read(acc, &ix);
+        let sum = match self.wide.is_float() {
+            true => w.mul_add(value, factor, sum),
+            false => {
+                let product = w.binary(BinaryFn::Mul, value, factor);
+                w.binary(BinaryFn::Add, sum, product)
+            }
+        };
+        w.assign(acc, &ix, sum);
+    }
+}
