@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value as Json;
-use smc::tensor::{DType, Scalar, Tensor};
+use smc::{
+    base::Bindings,
+    saved::{Node, NodeOutput, Origin, Port, TfGraph, TfShape, TfType},
+    tensor::{DType, Scalar, Tensor},
+    tf::Imported,
+};
 use smc_proto::{
     AttrValue, DataType, TensorProto, TensorShapeProto,
     attr_value::{ListValue, Value},
@@ -173,4 +178,72 @@ fn scalar(dtype: DType, json: &Json) -> Scalar {
         DType::C64 => Scalar::C64(float(&json[0]) as f32, float(&json[1]) as f32),
         _ => Scalar::C128(float(&json[0]), float(&json[1])),
     }
+}
+
+/// Which extents of the operands are open.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Open {
+    None,
+    Leading,
+    All,
+}
+
+/// The values of the symbols, or `None` when the inputs do not fit the shapes or an assumption.
+pub fn bindings(imported: &Imported, inputs: &[Tensor]) -> Option<Bindings> {
+    let graph = &imported.graph;
+    let mut bind = Bindings::new();
+    let shapes = || graph.inputs.iter().zip(inputs).flat_map(|(p, t)| graph.shape(p.node).iter().zip(&t.shape));
+    for (dim, &n) in shapes() {
+        if let Some(symbol) = dim.as_symbol() {
+            bind.entry(symbol.clone()).or_insert(n as i64);
+        }
+    }
+    let fits = shapes().all(|(dim, &n)| dim.eval(&bind) == Some(n as i64));
+    let holds = graph.facts().assumed().iter().all(|(a, b)| a.eval(&bind).is_some() && a.eval(&bind) == b.eval(&bind));
+    (fits && holds).then_some(bind)
+}
+
+/// The operator between constants, placeholders and one output per result.
+pub fn one_node(op: &str, case: &Case, open: Open) -> Result<TfGraph, String> {
+    let mut graph = TfGraph::default();
+    let node = |name: &str, op: &str| Node {
+        name: name.into(),
+        op: op.into(),
+        inputs: vec![],
+        controls: vec![],
+        attrs: BTreeMap::new(),
+        origin: Origin::Order,
+    };
+    let mut main = node("node", op);
+    for (n, operand) in case.inputs.iter().enumerate() {
+        let name = format!("x{n}");
+        let id = if operand.is_const {
+            let mut leaf = node(&name, "Const");
+            leaf.attrs.insert("value".into(), operand.as_attr());
+            graph.nodes.push(leaf)
+        } else {
+            let id = graph.nodes.push(node(&name, "Placeholder"));
+            let extent = |(axis, &n): (usize, &usize)| match open {
+                Open::All => None,
+                Open::Leading if axis == 0 => None,
+                _ => Some(n as u64),
+            };
+            let shape = TfShape(Some(operand.shape.iter().enumerate().map(extent).collect()));
+            let source = NodeOutput { node: id, index: 0 };
+            graph.inputs.push(Port { key: name, source, ty: TfType { dtype: operand.tf_type(), shape } });
+            id
+        };
+        main.inputs.push(NodeOutput { node: id, index: 0 });
+    }
+    main.attrs = case.attrs()?;
+    let id = graph.nodes.push(main);
+    for (n, output) in case.outputs.iter().enumerate() {
+        let ty = TfType { dtype: output.tf_type(), shape: TfShape::UNKNOWN };
+        graph.outputs.push(Port { key: format!("y{n}"), source: NodeOutput { node: id, index: n as u32 }, ty });
+    }
+    if case.outputs.is_empty() && case.error.is_some() {
+        let ty = TfType { dtype: DataType::DtFloat, shape: TfShape::UNKNOWN };
+        graph.outputs.push(Port { key: "y".into(), source: NodeOutput { node: id, index: 0 }, ty });
+    }
+    Ok(graph)
 }

@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod compare;
+pub mod fenced;
 pub mod forms;
 pub mod consumers;
 pub mod kernels;

@@ -4,17 +4,17 @@
 //! of each operand open, and with all extents open. Open shapes run where the case fits what the import assumes of
 //! them. `tests/cases/README.md` lists what is pending and why; everything else has to agree.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use smc::{
     base::{Bindings, Diagnostic, Problems},
     driver::{self, Executable},
     graph::{Graph, evaluate},
-    saved::{DataType, Node, NodeOutput, Origin, Port, TfGraph, TfShape, TfType, Variable},
+    saved::Variable,
     tensor::Tensor,
-    tf::{self, Imported, Options},
+    tf::{self, Options},
 };
-use smc_tests::cases::{Case, CaseFile, Operand, read_cases};
+use smc_tests::cases::{Case, CaseFile, Open, Operand, bindings, one_node, read_cases};
 use smc_tests::compare::{Tolerance, difference};
 
 /// Computes a graph: its outputs, or what ended the run.
@@ -35,14 +35,6 @@ fn by_machine_code(graph: &Graph, inputs: &[Tensor], bind: &Bindings) -> Result<
     let mut call = executable.prepare_with(0, inputs, bind.clone()).map_err(|problems| problems.to_string())?;
     call.run(None).map_err(|fault| fault.to_string())?;
     Ok(call.results())
-}
-
-/// Which extents of the operands are open.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Open {
-    None,
-    Leading,
-    All,
 }
 
 #[test]
@@ -144,66 +136,6 @@ fn run(file: &CaseFile, case: &Case, open: Open) -> Result<bool, String> {
         }
     }
     Ok(true)
-}
-
-/// The values of the symbols, or `None` when the inputs do not fit the shapes or an assumption.
-fn bindings(imported: &Imported, inputs: &[Tensor]) -> Option<Bindings> {
-    let graph = &imported.graph;
-    let mut bind = Bindings::new();
-    let shapes = || graph.inputs.iter().zip(inputs).flat_map(|(p, t)| graph.shape(p.node).iter().zip(&t.shape));
-    for (dim, &n) in shapes() {
-        if let Some(symbol) = dim.as_symbol() {
-            bind.entry(symbol.clone()).or_insert(n as i64);
-        }
-    }
-    let fits = shapes().all(|(dim, &n)| dim.eval(&bind) == Some(n as i64));
-    let holds = graph.facts().assumed().iter().all(|(a, b)| a.eval(&bind).is_some() && a.eval(&bind) == b.eval(&bind));
-    (fits && holds).then_some(bind)
-}
-
-/// The operator between constants, placeholders and one output per result.
-fn one_node(op: &str, case: &Case, open: Open) -> Result<TfGraph, String> {
-    let mut graph = TfGraph::default();
-    let node = |name: &str, op: &str| Node {
-        name: name.into(),
-        op: op.into(),
-        inputs: vec![],
-        controls: vec![],
-        attrs: BTreeMap::new(),
-        origin: Origin::Order,
-    };
-    let mut main = node("node", op);
-    for (n, operand) in case.inputs.iter().enumerate() {
-        let name = format!("x{n}");
-        let id = if operand.is_const {
-            let mut leaf = node(&name, "Const");
-            leaf.attrs.insert("value".into(), operand.as_attr());
-            graph.nodes.push(leaf)
-        } else {
-            let id = graph.nodes.push(node(&name, "Placeholder"));
-            let extent = |(axis, &n): (usize, &usize)| match open {
-                Open::All => None,
-                Open::Leading if axis == 0 => None,
-                _ => Some(n as u64),
-            };
-            let shape = TfShape(Some(operand.shape.iter().enumerate().map(extent).collect()));
-            let source = NodeOutput { node: id, index: 0 };
-            graph.inputs.push(Port { key: name, source, ty: TfType { dtype: operand.tf_type(), shape } });
-            id
-        };
-        main.inputs.push(NodeOutput { node: id, index: 0 });
-    }
-    main.attrs = case.attrs()?;
-    let id = graph.nodes.push(main);
-    for (n, output) in case.outputs.iter().enumerate() {
-        let ty = TfType { dtype: output.tf_type(), shape: TfShape::UNKNOWN };
-        graph.outputs.push(Port { key: format!("y{n}"), source: NodeOutput { node: id, index: n as u32 }, ty });
-    }
-    if case.outputs.is_empty() && case.error.is_some() {
-        let ty = TfType { dtype: DataType::DtFloat, shape: TfShape::UNKNOWN };
-        graph.outputs.push(Port { key: "y".into(), source: NodeOutput { node: id, index: 0 }, ty });
-    }
-    Ok(graph)
 }
 
 /// How far from TensorFlow's value a result may be. TensorFlow's own elementary functions are a few units in the last

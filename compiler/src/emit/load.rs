@@ -3,7 +3,7 @@
 //! A small loader for the host's own ELF objects as `object` writes them: sections are copied side by side, relocations
 //! applied, and the memory made executable and read-only, but for what the object keeps writable.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionKind, elf};
 
@@ -15,10 +15,23 @@ pub struct Loaded {
     symbols: BTreeMap<String, usize>,
 }
 
+/// Where memory that nobody may touch meets the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fence {
+    Before,
+    Behind,
+}
+
 impl Loaded {
     /// Loads an object for this machine. The message says why that cannot be done.
     pub fn new(object: &[u8]) -> Result<Loaded, String> {
-        memory::load(object)
+        memory::load(object, None)
+    }
+
+    /// Loads an object whose code is not trusted with its weights: who reads beyond that end of them is stopped. Behind
+    /// them lies the descriptor, which cannot be read then.
+    pub fn fenced(object: &[u8], fence: Fence) -> Result<Loaded, String> {
+        memory::load(object, Some(fence))
     }
 
     /// The address of a function or datum, valid as long as `self`.
@@ -45,6 +58,8 @@ struct Image {
     bytes: Vec<u8>,
     /// Where the writable part begins, at a page of any machine; it ends with the image.
     writable: usize,
+    /// What nobody may touch: whole pages of any machine.
+    forbidden: Range<usize>,
     symbols: BTreeMap<String, usize>,
 }
 
@@ -53,15 +68,28 @@ const PAGE: usize = 4096;
 /// The largest pages that Linux has on one of our machines.
 const LARGE_PAGE: usize = 1 << 16;
 
-fn image(file: &object::File<'_>) -> Result<Image, String> {
+fn image(file: &object::File<'_>, fence: Option<Fence>) -> Result<Image, String> {
     // Nobody unwinds through code that no linker knows.
     let wanted = |s: &object::Section<'_, '_>| {
         matches!(s.kind(), SectionKind::Text | SectionKind::ReadOnlyData) && s.name() != Ok(".eh_frame")
     };
-    let (mut bytes, mut places) = (vec![], BTreeMap::new());
+    let (mut bytes, mut places, mut forbidden) = (vec![], BTreeMap::new(), 0..0);
     for section in file.sections().filter(wanted) {
         let data = section.data().map_err(|e| format!("a section cannot be read: {e}"))?;
         bytes.resize(bytes.len().next_multiple_of(PAGE.max(section.align() as usize)), 0);
+        if let (Some(fence), SectionKind::ReadOnlyData) = (fence, section.kind()) {
+            let page = bytes.len().next_multiple_of(LARGE_PAGE);
+            let weights = weight_bytes(file);
+            let (start, beyond) = match fence {
+                Fence::Before => (page + LARGE_PAGE, page..page + LARGE_PAGE),
+                Fence::Behind => {
+                    let end = page + weights.next_multiple_of(LARGE_PAGE);
+                    (end - weights, end..(end + data.len() - weights + 1).next_multiple_of(LARGE_PAGE))
+                }
+            };
+            bytes.resize(start, 0);
+            forbidden = beyond;
+        }
         places.insert(section.index().0, bytes.len());
         bytes.extend_from_slice(data);
     }
@@ -95,7 +123,13 @@ fn image(file: &object::File<'_>) -> Result<Image, String> {
     for symbol in file.symbols().filter(|s| s.is_definition()) {
         symbols.insert(symbol.name().map_err(|e| e.to_string())?.to_owned(), place(&symbol)?);
     }
-    Ok(Image { bytes, writable, symbols })
+    Ok(Image { bytes, writable, forbidden, symbols })
+}
+
+/// The weights are the first of the read-only data.
+fn weight_bytes(file: &object::File<'_>) -> usize {
+    let weights = file.symbols().find(|s| s.name().is_ok_and(|name| name.ends_with("_weights")) && s.is_local());
+    weights.map_or(0, |s| s.size() as usize)
 }
 
 /// Fills in the reference at `at` to `value`, both being offsets from the start of the image, which is at a page.
@@ -172,20 +206,21 @@ mod memory {
         }
     }
 
-    pub fn load(bytes: &[u8]) -> Result<Loaded, String> {
+    pub fn load(bytes: &[u8], fence: Option<Fence>) -> Result<Loaded, String> {
         let file = object::File::parse(bytes).map_err(|e| format!("not an object: {e}"))?;
         if file.format() != object::BinaryFormat::Elf || Some(file.architecture()) != host() {
             return Err(format!("an object for {:?} does not run on this machine", file.architecture()));
         }
-        let Image { bytes, writable, symbols } = image(&file)?;
+        let Image { bytes, writable, forbidden, symbols } = image(&file, fence)?;
         let size = bytes.len().max(1);
         let mut memory = MmapMut::map_anon(size).map_err(|e| format!("no memory for {size} bytes: {e}"))?;
         memory[..bytes.len()].copy_from_slice(&bytes);
-        let access = libc::PROT_READ | libc::PROT_EXEC;
-        // SAFETY: whole pages of a mapping of our own, which nobody has a reference into.
-        if unsafe { libc::mprotect(memory.as_mut_ptr().cast(), writable, access) } != 0 {
-            let error = std::io::Error::last_os_error();
-            return Err(format!("memory cannot be made executable: {error}"));
+        for (range, access) in [(0..writable, libc::PROT_READ | libc::PROT_EXEC), (forbidden, libc::PROT_NONE)] {
+            // SAFETY: whole pages of a mapping of our own, which nobody has a reference into.
+            if unsafe { libc::mprotect(memory[range.start..].as_mut_ptr().cast(), range.len(), access) } != 0 {
+                let error = std::io::Error::last_os_error();
+                return Err(format!("the access to memory cannot be set: {error}"));
+            }
         }
         Ok(Loaded { memory: Mapped(memory), symbols })
     }
@@ -213,7 +248,7 @@ mod memory {
         }
     }
 
-    pub fn load(_: &[u8]) -> Result<Loaded, String> {
+    pub fn load(_: &[u8], _: Option<Fence>) -> Result<Loaded, String> {
         Err("compiled models run in process on Linux only; link the object into a program instead".into())
     }
 }
@@ -262,7 +297,7 @@ mod tests {
         ] {
             let bytes = object_for(triple);
             let file = object::File::parse(&bytes[..]).unwrap();
-            let image = image(&file).unwrap();
+            let image = image(&file, None).unwrap();
             if Command::new(linker).arg("--version").output().is_err() {
                 assert!(std::env::var("CI").as_deref() != Ok("true"), "{linker} is not installed");
                 eprintln!("{linker} is not installed: {triple} is not compared");
