@@ -80,6 +80,10 @@ fn stages_are_printed() {
         ("loops", "kernel \""),
         ("clif", "function"),
         ("asm", "model_serving_default_"),
+        ("asm", "/MatMul\n//"),
+        ("asm", "f32[10] in output `output_0`, written"),
+        ("asm", "in 784 seq"),
+        ("asm", "// innermost loop"),
         ("dot", "digraph"),
     ] {
         let text = answer(folder.path(), &["compile", &mnist(), "--name", "model", "--emit", stage]);

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use crate::{
-    driver::{Dump, Entry},
+    driver::{Dump, Entry, listing},
     emit::interface::Interface,
     graph::{draw, text::print},
     native::{Compiled, Listing, Target},
-    plan::{Place, Program},
+    plan::{Place, Program, StorageId},
 };
 
 /// The graphs that were asked for, as (title, text).
@@ -37,8 +37,13 @@ pub fn programs(
 ) -> Vec<(String, String)> {
     let mut dumps = vec![];
     for &dump in wanted {
-        if let Some(pick) = listing(dump) {
-            dumps.push((dump.name().to_string(), listings(code, pick)));
+        let pick: Option<fn(&Listing) -> &str> = match dump {
+            Dump::Clif => Some(|l| &l.clif),
+            Dump::Asm => Some(|l| &l.asm),
+            _ => None,
+        };
+        if let Some(pick) = pick {
+            dumps.push((dump.name().to_string(), listing::functions(target, interface, programs, code, pick)));
         }
         for (signature, programs) in interface.signatures.iter().zip(programs) {
             for (level, program) in target.levels.iter().zip(programs) {
@@ -54,31 +59,23 @@ pub fn programs(
     dumps
 }
 
-/// The part of a function's listing that shows this stage.
-fn listing(dump: Dump) -> Option<fn(&Listing) -> &str> {
-    match dump {
-        Dump::Clif => Some(|l| &l.clif),
-        Dump::Asm => Some(|l| &l.asm),
-        _ => None,
-    }
-}
-
-fn listings(code: &Compiled, pick: fn(&Listing) -> &str) -> String {
-    let shown = |f: &crate::native::Function| f.code.listing.as_ref().map(|l| format!("{}:\n{}\n", f.name, pick(l)));
-    code.functions.iter().filter_map(shown).collect()
+/// A buffer's type and place.
+pub(super) fn buffer(program: &Program, id: StorageId) -> String {
+    let s = &program.storage[id];
+    let place = match &s.place {
+        Place::Input(n) => format!("input `{}`", program.inputs[*n].name),
+        Place::Output(n) => format!("output `{}`", program.outputs[*n].name),
+        Place::Weights(id) => format!("weights {}", id.index()),
+        Place::Workspace(offset) => format!("workspace at {offset}"),
+    };
+    format!("{}[{}] in {place}", s.dtype, s.len)
 }
 
 /// Buffers with their places, then the kernels with what they read and write.
 fn plan(program: &Program) -> String {
     let mut out = String::new();
-    for (id, s) in program.storage.iter() {
-        let place = match &s.place {
-            Place::Input(n) => format!("input `{}`", program.inputs[*n].name),
-            Place::Output(n) => format!("output `{}`", program.outputs[*n].name),
-            Place::Weights(id) => format!("weights {}", id.index()),
-            Place::Workspace(offset) => format!("workspace at {offset}"),
-        };
-        let _ = writeln!(out, "b{} = {}[{}] in {place}", id.index(), s.dtype, s.len);
+    for id in program.storage.ids() {
+        let _ = writeln!(out, "b{} = {}", id.index(), buffer(program, id));
     }
     let _ = writeln!(out, "workspace {} bytes, at least {}", program.workspace, program.workspace_bound);
     for launch in &program.launches {

@@ -7,6 +7,7 @@ mod bind;
 pub mod docs;
 mod dump;
 mod execute;
+mod listing;
 mod options;
 mod profile;
 pub mod random;

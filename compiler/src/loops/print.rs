@@ -39,6 +39,41 @@ fn scalar(value: Scalar) -> String {
     }
 }
 
+impl Kernel {
+    /// The loops alone, one a line, indented by how deep they lie; what lies under a condition says so.
+    pub fn outline(&self) -> Vec<String> {
+        let mut lines = vec![];
+        self.outline_of(&self.body, 0, &mut lines);
+        lines
+    }
+
+    fn outline_of(&self, block: &[Stmt], depth: usize, lines: &mut Vec<String>) {
+        for stmt in block {
+            match stmt {
+                Stmt::For { var, kind, body } => {
+                    let (indent, extent) = (2 * depth, self.loop_extent(*var));
+                    lines.push(format!("{:indent$}for i{} in {extent} {}", "", var.index(), kind_name(*kind)));
+                    self.outline_of(body, depth + 1, lines);
+                }
+                Stmt::If { bounds, then, otherwise } => {
+                    let mark = lines.len();
+                    let bounds: Vec<_> = bounds.iter().map(|b| format!("{} in {}", b.index, b.extent)).collect();
+                    lines.push(format!("{:1$}if {2}", "", 2 * depth, bounds.join(", ")));
+                    self.outline_of(then, depth + 1, lines);
+                    let other = lines.len();
+                    lines.push(format!("{:1$}else", "", 2 * depth));
+                    self.outline_of(otherwise, depth + 1, lines);
+                    // A condition without loops is no part of the outline.
+                    if lines.len() == other + 1 {
+                        lines.truncate(if other == mark + 1 { mark } else { other });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
 impl Display for Kernel {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut printer = Printer { kernel: self, printed: vec![false; self.exprs.len()], depth: 1, out: f };

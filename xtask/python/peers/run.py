@@ -22,6 +22,8 @@ TOLERANCE = {"network": 2e-4, "operation": 2e-5}
 # What the engines load, of those for which the model is converted; IREE's is made for networks only.
 FILES = {"litert": ".tflite", "onnxruntime": ".onnx", "openvino": ".onnx", "iree": ".vmfb"}
 
+LARGE_KB = 1_000_000
+
 
 class Worker:
     """A process that runs one engine with one number of threads."""
@@ -45,6 +47,13 @@ class Worker:
         if not line:
             return {"error": f"the process ended with status {self.process.wait()}"}
         return json.loads(line)
+
+    def unload(self):
+        """Frees the subject. Some engines keep what they loaded; a process that has grown large makes place for a new one."""
+        answer = self.ask(unload=True) if self.process is not None else {}
+        if "error" in answer or answer.get("peak_kb", 0) > LARGE_KB:
+            self.end()
+            self.process = None
 
     def end(self):
         if self.process is not None:
@@ -217,8 +226,8 @@ def main():
                 able = [workers[e, threads] for e in options.engines if e not in failed and (network or e != "iree")]
                 ready, errors, differences = load_all(able, folder, batch, TOLERANCE[fact["kind"]], fact["problems"])
                 found, more = measure(ready, options.rounds, options.seconds if network else options.seconds / 3)
-                for worker in ready:
-                    worker.ask(unload=True)
+                for worker in able:
+                    worker.unload()
                 if "smc" in found and threads == 1:
                     try:
                         found["smc"]["native"] = native_times(folder, batch, options.seconds)

@@ -10,6 +10,7 @@ import gc
 import itertools
 import json
 import os
+import resource
 import sys
 import time
 
@@ -83,7 +84,7 @@ def main():
             else:
                 engine = None
                 gc.collect()
-                answer = {}
+                answer = {"peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
         except Exception as error:
             engine = None
             answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
