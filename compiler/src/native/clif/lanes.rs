@@ -61,6 +61,9 @@ pub(super) struct Wide {
 /// Partial results that a loop keeps at a time, to hide how long an operation takes.
 const PARTIALS: usize = 4;
 
+/// A body of at least so many operations is a long chain.
+const LONG: usize = 16;
+
 /// Which lanes of an iteration there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Part {
@@ -458,16 +461,34 @@ impl Lower<'_, '_> {
     }
 
     /// How many copies of its body a vector loop of so many iterations, if that is known, should have: as many as it
-    /// takes to keep some partial results.
+    /// takes to keep some partial results, and two where an iteration is a long chain of operations, so that the machine
+    /// has two to work on.
     pub fn copies(&self, lanes: &Lanes, iterations: Option<i64>, body: &[Stmt]) -> usize {
         let straight = !body.iter().any(|s| matches!(s, Stmt::For { .. }));
-        if !self.info.is_wide() || lanes.outer.is_empty() || !straight {
+        if !self.info.is_wide() || !straight {
             return 1;
         }
         let size = |(local, _): &(LocalId, BinaryFn)| self.k.locals[*local].shape.iter().product::<usize>();
         let elements: usize = lanes.outer.iter().map(size).sum();
         let vectors = iterations.map_or(PARTIALS, |n| n as usize / lanes.width);
-        (PARTIALS / elements.max(1)).min(vectors).max(1)
+        let copies = match elements {
+            0 if self.operations(body) < LONG => 1,
+            0 => 2,
+            _ => PARTIALS / elements,
+        };
+        copies.min(vectors).max(1)
+    }
+
+    /// The operations of a body without loops, once for each value that needs them.
+    fn operations(&self, body: &[Stmt]) -> usize {
+        let of = |stmt: &Stmt| match stmt {
+            Stmt::Set { value, .. }
+            | Stmt::Assign { value, .. }
+            | Stmt::Accumulate { value, .. }
+            | Stmt::Store { value, .. } => self.reach(*value).len(),
+            _ => 0,
+        };
+        body.iter().map(of).sum()
     }
 
     /// Runs `f` for a copy of the body of the current vector loop, which starts so many iterations later.

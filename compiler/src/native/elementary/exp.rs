@@ -67,18 +67,27 @@ const SINH: Poly = Poly {
 };
 
 impl Math<'_> {
-    /// `n` and `r`, both named, of the sum of a named `x` that is not huge and a tiny rest.
-    fn reduced(&mut self, x: ExprId, rest: Option<ExprId>) -> (ExprId, ExprId) {
-        let (scale, magic) = (self.c(std::f64::consts::LOG2_E), self.c(self.magic()));
-        let sum = self.mul_add(x, scale, magic);
-        let (whole, n) = self.unshift(sum);
-        let (whole, n) = (self.name(whole), self.name(n));
+    /// The bits of a float whose low bits are those of `n + offset`, named, and `r`, named, of the sum of a named `x`
+    /// that is not huge and a tiny rest.
+    fn reduced(&mut self, x: ExprId, rest: Option<ExprId>, offset: i64) -> (ExprId, ExprId) {
+        let magic = self.magic() + offset as f64;
+        let (scale, shift) = (self.c(std::f64::consts::LOG2_E), self.c(magic));
+        let sum = self.mul_add(x, scale, shift);
+        let sum = self.name(sum);
+        let whole = self.add_c(sum, -magic);
+        let whole = self.name(whole);
         let high = self.c(-self.pick(LN2_HIGH.0, LN2_HIGH.1));
         let low = self.c(-self.pick(LN2_LOW.0, LN2_LOW.1));
         let r = self.mul_add(whole, high, x);
         let r = self.mul_add(whole, low, r);
         let r = rest.map_or(r, |rest| self.add(r, rest));
-        (n, self.name(r))
+        let bits = self.bits(sum);
+        (self.name(bits), self.name(r))
+    }
+    /// The power of two whose exponent's bits, with a 0 for the sign, are the low ones of an integer.
+    fn exponent(&mut self, bits: ExprId) -> ExprId {
+        let bits = self.shl(bits, self.mantissa());
+        self.float_of_bits(bits)
     }
     /// `2^k exp(x + low)`, `low` being tiny.
     pub fn exp_scaled(&mut self, x: ExprId, low: Option<ExprId>, k: i64) -> ExprId {
@@ -89,18 +98,15 @@ impl Math<'_> {
         let (least, greatest) = self.pick((-105.0, 90.0), (-746.0, 711.0));
         let x = self.clamp(x, least, greatest);
         let x = self.name(x);
-        let (n, r) = self.reduced(x, low);
+        let (bits, r) = self.reduced(x, low, 2 * self.bias() + k);
         let square = self.mul(r, r);
         let q = self.poly(&EXP, r);
         let p = self.mul_add(square, q, r);
         let p = self.add_c(p, 1.0);
-        let k = self.i(k);
-        let n = self.add(n, k);
-        let n = self.name(n);
-        let half = self.shr(n, 1);
+        let half = self.shr(bits, 1);
         let half = self.name(half);
-        let rest = self.sub(n, half);
-        let (first, second) = (self.pow2(half), self.pow2(rest));
+        let rest = self.sub(bits, half);
+        let (first, second) = (self.exponent(half), self.exponent(rest));
         let p = factor.map_or(p, |factor| self.mul(p, factor));
         let p = self.mul(p, first);
         self.mul(p, second)
@@ -113,13 +119,11 @@ impl Math<'_> {
         let (least, greatest) = self.pick((-18.0, 89.0), (-38.0, 709.9));
         let clamped = self.clamp(x, least, greatest);
         let clamped = self.name(clamped);
-        let (n, r) = self.reduced(clamped, None);
+        let (bits, r) = self.reduced(clamped, None, self.bias() - 1);
         let square = self.mul(r, r);
         let q = self.poly(&EXPM1, r);
         let p = self.mul_add(square, q, r);
-        let minus = self.i(-1);
-        let n = self.add(n, minus);
-        let s = self.pow2(n);
+        let s = self.exponent(bits);
         let s = self.name(s);
         let rest = self.add_c(s, -0.5);
         let y = self.mul_add(s, p, rest);

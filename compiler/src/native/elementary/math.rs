@@ -189,25 +189,9 @@ impl Math<'_> {
         let signed = self.either(bits, sign);
         self.float_of_bits(signed)
     }
-    /// Two to an integer that is the exponent of a normal number.
-    pub fn pow2(&mut self, n: ExprId) -> ExprId {
-        let bias = self.i(self.bias());
-        let exponent = self.add(n, bias);
-        let bits = self.shl(exponent, self.mantissa());
-        self.float_of_bits(bits)
-    }
     /// Adding `1.5 * 2^mantissa` to a number below a quarter of two to the mantissa's bits pushes its fraction out.
     pub fn magic(&self) -> f64 {
         self.pick(12_582_912.0, 6_755_399_441_055_744.0)
-    }
-    /// The whole number nearest to what `magic` was added to, as a float and as an integer.
-    pub fn unshift(&mut self, sum: ExprId) -> (ExprId, ExprId) {
-        let sum = self.name(sum);
-        let magic = self.magic();
-        let whole = self.add_c(sum, -magic);
-        let (bits, zero) =
-            (self.bits(sum), self.i(self.pick(i64::from((magic as f32).to_bits()), magic.to_bits() as i64)));
-        (whole, self.sub(bits, zero))
     }
     /// A small integer as a float.
     pub fn float_of_int(&mut self, n: ExprId) -> ExprId {

@@ -11,6 +11,7 @@ mod encode;
 mod function;
 mod inst;
 mod rows;
+mod schedule;
 mod select;
 
 use cranelift_codegen::ir;
@@ -35,7 +36,8 @@ pub fn compile(f: &ir::Function, level: &super::Level) -> Result<Code, String> {
         OperatingSystem::Windows => Convention::Windows,
         _ => Convention::SystemV,
     };
-    let selected = select::select(f, instructions, convention)?;
+    let mut selected = select::select(f, instructions, convention)?;
+    schedule::schedule(&mut selected);
     let mut allocated = allocate::allocate(&selected);
     let frame = Frame::new(&allocated);
     let entry = &mut allocated.function.blocks[Id::new(0)].insts;

@@ -19,6 +19,8 @@ mod rewrite;
 #[cfg(test)]
 mod tests;
 
+pub use ranges::Ranges;
+
 use super::{
     function::{Convention, Function, Level},
     inst::{Class, Inst, Reg},
@@ -95,7 +97,7 @@ fn scratch(level: Level, class: Class) -> Vec<Reg> {
 /// Gives every virtual register a place.
 pub fn allocate(function: &Function) -> Allocated {
     let function = constants::hoist(function);
-    let ranges = ranges::Ranges::new(&function);
+    let ranges = Ranges::new(&function);
     let bundles = bundle::coalesce(&function, &ranges);
     // Scratch registers are kept back once it shows that one is needed: reading constants takes none, mostly.
     let mut has_scratch = [true, false, false];

@@ -1,4 +1,4 @@
-//! Random programs before and after allocation, run on an abstract machine on which an instruction's result is a hash
+//! Random programs before and after scheduling and allocation, run on an abstract machine on which an instruction's result is a hash
 //! of what it reads: only what is read from where matters.
 
 use std::collections::HashMap;
@@ -11,6 +11,7 @@ use crate::{
         function::{BlockId, Edge, End, Test},
         inst::{Base, Cond, Masking, Mem, Op, Operand, Size},
         rows::Form,
+        schedule,
     },
 };
 
@@ -407,7 +408,11 @@ fn an_allocated_program_does_what_it_did() {
         let values = [0x1000, 0x2000, 0x3000];
         let inputs: Vec<(Reg, u64)> = f.blocks[BlockId::new(0)].params.iter().copied().zip(values).collect();
         let wanted = Machine::run(&f, &inputs, 300);
-        let done = allocate(&f);
+        let mut selected = f.clone();
+        if seed % 2 == 0 {
+            schedule::schedule(&mut selected);
+        }
+        let done = allocate(&selected);
         let inputs: Vec<(Reg, u64)> = arguments(f.convention).into_iter().zip(values).collect();
         let is = Machine::run(&done.function, &inputs, 300);
         assert_eq!(is, wanted, "seed {seed}:\n{f}\nbecame\n{}", done.function);
@@ -476,7 +481,9 @@ fn a_matrix_product_keeps_its_accumulators_in_registers() {
     for (level, rows, vectors) in
         [(Level::Avx512, 14, 2), (Level::Avx512, 9, 3), (Level::Avx512, 6, 4), (Level::Avx2, 6, 2)]
     {
-        let done = allocate(&tile(level, rows, vectors));
+        let mut f = tile(level, rows, vectors);
+        schedule::schedule(&mut f);
+        let done = allocate(&f);
         assert_eq!(done.spill_slots, 0, "{}", done.function);
         assert!(done.spill_accesses.iter().all(|n| *n == 0));
         let (_, body) = done.function.blocks.iter().find(|(_, b)| b.depth == 1).unwrap();
