@@ -101,6 +101,11 @@ fn kind(op: &Op) -> Kind {
     }
 }
 
+/// Whether an element depends on the operands' elements at the same index only.
+pub fn is_elementwise(op: &Op) -> bool {
+    kind(op) == Kind::Elementwise
+}
+
 /// The cost of one element, in additions.
 pub fn cost(op: &Op) -> u32 {
     match op {

@@ -228,12 +228,12 @@ impl<'g> Site<'g> {
     fn position(&self, ix: &[Dim]) -> Dim {
         match self.pull.copies {
             true => flat(self.tip_shape(), ix),
-            false => self.pull.fusion.position(self.graph(), self.pull.tip, ix),
+            false => self.pull.fusion.position(&self.w, self.graph(), self.pull.tip, ix),
         }
     }
     /// Whether the root's operand `n` was written where it belongs in the result.
     pub fn is_in_place(&self, n: usize) -> bool {
-        self.pull.tip == self.root && self.pull.fusion.is_in_place(self.graph(), self.root, n)
+        self.pull.fusion.is_in_place(self.graph(), self.root, n)
     }
     /// Lets the root's operator write its whole result.
     pub fn write_whole(&mut self) {
@@ -304,7 +304,7 @@ impl<'g> Pull<'g> {
         let value = if self.fusion.has_buffer(id) && (id != self.tip || self.copies) {
             let ty = graph.ty(self.fusion.container(id));
             let buffer = self.bind(w, Bound::Node(self.fusion.container(id)), ty.dtype, ty.count());
-            w.load_flat(buffer, self.fusion.position(graph, id, ix))
+            w.load_flat(buffer, self.fusion.position(w, graph, id, ix))
         } else {
             *self.written.entry(id).or_default() += 1;
             graph.op(id).element(&mut Emit { w, operands: &mut At { pull: self, node: id } }, ix)

@@ -12,6 +12,7 @@ mod map;
 mod memory;
 mod name;
 mod pack;
+mod phases;
 mod prepare;
 mod program;
 mod rows;
@@ -59,7 +60,7 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
     let copies = planner.bind_outputs();
     for id in graph.ids() {
         if let Role::Kernel { root } = fusion.role(id)
-            && !is_complete(graph, &fusion, id, root)
+            && !is_complete(graph, &fusion, root)
         {
             let site = lower(&mut planner.cx, id, root);
             let what = if fusion.rows(id).is_some() { "rows" } else { what(graph, id, root) };
@@ -89,11 +90,9 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
 }
 
 /// Whether all operands of a concatenation were written where they belong, so that nothing is left to do.
-fn is_complete(graph: &Graph, fusion: &Fusion, tip: NodeId, root: NodeId) -> bool {
+fn is_complete(graph: &Graph, fusion: &Fusion, root: NodeId) -> bool {
     let node = graph.node(root);
-    tip == root
-        && matches!(node.op, Op::Concat(_))
-        && (0..node.inputs.len()).all(|n| fusion.is_in_place(graph, root, n))
+    matches!(node.op, Op::Concat(_)) && (0..node.inputs.len()).all(|n| fusion.is_in_place(graph, root, n))
 }
 
 /// The kernel that writes `tip`, by the template that fits its root best.
@@ -189,10 +188,11 @@ impl<'g> Planner<'g> {
                 out
             }
         };
-        let part = self.cx.fusion.home(tip).map(|home| Part {
-            extents: self.cx.graph.shape(tip).to_vec(),
-            at: home.at.clone(),
-            of: self.cx.graph.shape(home.container).to_vec(),
+        let graph = self.cx.graph;
+        let part = self.cx.fusion.outermost(tip).map(|(whole, at)| Part {
+            extents: graph.shape(tip).to_vec(),
+            at,
+            of: graph.shape(whole).to_vec(),
         });
         self.launch_into(site, tip, root, what, out, part);
     }

@@ -2,10 +2,11 @@
 //!
 //! - What is computed from constants alone is computed here. Views of constants stay views: they are packed or read in
 //!   place.
-//! - A convolution with padding reads a padded copy, and one with a dilated input a spread copy, so that its hot loop has
-//!   no conditions. That multiplies zeros with weights, which is done only where these are known to be finite.
+//! - A convolution with padding reads a padded copy, and one with a dilated input is computed in phases or reads a spread
+//!   copy, so that its hot loop has no conditions. That multiplies zeros with weights, which is done only where these
+//!   are known to be finite.
 
-use super::{fuse::is_view_of_constant, pack::constant, winograd::winograd};
+use super::{fuse::is_view_of_constant, pack::constant, phases::Phases, winograd::winograd};
 use crate::{
     base::{Bindings, Dim, dim::NoVars},
     graph::{Graph, NodeId},
@@ -28,6 +29,7 @@ pub fn prepare(graph: &Graph, choices: &Choices) -> Graph {
     let live = graph.live();
     let mut to = Graph::with_facts(graph.facts().clone());
     let mut map: Vec<Option<NodeId>> = vec![None; graph.len()];
+    let mut phases = Phases::default();
     // Inputs keep the order of the ports.
     for port in &graph.inputs {
         to.set_origin(graph.origin(port.node).cloned());
@@ -39,13 +41,20 @@ pub fn prepare(graph: &Graph, choices: &Choices) -> Graph {
         let new = match (fold(&to, &node.op, &inputs, &node.ty), &node.op) {
             (Some(value), _) => to.constant(value),
             (None, Op::Conv(conv)) => {
-                let fits = !choices.direct && is_finite(&to, inputs[1]);
-                let fast = fits.then(|| winograd(&mut to, conv, inputs[0], inputs[1])).flatten();
-                let bordered = fast.unwrap_or_else(|| bordered(&mut to, conv, &inputs));
+                let finite = is_finite(&to, inputs[1]);
+                let fast = match finite && !choices.direct {
+                    true => winograd(&mut to, conv, inputs[0], inputs[1]),
+                    false => None,
+                };
+                let apart = || finite.then(|| phases.convolution(&mut to, conv, inputs[0], inputs[1])).flatten();
+                let bordered = fast.or_else(apart).unwrap_or_else(|| bordered(&mut to, conv, &inputs));
                 // What an extent's normal form hides stays as it is.
                 if *to.ty(bordered) == node.ty { bordered } else { add(&mut to, conv.clone(), &inputs) }
             }
-            (None, op) => add(&mut to, op.clone(), &inputs),
+            (None, op) => match phases.elementwise(&mut to, op, &inputs) {
+                Some(whole) => whole,
+                None => add(&mut to, op.clone(), &inputs),
+            },
         };
         debug_assert_eq!(to.ty(new), &node.ty);
         map[id.index()] = Some(new);
@@ -80,7 +89,7 @@ fn bordered(to: &mut Graph, conv: &Conv, inputs: &[NodeId]) -> NodeId {
     let inside = plain && conv.low.iter().chain(&conv.high).all(nonpositive);
     let x = inputs[0];
     // A spread axis has a first element.
-    let spreads = to.shape(x).iter().all(|n| (n - 1).is_nonneg(&NoVars));
+    let spreads = to.shape(x)[1..=conv.spatial()].iter().all(|n| (n - 1).is_nonneg(&NoVars));
     if inside || !(plain || spreads) || !is_finite(to, inputs[1]) {
         return add(to, conv.clone(), inputs);
     }

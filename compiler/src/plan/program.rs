@@ -85,7 +85,7 @@ pub struct Launch {
     pub work: Dim,
 }
 
-/// A box within the tensor that a buffer holds.
+/// A box within a tensor: of what a buffer holds, or of what lies in such a tensor in turn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
     pub extents: Vec<Dim>,

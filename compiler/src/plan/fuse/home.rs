@@ -6,23 +6,26 @@
 //!
 //! The members of a container never overlap, so a kernel may read one and write another.
 
-use super::{Fusion, Role};
+use super::{Fusion, Kind, Role, kind};
 use crate::{
     base::Dim,
     graph::{Graph, NodeId},
-    loops::flat,
+    loops::{Writer, flat},
     op::Op,
+    plan::lower::unflatten,
 };
 
 /// Users beyond these are not looked at: the node keeps a buffer of its own.
 const MAX_USERS: usize = 64;
 
-/// A range of each axis of a container.
+/// A box within a container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Home {
-    /// Has a buffer of its own.
-    pub container: NodeId,
-    /// The container's index of the node's first element.
+    /// A `Pad` or `Concat`.
+    pub parent: NodeId,
+    /// The node that has the parent's buffer: the parent, or a reshape of it.
+    pub tip: NodeId,
+    /// The parent's index of the node's first element.
     pub at: Vec<Dim>,
 }
 
@@ -34,21 +37,15 @@ impl Fusion {
         for port in &graph.outputs {
             fixed[self.behind_reshapes(graph, port.node).index()] = true;
         }
-        // Containers follow their members, so whatever a container lies in itself comes first.
-        for (container, node) in graph.iter().collect::<Vec<_>>().into_iter().rev() {
-            if self.role(container) != (Role::Kernel { root: container }) {
+        for tip in graph.ids().rev() {
+            let Role::Kernel { root: parent } = self.role(tip) else { continue };
+            if !is_reshape_of(graph, tip, parent) {
                 continue;
             }
-            for (n, &member) in node.inputs.iter().enumerate() {
-                let Some(at) = place(graph, container, n) else { continue };
+            for (n, &member) in graph.node(parent).inputs.iter().enumerate() {
+                let Some(at) = place(graph, parent, n) else { continue };
                 if !fixed[member.index()] && self.homes[member.index()].is_none() && self.fits(graph, member, users) {
-                    self.homes[member.index()] = Some(match &self.homes[container.index()] {
-                        Some(outer) => {
-                            let at = outer.at.iter().zip(&at).map(|(a, b)| a + b).collect();
-                            Home { container: outer.container, at }
-                        }
-                        None => Home { container, at },
-                    });
+                    self.homes[member.index()] = Some(Home { parent, tip, at });
                 }
             }
         }
@@ -78,7 +75,8 @@ impl Fusion {
             if merges || seen > MAX_USERS {
                 return false;
             }
-            if self.role(user) == Role::Fused {
+            // A root reads in loops of its own, whatever is made of its result.
+            if self.role(user) == Role::Fused && kind(graph.op(user)) != Kind::Root {
                 open.extend(users(user));
             }
         }
@@ -90,28 +88,51 @@ impl Fusion {
         self.homes[id.index()].as_ref()
     }
     /// The node whose buffer holds this node's elements.
-    pub fn container(&self, id: NodeId) -> NodeId {
-        self.home(id).map_or(id, |home| home.container)
+    pub fn container(&self, mut id: NodeId) -> NodeId {
+        while let Some(home) = self.home(id) {
+            id = home.tip;
+        }
+        id
     }
     /// The position of an element of `id` in its container's buffer.
-    pub fn position(&self, graph: &Graph, id: NodeId, ix: &[Dim]) -> Dim {
-        match self.home(id) {
-            Some(home) => {
-                let ix: Vec<Dim> = ix.iter().zip(&home.at).map(|(i, at)| i + at).collect();
-                flat(graph.shape(home.container), &ix)
-            }
-            None => flat(graph.shape(id), ix),
+    pub fn position(&self, w: &Writer, graph: &Graph, id: NodeId, ix: &[Dim]) -> Dim {
+        let Some(home) = self.home(id) else { return flat(graph.shape(id), ix) };
+        let ix: Vec<Dim> = ix.iter().zip(&home.at).map(|(i, at)| i + at).collect();
+        if home.tip == home.parent {
+            return self.position(w, graph, home.tip, &ix);
         }
+        let place = flat(graph.shape(home.parent), &ix);
+        match self.home(home.tip) {
+            Some(_) => self.position(w, graph, home.tip, &unflatten(w, &place, graph.shape(home.tip))),
+            None => place,
+        }
+    }
+    /// The container that a node's elements are a box of, as far as it is one, and where the box begins.
+    pub fn outermost(&self, id: NodeId) -> Option<(NodeId, Vec<Dim>)> {
+        let mut home = self.home(id)?;
+        let mut at = home.at.clone();
+        while home.tip == home.parent
+            && let Some(outer) = self.home(home.tip)
+        {
+            at.iter_mut().zip(&outer.at).for_each(|(at, outer)| *at = &*at + outer);
+            home = outer;
+        }
+        Some((home.parent, at))
     }
     /// Whether operand `n` of a `Pad` or `Concat` is where it belongs in the result already.
-    pub fn is_in_place(&self, graph: &Graph, container: NodeId, n: usize) -> bool {
-        let member = graph.node(container).inputs[n];
-        let (Some(home), Some(mut at)) = (self.home(member), place(graph, container, n)) else { return false };
-        if let Some(outer) = self.home(container) {
-            at.iter_mut().zip(&outer.at).for_each(|(at, outer)| *at = &*at + outer);
-        }
-        home.container == self.container(container) && home.at == at
+    pub fn is_in_place(&self, graph: &Graph, parent: NodeId, n: usize) -> bool {
+        let home = self.home(graph.node(parent).inputs[n]);
+        home.is_some_and(|home| home.parent == parent && Some(&home.at) == place(graph, parent, n).as_ref())
     }
+}
+
+/// Whether a node holds what `from` holds, under another shape at most.
+fn is_reshape_of(graph: &Graph, mut id: NodeId, from: NodeId) -> bool {
+    while id != from {
+        let Op::Reshape(_) = graph.op(id) else { return false };
+        id = graph.node(id).inputs[0];
+    }
+    true
 }
 
 /// Where operand `n` begins in the result of a node that holds its operands as they are.

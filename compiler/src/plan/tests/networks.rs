@@ -171,15 +171,52 @@ fn convolutions() {
 
 #[test]
 fn transposed_convolutions() {
-    for (spread, kernel, low, high) in [(2, 3, 2, 1), (2, 2, 1, 1), (3, 2, 0, 4)] {
+    let cases = [(2, 3, 2, 1), (2, 2, 1, 1), (3, 2, 0, 4), (2, 4, 2, 2), (3, 5, 1, 2), (2, 3, 3, 4), (4, 4, 3, 3)];
+    for (spread, kernel, low, high) in cases {
         let mut net = Net::default();
         let x = net.input("batch,5,4,3");
         let mut op = conv(2, 1, 1, low, high, 1);
         op.input_dilation = vec![spread; 2];
         let y = net.conv(x, &[kernel, kernel, 3, 5], op);
         let y = net.bias(y);
-        check_batches("transposed", &net.done(&[y]));
+        let z = net.relu(y);
+        let z = net.binary(BinaryFn::Mul, z, y);
+        let z = net.conv(z, &[3, 3, 5, 2], conv(2, 1, 1, 1, 1, 1));
+        check_batches(&format!("transposed {spread} {kernel} {low} {high}"), &net.done(&[y, z]));
     }
+    // Axes that differ, one axis, three axes, groups.
+    let mut net = Net::default();
+    let x = net.input("batch,5,4,6");
+    let mut op = conv(2, 1, 1, 1, 2, 2);
+    op.input_dilation = vec![1, 3];
+    let a = net.conv(x, &[2, 4, 3, 8], op);
+    let x = net.input("batch,7,3");
+    let mut op = conv(1, 1, 1, 2, 2, 1);
+    op.input_dilation = vec![2];
+    let b = net.conv(x, &[4, 3, 5], op);
+    let b = net.relu(b);
+    let x = net.input("batch,2,3,2,3");
+    let mut op = conv(3, 1, 1, 1, 1, 1);
+    op.input_dilation = vec![2; 3];
+    let c = net.conv(x, &[2, 2, 2, 3, 5], op);
+    check_batches("transposed along some axes", &net.done(&[a, b, c]));
+}
+
+#[test]
+fn transposed_convolutions_are_one_kernel_for_each_phase() {
+    let mut net = Net::default();
+    let x = net.input("batch,8,8,16");
+    let mut op = conv(2, 1, 1, 1, 1, 1);
+    op.input_dilation = vec![2; 2];
+    let y = net.conv(x, &[2, 2, 16, 16], op);
+    let y = net.bias(y);
+    let y = net.relu(y);
+    let graph = net.done(&[y]);
+    let program =
+        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
+    assert_eq!(program.launches.len(), 4);
+    let flops = program.launches.iter().fold(Dim::zero(), |sum, l| sum + &l.flops);
+    assert!(fuse::estimate(&flops) < 16.0 * 2.2 * (16 * 16 * 16 * 16) as f64, "{flops}");
 }
 
 #[test]
