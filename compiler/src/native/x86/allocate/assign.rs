@@ -23,8 +23,8 @@ pub struct Places {
     pub frame_bytes: u32,
     pub frame_align: u32,
     pub spill_slots: usize,
-    /// Whether scratch registers are kept back for a class.
-    pub has_scratch: [bool; 3],
+    /// How many scratch registers are kept back for each class.
+    pub kept: [usize; 3],
 }
 
 impl Places {
@@ -34,15 +34,14 @@ impl Places {
     }
 }
 
-/// Places for all bundles; for the classes of `has_scratch` without the scratch registers.
-pub fn assign(f: &Function, ranges: &Ranges, bundles: &Bundles, has_scratch: [bool; 3]) -> Places {
+/// Places for all bundles, which leave so many scratch registers of each class.
+pub fn assign(f: &Function, ranges: &Ranges, bundles: &Bundles, kept: [usize; 3]) -> Places {
     let mut registers: Vec<Option<Reg>> = vec![None; bundles.all.len()];
     for class in [Class::Int, Class::Vec, Class::Mask] {
         let of_class: Vec<usize> = (0..bundles.all.len()).filter(|n| bundles.all[*n].class == class).collect();
         let mut available = allocatable(f.level, f.convention, class);
-        if has_scratch[class as usize] {
-            available.retain(|r| !scratch(f.level, class).contains(r));
-        }
+        let scratch = scratch(f.level, class);
+        available.retain(|r| !scratch[..kept[class as usize]].contains(r));
         let file = File::fill(&bundles.all, &of_class, &available);
         for (r, held) in available.iter().zip(&file.held) {
             held.values().for_each(|(_, n)| registers[*n] = Some(*r));
@@ -65,7 +64,7 @@ pub fn assign(f: &Function, ranges: &Ranges, bundles: &Bundles, has_scratch: [bo
         frame_bytes: frame.bytes.next_multiple_of(frame.align.max(1)),
         frame_align: frame.align.max(1),
         spill_slots: spills.len(),
-        has_scratch,
+        kept,
     }
 }
 

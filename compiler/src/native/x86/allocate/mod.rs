@@ -5,8 +5,8 @@
 //! *bundle*, so an accumulator stays in one register through its loop. Bundles get registers in the order in which they
 //! start; where none is free the one goes that is worth least (uses, by loop depth, per length) to a stack slot, or
 //! nowhere at all when it is a constant that an instruction without sources makes. What has no register is read from
-//! memory by the instructions that can, and passes through a scratch register for the others; scratch registers are
-//! kept back only when something has to. Constants that loops read compete for registers too ([`constants`]).
+//! memory by the instructions that can, and passes through a scratch register for the others; as many of
+//! these are kept back as turn out to be needed. Constants that loops read compete for registers too ([`constants`]).
 //!
 //! rsp and rbp are the frame's, rax and rdx are scratch; they are never allocated. Nothing that is added writes flags.
 
@@ -99,13 +99,13 @@ pub fn allocate(function: &Function) -> Allocated {
     let function = constants::hoist(function);
     let ranges = Ranges::new(&function);
     let bundles = bundle::coalesce(&function, &ranges);
-    // Scratch registers are kept back once it shows that one is needed: reading constants takes none, mostly.
-    let mut has_scratch = [true, false, false];
+    // As many scratch registers are kept back as it shows that are needed: reading constants takes few, mostly.
+    let mut kept = [2, 0, 0];
     loop {
-        let places = assign::assign(&function, &ranges, &bundles, has_scratch);
+        let places = assign::assign(&function, &ranges, &bundles, kept);
         match rewrite::rewrite(&function, &places) {
             Ok(done) => return done,
-            Err(rewrite::NoScratch(class)) => has_scratch[class as usize] = true,
+            Err(rewrite::NoScratch(class)) => kept[class as usize] += 1,
         }
     }
 }

@@ -54,8 +54,8 @@ pub fn again(inst: &Inst, to: Reg) -> Inst {
 /// Moves that happen at once, one after another. `spills` counts those that touch the frame.
 pub struct Parallel<'a> {
     pub level: Level,
-    /// Whether scratch registers are kept back for a class.
-    pub has_scratch: [bool; 3],
+    /// How many scratch registers are kept back for each class.
+    pub kept: [usize; 3],
     pub out: &'a mut Vec<Inst>,
     pub spills: &'a mut u32,
 }
@@ -80,7 +80,7 @@ impl Parallel<'_> {
     /// Every place to move to is still moved from: takes one such value elsewhere.
     fn cut(&mut self, moves: &mut Vec<Move>) -> Result<(), NoScratch> {
         let Move { to, from, class, bytes } = moves[0].clone();
-        if let (Location::Reg(a), Location::Reg(b), false) = (&to, &from, self.has_scratch[class as usize]) {
+        if let (Location::Reg(a), Location::Reg(b), 0..2) = (&to, &from, self.kept[class as usize]) {
             // Without any other register, the two change places: three times xor.
             let (a, b) = (*a, *b);
             for [x, y, z] in [[a, a, b], [b, a, b], [a, a, b]] {
@@ -100,7 +100,7 @@ impl Parallel<'_> {
             moves.retain(|m| m.to != m.from);
             return Ok(());
         }
-        if !self.has_scratch[class as usize] {
+        if self.kept[class as usize] < 2 {
             return Err(NoScratch(class));
         }
         let temporary = scratch(self.level, class)[1];
@@ -120,7 +120,7 @@ impl Parallel<'_> {
     fn one(&mut self, m: &Move) -> Result<(), NoScratch> {
         let through = scratch(self.level, m.class)[0];
         match (&m.to, &m.from) {
-            (Location::Slot(_), Location::Slot(_) | Location::Again(_)) if !self.has_scratch[m.class as usize] => {
+            (Location::Slot(_), Location::Slot(_) | Location::Again(_)) if self.kept[m.class as usize] == 0 => {
                 return Err(NoScratch(m.class));
             }
             (Location::Reg(to), Location::Reg(from)) => self.out.push(copy(*to, *from, m.bytes)),

@@ -113,7 +113,7 @@ fn saved(function: &Function) -> Vec<Reg> {
 }
 
 fn parallel<'a>(f: &Function, places: &Places, out: &'a mut Vec<Inst>, spills: &'a mut u32) -> Parallel<'a> {
-    Parallel { level: f.level, has_scratch: places.has_scratch, out, spills }
+    Parallel { level: f.level, kept: places.kept, out, spills }
 }
 
 /// From where arguments arrive.
@@ -194,7 +194,7 @@ impl Rewriter<'_> {
                 inst.operands[0] = (*to).into();
                 self.push(inst);
             }
-            Location::Slot(_) if !self.places.has_scratch[r.class() as usize] => return Err(NoScratch(r.class())),
+            Location::Slot(_) if self.places.kept[r.class() as usize] == 0 => return Err(NoScratch(r.class())),
             Location::Slot(slot) => {
                 // Sources are read before the result is written, so it may be in their scratch register.
                 let to = match inst.operands[0] {
@@ -226,10 +226,10 @@ impl Rewriter<'_> {
     }
 
     fn take(&mut self, class: Class) -> Result<Reg, NoScratch> {
-        if !self.places.has_scratch[class as usize] {
+        let taken = &mut self.taken[class as usize];
+        if *taken == self.places.kept[class as usize] {
             return Err(NoScratch(class));
         }
-        let taken = &mut self.taken[class as usize];
         *taken += 1;
         Ok(scratch(self.f.level, class)[*taken - 1])
     }
