@@ -66,6 +66,15 @@ pub fn intrinsic(f: &Function, inst: Inst) -> Option<Intrinsic> {
     (name.namespace == crate::native::intrinsic::INTRINSICS).then(|| Intrinsic::of(name.index)).flatten()
 }
 
+/// Whether two values are one, or equal constants.
+fn same(f: &Function, a: Value, b: Value) -> bool {
+    if a == b {
+        return true;
+    }
+    let data = |v: Value| definition(f, v).map(|inst| f.dfg.insts[inst]).filter(|d| is_constant(d.opcode()));
+    data(a).is_some() && f.dfg.value_type(a) == f.dfg.value_type(b) && data(a) == data(b)
+}
+
 fn is_constant(opcode: Opcode) -> bool {
     matches!(opcode, Opcode::Iconst | Opcode::F32const | Opcode::F64const | Opcode::Vconst)
 }
@@ -232,10 +241,10 @@ impl Decide<'_> {
             return None;
         }
         // `a < b ? a : b` is min(a, b), `a < b ? b : a` is max(b, a), and so on.
-        let max = match (yes, no) {
-            _ if (yes, no) == (a, b) => max,
-            _ if (yes, no) == (b, a) => !max,
-            _ => return None,
+        let max = match () {
+            () if same(f, yes, a) && same(f, no, b) => max,
+            () if same(f, yes, b) && same(f, no, a) => !max,
+            () => return None,
         };
         self.folds.extrema.insert(inst, Extremum { max, unsigned, values: (yes, no) });
         let chain = casts.iter().chain([&compare]);

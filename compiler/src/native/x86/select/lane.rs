@@ -25,6 +25,7 @@ fn bits(ty: Type, d: Op, q: Op) -> Op {
 impl Select<'_> {
     pub fn lanes_operation(&mut self, opcode: Opcode, ty: Type, args: &[Value]) -> Option<Reg> {
         match (opcode, args) {
+            (Opcode::Iadd, &[a, b]) if self.is_zero(b) => self.reg(a),
             (Opcode::Iadd, &[a, b]) => self.lanes(row(ty, [Op::Paddb, Op::Paddw, Op::Paddd, Op::Paddq]), ty, a, b),
             (Opcode::Isub, &[a, b]) => self.lanes(row(ty, [Op::Psubb, Op::Psubw, Op::Psubd, Op::Psubq]), ty, a, b),
             (Opcode::Imul, &[a, b]) => self.multiply(ty, a, b),

@@ -192,6 +192,12 @@ impl Select<'_> {
         Some(())
     }
 
+    /// Whether a value is a constant without bits.
+    pub fn is_zero(&self, v: Value) -> bool {
+        let inst = folds::definition(self.f, v).filter(|i| self.folds.is_folded(*i));
+        inst.and_then(|i| self.constant_bytes(i)).is_some_and(|bytes| bytes.iter().all(|b| *b == 0))
+    }
+
     /// The bytes of a constant that is not an integer in a general register.
     fn constant_bytes(&self, inst: ir::Inst) -> Option<Vec<u8>> {
         Some(match self.f.dfg.insts[inst] {
