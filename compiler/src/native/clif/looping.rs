@@ -263,10 +263,23 @@ impl Lower<'_, '_> {
         counters
     }
 
-    /// Evaluates what `body` computes in every iteration from values that do not change in it.
+    /// Evaluates what `body` computes in every iteration from values that do not change in it. Where vectors are wide a
+    /// loop around a loop keeps its registers for that.
     fn hoist_values(&mut self, body: &[Stmt]) {
+        if self.info.is_wide() && self.has_loop(body) {
+            return;
+        }
         let mut room = self.info.accumulators;
         self.hoist_block(body, &mut room);
+    }
+
+    /// Whether a loop in `body` is counted.
+    fn has_loop(&mut self, body: &[Stmt]) -> bool {
+        body.iter().any(|stmt| match stmt {
+            Stmt::For { var, kind, body } => self.expansion(*var, *kind, body).is_none() || self.has_loop(body),
+            Stmt::If { then, otherwise, .. } => self.has_loop(then) || self.has_loop(otherwise),
+            _ => false,
+        })
     }
 
     fn hoist_block(&mut self, body: &[Stmt], room: &mut usize) {

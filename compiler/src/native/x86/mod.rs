@@ -43,10 +43,11 @@ pub fn compile(f: &ir::Function, level: &super::Level) -> Result<Code, String> {
     let entry = &mut allocated.function.blocks[Id::new(0)].insts;
     entry.splice(..0, frame.prologue());
     let encoded = encode::function(&allocated.function, &frame.epilogue(), level.listings);
-    let listing = || Listing {
-        clif: f.display().to_string(),
-        asm: encoded.lines.iter().map(|(at, text)| format!("{at:6x}  {text}\n")).collect(),
+    let line = |(at, text): &(u32, String)| match text.ends_with(':') {
+        true => format!("{text}\n"),
+        false => format!("{at:6x}  {text}\n"),
     };
+    let listing = || Listing { clif: f.display().to_string(), asm: encoded.lines.iter().map(line).collect() };
     Ok(Code {
         listing: level.listings.then(listing),
         bytes: encoded.bytes,

@@ -3,6 +3,9 @@
 //! A constant that an instruction in a loop reads from the pool becomes a virtual register that is loaded before the
 //! outermost loop. The allocator finds it worth little beside what is computed; where no register is left it is read
 //! from the pool again, so nothing is lost.
+//!
+//! Only innermost loops have their constants loaded: around another loop a constant would take a register from it. What
+//! a register makes of itself, zeros and ones, is made where it is needed.
 
 use std::collections::HashMap;
 
@@ -18,15 +21,15 @@ pub fn hoist(f: &Function) -> Function {
     let mut out = f.clone();
     let homes = homes(f);
     let mut known: HashMap<(BlockId, Op, Size, u32, i32), Reg> = HashMap::new();
-    for id in f.blocks.ids().filter(|id| f.blocks[*id].depth > 0 && !f.blocks[*id].cold) {
+    for id in f.blocks.ids().filter(|id| is_innermost(f, *id) && !f.blocks[*id].cold) {
         let home = homes[id.index()];
         if home == id {
             continue;
         }
         let mut insts = std::mem::take(&mut out.blocks[id].insts);
         insts.retain_mut(|inst| {
-            let whole = inst.def().is_some_and(|r| r.class() == Class::Vec && r.is_virtual()) && can_repeat(inst);
-            if whole {
+            let vector = inst.def().is_some_and(|r| r.class() == Class::Vec && r.is_virtual());
+            if vector && can_repeat(inst) && inst.operands.len() > 1 {
                 out.blocks[home].insts.push(inst.clone());
                 return false;
             }
@@ -45,6 +48,15 @@ pub fn hoist(f: &Function) -> Function {
         out.blocks[id].insts = insts;
     }
     out
+}
+
+/// Whether a block is in a loop that has no loop inside: a stretch of blocks as deep as it, or deeper.
+fn is_innermost(f: &Function, id: BlockId) -> bool {
+    let depth = f.blocks[id].depth;
+    let depths = |n: usize| f.blocks[BlockId::new(n)].depth;
+    let before = (0..id.index()).rev().map(depths).take_while(|d| *d >= depth);
+    let behind = (id.index()..f.blocks.len()).map(depths).take_while(|d| *d >= depth);
+    depth > 0 && before.chain(behind).all(|d| d == depth)
 }
 
 /// The instruction that loads an operand from memory as the instruction reads it, when that reads a vector.
