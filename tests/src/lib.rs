@@ -11,6 +11,15 @@ pub mod qemu;
 pub mod saved;
 pub use programs::root;
 
+/// The CPU level that tests compile for: SMC_CPU, so that a suite can be run at each level of a machine (`cargo xtask
+/// test` does), or the best one.
+pub fn cpu() -> String {
+    let Ok(cpu) = std::env::var("SMC_CPU") else { return "native".into() };
+    let target = smc::native::Target::new(None, Some(&cpu)).unwrap_or_else(|problems| panic!("SMC_CPU: {problems}"));
+    assert!(target.runs_here(), "SMC_CPU: this machine is no {cpu}");
+    cpu
+}
+
 /// Where random tests begin: far apart for each value of SMC_SEED, 0 without it.
 pub fn first_seed() -> u64 {
     let seed = std::env::var("SMC_SEED").map(|text| text.parse::<u64>().expect("SMC_SEED is a number"));

@@ -109,7 +109,7 @@ fn functions_agree_at_the_baseline() {
 
 #[test]
 fn functions_agree_on_this_cpu() {
-    compare("native");
+    compare(&smc_tests::cpu());
 }
 
 /// How far `y` is from the exact value, in units of the last place of an f32; infinite where one is NaN or infinite
@@ -295,7 +295,7 @@ fn single_precision_is_as_accurate_as_stated_at_the_baseline() {
 
 #[test]
 fn single_precision_is_as_accurate_as_stated_on_this_cpu() {
-    accuracy("native");
+    accuracy(&smc_tests::cpu());
 }
 
 /// Every float through every function of one operand; `SMC_STRIDE=n` takes every n-th.

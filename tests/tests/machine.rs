@@ -107,7 +107,7 @@ fn random_kernels_agree_at_the_baseline() {
 
 #[test]
 fn random_kernels_agree_on_this_cpu() {
-    compare("native", 400..700, Options { size: 12, exact: true });
+    compare(&smc_tests::cpu(), 400..700, Options { size: 12, exact: true });
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn labels(probabilities: &Tensor) -> Vec<u8> {
 
 fn check(model: &str, expected: &str) {
     let model = Model::open(root().join("examples/mnist").join(model), &saved::Options::default()).unwrap();
-    let options = Options { name: "mnist".into(), cpu: Some("native".into()), ..Options::default() };
+    let options = Options { name: "mnist".into(), cpu: Some(smc_tests::cpu()), ..Options::default() };
     let compiled = driver::compile(&model, &options, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
     let executable = Executable::new(&compiled.object, compiled.interface).unwrap();
     let (shape, pixels) = idx("images-idx3-ubyte.gz");

@@ -33,7 +33,7 @@ fn check(seed: u64, size: usize, cpu: &str) {
 #[test]
 fn machine_code_of_random_graphs_agrees_with_the_evaluator() {
     for seed in 0..300 {
-        check(smc_tests::first_seed() + seed, 4 + seed as usize % 24, "native");
+        check(smc_tests::first_seed() + seed, 4 + seed as usize % 24, &smc_tests::cpu());
     }
 }
 

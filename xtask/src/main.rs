@@ -86,7 +86,7 @@ fn main() -> ExitCode {
         Chore::Demo => demo::run(),
         Chore::Test { all: false } => testing::run().and_then(testing::Counts::verdict),
         Chore::Test { all: true } => testing::run_all(),
-        Chore::TestParity(options) => parity::run(&options).and_then(testing::Counts::verdict),
+        Chore::TestParity(options) => parity::run(&options, None).and_then(testing::Counts::verdict),
         Chore::Record { op } => parity::record(op.as_deref()),
         Chore::OpDefs => parity::op_defs(),
         Chore::Models => parity::models(),

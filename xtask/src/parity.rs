@@ -25,8 +25,8 @@ pub struct Options {
     jobs: Option<usize>,
 }
 
-/// Compares every model with TensorFlow.
-pub fn run(options: &Options) -> Result<Counts> {
+/// Compares every model with TensorFlow, at this CPU level or the best one of this machine.
+pub fn run(options: &Options, level: Option<&str>) -> Result<Counts> {
     let smc = build_smc()?;
     let jobs = options.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let mut parity = script("parity.py")?;
@@ -36,6 +36,10 @@ pub fn run(options: &Options) -> Result<Counts> {
     }
     if let Some(corpus) = &options.corpus {
         parity.arg("--corpus").arg(corpus.canonicalize()?);
+    }
+    if let Some(level) = level {
+        println!("SMC_CPU={level}");
+        parity.env("SMC_CPU", level);
     }
     let mut counts = Counts::default();
     let succeeded = run_watching(&mut parity, |line| counts.add_line(line))?;

@@ -69,26 +69,56 @@ impl Counts {
 
 /// `cargo test` with its counts. The dev profile: it optimises the dependencies, and building smc for release takes
 /// longer than the tests then save.
-fn cargo_test(arguments: &[&str]) -> Result<Counts> {
+fn cargo_test(arguments: &[&str], level: Option<&str>) -> Result<Counts> {
     let mut counts = Counts::default();
-    let succeeded = run_watching(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(arguments), |line| {
-        counts.add_line(line)
-    })?;
+    let mut tests = cargo();
+    tests.args(["test", "--no-fail-fast"]).args(arguments);
+    if let Some(level) = level {
+        println!("SMC_CPU={level}");
+        tests.env("SMC_CPU", level);
+    }
+    let succeeded = run_watching(&mut tests, |line| counts.add_line(line))?;
     Ok(counts.after(succeeded))
 }
 
-/// Everything that needs no TensorFlow.
+/// The tests whose code is made for a CPU level of this machine; the others say by themselves which levels they need.
+const BY_LEVEL: [&str; 5] = ["cases", "elementary", "machine", "mnist", "random_graphs"];
+
+/// The levels below this machine's best for which objects carry code by default.
+fn lower_levels() -> &'static [&'static str] {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::is_x86_feature_detected as has;
+        let levels = &["x86-64", "x86-64-v3"];
+        let known = usize::from(has!("avx2")) + usize::from(has!("avx512f"));
+        &levels[..known]
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    &[]
+}
+
+/// Everything that needs no TensorFlow: once at the best level of this machine, and what depends on it at the others.
 pub fn run() -> Result<Counts> {
-    cargo_test(&[])
+    let mut counts = cargo_test(&["--workspace"], None)?;
+    for level in lower_levels() {
+        let mut arguments = vec!["--package", "smc-tests"];
+        arguments.extend(BY_LEVEL.iter().flat_map(|test| ["--test", test]));
+        // The best level's run had these: they name their levels.
+        arguments.extend(["--", "--skip", "baseline", "--skip", "every_level", "--skip", "every_row"]);
+        counts = counts.plus(cargo_test(&arguments, Some(level))?);
+    }
+    Ok(counts)
 }
 
 /// Everything, after installing what it needs.
 pub fn run_all() -> Result<()> {
     packages::check(false)?;
     venv::python()?;
-    let here = run()?;
-    let parity = parity::run(&parity::Options::default())?;
-    here.plus(parity).verdict()
+    let mut counts = run()?.plus(parity::run(&parity::Options::default(), None)?);
+    for level in lower_levels() {
+        counts = counts.plus(parity::run(&parity::Options::default(), Some(level))?);
+    }
+    counts.verdict()
 }
 
 /// Rewrites snapshots.
@@ -128,7 +158,19 @@ pub fn fuzz(seconds: u64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::Counts;
+    use super::{BY_LEVEL, Counts};
+    use crate::programs::root;
+
+    /// A test that asks for the level is run at each of them.
+    #[test]
+    fn what_depends_on_the_level_is_known() {
+        let files = std::fs::read_dir(root().join("tests/tests")).unwrap().map(|entry| entry.unwrap().path());
+        let asks = |path: &std::path::PathBuf| std::fs::read_to_string(path).unwrap().contains("smc_tests::cpu()");
+        let mut found: Vec<String> =
+            files.filter(asks).map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+        found.sort();
+        assert_eq!(found, BY_LEVEL);
+    }
 
     fn counts(text: &str) -> (u64, u64, u64) {
         let mut counts = Counts::default();

@@ -82,8 +82,9 @@ pub struct Target {
     /// The target triple, such as aarch64-unknown-linux-gnu [default: this machine]
     #[arg(long, value_name = "TRIPLE")]
     pub target: Option<String>,
-    /// The processor, such as x86-64-v3, or `native` for this machine's [default: the target's baseline]
-    #[arg(long, value_name = "CPU")]
+    /// The CPU levels to carry code for, such as x86-64,x86-64-v3; a call runs the best that the processor has. `native`
+    /// is this machine's best [default: x86-64,x86-64-v3,x86-64-v4, or another target's baseline]
+    #[arg(long, value_name = "LIST")]
     pub cpu: Option<String>,
 }
 
@@ -162,7 +163,7 @@ pub struct Run {
     pub threads: usize,
     #[command(flatten)]
     pub batch: Batch,
-    /// The processor to compile for [default: this machine's]
+    /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
     #[command(flatten)]
@@ -193,7 +194,7 @@ pub struct Check {
     /// Fix an input's shape, such as x=1,28,28; `?` leaves an extent free
     #[arg(long = "input", value_name = "NAME=SHAPE")]
     pub inputs: Vec<InputShape>,
-    /// The processor to compile for [default: this machine's]
+    /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
     #[command(flatten)]
@@ -221,7 +222,7 @@ pub struct Bench {
     /// How long to measure, in seconds
     #[arg(long, value_name = "S", default_value_t = 2.0)]
     pub seconds: f64,
-    /// The processor to compile for [default: this machine's]
+    /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
     #[command(flatten)]

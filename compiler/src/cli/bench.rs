@@ -11,7 +11,7 @@ use smc_runtime::Parallel;
 
 use super::{
     args::Bench,
-    load,
+    cpu, load,
     profile::{self, Profiled},
     run::{pick, pool},
     term::{Term, answer},
@@ -50,7 +50,7 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
         signatures: vec![signature.clone()],
         batch: args.batch.batch.map(u64::from),
         shapes: args.inputs.clone(),
-        cpu: Some(args.cpu.clone().unwrap_or_else(|| "native".into())),
+        cpu: Some(cpu(args.cpu.as_deref())),
         direct: args.arithmetic.direct,
         ..Options::default()
     };

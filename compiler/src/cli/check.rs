@@ -11,7 +11,7 @@ use smc::{
 
 use super::{
     args::Check,
-    load, npz,
+    cpu, load, npz,
     run::ordered,
     term::{Term, answer},
 };
@@ -35,7 +35,7 @@ pub fn run(args: &Check, term: &Term) -> Result<(), Problems> {
         signatures: args.signatures.clone(),
         batch: args.batch.batch.map(u64::from),
         shapes: args.inputs.clone(),
-        cpu: Some(args.cpu.clone().unwrap_or_else(|| "native".into())),
+        cpu: Some(cpu(args.cpu.as_deref())),
         direct: args.arithmetic.direct,
         keep_imported: true,
         ..Options::default()

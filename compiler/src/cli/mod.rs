@@ -68,6 +68,12 @@ fn command(command: &Command, term: &Term) -> Result<(), Problems> {
     }
 }
 
+/// The CPU level to compile for when the code runs here: the one given, that of the environment, or the best.
+fn cpu(given: Option<&str>) -> String {
+    let or_native = || std::env::var("SMC_CPU").unwrap_or_else(|_| "native".into());
+    given.map_or_else(or_native, String::from)
+}
+
 /// Opens the model that the arguments name.
 fn load(args: &Model) -> Result<saved::Model, Problems> {
     saved::Model::open(&args.path, &saved::Options { version: args.version, tags: args.tags.clone() })

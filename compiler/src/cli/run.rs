@@ -13,7 +13,7 @@ use smc_runtime::{Parallel, Pool};
 
 use super::{
     args::Run,
-    files, load, npz,
+    cpu, files, load, npz,
     term::{Term, answer},
 };
 
@@ -26,7 +26,7 @@ pub fn run(args: &Run, term: &Term) -> Result<(), Problems> {
         signatures: vec![signature.name.clone()],
         batch: args.batch.batch.map(u64::from),
         shapes: ranks(&signature, &given),
-        cpu: Some(args.cpu.clone().unwrap_or_else(|| "native".into())),
+        cpu: Some(cpu(args.cpu.as_deref())),
         direct: args.arithmetic.direct,
         ..Options::default()
     };
