@@ -450,15 +450,19 @@ impl fmt::Display for Mem {
 impl fmt::Display for Inst {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = self.op.row();
-        f.write_str(row.mnemonic.split('/').next().unwrap_or_default())?;
+        let (mnemonic, shown) = self.spelling();
+        f.write_str(&mnemonic)?;
         for operand in &self.operands {
             if let Operand::Cond(c) = operand {
-                f.write_str(&c.suffix())?;
+                // A conditional move that overwrites what it would have moved has the opposite condition.
+                let opposite = row.form == Form::Cmov && !shown.contains(&2);
+                f.write_str(&if opposite { c.not() } else { *c }.suffix())?;
             }
         }
         let mut between = " ";
-        for (n, (kind, operand)) in row.operands.bytes().zip(&self.operands).enumerate() {
-            match operand {
+        for (place, &n) in shown.iter().enumerate() {
+            let kind = row.operands.as_bytes()[n];
+            match &self.operands[n] {
                 Operand::Cond(_) => continue,
                 Operand::Reg(r) => write!(f, "{between}{}", Named(*r, kind_size(kind, self.size)))?,
                 Operand::Mem(m) => write!(f, "{between}{m}")?,
@@ -467,7 +471,7 @@ impl fmt::Display for Inst {
             }
             between = ", ";
             match self.masking {
-                Some(masking) if n == 0 => {
+                Some(masking) if place == 0 => {
                     write!(f, " {{{:?}}}", masking.mask())?;
                     match masking {
                         Masking::Zero(_) => f.write_str("{z}")?,
@@ -479,5 +483,32 @@ impl fmt::Display for Inst {
             }
         }
         Ok(())
+    }
+}
+
+impl Inst {
+    /// The mnemonic and the operands that an assembler would take. While results and the operands that they overwrite
+    /// are in different registers, all operands.
+    fn spelling(&self) -> (String, Vec<usize>) {
+        let row = self.op.row();
+        let o = &self.operands;
+        let mnemonic = row.mnemonic.split('/').next().unwrap_or_default();
+        let all: Vec<usize> = (0..o.len()).collect();
+        let tied = self.ties().iter().find(|&&n| o[n] == o[0]);
+        let (Some(&tied), false) = (tied, matches!(o.first(), Some(Operand::Reg(r)) if r.is_virtual())) else {
+            return (mnemonic.into(), all);
+        };
+        if row.form != Form::Fma {
+            return (mnemonic.into(), all.into_iter().filter(|n| *n != tied).collect());
+        }
+        // The memory operand comes last; what it is says which form this is.
+        let is_memory = |n: usize| matches!(o[n], Operand::Mem(_) | Operand::Splat(_));
+        let (form, middle, last) = match tied {
+            1 if is_memory(2) => ("231", 3, 2),
+            1 => ("231", 2, 3),
+            factor if is_memory(1) => ("213", 5 - factor, 1),
+            factor => ("132", 1, 5 - factor),
+        };
+        (mnemonic.replace("231", form), vec![0, middle, last])
     }
 }

@@ -199,6 +199,10 @@ impl Random<'_> {
                 let n = self.rng.range(-5, 5);
                 let d = self.define(Class::Int, 8);
                 self.push(Inst::new(Op::Mov, Size::B8, [d.into(), n.into()]));
+                if wide {
+                    let k = self.define(Class::Mask, 8);
+                    self.push(Inst::new(Op::KmovqFromInt, Size::Scalar, [k.into(), d.into()]));
+                }
             }
             7 => {
                 let (to, value) = (self.address(), self.pick(Class::Int));
