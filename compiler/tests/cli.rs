@@ -81,7 +81,7 @@ fn stages_are_printed() {
         ("clif", "function"),
         ("asm", "model_serving_default_"),
         ("asm", "/MatMul\n//"),
-        ("asm", "f32[10] in output `output_0`, written"),
+        ("asm", " in output `output_0`, written"),
         ("asm", "in 784 seq"),
         ("asm", "// innermost loop"),
         ("dot", "digraph"),

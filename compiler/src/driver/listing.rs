@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn loops_are_found_in_any_text() {
-        let cranelift = [
+        let labelled = [
             "block0:",
             "  jmp label1",
             "block1:",
@@ -141,10 +141,10 @@ mod tests {
             "block3:",
             "  jl label1; j label4",
         ];
-        assert_eq!(loops(&cranelift), [Loop { head: 2, end: 7 }, Loop { head: 4, end: 5 }]);
+        assert_eq!(loops(&labelled), [Loop { head: 2, end: 7 }, Loop { head: 4, end: 5 }]);
         let wide =
             ["     0  b0:", "     0  mov rax, rbx", "     4  b1:", "     4  vaddps zmm1, zmm2, zmm3", "     a  jb b1"];
-        assert_eq!(loops(&wide), [Loop { head: 2, end: 4 }]);
+        assert_eq!(loops(&placed), [Loop { head: 2, end: 4 }]);
         assert_eq!(loops(&["block0:", "  ret"]), []);
     }
 }
