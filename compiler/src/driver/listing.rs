@@ -142,7 +142,7 @@ mod tests {
             "  jl label1; j label4",
         ];
         assert_eq!(loops(&labelled), [Loop { head: 2, end: 7 }, Loop { head: 4, end: 5 }]);
-        let wide =
+        let placed =
             ["     0  b0:", "     0  mov rax, rbx", "     4  b1:", "     4  vaddps zmm1, zmm2, zmm3", "     a  jb b1"];
         assert_eq!(loops(&placed), [Loop { head: 2, end: 4 }]);
         assert_eq!(loops(&["block0:", "  ret"]), []);

@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 # The largest difference from TensorFlow, relative to the output's largest magnitude.
 TOLERANCE = {"network": 2e-4, "operation": 2e-5}
 
-# What the engines load, of those for which the model is converted; IREE's is made for networks only.
+# What the engines load, of those for which the model is converted; IREE's is made for networks at batch 1 only.
 FILES = {"litert": ".tflite", "onnxruntime": ".onnx", "openvino": ".onnx", "iree": ".vmfb"}
 
 LARGE_KB = 1_000_000
@@ -223,7 +223,7 @@ def main():
                     failed["smc"] = str(error)
             # An operation is a matter of one thread: the fraction of the peak is asked for.
             for threads in options.threads if network else options.threads[:1]:
-                able = [workers[e, threads] for e in options.engines if e not in failed and (network or e != "iree")]
+                able = [workers[e, threads] for e in options.engines if e not in failed and (network and batch == 1 or e != "iree")]
                 ready, errors, differences = load_all(able, folder, batch, TOLERANCE[fact["kind"]], fact["problems"])
                 found, more = measure(ready, options.rounds, options.seconds if network else options.seconds / 3)
                 for worker in able:
