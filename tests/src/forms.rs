@@ -4,7 +4,8 @@
 use smc::{
     base::{Bindings, Dim, Rng, Symbol},
     loops::{
-        BinaryFn, Bound, BufferId, CompareFn, Emit, ExprId, Fault, LoopKind, Operands, Stmt, UnaryFn, Writer, index_of,
+        BinaryFn, Bound, BufferId, CompareFn, Emit, ExprId, Fault, Kernel, LoopKind, Operands, Stmt, UnaryFn, Writer,
+        index_of,
         random::{Case, DTYPES},
     },
     tensor::{DType, Scalar, TensorType},
@@ -59,6 +60,13 @@ fn build(name: &str, dims: &[(&str, i64)], tolerance: f64, write: impl FnOnce(&m
     let kernel = w.finish();
     smc::loops::verify(&kernel).unwrap_or_else(|v| panic!("{v}\n{kernel}"));
     let bind: Bindings = dims.iter().map(|(s, n)| (Symbol::new(s), *n)).collect();
+    let case = with_data(kernel, bind);
+    Form { case, tolerance }
+}
+
+/// The kernel with data for these sizes.
+fn with_data(kernel: Kernel, bind: Bindings) -> Case {
+    let name = &kernel.name;
     let mut rng = Rng::new(name.bytes().fold(7, |h: u64, b| h.wrapping_mul(31).wrapping_add(u64::from(b))));
     let mut fill = |b: &smc::loops::Buffer| {
         let mut bytes = vec![];
@@ -69,7 +77,43 @@ fn build(name: &str, dims: &[(&str, i64)], tolerance: f64, write: impl FnOnce(&m
         bytes
     };
     let buffers = kernel.buffers.iter().map(|(_, b)| fill(b)).collect();
-    Form { case: Case { kernel, bind, buffers }, tolerance }
+    Case { kernel, bind, buffers }
+}
+
+/// Extents around the ends of vectors of every width, and a few primes.
+const EXTENTS: [i64; 22] = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 64, 65, 67, 127, 131, 257];
+
+/// Maps and reductions of one loop at many extents, each known at run time and known before.
+pub fn ends() -> Vec<Form> {
+    let mut forms = vec![];
+    for d in [DType::F32, DType::F64, DType::I32, DType::U32, DType::I64, DType::U64, DType::F16, DType::U8] {
+        reductions(d, &mut forms);
+        let kinds = [CompareFn::Lt, CompareFn::Ne];
+        forms.extend(kinds.map(|f| {
+            map(&format!("select_{f:?}_{d}"), [d; 2], d, |w, a, b, c| {
+                let (x, y) = (w.compare(f, a, b), w.compare(CompareFn::Le, a, c));
+                let both = w.binary(BinaryFn::Or, x, y);
+                let sum = w.binary(BinaryFn::Add, a, b);
+                w.select(both, sum, c)
+            })
+        }));
+    }
+    let ends = |form: &Form| {
+        let text = form.case.kernel.to_string();
+        let is_sum = form.case.kernel.name.contains("Add") || form.case.kernel.name.contains("Mul");
+        let at = |n: i64| {
+            let known = smc::loops::parse(&text.replace('N', &n.to_string())).unwrap_or_else(|e| panic!("{e}\n{text}"));
+            let unknown = Bindings::from_iter([(Symbol::new("N"), n)]);
+            [with_data(known, Bindings::new()), with_data(form.case.kernel.clone(), unknown)].map(|case| {
+                let form = Form { case, tolerance: form.tolerance };
+                if is_sum { tame(form) } else { form }
+            })
+        };
+        // A row of the reductions has an element more.
+        let least = if form.case.kernel.name.starts_with("reduce") { 1 } else { 0 };
+        EXTENTS.into_iter().filter(|n| *n >= least).flat_map(at).collect::<Vec<_>>()
+    };
+    forms.iter().flat_map(ends).collect()
 }
 
 /// Special values at every third place, ordinary ones elsewhere.

@@ -58,8 +58,13 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
     program
 }
 
-/// The object of a model with one signature, `run`, per case: `NAME_run0`, `NAME_run1` and so on.
-pub fn object(target: &Target, name: &str, cases: &[Case]) -> Object {
+/// Why kernels were not made at the target's width: for each the operation that there is no code for.
+pub fn declined(target: &Target, cases: &[Case]) -> Vec<String> {
+    let (compiled, _) = compile(target, "m", cases);
+    compiled.functions.into_iter().filter_map(|f| f.code.declined).collect()
+}
+
+fn compile(target: &Target, name: &str, cases: &[Case]) -> (native::Compiled, Weights) {
     let mut weights = Weights::default();
     let program = |case| vec![program(case, &mut weights); target.levels.len()];
     let programs: Vec<Vec<Program>> = cases.iter().map(program).collect();
@@ -67,6 +72,12 @@ pub fn object(target: &Target, name: &str, cases: &[Case]) -> Object {
     let entries: Vec<Entry<'_>> =
         names.iter().zip(&programs).map(|(c_name, programs)| Entry { c_name, programs }).collect();
     let compiled = native::compile(target, name, &entries, &weights).unwrap_or_else(|p| panic!("{p}"));
+    (compiled, weights)
+}
+
+/// The object of a model with one signature, `run`, per case: `NAME_run0`, `NAME_run1` and so on.
+pub fn object(target: &Target, name: &str, cases: &[Case]) -> Object {
+    let (compiled, weights) = compile(target, name, cases);
     Object::new(target, name, &compiled, &weights, b"descriptor")
 }
 

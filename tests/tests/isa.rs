@@ -51,6 +51,19 @@ fn every_target_compiles_every_kernel() {
     }
 }
 
+/// The wide levels make their kernels themselves, but for a rare operation.
+#[test]
+fn wide_levels_decline_few_kernels() {
+    let mut all = cases(3000..3200, Options { size: 12, exact: true });
+    all.extend(forms::all().into_iter().map(|f| f.case));
+    for cpu in ["x86-64-v3", "x86-64-v4"] {
+        let target = Target::new(Some("x86_64-unknown-linux-gnu"), Some(cpu)).unwrap();
+        let declined = kernels::declined(&target, &all);
+        let some: Vec<_> = declined.iter().take(9).collect();
+        assert!(declined.len() * 100 <= all.len(), "{cpu} declines {} of {}: {some:?}", declined.len(), all.len());
+    }
+}
+
 /// The forms and some random kernels on the machines that QEMU has.
 #[test]
 fn other_machines_agree_with_the_interpreter() {

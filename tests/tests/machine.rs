@@ -50,8 +50,12 @@ fn agree(target: &Target, seed: u64, options: Options) -> Result<(), String> {
 
 fn agree_on(target: &Target, case: &Case, tolerance: f64) -> Result<(), String> {
     let object = kernels::object(target, "m", std::slice::from_ref(case)).bytes();
-    let loaded = Loaded::new(&object)?;
-    let (expected, got) = (kernels::interpret(case), execute(&loaded, "m", 0, case));
+    agree_in(&Loaded::new(&object)?, 0, case, tolerance)
+}
+
+/// Whether the n-th function of a model does what the case's kernel does.
+fn agree_in(loaded: &Loaded, n: usize, case: &Case, tolerance: f64) -> Result<(), String> {
+    let (expected, got) = (kernels::interpret(case), execute(loaded, "m", n, case));
     let (expected, got) = match (expected, got) {
         (Ok(expected), Ok(got)) => (expected, got),
         (Err(a), Err(b)) if a == b => return Ok(()),
@@ -114,6 +118,24 @@ fn random_kernels_agree_on_this_cpu() {
 fn random_kernels_agree_at_x86_64_v3() {
     if cfg!(target_arch = "x86_64") {
         compare("x86-64-v3", 700..1000, Options { size: 12, exact: true });
+    }
+}
+
+#[test]
+fn vectors_end_where_they_should_at_every_level() {
+    for cpu in ["x86-64", "x86-64-v3", "native"] {
+        let Some(target) = Target::new(None, Some(cpu)).ok().filter(Target::runs_here) else { continue };
+        let mut failures = vec![];
+        for some in forms::ends().chunks(200) {
+            let cases: Vec<Case> = some.iter().map(|f| f.case.clone()).collect();
+            let loaded = Loaded::new(&kernels::object(&target, "m", &cases).bytes()).unwrap();
+            for (n, form) in some.iter().enumerate() {
+                if let Err(why) = quietly(|| agree_in(&loaded, n, &form.case, form.tolerance)) {
+                    failures.push(format!("{} {:?}: {why}", form.case.kernel.name, form.case.bind));
+                }
+            }
+        }
+        assert!(failures.is_empty(), "{cpu}: {}", failures.join("\n"));
     }
 }
 
