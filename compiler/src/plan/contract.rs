@@ -34,6 +34,9 @@ use crate::{
     tensor::{DType, count},
 };
 
+/// Panels of a depth from here on have half the columns, for all targets alike.
+const DEEP: i64 = 2048;
+
 /// A contraction in one form.
 struct Product {
     /// The extents of the result's axes but the last.
@@ -130,8 +133,11 @@ pub fn contract<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Option<S
         return depthwise::depthwise(cx, tip, root, product);
     }
     let constant = is_view_of_constant(cx.graph, cx.graph.node(root).inputs[1]);
+    // Half a panel of a great depth is what a second-level cache holds; strips of a wider one would use few of its sets.
+    let deep = count(&product.depth).as_int().is_some_and(|k| k >= DEEP);
+    let panel = if deep { cx.target.panel / 2 } else { cx.target.panel };
     let (right, packed) = if constant {
-        (None, Some(pack::right(cx, root, product.groups, cx.target.panel)?))
+        (None, Some(pack::right(cx, root, product.groups, panel)?))
     } else {
         (Some(Address::of(cx, tip, root, 1, &product)?), None)
     };
@@ -170,9 +176,9 @@ pub fn contract<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Option<S
     };
     // Narrower elements do not run by lanes.
     let lanes = cx.target.lanes(wide.size().max(4));
-    let rows = Rows::choose(&product.rows, apart, first, &chooser, &strips(&product, cx.target.panel, lanes));
+    let rows = Rows::choose(&product.rows, apart, first, &chooser, &strips(&product, panel, lanes));
     let left_bytes = estimate(&cx.graph.ty(cx.graph.node(root).inputs[0]).count()) * product.dtype.size() as f64;
-    let blocks = Blocks::choose(&product, &rows, packed.is_some(), left_bytes, &chooser);
+    let blocks = Blocks::choose(&product, &rows, packed.as_ref().map(|p| p.panel), left_bytes, &chooser);
     let site = Site::new(cx.graph, cx.fusion, tip, root);
     let mut writer = Contraction { product, packed, rows, blocks, depth, chooser, lanes, wide, site };
     writer.write();

@@ -79,8 +79,9 @@ fn check_batches(what: &str, graph: &Graph) {
             random_tensor(ty.dtype, &ty.concrete(&bind).unwrap(), k as u64 + 7)
         };
         let inputs: Vec<Tensor> = graph.inputs.iter().enumerate().map(tensor).collect();
-        for isa in [ISAS[n], ISAS[(n + 3) % ISAS.len()]] {
-            check(what, graph, isa, &inputs, &bind);
+        check(what, graph, ISAS[n], &inputs, &bind);
+        if batch == 3 {
+            check(what, graph, Isa::X64V4, &inputs, &bind);
         }
     }
 }

