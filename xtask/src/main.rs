@@ -66,6 +66,12 @@ enum Chore {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Send every float through every elementary function in machine code, at each CPU level of this machine.
+    Elementary {
+        /// Every n-th float only.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        stride: u32,
+    },
     /// Say what an operator is, and start its recorded cases.
     NewOp {
         /// The operator's name, as TensorFlow registers it.
@@ -93,6 +99,7 @@ fn main() -> ExitCode {
         Chore::Bench(options) => bench::run(&options),
         Chore::Bless { filter } => testing::bless(filter.as_deref()),
         Chore::Fuzz { seconds } => testing::fuzz(seconds),
+        Chore::Elementary { stride } => testing::elementary(stride),
         Chore::NewOp { name } => new_op::run(&name),
         Chore::Ci => testing::ci(),
         Chore::Setup { install } => packages::check(install).and_then(|_| venv::python().map(drop)),

@@ -156,6 +156,16 @@ pub fn fuzz(seconds: u64) -> Result<()> {
     Ok(())
 }
 
+/// The accuracy that is stated for elementary functions, over all floats but for those that `stride` passes over.
+pub fn elementary(stride: u32) -> Result<()> {
+    let mut tests = cargo();
+    tests
+        .args(["test", "--release", "-p", "smc-tests", "--test", "elementary", "--"])
+        .args(["all_floats", "--ignored", "--nocapture"])
+        .env("SMC_STRIDE", stride.to_string());
+    run_command(&mut tests)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{BY_LEVEL, Counts};
