@@ -1,8 +1,8 @@
-//! Unwind tables for ELF: one entry per function, relative to its own place, so that they need no run-time relocation.
+//! Unwind tables for ELF. What they refer to they name by its distance, so that they need no run-time relocation.
 
 use cranelift_codegen::isa::unwind::UnwindInfo;
 use gimli::{
-    DW_EH_PE_pcrel, DW_EH_PE_sdata4, DwEhPe, RunTimeEndian, X86_64,
+    DW_EH_PE_pcrel, DW_EH_PE_sdata4, DwEhPe, Register, RunTimeEndian, X86_64,
     write::{
         Address, CallFrameInstruction, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable, RelocateWriter,
         Relocation as GimliRelocation, RelocationTarget,
@@ -34,6 +34,37 @@ impl RelocateWriter for Writer {
     }
 }
 
+/// One entry for all functions: each has few rules, and an entry of its own with its relocation would be four times as
+/// long.
+fn together(functions: &[(&Function, u64)]) -> FrameDescriptionEntry {
+    let bytes = functions.last().map_or(0, |(f, at)| at + f.code.bytes.len() as u64);
+    let mut entry = FrameDescriptionEntry::new(Address::Symbol { symbol: 0, addend: 0 }, bytes as u32);
+    let mut changed: Vec<Register> = vec![];
+    for (function, at) in functions {
+        let at = *at as u32;
+        // As the call left it: the return address lies where the stack pointer points, all registers are the caller's.
+        if at > 0 {
+            entry.add_instruction(at, CallFrameInstruction::Cfa(X86_64::RSP, 8));
+        }
+        for register in changed.drain(..) {
+            entry.add_instruction(at, CallFrameInstruction::Restore(register));
+        }
+        if let Some(Unwind::FramePointer(saved)) = &function.code.unwind {
+            // Behind `push rbp`, then behind `mov rbp, rsp`.
+            entry.add_instruction(at + 1, CallFrameInstruction::CfaOffset(16));
+            entry.add_instruction(at + 1, CallFrameInstruction::Offset(X86_64::RBP, -16));
+            entry.add_instruction(at + 4, CallFrameInstruction::CfaRegister(X86_64::RBP));
+            changed.push(X86_64::RBP);
+            for saved in saved {
+                let register = Register(saved.register);
+                entry.add_instruction(at + saved.offset, CallFrameInstruction::Offset(register, saved.place));
+                changed.push(register);
+            }
+        }
+    }
+    entry
+}
+
 /// Adds `.eh_frame` for the functions that have unwind information, which lie in `code` at the given offsets.
 ///
 /// Functions are referred to by their section: another module may replace an exported symbol, but not what it is here.
@@ -42,22 +73,14 @@ pub fn add(object: &mut Object<'_>, target: &Target, code: SectionId, functions:
     common.fde_address_encoding = DwEhPe(DW_EH_PE_pcrel.0 | DW_EH_PE_sdata4.0);
     let mut table = FrameTable::default();
     let common = table.add_cie(common);
-    for (n, (function, _)) in functions.iter().enumerate() {
-        let address = Address::Symbol { symbol: n, addend: 0 };
-        let entry = match &function.code.unwind {
-            Some(Unwind::Described(UnwindInfo::SystemV(unwind))) => unwind.to_fde(address),
-            Some(Unwind::Still) => FrameDescriptionEntry::new(address, function.code.bytes.len() as u32),
-            Some(Unwind::FramePointer) => {
-                let mut entry = FrameDescriptionEntry::new(address, function.code.bytes.len() as u32);
-                // Behind `push rbp`, then behind `mov rbp, rsp`.
-                entry.add_instruction(1, CallFrameInstruction::CfaOffset(16));
-                entry.add_instruction(1, CallFrameInstruction::Offset(X86_64::RBP, -16));
-                entry.add_instruction(4, CallFrameInstruction::CfaRegister(X86_64::RBP));
-                entry
+    if object.architecture() == Architecture::X86_64 {
+        table.add_fde(common, together(functions));
+    } else {
+        for (n, (function, _)) in functions.iter().enumerate() {
+            if let Some(Unwind::Described(UnwindInfo::SystemV(unwind))) = &function.code.unwind {
+                table.add_fde(common, unwind.to_fde(Address::Symbol { symbol: n, addend: 0 }));
             }
-            _ => continue,
-        };
-        table.add_fde(common, entry);
+        }
     }
     let endian = if target.big_endian() { RunTimeEndian::Big } else { RunTimeEndian::Little };
     let mut frames = EhFrame(Writer { bytes: EndianVec::new(endian), relocations: vec![] });

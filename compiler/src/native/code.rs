@@ -1,6 +1,11 @@
 //! One function of machine code, and what has to be filled in when its place is known.
 
-use cranelift_codegen::{Context, FinalizedRelocTarget, binemit::Reloc, ir, isa::unwind::UnwindInfo};
+use cranelift_codegen::{
+    Context, FinalizedRelocTarget, RegClass,
+    binemit::Reloc,
+    ir,
+    isa::unwind::{UnwindInfo, UnwindInst},
+};
 
 use super::Level;
 
@@ -48,9 +53,38 @@ pub enum Unwind {
     Described(UnwindInfo),
     /// The stack pointer stays where it was at the call, and the registers that belong to the caller too.
     Still,
-    /// The function starts by pushing the frame pointer (one byte) and making it the stack pointer (three); nothing is
-    /// told of other registers. x86-64.
-    FramePointer,
+    /// The function starts by pushing the frame pointer (one byte) and making it the stack pointer (three). x86-64.
+    FramePointer(Vec<Saved>),
+}
+
+/// A register that belongs to the caller and lies in the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// Behind the instruction that stores it.
+    pub offset: u32,
+    /// Its number in unwind tables.
+    pub register: u16,
+    /// Where it lies, from the stack pointer before the call.
+    pub place: i32,
+}
+
+/// The description of an x86-64 function of Cranelift's, which keeps frame pointers.
+fn frame_pointer(rules: &[(u32, UnwindInst)]) -> Unwind {
+    let (mut clobbers, mut saved) = (0, vec![]);
+    for (offset, rule) in rules {
+        match rule {
+            UnwindInst::DefineNewFrame { offset_upward_to_caller_sp: up, offset_downward_to_clobbers: down } => {
+                clobbers = -((up + down) as i32);
+            }
+            UnwindInst::SaveReg { clobber_offset, reg } if reg.class() == RegClass::Int => {
+                // Tables number the first eight registers in an order of their own; of those, rbx is kept by calls.
+                let register = u16::from(reg.hw_enc());
+                saved.push(Saved { offset: *offset, register, place: clobbers + *clobber_offset as i32 });
+            }
+            _ => {}
+        }
+    }
+    Unwind::FramePointer(saved)
 }
 
 /// A function as text.
@@ -109,7 +143,10 @@ pub(super) fn finish(level: &Level, function: ir::Function) -> Code {
         bytes: buffer.data().to_vec(),
         align: u64::from(buffer.alignment),
         fixups: fixups.collect(),
-        unwind: compiled.create_unwind_info(isa).ok().flatten().map(Unwind::Described),
+        unwind: match level.is_x64() {
+            true => Some(frame_pointer(&buffer.unwind_info)),
+            false => compiled.create_unwind_info(isa).ok().flatten().map(Unwind::Described),
+        },
         stack_bytes: frame + 16,
         declined: None,
         listing: clif.map(|clif| Listing { clif, asm: compiled.vcode.clone().unwrap_or_default() }),

@@ -13,7 +13,7 @@ pub mod launch;
 mod target;
 mod x86;
 
-pub use code::{Code, Fixup, Function, Listing, Symbol, Unwind};
+pub use code::{Code, Fixup, Function, Listing, Saved, Symbol, Unwind};
 pub use target::{Level, Target};
 
 use std::collections::HashMap;

@@ -63,7 +63,7 @@ impl Slots<'_> {
 }
 
 /// Which functions a model has, and their order: per entry its kernels level by level, its dimensions check, the
-/// function itself and its size function; then the function that shares parallel loops out, if there are any, and the
+/// function itself and, where the workspace depends on symbols, its size function; then the function that shares parallel loops out, if there are any, and the
 /// model's `invoke` and `workspace_bytes`. With several levels, the kernels of each are followed by the function that
 /// runs them, and the last function of all chooses the level.
 pub(super) struct Plan<'a> {
@@ -104,7 +104,7 @@ impl<'a> Plan<'a> {
                 plan.functions += program.launches.len() + usize::from(plan.chooses());
             }
             plan.first.push(first);
-            plan.functions += 3;
+            plan.functions += 2 + usize::from(has_size_function(entry));
         }
         plan.functions += 2 + usize::from(plan.shares) + usize::from(plan.chooses());
         plan
@@ -117,7 +117,8 @@ impl<'a> Plan<'a> {
                 jobs.extend((0..program.launches.len()).map(|k| Job::Kernel(e, l, k)));
                 jobs.extend(self.chooses().then_some(Job::Run(e, l)));
             }
-            jobs.extend([Job::Dimensions(e), Job::Entry(e), Job::Workspace(e)]);
+            jobs.extend([Job::Dimensions(e), Job::Entry(e)]);
+            jobs.extend(has_size_function(entry).then_some(Job::Workspace(e)));
         }
         jobs.extend(self.shares.then_some(Job::Share));
         jobs.extend([Job::Invoke, Job::WorkspaceBytes]);
@@ -234,6 +235,11 @@ impl<'a> Plan<'a> {
         let called = levels.max(choose).max(stack(self.dimensions(entry)));
         called + stack(self.entry(entry)) + stack(self.invoke())
     }
+}
+
+/// A workspace of a known size is a constant of the header.
+fn has_size_function(entry: &Entry<'_>) -> bool {
+    super::workspace(entry.programs).as_int().is_none()
 }
 
 /// Whether a kernel can end early.

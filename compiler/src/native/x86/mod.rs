@@ -53,7 +53,7 @@ pub fn compile(f: &ir::Function, level: &super::Level) -> Result<Code, String> {
         bytes: encoded.bytes,
         align: u64::from(encoded.align),
         fixups: vec![],
-        unwind: Some(Unwind::FramePointer),
+        unwind: Some(Unwind::FramePointer(vec![])),
         stack_bytes: frame.stack_bytes(),
         declined: None,
     })
