@@ -55,3 +55,36 @@ fn the_dense_model_predicts_as_tensorflow_does() {
 fn the_convolutional_model_predicts_as_tensorflow_does() {
     check("cnn", "cnn-labels-idx1-ubyte.gz");
 }
+
+/// An object is its weights and little more. The file counts whole: headers, symbols, relocations, unwind tables.
+#[test]
+fn the_dense_model_is_small() {
+    const LEVELS: &str = "x86-64,x86-64-v3,x86-64-v4";
+    let model = Model::open(root().join("examples/mnist/model"), &saved::Options::default()).unwrap();
+    let mut sizes = vec![];
+    // FIXME: with an open batch the aims are 16 KB and 4 KB as well, but a product has a body for each number of rows
+    // that may be left.
+    for (cpu, batch, limit) in [
+        (LEVELS, Some(1), 16 << 10),
+        ("x86-64-v4", Some(1), 4 << 10),
+        ("x86-64-v3", Some(1), 4500),
+        ("x86-64", Some(1), 6000),
+        (LEVELS, None, 27 << 10),
+        ("x86-64-v4", None, 14 << 10),
+        ("x86-64-v3", None, 10 << 10),
+    ] {
+        let options = Options {
+            name: "mnist".into(),
+            target: Some("x86_64-unknown-linux-gnu".into()),
+            cpu: Some(cpu.into()),
+            batch,
+            ..Options::default()
+        };
+        let compiled = driver::compile(&model, &options, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
+        // All levels read one packing of the weights.
+        assert_eq!(compiled.report.weight_bytes, 410_176, "{cpu}");
+        let rest = compiled.object.len() - compiled.report.weight_bytes as usize;
+        sizes.push((cpu, batch, rest, limit));
+    }
+    assert!(sizes.iter().all(|(_, _, rest, limit)| rest <= limit), "{sizes:?}");
+}

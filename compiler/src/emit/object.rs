@@ -32,7 +32,6 @@ impl Object {
     /// The object of the model `name`: its functions, its weights, and `descriptor` as the symbol `NAME_descriptor`.
     pub fn new(target: &Target, name: &str, compiled: &Compiled, weights: &Weights, descriptor: &[u8]) -> Object {
         let mut object = empty(target);
-        object.add_file_symbol(name.as_bytes().to_vec());
         let code = object.section_id(StandardSection::Text);
         let data = object.section_id(StandardSection::ReadOnlyData);
         let (mut contents, weight_bytes) = weight_contents(weights, target.big_endian());

@@ -23,7 +23,7 @@ use crate::{
         code::{self, Code, FUNCTIONS, WEIGHTS},
     },
     plan::{Guard, Launch, Program},
-    tensor::{TensorType, count},
+    tensor::{DType, TensorType, count},
 };
 
 /// Symbols with more bits are refused: no tensor is that long, and the products of one with a constant need no check.
@@ -67,6 +67,20 @@ fn write(plan: &Plan<'_>, params: &[Type], returns: &[Type], f: impl FnOnce(&mut
     let code = code::finish(plan.target.lowest(), function);
     // No loop is in it.
     Code { align: code.align.min(16), ..code }
+}
+
+/// The bytes of the workspace when nothing about a call's dimensions is open: no symbol, no condition, no size that
+/// overflows.
+pub(super) fn settled(entry: &Entry<'_>) -> Option<i64> {
+    let program = entry.shared();
+    let known = |dtype: DType, len: &Dim| (len * dtype.size() as i64).as_int().is_some_and(|n| n < i64::MAX);
+    let mut ports = program.inputs.iter().chain(&program.outputs);
+    let mut buffers = entry.programs.iter().flat_map(|p| p.storage.iter());
+    let open = !program.symbols.is_empty()
+        || !program.guards.is_empty()
+        || !ports.all(|port| known(port.ty.dtype, &count(&port.ty.shape)))
+        || !buffers.all(|(_, s)| known(s.dtype, &s.len));
+    if open { None } else { native::workspace(entry.programs).as_int() }
 }
 
 /// `int64_t dimensions(symbols...)`: the bytes of the workspace, or a negated status.
@@ -144,16 +158,22 @@ pub(super) fn entry(plan: &Plan<'_>, entry: usize) -> Code {
         let null = w.b.ins().icmp_imm_s(IntCC::Equal, io, 0);
         w.leave_if(null, Status::NullPointer);
         let symbols = w.symbols(program, io);
-        let needed = w.call(plan.dimensions(entry), &symbols, types::I64);
-        let broken = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, needed, 0);
-        let status = w.b.ins().ineg(needed);
-        w.leave_if_with(broken, status);
+        let needed = match settled(&plan.entries[entry]) {
+            Some(bytes) => w.b.ins().iconst(types::I64, bytes),
+            None => {
+                let needed = w.call(plan.dimensions(entry), &symbols, types::I64);
+                let broken = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, needed, 0);
+                let status = w.b.ins().ineg(needed);
+                w.leave_if_with(broken, status);
+                needed
+            }
+        };
         let inputs = program.inputs.iter().enumerate().map(|(n, p)| (Slots(program).input(n), &p.ty));
         let outputs = program.outputs.iter().enumerate().map(|(n, p)| (Slots(program).output(n), &p.ty));
         let mut sizes = Checked { program, symbols, wrapped: None };
         w.check_pointers(io, inputs.chain(outputs), &mut sizes);
         if !native::workspace(plan.entries[entry].programs).is(0) {
-            w.check_workspace(memory, bytes, needed);
+            w.check_workspace(memory, bytes, needed, settled(&plan.entries[entry]));
         }
         let wanted = w.slot(io, Slots(program).cpu());
         let frame = w.frame(io, memory);
@@ -237,7 +257,10 @@ pub(super) fn workspace_bytes(plan: &Plan<'_>) -> Code {
                     w.leave_if(null, Status::NullPointer);
                 }
                 let symbols = w.symbols(e.shared(), io);
-                let bytes = w.call(plan.dimensions(entry), &symbols, types::I64);
+                let bytes = match settled(e) {
+                    Some(bytes) => w.b.ins().iconst(types::I64, bytes),
+                    None => w.call(plan.dimensions(entry), &symbols, types::I64),
+                };
                 w.leave(&[bytes]);
             });
         }
@@ -336,9 +359,13 @@ impl Writer<'_> {
         }
     }
 
-    fn check_workspace(&mut self, memory: Value, bytes: Value, needed: Value) {
+    /// The bytes that are needed are settled as a number above 0, or may be none.
+    fn check_workspace(&mut self, memory: Value, bytes: Value, needed: Value, settled: Option<i64>) {
         let [some, done] = [(); 2].map(|()| self.b.create_block());
-        self.b.ins().brif(needed, some, &[], done, &[]);
+        match settled {
+            Some(_) => self.b.ins().jump(some, &[]),
+            None => self.b.ins().brif(needed, some, &[], done, &[]),
+        };
         self.b.switch_to_block(some);
         let null = self.b.ins().icmp_imm_s(IntCC::Equal, memory, 0);
         self.leave_if(null, Status::NullPointer);

@@ -62,7 +62,7 @@ impl Slots<'_> {
     }
 }
 
-/// Which functions a model has, and their order: per entry its kernels level by level, its dimensions check, the
+/// Which functions a model has, and their order: per entry its kernels level by level, its dimensions check, if it needs one, the
 /// function itself and, where the workspace depends on symbols, its size function; then the function that shares parallel loops out, if there are any, and the
 /// model's `invoke` and `workspace_bytes`. With several levels, the kernels of each are followed by the function that
 /// runs them, and the last function of all chooses the level.
@@ -104,7 +104,7 @@ impl<'a> Plan<'a> {
                 plan.functions += program.launches.len() + usize::from(plan.chooses());
             }
             plan.first.push(first);
-            plan.functions += 2 + usize::from(has_size_function(entry));
+            plan.functions += 1 + usize::from(entry::settled(entry).is_none()) + usize::from(has_size_function(entry));
         }
         plan.functions += 2 + usize::from(plan.shares) + usize::from(plan.chooses());
         plan
@@ -117,7 +117,8 @@ impl<'a> Plan<'a> {
                 jobs.extend((0..program.launches.len()).map(|k| Job::Kernel(e, l, k)));
                 jobs.extend(self.chooses().then_some(Job::Run(e, l)));
             }
-            jobs.extend([Job::Dimensions(e), Job::Entry(e)]);
+            jobs.extend(entry::settled(entry).is_none().then_some(Job::Dimensions(e)));
+            jobs.push(Job::Entry(e));
             jobs.extend(has_size_function(entry).then_some(Job::Workspace(e)));
         }
         jobs.extend(self.shares.then_some(Job::Share));
@@ -141,11 +142,12 @@ impl<'a> Plan<'a> {
     fn run_level(&self, entry: usize, level: usize) -> usize {
         self.first(entry, level) + self.launches(entry, level).len()
     }
+    /// The function that checks the dimensions, unless there is nothing to check.
     fn dimensions(&self, entry: usize) -> usize {
         self.run_level(entry, self.target.levels.len() - 1) + usize::from(self.chooses())
     }
     fn entry(&self, entry: usize) -> usize {
-        self.dimensions(entry) + 1
+        self.dimensions(entry) + usize::from(entry::settled(&self.entries[entry]).is_none())
     }
     fn invoke(&self) -> usize {
         self.functions - 2 - usize::from(self.chooses())
@@ -232,7 +234,8 @@ impl<'a> Plan<'a> {
         let levels = (0..self.target.levels.len()).map(level).max().unwrap_or(0);
         let stack = |n: usize| functions[n].code.stack_bytes;
         let choose = if self.chooses() { stack(self.choose()) } else { 0 };
-        let called = levels.max(choose).max(stack(self.dimensions(entry)));
+        let check = if entry::settled(&self.entries[entry]).is_none() { stack(self.dimensions(entry)) } else { 0 };
+        let called = levels.max(choose).max(check);
         called + stack(self.entry(entry)) + stack(self.invoke())
     }
 }
