@@ -2,7 +2,8 @@
 //!
 //! Neighbouring axes become one loop where every address allows it. That is found by trial: the body is written once
 //! with a loop per axis, and two axes merge when each index in it moves along the outer axis exactly as far as along all
-//! of the inner one. The innermost loop runs as lanes.
+//! of the inner one. The innermost loop runs as lanes. Where what is read runs along another axis than what is written,
+//! both loops go through small tiles, so that whole cache lines are used on either side.
 
 use super::{
     fuse::estimate,
@@ -87,7 +88,96 @@ pub fn each_element<'g>(site: &mut Site<'g>, shape: &[Dim], body: &dyn Fn(&mut S
     let trial = Trial::of(site.fresh(), shape, body);
     let axes: Vec<usize> = (0..shape.len()).filter(|&a| !shape[a].is(1)).collect();
     let groups = with_rows(trial.groups(&axes), shape);
-    write(site, &groups, shape, vec![Dim::zero(); shape.len()], trial.innermost(), body);
+    if let Some(other) = trial.across(&groups) {
+        // Nothing runs as lanes: a few operations are written out instead.
+        let innermost = if trial.size <= MAX_WRITTEN_OUT { LoopKind::Unroll } else { LoopKind::Seq };
+        return write_tiles(site, &groups, other, shape, innermost, body);
+    }
+    let start = vec![Dim::zero(); shape.len()];
+    let Some((last, outer)) = groups.split_last().filter(|(_, outer)| outer.len() > 1) else {
+        return write(site, &groups, shape, start, trial.innermost(), body);
+    };
+    let outer: Vec<usize> = outer.concat();
+    let (around, row) = (extents(&outer, shape), count(&extents(last, shape)));
+    if estimate(&row) < MIN_FLAT {
+        return write(site, &groups, shape, start, trial.innermost(), body);
+    }
+    // One loop around long rows, which can be split between threads however its extents are made up.
+    site.each_flat(&around, |site, at| {
+        let mut ix = start.clone();
+        outer.iter().zip(at).for_each(|(&axis, i)| ix[axis] = i.clone());
+        write(site, &[last.clone()], shape, ix, trial.innermost(), body);
+    });
+}
+
+/// Rows that are this long do not notice what it costs to find their place.
+const MIN_FLAT: f64 = 128.0;
+/// Code of at most so many operations is repeated for every element of a tile's row.
+const MAX_WRITTEN_OUT: usize = 8;
+
+/// Elements along each side of a tile.
+const TILE: i64 = 16;
+
+/// The loops of `write`, but those of group `other` and of the last group in tiles, which are the innermost. All loops
+/// around the tiles are one, which can be split between threads.
+fn write_tiles<'g>(
+    site: &mut Site<'g>,
+    groups: &[Vec<usize>],
+    other: usize,
+    shape: &[Dim],
+    innermost: LoopKind,
+    body: &dyn Fn(&mut Site<'g>, &[Dim]),
+) {
+    let last = groups.len() - 1;
+    let (slow, fast) = (extents(&groups[other], shape), extents(&groups[last], shape));
+    let outer: Vec<usize> = (0..last).filter(|&g| g != other).flat_map(|g| groups[g].clone()).collect();
+    let mut around = extents(&outer, shape);
+    let blocks = count(&slow).floor_div(&Dim::from(TILE));
+    let whole = &blocks * TILE == count(&slow);
+    around.extend(whole.then_some(blocks));
+    let tiles = |site: &mut Site<'g>, ix: &[Dim], first_slow: &Dim, many_slow: &Dim| {
+        in_blocks(site, &count(&fast), &mut |site, first_fast, many_fast| {
+            let kind = if many_fast.as_int().is_some() { innermost } else { LoopKind::Seq };
+            site.each(many_slow, LoopKind::Seq, |site, i| {
+                let mut ix = ix.to_vec();
+                place(site, &mut ix, &groups[other], &(first_slow + i), &slow);
+                site.each(many_fast, kind, |site, j| {
+                    place(site, &mut ix, &groups[last], &(first_fast + j), &fast);
+                    body(site, &ix);
+                });
+            });
+        });
+    };
+    site.each_flat(&around, |site, at| {
+        let mut ix = vec![Dim::zero(); shape.len()];
+        outer.iter().zip(at).for_each(|(&axis, i)| ix[axis] = i.clone());
+        match at.get(outer.len()) {
+            Some(block) => tiles(site, &ix, &(block * TILE), &Dim::from(TILE)),
+            None => in_blocks(site, &count(&slow), &mut |site, first, many| tiles(site, &ix, first, many)),
+        }
+    });
+}
+
+/// Sets the indices of a group's axes to those of its `n`-th place.
+fn place(site: &Site<'_>, ix: &mut [Dim], group: &[usize], n: &Dim, extents: &[Dim]) {
+    group.iter().zip(unflatten(&site.w, n, extents)).for_each(|(&axis, i)| ix[axis] = i);
+}
+
+fn extents(group: &[usize], shape: &[Dim]) -> Vec<Dim> {
+    group.iter().map(|&a| shape[a].clone()).collect()
+}
+
+/// A loop over whole blocks of an extent, and what remains: `body` gets the first element and how many there are.
+fn in_blocks<'g>(site: &mut Site<'g>, extent: &Dim, body: &mut dyn FnMut(&mut Site<'g>, &Dim, &Dim)) {
+    let many = extent.floor_div(&Dim::from(TILE));
+    let done = &many * TILE;
+    let rest = extent - &done;
+    if !many.is(0) {
+        site.each(&many, LoopKind::Seq, |site, block| body(site, &(block * TILE), &Dim::from(TILE)));
+    }
+    if !rest.is(0) {
+        body(site, &done, &rest);
+    }
 }
 
 /// What a body looks like with a loop around it for every axis.
@@ -97,6 +187,8 @@ pub struct Trial {
     indices: Vec<Dim>,
     /// Whether the body itself loops; then the loops around it do not run as lanes.
     loops_within: bool,
+    /// Operations of the body.
+    size: usize,
 }
 
 impl Trial {
@@ -109,11 +201,27 @@ impl Trial {
         let kernel = site.finish(String::new()).kernel;
         let loops = kernel.vars.iter().filter(|(_, v)| matches!(v, Var::Loop { .. })).count();
         let outer = shape.iter().filter(|n| !n.is(1)).count();
-        Trial { shape: shape.to_vec(), vars, indices: indices(&kernel), loops_within: loops > outer }
+        let size = kernel.exprs.len();
+        Trial { shape: shape.to_vec(), vars, indices: indices(&kernel), loops_within: loops > outer, size }
     }
     /// The kind of the innermost loop around the body.
     pub fn innermost(&self) -> LoopKind {
         if self.loops_within { LoopKind::Seq } else { LoopKind::Vector }
+    }
+    /// The group of axes along which something is contiguous that is not so along the last group, whose neighbours are
+    /// contiguous elsewhere: the other side of a transpose.
+    fn across(&self, groups: &[Vec<usize>]) -> Option<usize> {
+        let (last, others) = groups.split_last()?;
+        let step = |index: &Dim, group: &[usize]| coefficient(index, &self.vars[*group.last()?]);
+        let long =
+            |group: &[usize]| estimate(&count(&group.iter().map(|&a| self.shape[a].clone()).collect::<Vec<_>>()));
+        let contiguous = self.indices.iter().any(|i| step(i, last).is_some_and(|s| s.is(1)));
+        if self.loops_within || !contiguous || long(last) < TILE as f64 {
+            return None;
+        }
+        let strided = |i: &&Dim| step(i, last).is_some_and(|s| !s.is(0) && !s.is(1));
+        let along = |i: &Dim, group: &[usize]| step(i, group).is_some_and(|s| s.is(1)) && long(group) >= TILE as f64;
+        self.indices.iter().filter(strided).find_map(|i| others.iter().position(|group| along(i, group)))
     }
     /// Neighbours among these axes that are one loop each.
     pub fn groups(&self, axes: &[usize]) -> Vec<Vec<usize>> {

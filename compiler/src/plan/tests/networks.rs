@@ -488,3 +488,20 @@ fn depthwise_convolutions_of_every_stride() {
     let solid = net.conv(y, &[3, 3, 3, 1, 4], conv(3, 1, 1, 1, 1, 4));
     check_batches("other ranks", &net.done(&[wide, solid]));
 }
+
+#[test]
+fn transposes_of_many_extents() {
+    for (shape, perm) in [
+        ("batch,33,20", [0, 2, 1]),
+        ("16,batch,48", [2, 1, 0]),
+        ("40,32,batch", [1, 0, 2]),
+        ("17,3,16", [2, 1, 0]),
+        ("batch,64,32", [0, 2, 1]),
+    ] {
+        let mut net = Net::default();
+        let x = net.input(shape);
+        let y = net.add(Transpose { perm: perm.to_vec() }, &[x]);
+        let y = net.unary(UnaryFn::Neg, y);
+        check_batches(&format!("{shape} transposed by {perm:?}"), &net.done(&[y]));
+    }
+}
