@@ -53,7 +53,7 @@ enum Chore {
     /// With --peers: LiteRT, onnxruntime, OpenVINO, TensorFlow and IREE beside smc, interleaved in one run, on whole
     /// networks and on single operations. The engines are installed into .venv/peers and the models built into
     /// target/peers, both once. A whole run takes a quarter of an hour on a quiet machine and writes docs/benchmarks.md
-    /// and docs/benchmarks.svg; one that is narrowed by --quick, --only or --engines writes target/peers/benchmarks.md.
+    /// and docs/benchmarks.svg; one with --quick, --only, --engines or --cpu writes target/peers/benchmarks.md.
     Bench(bench::Options),
     /// Rewrite the snapshots that tests compare with.
     Bless {

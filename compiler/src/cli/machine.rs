@@ -15,7 +15,7 @@ pub struct Machine {
     pub threads: usize,
     /// Multiply-adds by vector width, widest first; none where they are not measured.
     pub multiply_adds: Vec<Peak>,
-    /// Reads by level, nearest first; none where they are not measured.
+    /// Reads of data of so many bytes, ascending; none where they are not measured.
     pub reads: Vec<Read>,
 }
 
@@ -26,13 +26,12 @@ pub struct Peak {
     pub gflops: f64,
 }
 
-/// Reads of data that fit a level of memory.
+/// Reading the same data again and again.
 #[derive(Clone, Debug, Serialize)]
 pub struct Read {
-    /// `L1`, `L2`, `L3` or `memory`.
+    pub bytes: u64,
+    /// The nearest level that holds them: `L1`, `L2`, `L3` or `memory`.
     pub level: String,
-    /// The level's size; none for memory.
-    pub bytes: Option<u64>,
     pub gb_per_s: f64,
 }
 
@@ -41,17 +40,22 @@ impl Machine {
     pub fn measure(seconds: f64) -> Machine {
         let caches = caches();
         let widths = loops::widths();
-        let each = seconds / (widths.len() + caches.len() + 1) as f64;
+        // From half the nearest cache to twice the farthest, which the farthest does not hold.
+        let largest = caches.last().map_or(64 << 20, |last| (2 * last).clamp(16 << 20, 256 << 20));
+        let sizes: Vec<u64> = (14..).map(|n| 1 << n).take_while(|&bytes| bytes <= largest).collect();
+        let each = seconds / (widths.len() + sizes.len()) as f64;
         let multiply_adds = widths.iter().map(|w| Peak { bits: w.bits, gflops: multiply_adds(w, each) }).collect();
-        let mut reads = vec![];
-        if let Some(widest) = widths.first() {
-            for (n, &bytes) in caches.iter().enumerate() {
-                let level = format!("L{}", n + 1);
-                reads.push(Read { level, bytes: Some(bytes), gb_per_s: reading(widest, bytes / 2, each) });
-            }
-            let far = caches.last().map_or(64 << 20, |last| (4 * last).clamp(64 << 20, 256 << 20));
-            reads.push(Read { level: "memory".into(), bytes: None, gb_per_s: reading(widest, far, each) });
-        }
+        let level = |bytes: u64| {
+            let holds = caches.iter().position(|&size| bytes <= size);
+            holds.map_or("memory".to_string(), |n| format!("L{}", n + 1))
+        };
+        let read = |widest: &loops::Width| {
+            let memory = Memory::new(largest);
+            let measure =
+                |&bytes: &u64| Read { bytes, level: level(bytes), gb_per_s: memory.reading(widest, bytes, each) };
+            sizes.iter().map(measure).collect()
+        };
+        let reads = widths.first().map_or(vec![], read);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Machine { processor: processor(), threads, multiply_adds, reads }
     }
@@ -61,10 +65,16 @@ impl Machine {
         self.multiply_adds.iter().map(|p| p.gflops).max_by(f64::total_cmp)
     }
 
-    /// Reads from the nearest level that holds this many bytes.
-    pub fn read(&self, bytes: u64) -> Option<&Read> {
-        let fits = self.reads.iter().find(|r| r.bytes.is_none_or(|size| bytes <= size));
-        fits.or(self.reads.last())
+    /// How fast so many bytes are read, and the level they lie in. Between two measured sizes, in between.
+    pub fn read(&self, bytes: u64) -> Option<(f64, &str)> {
+        let above = self.reads.iter().position(|r| bytes <= r.bytes).unwrap_or(self.reads.len());
+        let upper = self.reads.get(above).or(self.reads.last())?;
+        let lower = self.reads.get(above.wrapping_sub(1)).unwrap_or(upper);
+        if lower.bytes >= upper.bytes {
+            return Some((upper.gb_per_s, &upper.level));
+        }
+        let part = (bytes as f64 / lower.bytes as f64).log2() / (upper.bytes as f64 / lower.bytes as f64).log2();
+        Some((lower.gb_per_s + part * (upper.gb_per_s - lower.gb_per_s), &upper.level))
     }
 }
 
@@ -75,8 +85,7 @@ impl fmt::Display for Machine {
             write!(f, "\n  multiply-adds of f32, {} bits: {:.1} GFLOP/s", p.bits, p.gflops)?;
         }
         for r in &self.reads {
-            let size = r.bytes.map_or(String::new(), |b| format!(" ({} KiB)", b >> 10));
-            write!(f, "\n  reads from {}{size}: {:.1} GB/s", r.level, r.gb_per_s)?;
+            write!(f, "\n  reads of {} KiB, {}: {:.1} GB/s", r.bytes >> 10, r.level, r.gb_per_s)?;
         }
         if self.multiply_adds.is_empty() {
             write!(f, "\n  nothing is measured on this architecture yet")?;
@@ -103,16 +112,25 @@ fn multiply_adds(width: &loops::Width, seconds: f64) -> f64 {
     best(seconds, work as f64, || unsafe { (width.multiply_add)(ROUNDS) })
 }
 
-fn reading(width: &loops::Width, bytes: u64, seconds: f64) -> f64 {
-    let blocks = (bytes as usize / loops::BLOCK).max(1);
-    // Written once, so that every page is memory of its own.
-    let memory = vec![1u8; blocks * loops::BLOCK + loops::BLOCK];
-    let start = memory.as_ptr().wrapping_add(memory.as_ptr().align_offset(64));
-    // A run is 100 us at least, so that the clock does not show in it.
-    let passes = (4_000_000 / (blocks * loops::BLOCK)).max(1);
-    let work = (passes * blocks * loops::BLOCK) as f64;
-    // SAFETY: `blocks` blocks lie in `memory` from `start` on, and `widths` lists what this processor has.
-    best(seconds, work, || (0..passes).for_each(|_| unsafe { (width.read)(start, blocks as u64) }))
+/// Memory to read, aligned to cache lines.
+struct Memory(Vec<u8>);
+
+impl Memory {
+    fn new(bytes: u64) -> Memory {
+        // Written once, so that every page is memory of its own.
+        Memory(vec![1; bytes as usize + loops::BLOCK])
+    }
+
+    /// Bytes per nanosecond of reading the first `bytes`, which this has, again and again.
+    fn reading(&self, width: &loops::Width, bytes: u64, seconds: f64) -> f64 {
+        let blocks = bytes as usize / loops::BLOCK;
+        let start = self.0.as_ptr().wrapping_add(self.0.as_ptr().align_offset(64));
+        // A run is some 20 us at least, so that the clock does not show in it.
+        let passes = (2_000_000 / (blocks * loops::BLOCK)).max(1);
+        let work = (passes * blocks * loops::BLOCK) as f64;
+        // SAFETY: so many blocks lie in the memory from `start` on, and `widths` lists what this processor has.
+        best(seconds, work, || (0..passes).for_each(|_| unsafe { (width.read)(start, blocks as u64) }))
+    }
 }
 
 /// Sizes of the data caches of one core, nearest first, as Linux tells them; elsewhere what is common.
@@ -268,12 +286,15 @@ mod tests {
     }
 
     #[test]
-    fn data_are_read_from_the_nearest_level_that_holds_them() {
-        let read = |level: &str, bytes, gb_per_s| Read { level: level.into(), bytes, gb_per_s };
-        let reads = vec![read("L1", Some(100), 3.0), read("L2", Some(1000), 2.0), read("memory", None, 1.0)];
+    fn reads_between_two_sizes_are_in_between() {
+        let read = |bytes, level: &str, gb_per_s| Read { bytes, level: level.into(), gb_per_s };
+        let reads = vec![read(100, "L1", 3.0), read(400, "L2", 2.0), read(800, "memory", 1.0)];
         let machine = Machine { processor: String::new(), threads: 1, multiply_adds: vec![], reads };
-        let level = |bytes| machine.read(bytes).map(|r| r.level.as_str());
-        assert_eq!([100, 101, 1001].map(level), [Some("L1"), Some("L2"), Some("memory")]);
-        assert_eq!(machine.gflops(), None);
+        for (bytes, expected) in
+            [(0, (3.0, "L1")), (100, (3.0, "L1")), (200, (2.5, "L2")), (400, (2.0, "L2")), (9999, (1.0, "memory"))]
+        {
+            assert_eq!(machine.read(bytes), Some(expected), "{bytes}");
+        }
+        assert_eq!(Machine { reads: vec![], ..machine }.read(1), None);
     }
 }

@@ -1,7 +1,7 @@
 //! `smc bench --profile`: the kernels of a call as a table, each beside what the machine could do.
 //!
-//! A kernel cannot be faster than its operations at the machine's peak, nor than its bytes at the bandwidth of the
-//! nearest level of memory that holds them. The nearer of the two limits is the one whose fraction is shown; both are
+//! A kernel cannot be faster than its operations at the machine's peak, nor than its bytes at the speed at which as many
+//! bytes are read again and again. The nearer of the two limits is the one whose fraction is shown; both are
 //! measured when the profile starts, on one thread, and taken times the number of threads.
 
 use std::{fmt, time::Duration};
@@ -48,6 +48,8 @@ pub struct Kernel {
     /// `multiply-adds`, or the level of memory whose bandwidth is the limit.
     pub limit: Option<String>,
     pub code_bytes: usize,
+    /// What kept the kernel from vectors as wide as the machine's.
+    pub declined: Option<String>,
 }
 
 /// Profiles a prepared call for so long.
@@ -90,6 +92,7 @@ fn describe(step: &Step, bind: &Bindings, ns: f64, machine: &Machine, width: usi
         of_peak: limit.as_ref().and_then(|(least, _)| (ns > 0.0).then(|| least / ns)),
         limit: limit.map(|(_, name)| name),
         code_bytes: step.code_bytes,
+        declined: step.declined.clone(),
     }
 }
 
@@ -101,7 +104,7 @@ fn rate(units: f64, ns: f64) -> f64 {
 /// The fewest nanoseconds that the work can take, and what sets them.
 fn limit(flops: f64, bytes: f64, machine: &Machine, width: f64) -> Option<(f64, String)> {
     let computing = machine.gflops().map(|peak| (flops / peak / width, "multiply-adds".to_string()));
-    let moving = machine.read(bytes as u64).map(|read| (bytes / read.gb_per_s / width, read.level.clone()));
+    let moving = machine.read(bytes as u64).map(|(rate, level)| (bytes / rate / width, level.to_string()));
     [computing, moving].into_iter().flatten().max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
@@ -124,9 +127,10 @@ impl fmt::Display for Profiled {
                 (Some(part), Some(limit)) => format!("{:.0} % of {limit}", part * 100.0),
                 _ => String::new(),
             };
+            let narrow = k.declined.as_ref().map_or(String::new(), |what| format!(" (narrow vectors: no {what})"));
             writeln!(
                 f,
-                "{:longest$}{:10.2}{:10.2}{:8.1} %{:10.1}{:10.1}  {part:26}{}",
+                "{:longest$}{:10.2}{:10.2}{:8.1} %{:10.1}{:10.1}  {part:26}{}{narrow}",
                 k.name,
                 k.min_us,
                 k.median_us,
@@ -158,12 +162,12 @@ mod tests {
 
     #[test]
     fn the_nearer_limit_counts() {
-        let read = |level: &str, bytes, gb_per_s| Read { level: level.into(), bytes, gb_per_s };
+        let read = |level: &str, bytes, gb_per_s| Read { bytes, level: level.into(), gb_per_s };
         let machine = Machine {
             processor: String::new(),
             threads: 2,
             multiply_adds: vec![Peak { bits: 128, gflops: 10.0 }],
-            reads: vec![read("L1", Some(1000), 5.0), read("memory", None, 1.0)],
+            reads: vec![read("L1", 1000, 5.0), read("memory", 2000, 1.0)],
         };
         assert_eq!(limit(1000.0, 100.0, &machine, 1.0), Some((100.0, "multiply-adds".into())));
         assert_eq!(limit(1000.0, 2000.0, &machine, 2.0), Some((1000.0, "memory".into())));

@@ -33,6 +33,9 @@ pub fn functions(
         let Some(listing) = &function.code.listing else { continue };
         let level = function.level.map_or(String::new(), |l| format!(", {}", target.levels[l].cpu));
         let _ = writeln!(out, "// {}: {} bytes{level}", function.name, function.code.bytes.len());
+        if let Some(what) = &function.code.declined {
+            let _ = writeln!(out, "// narrow vectors: the wide backend has not {what}");
+        }
         for (user, &(entry, level, k)) in users.get(&n).into_iter().flatten().enumerate() {
             let program = &programs[entry][level];
             if user == 0 {

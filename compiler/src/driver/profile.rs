@@ -14,6 +14,7 @@ use smc_runtime::{Parallel, abi::Task};
 use super::Call;
 use crate::{
     base::{Diagnostic, Dim},
+    loops::{Kernel, Stmt},
     native::{
         self,
         launch::{Frame, WORTH_THREADS, parallel_extent},
@@ -33,6 +34,8 @@ pub struct Step {
     /// Bytes of the buffers that it reads and writes, each counted once.
     pub bytes: Dim,
     pub code_bytes: usize,
+    /// What kept the kernel from vectors as wide as the machine's.
+    pub declined: Option<String>,
     /// The extent of the loop that threads may share, and the work that tells whether they do.
     parallel: Option<(Dim, Dim)>,
 }
@@ -57,12 +60,14 @@ pub(super) fn steps(levels: &[Program], kernels: &[Vec<usize>], code: &native::C
         flops: launch.flops.clone(),
         bytes: bytes(program, launch),
         code_bytes: code.functions[n].code.bytes.len(),
+        declined: code.functions[n].code.declined.clone(),
         parallel: parallel_extent(&launch.kernel).map(|extent| (extent.clone(), launch.work.clone())),
     };
     program.launches.iter().zip(numbers).map(step).collect()
 }
 
-/// What a kernel touches at most; of a buffer that it writes a part of, that part.
+/// What a kernel touches at most: all of each buffer that it reads, and what it stores. The latter may be little: filling
+/// a border writes the border alone.
 pub(super) fn bytes(program: &Program, launch: &Launch) -> Dim {
     let mut seen = vec![];
     let mut sum = Dim::zero();
@@ -72,13 +77,20 @@ pub(super) fn bytes(program: &Program, launch: &Launch) -> Dim {
         }
         seen.push(id);
         let storage = &program.storage[id];
-        let elements = match &launch.part {
-            Some(part) if buffer.written => part.extents.iter().fold(Dim::from(1), |product, e| &product * e),
-            _ => storage.len.clone(),
-        };
+        let elements = if buffer.written { stores(&launch.kernel, &launch.kernel.body) } else { storage.len.clone() };
         sum = &sum + &(&elements * &Dim::from(storage.dtype.size() as i64));
     }
     sum
+}
+
+/// How many elements a block stores, conditions aside.
+fn stores(kernel: &Kernel, block: &[Stmt]) -> Dim {
+    block.iter().fold(Dim::zero(), |sum, stmt| match stmt {
+        Stmt::Store { .. } => &sum + &Dim::from(1),
+        Stmt::For { var, body, .. } => &sum + &(kernel.loop_extent(*var) * &stores(kernel, body)),
+        Stmt::If { then, otherwise, .. } => &sum + &stores(kernel, then).at_least(&stores(kernel, otherwise)),
+        Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } | Stmt::Check { .. } => sum,
+    })
 }
 
 impl Call<'_> {

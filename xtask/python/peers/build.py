@@ -151,14 +151,18 @@ def main():
     options = parser.parse_args()
     batches = [int(n) for n in options.batches.split(",")]
     subjects = {subject.name: subject for subject in models.SUBJECTS}
-    # TensorFlow's native half says what it pleases, on the error stream.
+    # The tools say on the error stream what they please.
     say = os.fdopen(os.dup(2), "w", buffering=1)
-    with open(options.cache / "build.log", "w") as log:
-        os.dup2(log.fileno(), 2)
-    sys.stderr = say
+    log = options.cache / "build.log"
+    with open(log, "w") as file:
+        os.dup2(file.fileno(), 2)
     for count, name in enumerate(options.names, 1):
         begin = time.monotonic()
-        made = build(subjects[name], options.cache / name, batches, options.iree)
+        try:
+            made = build(subjects[name], options.cache / name, batches, options.iree)
+        except Exception as error:
+            print(f"  {name} cannot be built, see {log}: {type(error).__name__}: {error}", file=say)
+            raise
         took = time.monotonic() - begin
         if took > 0.5:
             print(f"  [{count}/{len(options.names)}] {name}: {took:.0f} s", flush=True)

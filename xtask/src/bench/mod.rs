@@ -37,9 +37,9 @@ pub struct Options {
     /// The compiler to measure [default: one built with optimisation].
     #[arg(long, value_name = "FILE", requires = "peers")]
     smc: Option<PathBuf>,
-    /// What smc compiles for; `native` is this machine's processor.
-    #[arg(long, value_name = "CPU", requires = "peers", default_value = "native")]
-    cpu: String,
+    /// What smc compiles for, as `smc compile --cpu` takes it [default: as smc does, all levels in one object].
+    #[arg(long, value_name = "CPU", requires = "peers")]
+    cpu: Option<String>,
 }
 
 /// Measures what the options ask for.

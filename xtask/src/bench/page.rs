@@ -35,6 +35,8 @@ fn head(results: &Results) -> String {
         m.processor, m.threads
     );
     let mut table = Table::new(["", "best"]);
+    let size =
+        |bytes: u64| if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) };
     for p in &m.multiply_adds {
         table.row([
             format!("multiply-adds of f32 from registers, {} bits", p.bits),
@@ -42,15 +44,17 @@ fn head(results: &Results) -> String {
         ]);
     }
     for r in &m.reads {
-        let size = r.bytes.map_or(String::new(), |b| format!(" ({} KiB)", number((b >> 10) as f64)));
-        table.row([format!("reads from {}{size}", r.level), format!("{} GB/s", number(r.gb_per_s))]);
+        table.row([format!("reads of {} ({})", size(r.bytes), r.level), format!("{} GB/s", number(r.gb_per_s))]);
     }
     let _ = writeln!(out, "{table}");
     let versions: Vec<_> = results.engines().iter().map(|e| results.versions[*e].clone()).collect();
     let revision =
         if results.revision.is_empty() { String::new() } else { format!(" (revision {})", results.revision) };
-    let cpu = results.cpu.as_deref().map_or("the target's default".into(), |cpu| format!("`{cpu}`"));
-    let _ = writeln!(out, "Versions: {}{revision}. smc compiles for the processor level {cpu}.", versions.join(", "));
+    let cpu = match &results.cpu {
+        Some(cpu) => format!("smc compiles for `--cpu {cpu}`."),
+        None => "smc's objects are those that it makes by default: every processor level in one.".into(),
+    };
+    let _ = writeln!(out, "Versions: {}{revision}. {cpu}", versions.join(", "));
     out
 }
 
@@ -149,7 +153,7 @@ fn operations(results: &Results) -> String {
         return String::new();
     }
     format!(
-        "## Single operations\n\nOne thread, minimum of the microseconds of one call; weights are constants. Rate and fraction are of smc's code called from C, and the fraction is of the nearer limit: multiply-adds from registers, or reads from the level that holds all operands.\n\n{table}"
+        "## Single operations\n\nOne thread, minimum of the microseconds of one call; weights are constants. Rate and fraction are of smc's code called from C, and the fraction is of the nearer limit: multiply-adds from registers, or reading as many bytes as the operands have, again and again.\n\n{table}"
     )
 }
 

@@ -46,7 +46,7 @@ pub fn run(options: &Options) -> Result<()> {
         fs::copy(&measured, copy).with_context(|| format!("cannot write {}", copy.display()))?;
     }
     // A narrowed run is for the eye, not for the project's page.
-    let whole = !options.quick && options.only.is_empty() && options.engines.is_empty();
+    let whole = !options.quick && options.only.is_empty() && options.engines.is_empty() && options.cpu.is_none();
     let folder = if whole { root().join("docs") } else { cache };
     fs::create_dir_all(&folder)?;
     let file = folder.join("benchmarks.md");
@@ -97,7 +97,10 @@ fn measure(options: &Options, engines: &[String], python: &Path, cache: &Path) -
     let file = cache.join("results.json");
     let mut run = script(python, "run.py");
     run.arg("--cache").arg(cache).arg("--smc").arg(&smc).arg("--runtime").arg(&runtime).arg("--out").arg(&file);
-    run.args(["--cpu", &options.cpu, "--engines", &engines.join(","), "--batches", batches]);
+    run.args(["--engines", &engines.join(","), "--batches", batches]);
+    if let Some(cpu) = &options.cpu {
+        run.args(["--cpu", cpu]);
+    }
     run.args(["--rounds", rounds[0], "--seconds", rounds[1], "--cold-rounds", rounds[2]]);
     run_command(run.args(&names))?;
 

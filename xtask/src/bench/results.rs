@@ -45,8 +45,8 @@ pub struct Peak {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Read {
+    pub bytes: u64,
     pub level: String,
-    pub bytes: Option<u64>,
     pub gb_per_s: f64,
 }
 
@@ -193,10 +193,23 @@ impl Results {
 
     /// How near an operation's time is to what the machine can do: the nearer of the two limits counts.
     pub fn fraction(&self, work: &Work, us: f64) -> Option<Fraction> {
-        let level = self.machine.reads.iter().find(|r| r.bytes.is_none_or(|size| work.bytes <= size as f64));
-        let moving = level.map(|l| Fraction { value: work.bytes / us / 1e3 / l.gb_per_s, of: l.level.clone() });
+        let moving = self.machine.read(work.bytes);
+        let moving = moving.map(|(rate, level)| Fraction { value: work.bytes / us / 1e3 / rate, of: level.into() });
         let computing = self.peak().map(|p| Fraction { value: work.flops / us / 1e3 / p, of: "multiply-adds".into() });
         [computing, moving].into_iter().flatten().max_by(|a, b| a.value.total_cmp(&b.value))
+    }
+}
+
+impl Machine {
+    /// How fast so many bytes are read again and again, and the level they lie in: between two measured sizes, in
+    /// between.
+    fn read(&self, bytes: f64) -> Option<(f64, &str)> {
+        let above = self.reads.iter().find(|r| bytes <= r.bytes as f64).or(self.reads.last())?;
+        let below = self.reads.iter().rfind(|r| r.bytes < above.bytes && r.bytes as f64 <= bytes).unwrap_or(above);
+        let log = |r: &Read| (r.bytes as f64).log2();
+        let part =
+            if below.bytes < above.bytes { (bytes.log2() - log(below)) / (log(above) - log(below)) } else { 0.0 };
+        Some((below.gb_per_s + part.min(1.0) * (above.gb_per_s - below.gb_per_s), &above.level))
     }
 }
 
@@ -239,8 +252,9 @@ pub mod tests {
                 threads: 2,
                 multiply_adds: vec![Peak { bits: 512, gflops: 200.0 }, Peak { bits: 256, gflops: 100.0 }],
                 reads: vec![
-                    Read { level: "L1".into(), bytes: Some(32 << 10), gb_per_s: 100.0 },
-                    Read { level: "memory".into(), bytes: None, gb_per_s: 10.0 },
+                    Read { bytes: 32 << 10, level: "L1".into(), gb_per_s: 100.0 },
+                    Read { bytes: 64 << 10, level: "L2".into(), gb_per_s: 60.0 },
+                    Read { bytes: 128 << 10, level: "memory".into(), gb_per_s: 10.0 },
                 ],
             },
             revision: "abc".into(),
@@ -301,7 +315,10 @@ pub mod tests {
         let part = |results: &Results, flops, bytes| results.fraction(&Work { flops, bytes }, 1.0).unwrap();
         assert_eq!(part(&results, 1e5, 10.0), Fraction { value: 0.5, of: "multiply-adds".into() });
         assert_eq!(part(&results, 0.0, 2e4), Fraction { value: 0.2, of: "L1".into() });
-        assert_eq!(part(&results, 0.0, 4e4), Fraction { value: 4.0, of: "memory".into() });
+        assert_eq!(part(&results, 0.0, 65536.0), Fraction { value: 65.536 / 60.0, of: "L2".into() });
+        assert_eq!(part(&results, 0.0, 1e6), Fraction { value: 100.0, of: "memory".into() });
+        let between = f64::from(32 << 10) * 2f64.sqrt();
+        assert!((part(&results, 0.0, between).value - between / 1e3 / 80.0).abs() < 1e-9);
         results.cpu = Some("x86-64-v3".into());
         assert_eq!(part(&results, 1e5, 10.0).value, 1.0);
         results.machine = Machine::default();
