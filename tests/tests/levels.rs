@@ -2,7 +2,12 @@
 
 use std::process::Command;
 
-use smc::native::Target;
+use object::{Object as _, ObjectSection, ObjectSymbol};
+use smc::{
+    driver::{self, Compiled, Options},
+    graph::text,
+    native::Target,
+};
 use smc_tests::{
     consumers::{Build, digits, link_c},
     programs::{have, output, root},
@@ -78,4 +83,78 @@ fn a_processor_below_every_level_is_refused() {
         Command::new("qemu-x86_64-static").args(["-cpu", "Nehalem"]).arg(&program.path).arg(digits()).output();
     let refused = String::from_utf8(refused.unwrap().stderr).unwrap();
     assert!(refused.contains("is 11, not 0"), "{refused}");
+}
+
+fn compile(graph: &str, target: &str, cpu: Option<&str>) -> Compiled {
+    let graph = text::parse(graph, &Default::default()).unwrap();
+    let options =
+        Options { name: "m".into(), target: Some(target.into()), cpu: cpu.map(String::from), ..Options::default() };
+    driver::compile_graphs(vec![("main".into(), graph)], &options).unwrap_or_else(|e| panic!("{e}"))
+}
+
+const SOFT: &str = r#"
+    input "x" %x
+    %x = input : f32[N,37]
+    %w = const [2] : f32[]
+    %one = reshape {"shape":[1,1]} %w
+    %many = broadcast {"shape":["N",37]} %one
+    %y = binary {"f":"mul"} %x %many
+    %z = unary {"f":"exp"} %y
+    output "z" %z"#;
+
+/// Every format carries the levels: nothing undefined, a body per level, and four writable bytes.
+#[test]
+fn every_format_carries_the_levels() {
+    for target in [
+        "x86_64-unknown-linux-gnu",
+        "x86_64-unknown-linux-musl",
+        "x86_64-unknown-none",
+        "x86_64-apple-darwin",
+        "x86_64-pc-windows-msvc",
+        "x86_64-pc-windows-gnu",
+    ] {
+        let compiled = compile(SOFT, target, None);
+        assert!(compiled.object == compile(SOFT, target, None).object, "{target}: two runs differ");
+        let file = object::File::parse(&compiled.object[..]).unwrap();
+        assert!(!file.symbols().any(|s| s.is_undefined()), "{target}");
+        let writable = file.sections().filter(|s| s.kind() == object::SectionKind::UninitializedData);
+        assert_eq!(writable.map(|s| s.size()).sum::<u64>(), 4, "{target}");
+        assert!(!file.sections().any(|s| s.kind() == object::SectionKind::Data && s.size() > 0), "{target}");
+        let names: Vec<&str> = file.symbols().map(|s| s.name().unwrap()).collect();
+        for part in ["m_cpu", "m_cpu_level", "main_run_v3", "main_run_v4"] {
+            assert!(names.iter().any(|name| name.ends_with(part)), "{target}: no {part} in {names:?}");
+        }
+        let archive = smc::emit::archive::archive("m.o", &compiled.object).unwrap();
+        assert!(archive.len() > compiled.object.len());
+        assert!(compiled.header.contains("#define M_CPU_X86_64_V4 4u"), "{}", compiled.header);
+        assert!(compiled.header.contains("Needs a processor of the level x86-64."), "{}", compiled.header);
+    }
+}
+
+/// One level asks nobody and keeps nothing.
+#[test]
+fn one_level_needs_no_choice() {
+    let compiled = compile(SOFT, "x86_64-unknown-linux-gnu", Some("x86-64-v3"));
+    let file = object::File::parse(&compiled.object[..]).unwrap();
+    assert!(file.section_by_name(".bss").is_none());
+    assert!(!file.symbols().any(|s| s.name().is_ok_and(|name| name.contains("_cpu") || name.contains("_run"))));
+    assert!(compiled.header.contains("for processors of the level x86-64-v3 or better"), "{}", compiled.header);
+}
+
+/// The report adds up, and code that two levels share is stored once.
+#[test]
+fn the_report_says_what_a_level_costs() {
+    let compiled = compile(SOFT, "x86_64-unknown-linux-gnu", None);
+    let levels = &compiled.report.levels;
+    assert_eq!(levels.iter().map(|l| l.cpu.as_str()).collect::<Vec<_>>(), ["x86-64", "x86-64-v3", "x86-64-v4"]);
+    assert!(levels.iter().all(|l| l.code_bytes > 0 && l.functions >= 2));
+    assert!(levels.iter().map(|l| l.code_bytes).sum::<usize>() < compiled.report.code_bytes);
+    let moves = r#"
+        input "x" %x
+        %x = input : i32[N,37]
+        %y = transpose {"perm":[1,0]} %x
+        output "y" %y"#;
+    let compiled = compile(moves, "x86_64-unknown-linux-gnu", Some("x86-64,x86-64-v2"));
+    let [first, second] = &compiled.report.levels[..] else { panic!("two levels") };
+    assert!(first.functions > 0 && second.functions == 0, "{:?}", compiled.report.levels);
 }

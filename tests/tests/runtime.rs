@@ -9,7 +9,7 @@ use smc::{
     base::Dim,
     emit::{
         descriptor::descriptor,
-        interface::{Guard, Interface, signatures},
+        interface::{Guard, Interface, Level, signatures},
     },
     tensor::{DType, TensorType},
 };
@@ -57,6 +57,9 @@ unsafe extern "C" fn invoke(_: u32, io: *const c_void, workspace: *mut c_void, b
             }
         }
     }
+    if io.cpu == 4 {
+        return Status::NoSuchCpu.code();
+    }
     // SAFETY: the runtime has checked every pointer.
     unsafe {
         let all = ptr_to(io);
@@ -83,9 +86,10 @@ fn with_model(test: impl FnOnce(Signature<'_>)) {
     let mut signatures = signatures(vec![("add".into(), inputs, outputs)]);
     signatures[0].workspace = "64*m".parse().unwrap();
     let at_most = "max(n,8)".parse().unwrap();
+    let level = |name: &str, number| Level { name: name.into(), number };
+    let levels = vec![level("x86-64", 1), level("x86-64-v4", 4)];
     signatures[0].guards.push(Guard { left: at_most, right: 8.into(), text: "n <= 8".into() });
-    let model =
-        Interface { name: "sum".into(), compiler: "hand".into(), fingerprint: [0; 32], levels: vec![], signatures };
+    let model = Interface { name: "sum".into(), compiler: "hand".into(), fingerprint: [0; 32], levels, signatures };
     let bytes = descriptor(&model, Order::NATIVE).unwrap();
     // SAFETY: the descriptor describes the functions above.
     let model = unsafe { Model::new(bytes.as_ptr(), invoke, workspace_bytes) }.unwrap();
@@ -168,6 +172,15 @@ fn every_mistake_is_named() {
         assert_eq!(call.run(&mut GrowingWorkspace::new()), Err(Error::Missing(name("a"))));
         assert_eq!(call.dim("m", 3).err(), Some(Error::Conflict { dimension: name("m"), first: 4, second: 3 }));
         assert_eq!(add.call_with::<7>().err(), Some(Error::TooManyMembers { needed: 8, room: 7 }));
+
+        let (mut sum, mut least) = ([0f32; 2], [0f32; 1]);
+        let mut call = add.call().unwrap();
+        call.input("a", &[1f32, 0.0], &[1, 2]).unwrap().input("b", &[0f32; 2], &[2]).unwrap();
+        call.output("sum", &mut sum).unwrap().output("least", &mut least).unwrap();
+        assert_eq!(call.cpu("x86-64-v3").err(), Some(Error::NoSuchCpu(name("x86-64-v3"))));
+        assert_eq!(call.cpu("x86-64").unwrap().run(&mut GrowingWorkspace::new()), Ok(()));
+        let refused = call.cpu("x86-64-v4").unwrap().run(&mut GrowingWorkspace::new());
+        assert_eq!(refused, Err(Error::Status(Status::NoSuchCpu)));
 
         let (mut sum, mut least) = ([0f32; 2], [0f32; 1]);
         let mut call = add.call().unwrap();
