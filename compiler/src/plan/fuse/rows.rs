@@ -12,8 +12,9 @@ use crate::{base::Dim, graph::NodeId, op::Op, tensor::count};
 
 /// Code between the passes is at most so many nodes.
 const MAX_NODES: usize = 64;
-/// What an element may cost more than if it were computed once, in additions: about two exponentials.
-const MAX_REPEATED: u32 = 48;
+/// What an element may cost more than if it were computed once, in additions: less than an exponential, which takes
+/// longer than writing it and reading it back from a near cache.
+const MAX_REPEATED: u32 = 12;
 /// Longer rows do not stay in a cache from one pass to the next.
 const MAX_ROW: f64 = 65536.0;
 
@@ -30,6 +31,16 @@ pub struct Rows {
 pub struct Folded {
     pub root: NodeId,
     pub tip: NodeId,
+}
+
+/// What becomes of a kernel that may take over reductions.
+enum Found {
+    Nothing,
+    /// The passes would compute this too often.
+    Costly(NodeId),
+    /// The reductions, the nodes that then are the kernel's own code, and what should be computed before, because every
+    /// pass needs it.
+    Rows(Rows, Vec<NodeId>, Vec<NodeId>),
 }
 
 /// What a kernel's code is made of, above its tip.
@@ -50,7 +61,15 @@ impl State<'_> {
         let outputs: HashSet<NodeId> = self.graph.outputs.iter().map(|p| p.node).collect();
         for tip in self.graph.ids().rev() {
             let Role::Kernel { root } = self.role(tip) else { continue };
-            let Some((rows, within, shared)) = self.rows_of(tip, root, &outputs) else { continue };
+            let found = loop {
+                match self.rows_of(tip, root, &outputs) {
+                    // A kernel of its own computes it once; it may well be one of rows too.
+                    Found::Costly(id) => self.give_buffer(id),
+                    Found::Nothing => break None,
+                    Found::Rows(rows, within, shared) => break Some((rows, within, shared)),
+                }
+            };
+            let Some((rows, within, shared)) = found else { continue };
             for fold in &rows.folds {
                 self.roles[fold.tip.index()] = Role::Fused;
             }
@@ -59,14 +78,10 @@ impl State<'_> {
             self.rows[tip.index()] = Some(rows);
         }
     }
-    /// The reductions that the kernel may take over, the nodes that then are its own code, and what should be computed
-    /// before, because every pass needs it.
-    fn rows_of(
-        &self,
-        tip: NodeId,
-        root: NodeId,
-        outputs: &HashSet<NodeId>,
-    ) -> Option<(Rows, Vec<NodeId>, Vec<NodeId>)> {
+    fn rows_of(&self, tip: NodeId, root: NodeId, outputs: &HashSet<NodeId>) -> Found {
+        self.try_rows(tip, root, outputs).unwrap_or(Found::Nothing)
+    }
+    fn try_rows(&self, tip: NodeId, root: NodeId, outputs: &HashSet<NodeId>) -> Option<Found> {
         let graph = self.graph;
         let (shape, first) = match graph.op(root) {
             Op::Reduce(op) => {
@@ -93,8 +108,14 @@ impl State<'_> {
         }
         region.folds.retain(|fold| fold.tip != tip);
         let dependent = region.settle(tip, outputs);
-        if region.folds.is_empty() || region.repeated(tip, &dependent) > MAX_REPEATED {
+        if region.folds.is_empty() {
             return None;
+        }
+        let repeated = region.repeated(tip, &dependent);
+        if repeated.values().sum::<u32>() > MAX_REPEATED {
+            let free = repeated.iter().filter(|(id, _)| **id != tip && self.is_free(**id));
+            let costliest = free.max_by_key(|(id, cost)| (**cost, **id))?;
+            return Some(Found::Costly(*costliest.0));
         }
         // What the passes share and depends on none of them.
         let passes = region.folds.len() as u32;
@@ -104,7 +125,7 @@ impl State<'_> {
         let shared = shared.filter(|id| passes * self.depth_cost(*id, 0) > MAX_REPEATED).collect();
         let mut folds = region.folds;
         folds.sort_by_key(|fold| fold.root);
-        Some((Rows { first, folds }, dependent.into_iter().filter(|&id| id != tip).collect(), shared))
+        Some(Found::Rows(Rows { first, folds }, dependent.into_iter().filter(|&id| id != tip).collect(), shared))
     }
     /// Where the rows begin of the nearest reduction of a tensor of this shape above `id`.
     fn find_rows(&self, id: NodeId, shape: &[Dim]) -> Option<usize> {
@@ -235,8 +256,8 @@ impl Region<'_> {
             self.folds.retain(|fold| !above.contains(&fold.tip));
         }
     }
-    /// What is computed again in other passes, per element.
-    fn repeated(&self, tip: NodeId, dependent: &BTreeSet<NodeId>) -> u32 {
+    /// What is computed again in other passes, per element, and what that costs.
+    fn repeated(&self, tip: NodeId, dependent: &BTreeSet<NodeId>) -> HashMap<NodeId, u32> {
         let graph = self.state.graph;
         let operands = self.folds.iter().map(|fold| graph.node(fold.root).inputs[0]);
         let own = match graph.op(self.state.root_of(tip)) {
@@ -253,7 +274,7 @@ impl Region<'_> {
                 }
             }
         }
-        times.into_iter().map(|(id, times)| (times - 1) * cost(graph.op(id))).sum()
+        times.into_iter().map(|(id, times)| (id, (times - 1) * cost(graph.op(id)))).collect()
     }
 }
 
