@@ -4,6 +4,7 @@
 
 mod border;
 mod contract;
+mod extreme;
 mod fold;
 mod fuse;
 mod hoist;
@@ -109,6 +110,7 @@ fn lower<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
     let site = match op {
         Op::Dot(_) | Op::Conv(_) => contract::contract(cx, tip, root),
         Op::Reduce(_) | Op::Window(_) => fold::fold(cx, tip, root),
+        Op::ArgReduce(op) => extreme::extreme(cx, tip, root, op),
         Op::Pad(op) if tip == root => Some(border::pad(cx, tip, op)),
         Op::Concat(_) => Some(map::join(cx, tip, root)),
         _ => None,

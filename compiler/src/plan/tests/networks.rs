@@ -505,3 +505,24 @@ fn transposes_of_many_extents() {
         check_batches(&format!("{shape} transposed by {perm:?}"), &net.done(&[y]));
     }
 }
+
+#[test]
+fn places_of_extremes() {
+    for dtype in [DType::F32, DType::F64, DType::I32, DType::U64, DType::F16] {
+        for (shape, axis, max) in [("batch,37", 1, true), ("3,batch,5,1", 2, false), ("2,7,batch", 1, true)] {
+            let mut net = Net::default();
+            let x = net.input_of(dtype, shape);
+            let y = net.add(ArgReduce { max, axis, to: DType::I64 }, &[x]);
+            check_batches(&format!("{dtype}[{shape}] along {axis}"), &net.done(&[y]));
+        }
+    }
+    let special = [f32::NAN, f32::NEG_INFINITY, 1.0, f32::NAN, 1.0, f32::NAN, f32::NAN, f32::NEG_INFINITY, f32::NAN];
+    for max in [true, false] {
+        let mut net = Net::default();
+        let x = net.input("3,3");
+        let y = net.add(ArgReduce { max, axis: 1, to: DType::I32 }, &[x]);
+        let x =
+            Tensor::from_fn(DType::F32, [3, 3], |ix| Scalar::from_f64(DType::F32, special[3 * ix[0] + ix[1]] as f64));
+        check("special", &net.done(&[y]), Isa::X64, &[x], &Bindings::new());
+    }
+}
