@@ -182,90 +182,121 @@ def measure_cold(options, names, folders, environment):
 
 def native_times(folder, batch, seconds):
     """Microseconds of a call from C, minimum and median."""
-    program = folder / f"b{batch}.native"
-    if not program.exists():
-        return None
-    fields = checked([program, folder / f"b{batch}.in.npy", seconds]).split()
-    return {"wall_min": float(fields[0]), "wall_median": float(fields[1])}
+    pin = (lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-1:])) if hasattr(os, "sched_setaffinity") else None
+    program = [str(folder / f"b{batch}.native"), str(folder / f"b{batch}.in.npy"), str(seconds)]
+    done = subprocess.run(program, capture_output=True, text=True, preexec_fn=pin)
+    if done.returncode != 0:
+        raise RuntimeError(f"the program in C ended with status {done.returncode}")
+    least, middle = done.stdout.split()
+    return {"wall_min": float(least), "wall_median": float(middle)}
 
 
-def main():
+class Run:
+    """What is measured, and what was found so far."""
+
+    def __init__(self, options, environment):
+        self.options, self.environment = options, environment
+        self.folders = {name: options.cache / name for name in options.names}
+        self.facts = {name: json.loads((folder / "facts.json").read_text()) for name, folder in self.folders.items()}
+        self.workers = {(e, t): Worker(e, t, environment) for t in options.threads for e in options.engines}
+        self.results, self.problems = [], []
+
+    def ways(self, name):
+        """Batches and threads. An operation is a matter of one thread: the fraction of the peak is asked for."""
+        if self.facts[name]["kind"] == "operation":
+            return [(1, self.options.threads[0])]
+        return [(batch, threads) for batch in self.options.batches for threads in self.options.threads]
+
+    def compile(self, name):
+        """What goes wrong, by batch."""
+        failed = {}
+        for batch in {batch for batch, _ in self.ways(name)} if "smc" in self.options.engines else ():
+            try:
+                compile_smc(self.options, self.folders[name], batch)
+            except Exception as error:
+                failed[batch] = str(error)
+        return failed
+
+    def measure(self, name, batch, threads, failed):
+        """All engines on one subject; the figures by engine."""
+        fact, folder, options = self.facts[name], self.folders[name], self.options
+        network = fact["kind"] == "network"
+        left_out = {"smc": failed[batch]} if batch in failed else {}
+        has = lambda engine: engine not in left_out and (engine != "iree" or network and batch == 1)
+        able = [self.workers[engine, threads] for engine in options.engines if has(engine)]
+        ready, errors, differences = load_all(able, folder, batch, TOLERANCE[fact["kind"]], fact["problems"])
+        found, more = measure(ready, options.rounds, options.seconds if network else options.seconds / 3)
+        for worker in able:
+            worker.unload()
+        if "smc" in found and threads == 1:
+            try:
+                found["smc"]["native"] = native_times(folder, batch, options.seconds)
+            except (RuntimeError, OSError) as error:
+                more["smc-native"] = str(error)
+        place = {"model": name, "batch": batch, "threads": threads}
+        self.results += [{**place, "engine": e, "difference": differences[e], **figures} for e, figures in found.items()]
+        for engine, error in {**left_out, **errors, **more}.items():
+            self.problems.append({**place, "engine": engine, "error": error})
+            print(f"    {engine}: {error}", file=sys.stderr, flush=True)
+        return found
+
+    def model(self, name):
+        """What the page says of a subject."""
+        fact = self.facts[name]
+        made = self.folders[name] / f"b{self.ways(name)[0][0]}.smc"
+        size = int(made.read_text().split()[1]) if made.exists() else None
+        return {"name": name, "kind": fact["kind"], "title": fact["title"], "work": fact["work"], "object_bytes": size}
+
+    def all(self):
+        options = self.options
+        for count, name in enumerate(options.names, 1):
+            failed = self.compile(name)
+            for batch, threads in self.ways(name):
+                found = self.measure(name, batch, threads, failed)
+                way = f"batch {batch}, {threads} thread{'s' * (threads > 1)}"
+                print(f"  [{count}/{len(options.names)}] {name}, {way}: {shown(found)}", flush=True)
+        for worker in self.workers.values():
+            worker.end()
+        networks = [name for name in options.names if self.facts[name]["kind"] == "network" and 1 in options.batches]
+        if options.cold_rounds and networks:
+            print(f"  cold start and memory of {len(networks)} networks", flush=True)
+        starts = measure_cold(options, networks, self.folders, self.environment)
+        return {
+            "tolerance": TOLERANCE,
+            "rounds": options.rounds,
+            "seconds": options.seconds,
+            "cpu": options.cpu,
+            "models": [self.model(name) for name in options.names],
+            "results": self.results,
+            "problems": self.problems,
+            "cold": starts,
+        }
+
+
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    numbers = lambda text: [int(n) for n in text.split(",")]
     for flag in ("--cache", "--smc", "--runtime", "--out"):
         parser.add_argument(flag, type=pathlib.Path, required=True)
     parser.add_argument("--cpu", help="what smc compiles for")
     parser.add_argument("--engines", required=True, type=lambda text: text.split(","))
-    parser.add_argument("--batches", default=[1, 8], type=lambda text: [int(n) for n in text.split(",")])
-    parser.add_argument("--threads", default=[1, 2], type=lambda text: [int(n) for n in text.split(",")])
+    parser.add_argument("--batches", default=[1, 8], type=numbers)
+    parser.add_argument("--threads", default=[1, 2], type=numbers)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.2, help="of one engine in one round on a network; an operation takes a third")
     parser.add_argument("--cold-rounds", type=int, default=3)
     parser.add_argument("names", nargs="+")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
     environment = {**os.environ, "SMC_RUNTIME": str(options.runtime), "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment["SMC_VERSION"] = checked([options.smc, "--version"]).strip()
-
     versions = available(options.engines, environment)
     options.engines = list(versions)
-    workers = {(e, t): Worker(e, t, environment) for t in options.threads for e in options.engines}
-    folders = {name: options.cache / name for name in options.names}
-    facts = {name: json.loads((folder / "facts.json").read_text()) for name, folder in folders.items()}
-    results, problems = [], []
-    for count, name in enumerate(options.names, 1):
-        fact, folder = facts[name], folders[name]
-        network = fact["kind"] == "network"
-        for batch in options.batches if network else [1]:
-            failed = {}
-            if "smc" in options.engines:
-                try:
-                    compile_smc(options, folder, batch)
-                except Exception as error:
-                    failed["smc"] = str(error)
-            # An operation is a matter of one thread: the fraction of the peak is asked for.
-            for threads in options.threads if network else options.threads[:1]:
-                able = [workers[e, threads] for e in options.engines if e not in failed and (network and batch == 1 or e != "iree")]
-                ready, errors, differences = load_all(able, folder, batch, TOLERANCE[fact["kind"]], fact["problems"])
-                found, more = measure(ready, options.rounds, options.seconds if network else options.seconds / 3)
-                for worker in able:
-                    worker.unload()
-                if "smc" in found and threads == 1:
-                    try:
-                        found["smc"]["native"] = native_times(folder, batch, options.seconds)
-                    except RuntimeError as error:
-                        more["smc-native"] = str(error)
-                print(f"  [{count}/{len(options.names)}] {name}, batch {batch}, {threads} thread{'s' * (threads > 1)}: {shown(found)}", flush=True)
-                results += [
-                    {"model": name, "engine": e, "batch": batch, "threads": threads, "difference": differences[e], **r} for e, r in found.items()
-                ]
-                for engine, error in {**failed, **errors, **more}.items():
-                    problems.append({"model": name, "engine": engine, "batch": batch, "threads": threads, "error": error})
-                    print(f"    {engine}: {error}", file=sys.stderr, flush=True)
-    for worker in workers.values():
-        worker.end()
-    networks = [name for name in options.names if facts[name]["kind"] == "network"]
-    if options.cold_rounds and networks:
-        print(f"  cold start and memory of {len(networks)} networks", flush=True)
-    starts = measure_cold(options, networks, folders, environment) if 1 in options.batches else []
-    models = [{"name": name, **{key: facts[name][key] for key in ("kind", "title", "work")}} for name in options.names]
-    for model in models:
-        size = folders[model["name"]] / f"b{options.batches[0] if model['kind'] == 'network' else 1}.smc"
-        model["object_bytes"] = int(size.read_text().split()[1]) if size.exists() else None
-    options.out.write_text(
-        json.dumps(
-            {
-                "versions": versions,
-                "tolerance": TOLERANCE,
-                "rounds": options.rounds,
-                "seconds": options.seconds,
-                "cpu": options.cpu,
-                "models": models,
-                "results": results,
-                "problems": problems,
-                "cold": starts,
-            },
-            indent=1,
-        )
-    )
+    found = {"versions": versions, **Run(options, environment).all()}
+    options.out.write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

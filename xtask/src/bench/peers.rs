@@ -8,7 +8,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{Options, page::page, results::Results};
+use super::{
+    Options,
+    page::page,
+    results::{OURS, Results},
+};
 use crate::{
     programs::{build_smc, cargo, command, root, run as run_command, target},
     venv::{self, Venv},
@@ -53,6 +57,10 @@ pub fn run(options: &Options) -> Result<()> {
     fs::write(&file, page(&results, &fs::read_to_string(&file).unwrap_or_default()))?;
     run_command(script(&python, "plot.py").arg(&measured).arg(folder.join("benchmarks.svg")))?;
     println!("\nwritten: {}", file.display());
+    let failed: Vec<&str> = results.problems.iter().filter(|p| p.engine == OURS).map(|p| p.model.as_str()).collect();
+    if !failed.is_empty() {
+        bail!("smc fails or is wrong on {}; the page says how", failed.join(", "));
+    }
     Ok(())
 }
 
