@@ -173,6 +173,7 @@ pub fn contract<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Option<S
         target: cx.target,
         depth: known(&count(&product.depth)).unwrap_or(MANY),
         pitch: pitch.map(|step| step * product.dtype.size()),
+        right_bytes: packed.as_ref().map(|p| p.bytes),
     };
     // Narrower elements do not run by lanes.
     let lanes = cx.target.lanes(wide.size().max(4));

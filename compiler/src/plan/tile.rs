@@ -2,8 +2,8 @@
 //!
 //! A step of depth multiplies a vector of the right operand, for each vector of the tile, with an element of the left
 //! operand for each row. The model counts what a step needs of each of the machine's parts, and takes the part that is
-//! busy longest: two multiply-adds, two loads and six instructions a cycle, and four cycles until a sum can be added to
-//! again. Where Cranelift makes the code, instructions alone are counted.
+//! busy longest: two multiply-adds, two loads and six instructions a cycle, 32 bytes from the second-level cache, and
+//! four cycles until a sum can be added to again. Where Cranelift makes the code, instructions alone are counted.
 
 use super::target::TargetInfo;
 
@@ -35,6 +35,8 @@ pub struct Strips {
 pub const MANY: usize = 960;
 /// Parts of a cycle, so that costs are integers.
 const CYCLE: u64 = 12;
+/// Bytes that come from the second-level cache in a cycle.
+const L2_BYTES: u64 = 32;
 /// Rows as many bytes apart share the sets of a first-level cache.
 const ALIAS: usize = 4096;
 /// Rows that may share a set.
@@ -48,6 +50,8 @@ pub struct Chooser<'t> {
     pub depth: usize,
     /// Bytes between rows of the left operand, where known.
     pub pitch: Option<usize>,
+    /// Bytes of the right operand where it is constant: one in a near cache may be read for fewer rows at a time.
+    pub right_bytes: Option<usize>,
 }
 
 impl Chooser<'_> {
@@ -74,7 +78,16 @@ impl Chooser<'_> {
             return (2 * sums + r + v + 1) * CYCLE / 4;
         }
         let loaded = if rows == 1 { 0 } else { v };
-        let mut step = [sums * CYCLE / 2, (r + v) * CYCLE / 2, (sums + r + loaded + 3) * CYCLE / 6, 4 * CYCLE / splits];
+        let bytes = v * self.target.vector_bytes as u64;
+        // What does not stay in the first-level cache comes from the second.
+        let far = bytes * self.depth as u64 > self.target.l1 as u64 / 2;
+        let mut step = [
+            sums * CYCLE / 2,
+            (r + v) * CYCLE / 2,
+            (sums + r + loaded + 3) * CYCLE / 6,
+            4 * CYCLE / splits,
+            if far { bytes * CYCLE / L2_BYTES } else { 0 },
+        ];
         if self.aliases(rows) {
             step[1] *= 2;
         }
@@ -107,14 +120,23 @@ impl Chooser<'_> {
     /// Rows per tile for `extent` steps of `unit` rows each, and what all of them cost; a tile has whole steps, and what
     /// remains is one smaller tile. `None` when no step fits.
     pub fn down(&self, extent: Option<usize>, unit: usize, strips: &[Strips]) -> Option<(usize, u64)> {
-        let extent = extent.unwrap_or(MANY).max(1);
+        let (unknown, extent) = (extent.is_none(), extent.unwrap_or(MANY).max(1));
         let most = (1..=extent).take_while(|n| self.fits(n * unit, 1, 1)).last()?;
         let cost = |steps: usize| {
             let rest = extent % steps;
             let rest = if rest == 0 { 0 } else { self.all_across(rest * unit, strips) };
             (extent / steps) as u64 * self.all_across(steps * unit, strips) + rest
         };
-        (1..=most).map(|steps| (steps, cost(steps))).min_by_key(|&(steps, cost)| (cost, std::cmp::Reverse(steps)))
+        let costs: Vec<(usize, u64)> = (1..=most).map(|steps| (steps, cost(steps))).collect();
+        let best = costs.iter().copied().min_by_key(|&(steps, cost)| (cost, std::cmp::Reverse(steps)))?;
+        // An unknown number of rows needs tiles for all that may remain: much code, for little where few rows do as well.
+        let slack = match self.right_bytes {
+            Some(n) if unknown && n <= self.target.l1 / 2 => 30,
+            Some(n) if unknown && n <= self.target.l2 => 5,
+            _ => 0,
+        };
+        let enough = |(_, cost): &&(usize, u64)| cost * 100 <= best.1 * (100 + slack);
+        if slack > 0 { costs.iter().find(enough).copied() } else { Some(best) }
     }
 }
 
@@ -132,7 +154,7 @@ mod tests {
     /// Rows and vectors of the tile, for this many rows and columns of f32.
     fn tile(isa: Isa, rows: Option<usize>, columns: usize) -> (usize, usize) {
         let target = TargetInfo::new(isa);
-        let chooser = Chooser { target: &target, depth: 512, pitch: None };
+        let chooser = Chooser { target: &target, depth: 512, pitch: None, right_bytes: None };
         let lanes = target.lanes(4);
         let mut strips = vec![Strips { count: columns / 64, vectors: 64 / lanes }];
         if columns % 64 > 0 {
@@ -169,9 +191,24 @@ mod tests {
     fn rows_in_one_set_are_few() {
         let target = TargetInfo::new(Isa::X64V4);
         let strips = [Strips { count: 16, vectors: 4 }];
-        let rows =
-            |pitch| Chooser { target: &target, depth: 1024, pitch: Some(pitch) }.down(None, 1, &strips).unwrap().0;
+        let rows = |pitch| {
+            Chooser { target: &target, depth: 1024, pitch: Some(pitch), right_bytes: None }
+                .down(None, 1, &strips)
+                .unwrap()
+                .0
+        };
         assert_eq!([rows(4096), rows(8192), rows(3072), rows(256)], [6, 6, 14, 14]);
+    }
+
+    #[test]
+    fn few_rows_do_where_weights_are_near() {
+        let strips = [Strips { count: 2, vectors: 4 }];
+        let target = TargetInfo::new(Isa::X64V4);
+        let rows = |bytes| {
+            let chooser = Chooser { target: &target, depth: 784, pitch: None, right_bytes: Some(bytes) };
+            chooser.down(None, 1, &strips).unwrap().0
+        };
+        assert_eq!([rows(2 << 20), rows(784 * 512)], [14, 4]);
     }
 
     #[test]

@@ -222,10 +222,12 @@ impl<'g> Contraction<'g, '_> {
     fn block(&mut self, place: Place, block: &Dim, steps: usize) {
         let Blocks { full, rest, per_block, .. } = self.blocks.clone();
         if self.blocks.is_whole() {
-            self.each(&full, LoopKind::Seq, |c, strip| {
-                let place = c.strip(&place, strip);
-                c.columns(place, steps, c.blocks.strip);
-            });
+            if !full.is(0) {
+                self.each(&full, LoopKind::Seq, |c, strip| {
+                    let place = c.strip(&place, strip);
+                    c.columns(place, steps, c.blocks.strip);
+                });
+            }
             return self.last_strip(&place, steps);
         }
         let many = full.floor_div(&Dim::from(per_block));
