@@ -170,12 +170,7 @@ fn pressure(block: &Block, order: &[usize], live_out: &HashSet<Reg>) -> usize {
 /// The vector registers that are read after a block.
 fn live_out(ranges: &Ranges, block: usize) -> HashSet<Reg> {
     let at = 2 * ranges.blocks[block].1;
-    let is_live = |n: &usize| {
-        let range = &ranges.of[*n];
-        let next = range.partition_point(|(_, to)| *to <= at);
-        range.get(next).is_some_and(|(from, _)| *from <= at)
-    };
-    let vectors = (0..ranges.of.len()).filter(is_live).map(|n| ranges.register(n));
+    let vectors = (0..ranges.of.len()).filter(|n| ranges.is_live(*n, at)).map(|n| ranges.register(n));
     vectors.filter(|r| r.class() == Class::Vec).collect()
 }
 

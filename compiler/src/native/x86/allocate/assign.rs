@@ -73,11 +73,14 @@ struct File<'a> {
     bundles: &'a [Bundle],
     /// For each register, by the start of an interval: its end, and the bundle.
     held: Vec<BTreeMap<u32, (u32, usize)>>,
+    /// The register of each bundle.
+    place: Vec<Option<usize>>,
 }
 
 impl<'a> File<'a> {
     fn fill(bundles: &'a [Bundle], of_class: &[usize], registers: &[Reg]) -> File<'a> {
-        let mut file = File { bundles, held: vec![BTreeMap::new(); registers.len()] };
+        let (held, place) = (vec![BTreeMap::new(); registers.len()], vec![None; bundles.len()]);
+        let mut file = File { bundles, held, place };
         let mut order = of_class.to_vec();
         order.sort_by_key(|&n| (bundles[n].range[0].0, n));
         let mut evicted = vec![];
@@ -100,7 +103,8 @@ impl<'a> File<'a> {
     /// The first register that is free for a bundle, or the one that saves a move.
     fn free(&self, n: usize, registers: &[Reg]) -> Option<usize> {
         let hint = self.bundles[n].hint.and_then(|hint| registers.iter().position(|r| *r == hint));
-        hint.into_iter().chain(0..registers.len()).find(|&r| self.meeting(n, r).is_empty())
+        let near = self.bundles[n].near.and_then(|near| self.place[near]);
+        hint.into_iter().chain(near).chain(0..registers.len()).find(|&r| self.meeting(n, r).is_empty())
     }
 
     /// The bundles in a register that are live where this one is.
@@ -117,6 +121,7 @@ impl<'a> File<'a> {
     }
 
     fn put(&mut self, n: usize, register: usize) {
+        self.place[n] = Some(register);
         self.held[register].extend(self.bundles[n].range.iter().map(|&(from, to)| (from, (to, n))));
     }
 
@@ -129,6 +134,7 @@ impl<'a> File<'a> {
         match least {
             Some((register, met)) if worth(&met) < self.bundles[n].weight => {
                 for &m in &met {
+                    self.place[m] = None;
                     for (from, _) in &self.bundles[m].range {
                         self.held[register].remove(from);
                     }

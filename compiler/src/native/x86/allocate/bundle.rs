@@ -1,5 +1,7 @@
 //! Virtual registers that share a place, because a move between them is saved by it.
 
+use std::collections::HashSet;
+
 use super::ranges::{Range, Ranges, join, meet};
 use crate::native::x86::{
     function::{Block, Function},
@@ -19,6 +21,8 @@ pub struct Bundle {
     pub again: Option<Inst>,
     /// A physical register that would save a move.
     pub hint: Option<Reg>,
+    /// A bundle whose register would save a move.
+    pub near: Option<usize>,
 }
 
 pub struct Bundles {
@@ -35,9 +39,10 @@ fn frequency(block: &Block) -> f32 {
 /// Registers, by index, that want one place; the first pair that is possible is enough.
 type Wish = (f32, Vec<(usize, usize)>);
 
-pub fn coalesce(f: &Function, ranges: &Ranges) -> Bundles {
+/// The bundles of a function; the parameters `apart` are in none with their arguments.
+pub fn coalesce(f: &Function, ranges: &Ranges, apart: &HashSet<Reg>) -> Bundles {
     let mut groups = Groups { parent: (0..ranges.of.len()).collect(), ranges: ranges.of.clone() };
-    for (_, pairs) in wishes(f, ranges) {
+    for (_, pairs) in wishes(f, ranges, apart) {
         for (a, b) in pairs {
             if groups.unite(a, b) {
                 break;
@@ -55,7 +60,7 @@ pub fn coalesce(f: &Function, ranges: &Ranges) -> Bundles {
             let range = std::mem::take(&mut groups.ranges[root]);
             // The root's range is not asked for again, but stays known as one that is not empty.
             groups.ranges[root].push((0, 0));
-            let bundle = Bundle { class: r.class(), range, weight: 0.0, bytes: 0, again: None, hint: None };
+            let bundle = Bundle { class: r.class(), range, weight: 0.0, bytes: 0, again: None, hint: None, near: None };
             bundles.all.push(bundle);
             bundles.all.len() - 1
         });
@@ -63,11 +68,18 @@ pub fn coalesce(f: &Function, ranges: &Ranges) -> Bundles {
         bundles.all[bundle].bytes = bundles.all[bundle].bytes.max(f.bytes(r));
     }
     weigh(f, ranges, &mut bundles);
+    for edge in f.blocks.iter().flat_map(|(_, block)| block.end.edges()) {
+        for (param, arg) in f.blocks[edge.target].params.iter().zip(&edge.args).filter(|(p, _)| apart.contains(p)) {
+            if let [Some(n), near] = [param, arg].map(|r| bundles.of[ranges.index(*r)]) {
+                bundles.all[n].near = near;
+            }
+        }
+    }
     bundles
 }
 
 /// What would save a move, most often run first.
-fn wishes(f: &Function, ranges: &Ranges) -> Vec<Wish> {
+fn wishes(f: &Function, ranges: &Ranges, apart: &HashSet<Reg>) -> Vec<Wish> {
     let mut wishes: Vec<Wish> = vec![];
     let index = |o: &Operand| match o {
         Operand::Reg(r) if r.is_virtual() => Some(ranges.index(*r)),
@@ -78,9 +90,8 @@ fn wishes(f: &Function, ranges: &Ranges) -> Vec<Wish> {
         for edge in block.end.edges() {
             let params = &f.blocks[edge.target].params;
             // A little more than a tied operand: a move on an edge may need a block of its own.
-            wishes.extend(
-                params.iter().zip(&edge.args).map(|(p, a)| (1.5 * often, vec![(ranges.index(*p), ranges.index(*a))])),
-            );
+            let together = params.iter().zip(&edge.args).filter(|(p, _)| !apart.contains(p));
+            wishes.extend(together.map(|(p, a)| (1.5 * often, vec![(ranges.index(*p), ranges.index(*a))])));
         }
         for inst in &block.insts {
             let Some(def) = inst.operands.first().and_then(index) else { continue };

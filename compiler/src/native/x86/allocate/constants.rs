@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::bundle::can_repeat;
+use super::{bundle::can_repeat, dominators::Dominators};
 use crate::native::x86::{
     function::{BlockId, Function},
     inst::{Access, Base, Class, Inst, Mem, Op, Operand, Reg, Size},
@@ -138,70 +138,8 @@ fn load_of(inst: &Inst, n: usize) -> Option<(Op, Size, Mem)> {
     }
 }
 
-/// For each block the nearest of those that every way to it passes and that are in no loop.
+/// For each block the nearest of those that every way to it passes and that are in no loop; itself if there is none.
 fn homes(f: &Function) -> Vec<BlockId> {
-    let count = f.blocks.len();
-    // The nearest dominators, by the usual iteration; blocks that nothing reaches keep none.
-    let mut predecessors = vec![vec![]; count];
-    for (id, block) in f.blocks.iter() {
-        block.end.edges().for_each(|e| predecessors[e.target.index()].push(id.index()));
-    }
-    let order = reverse_postorder(f);
-    let mut position = vec![usize::MAX; count];
-    order.iter().enumerate().for_each(|(n, block)| position[*block] = n);
-    let mut dominator: Vec<Option<usize>> = vec![None; count];
-    dominator[0] = Some(0);
-    loop {
-        let mut changed = false;
-        for &block in order.iter().skip(1) {
-            let known = predecessors[block].iter().copied().filter(|p| dominator[*p].is_some());
-            let nearest = known.reduce(|mut a, mut b| {
-                while a != b {
-                    let later = if position[a] > position[b] { &mut a } else { &mut b };
-                    *later = dominator[*later].expect("a dominator's dominator is known");
-                }
-                a
-            });
-            changed |= dominator[block] != nearest;
-            dominator[block] = nearest;
-        }
-        if !changed {
-            break;
-        }
-    }
-    let home = |id: BlockId| {
-        let mut at = id.index();
-        while f.blocks[BlockId::new(at)].depth > 0 {
-            match dominator[at] {
-                Some(next) if next != at => at = next,
-                _ => return id,
-            }
-        }
-        BlockId::new(at)
-    };
-    f.blocks.ids().map(home).collect()
-}
-
-fn reverse_postorder(f: &Function) -> Vec<usize> {
-    let mut order = vec![];
-    let mut seen = vec![false; f.blocks.len()];
-    let mut open: Vec<(usize, usize)> = vec![(0, 0)];
-    seen[0] = true;
-    while let Some((block, next)) = open.last_mut() {
-        let edge = f.blocks[BlockId::new(*block)].end.edges().nth(*next);
-        *next += 1;
-        match edge {
-            Some(edge) if !seen[edge.target.index()] => {
-                seen[edge.target.index()] = true;
-                open.push((edge.target.index(), 0));
-            }
-            Some(_) => {}
-            None => {
-                order.push(*block);
-                open.pop();
-            }
-        }
-    }
-    order.reverse();
-    order
+    let dominators = Dominators::new(f);
+    f.blocks.ids().map(|id| dominators.of(id).find(|b| f.blocks[*b].depth == 0).unwrap_or(id)).collect()
 }

@@ -83,6 +83,13 @@ impl Ranges {
         Reg::virt(class, (index - self.first[class as usize]) as u32)
     }
 
+    /// Whether the register of an index is live at a point.
+    pub fn is_live(&self, n: usize, at: u32) -> bool {
+        let range = &self.of[n];
+        let next = range.partition_point(|(_, to)| *to <= at);
+        range.get(next).is_some_and(|(from, _)| *from <= at)
+    }
+
     /// For each block, the registers that its successors read.
     fn live_out(&self, f: &Function) -> Vec<Set> {
         let size = self.of.len();

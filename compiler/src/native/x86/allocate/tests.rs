@@ -534,3 +534,37 @@ fn constants_of_a_loop_are_in_registers_as_far_as_there_are_any() {
         assert_eq!(from_pool, read, "{}", done.function);
     }
 }
+
+/// What comes behind the loop needs more registers than there are beside the accumulators.
+#[test]
+fn accumulators_that_an_epilogue_spills_stay_in_registers_in_the_loop() {
+    for (level, rows, vectors) in [(Level::Avx512, 14, 2), (Level::Avx2, 6, 2)] {
+        let mut f = tile(level, rows, vectors);
+        let size = if level == Level::Avx512 { Size::B64 } else { Size::B32 };
+        let after = f.blocks.ids().last().unwrap();
+        let stores = std::mem::take(&mut f.blocks[after].insts);
+        for store in stores {
+            let Operand::Reg(acc) = store.operands[1] else { unreachable!("a store of a register") };
+            // Each value is read once more at the end.
+            let mut values = vec![acc];
+            for n in 0..7 {
+                let next = f.register(Class::Vec, size.bytes());
+                let [a, b] = [values[n], values[n.saturating_sub(1)]].map(Operand::Reg);
+                f.blocks[after].insts.push(Inst::new(Op::Addps, size, [next.into(), a, b]));
+                values.push(next);
+            }
+            let mut sum = acc;
+            for value in values {
+                let next = f.register(Class::Vec, size.bytes());
+                f.blocks[after].insts.push(Inst::new(Op::Mulps, size, [next.into(), sum.into(), value.into()]));
+                sum = next;
+            }
+            f.blocks[after].insts.push(Inst::new(store.op, size, [store.operands[0], sum.into()]));
+        }
+        let done = allocate(&f);
+        assert!(done.spill_slots > 0, "{}", done.function);
+        assert_eq!(done.spill_accesses[1], 0, "{}", done.function);
+        let (_, body) = done.function.blocks.iter().find(|(_, b)| b.depth == 1).unwrap();
+        assert_eq!(body.insts.len(), vectors + rows * (1 + vectors) + 3, "{}", done.function);
+    }
+}
