@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    results::{Figures, Kind, OURS, Results, Way},
+    results::{Figures, Kind, MULTIPLY_ADDS, OURS, Results, Way},
     table::{Table, number, percent},
 };
 
@@ -136,13 +136,12 @@ fn operations(results: &Results) -> String {
         let work = model.work.filter(|w| w.bytes > 0.0);
         let (rate, part) = match (work, ours) {
             (Some(work), Some(us)) => {
-                let rate = match work.flops > 0.0 {
+                let fraction = results.fraction(&work, us);
+                let rate = match fraction.as_ref().map_or(work.flops > 0.0, |f| f.of == MULTIPLY_ADDS) {
                     true => format!("{} GFLOP/s", number(work.flops / us / 1e3)),
                     false => format!("{} GB/s", number(work.bytes / us / 1e3)),
                 };
-                let part =
-                    results.fraction(&work, us).map_or("–".into(), |f| format!("{} of {}", percent(f.value), f.of));
-                (rate, part)
+                (rate, fraction.map_or("–".into(), |f| format!("{} of {}", percent(f.value), f.of)))
             }
             _ => ("–".into(), "–".into()),
         };
@@ -153,7 +152,7 @@ fn operations(results: &Results) -> String {
         return String::new();
     }
     format!(
-        "## Single operations\n\nOne thread, minimum of the microseconds of one call; weights are constants. Rate and fraction are of smc's code called from C, and the fraction is of the nearer limit: multiply-adds from registers, or reading as many bytes as the operands have, again and again.\n\n{table}"
+        "## Single operations\n\nOne thread, minimum of the microseconds of one call; weights are constants. Rate and fraction are of smc's code called from C, and the fraction is of the nearer limit: multiply-adds from registers, or reading as many bytes as the operands have, again and again. Operations are counted as the definition has them: a method that needs fewer can pass 100 %.\n\n{table}"
     )
 }
 

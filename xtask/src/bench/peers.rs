@@ -50,8 +50,7 @@ pub fn run(options: &Options) -> Result<()> {
         fs::copy(&measured, copy).with_context(|| format!("cannot write {}", copy.display()))?;
     }
     // A narrowed run is for the eye, not for the project's page.
-    let whole = !options.quick && options.only.is_empty() && options.engines.is_empty() && options.cpu.is_none();
-    let folder = if whole { root().join("docs") } else { cache };
+    let folder = if results.whole { root().join("docs") } else { cache };
     fs::create_dir_all(&folder)?;
     let file = folder.join("benchmarks.md");
     fs::write(&file, page(&results, &fs::read_to_string(&file).unwrap_or_default()))?;
@@ -115,6 +114,8 @@ fn measure(options: &Options, engines: &[String], python: &Path, cache: &Path) -
     let mut results: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
     results["machine"] = serde_json::from_str(&machine).context("`smc machine --json` says something else")?;
     let revision = output(command("git").args(["describe", "--always", "--dirty"])).unwrap_or_default();
+    let whole = !options.quick && options.only.is_empty() && options.engines.is_empty() && options.cpu.is_none();
+    results["whole"] = whole.into();
     results["revision"] = revision.trim().into();
     fs::write(&file, serde_json::to_string_pretty(&results)?)?;
     Ok(file)

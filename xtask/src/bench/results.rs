@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The engine that all others are compared with.
 pub const OURS: &str = "smc";
+/// The limit of what is computed rather than moved.
+pub const MULTIPLY_ADDS: &str = "multiply-adds";
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Results {
@@ -14,6 +16,9 @@ pub struct Results {
     /// The revision of the project.
     #[serde(default)]
     pub revision: String,
+    /// Whether all models, engines, batches and levels were asked for.
+    #[serde(default)]
+    pub whole: bool,
     /// By engine its version; the engines are measured in the order of `engines`.
     pub versions: BTreeMap<String, String>,
     /// The largest difference from TensorFlow that is allowed, by kind of model.
@@ -134,7 +139,7 @@ pub struct Ratio {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fraction {
     pub value: f64,
-    /// What it is a part of: `multiply-adds` or the level of memory.
+    /// What it is a part of: [`MULTIPLY_ADDS`] or the level of memory.
     pub of: String,
 }
 
@@ -195,7 +200,7 @@ impl Results {
     pub fn fraction(&self, work: &Work, us: f64) -> Option<Fraction> {
         let moving = self.machine.read(work.bytes);
         let moving = moving.map(|(rate, level)| Fraction { value: work.bytes / us / 1e3 / rate, of: level.into() });
-        let computing = self.peak().map(|p| Fraction { value: work.flops / us / 1e3 / p, of: "multiply-adds".into() });
+        let computing = self.peak().map(|p| Fraction { value: work.flops / us / 1e3 / p, of: MULTIPLY_ADDS.into() });
         [computing, moving].into_iter().flatten().max_by(|a, b| a.value.total_cmp(&b.value))
     }
 }
@@ -258,6 +263,7 @@ pub mod tests {
                 ],
             },
             revision: "abc".into(),
+            whole: true,
             versions: [("smc", "smc 1"), ("alpha", "alpha 2"), ("beta", "beta 3")]
                 .map(|(a, b)| (a.into(), b.into()))
                 .into(),
