@@ -19,15 +19,55 @@ pub(super) enum Intrinsic {
     LowHalf,
     /// `(lanes) -> the second half of them`.
     HighHalf,
+    // Elements of one and two bytes in lanes of four. `([mask,] pointer) -> lanes`, by zeros or signs.
+    LoadU8,
+    LoadI8,
+    LoadU16,
+    LoadI16,
+    /// Of f32.
+    LoadF16,
+    // `([mask,] pointer, lanes)`; integers are in the range of the element, signed or unsigned.
+    Store8,
+    Store16,
+    /// Of f32, rounded to nearest, halves to even.
+    StoreF16,
+    /// `(lanes of f32) -> the nearest that f16 has`.
+    RoundF16,
 }
 
 impl Intrinsic {
-    const ALL: [Intrinsic; 5] =
-        [Intrinsic::First, Intrinsic::LoadMasked, Intrinsic::StoreMasked, Intrinsic::LowHalf, Intrinsic::HighHalf];
+    const ALL: [Intrinsic; 14] = [
+        Intrinsic::First,
+        Intrinsic::LoadMasked,
+        Intrinsic::StoreMasked,
+        Intrinsic::LowHalf,
+        Intrinsic::HighHalf,
+        Intrinsic::LoadU8,
+        Intrinsic::LoadI8,
+        Intrinsic::LoadU16,
+        Intrinsic::LoadI16,
+        Intrinsic::LoadF16,
+        Intrinsic::Store8,
+        Intrinsic::Store16,
+        Intrinsic::StoreF16,
+        Intrinsic::RoundF16,
+    ];
 
     /// The number that stands for it.
     pub fn index(self) -> u32 {
         self as u32
+    }
+    pub fn stores(self) -> bool {
+        matches!(self, Intrinsic::StoreMasked | Intrinsic::Store8 | Intrinsic::Store16 | Intrinsic::StoreF16)
+    }
+    /// Which operand of so many is a pointer, if one is.
+    pub fn pointer(self, operands: usize) -> Option<usize> {
+        match self {
+            Intrinsic::First | Intrinsic::LowHalf | Intrinsic::HighHalf | Intrinsic::RoundF16 => None,
+            Intrinsic::StoreMasked => Some(1),
+            _ if self.stores() => Some(operands - 2),
+            _ => Some(operands - 1),
+        }
     }
     /// What a number stands for.
     pub fn of(index: u32) -> Option<Intrinsic> {

@@ -69,6 +69,7 @@ impl Lower<'_, '_> {
     /// What f16 and bf16 can hold of an f32.
     pub fn rounded(&mut self, dtype: DType, x: Value) -> Value {
         match dtype {
+            DType::F16 | DType::BF16 if self.type_of(x).is_vector() => self.rounded_lanes(dtype, x),
             DType::F16 | DType::BF16 => {
                 let half = self.narrow_half(dtype, x);
                 self.widen_half(dtype, half)

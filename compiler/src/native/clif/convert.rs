@@ -174,8 +174,7 @@ impl Lower<'_, '_> {
     /// Between lanes of one width; `lanes` decides which there are.
     fn cast_lanes(&mut self, from: DType, to: DType, x: Value) -> Value {
         let ty = self.type_of(x);
-        let target =
-            if to == DType::Bool { ty.as_int() } else { register(to).by(ty.lane_count()).expect("a vector type") };
+        let target = self.lane_type(to);
         match (from, to) {
             (DType::Bool, _) => {
                 // A mask cuts the bits of one out of all ones.
@@ -193,10 +192,14 @@ impl Lower<'_, '_> {
                 let zero = self.int(ty, 0);
                 self.b.ins().icmp(IntCC::NotEqual, x, zero)
             }
-            (DType::I32, DType::F32) => self.b.ins().fcvt_from_sint(target, x),
-            (DType::F32, DType::I32) if self.target.is_x64() => self.b.ins().x86_cvtt2dq(target, x),
-            (DType::F32, DType::I32) => self.whole(target, x),
             _ if from.is_int() && to.is_int() => self.as_type(target, x),
+            _ if from.is_int() => {
+                let single = self.b.ins().fcvt_from_sint(target, x);
+                self.rounded(to, single)
+            }
+            _ if to.is_float() => self.rounded(to, x),
+            _ if self.target.is_x64() => self.b.ins().x86_cvtt2dq(target, x),
+            _ if to.is_int() => self.whole(target, x),
             _ => panic!("lanes of {from} are not converted to {to}"),
         }
     }

@@ -11,6 +11,7 @@ use super::{
     address::Key,
     kernel::{Lower, constant_memory, plain},
     lanes::{Part, fills},
+    narrow::is_narrow,
 };
 use crate::{
     base::Dim,
@@ -68,6 +69,15 @@ pub(super) fn operands(expr: &Expr) -> Vec<ExprId> {
         Expr::Unary(_, x) | Expr::Cast(x) | Expr::Bits(x) => vec![*x],
         Expr::Binary(_, x, y) | Expr::Compare(_, x, y) => vec![*x, *y],
         Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => vec![*x, *y, *z],
+    }
+}
+
+/// Whether an operation on integers in wider lanes may give what the integer has not.
+fn may_leave_range(expr: &Expr) -> bool {
+    match expr {
+        Expr::Unary(..) | Expr::MulAdd(..) | Expr::Cast(_) => true,
+        Expr::Binary(f, ..) => matches!(f, BinaryFn::Add | BinaryFn::Sub | BinaryFn::Mul | BinaryFn::Shl),
+        _ => false,
     }
 }
 
@@ -158,6 +168,7 @@ impl Lower<'_, '_> {
             })
             .collect();
         let value = self.operate(expr, dtype, from, &registers, values);
+        let value = if wide && may_leave_range(expr) { self.wrapped(dtype, value) } else { value };
         if !all_constant {
             self.remember(key, value);
         }
@@ -213,6 +224,10 @@ impl Lower<'_, '_> {
                 let wide = self.b.ins().uextend(lanes.lane_type(), one);
                 self.b.ins().ineg(wide)
             }
+            _ if dtype.is_int() && is_narrow(dtype) => match dtype.is_signed_int() {
+                true => self.b.ins().sextend(lanes.lane_type(), one),
+                false => self.b.ins().uextend(lanes.lane_type(), one),
+            },
             _ => one,
         };
         let value = self.b.ins().splat(lanes, element);
@@ -232,9 +247,10 @@ impl Lower<'_, '_> {
     pub fn lane_type(&self, dtype: DType) -> Type {
         let width = self.wide.as_ref().map(|w| w.width as u32).expect("lanes occur in vector loops");
         match dtype {
-            DType::Bool => Type::int((self.info.vector_bytes as u32 * 8 / width) as u16)
-                .and_then(|t| t.by(width))
-                .expect("a mask type"),
+            _ if dtype == DType::Bool || dtype.is_int() && is_narrow(dtype) => {
+                let bits = self.info.vector_bytes as u32 * 8 / width;
+                Type::int(bits as u16).and_then(|t| t.by(width)).expect("a vector type")
+            }
             _ => register(dtype).by(width).expect("a vector type"),
         }
     }
@@ -268,7 +284,10 @@ impl Lower<'_, '_> {
             return if wide { Val::Lanes(value) } else { Val::One(value) };
         }
         let (pointer, offset) = self.element(buffer, dim);
-        let value = if wide {
+        let value = if wide && is_narrow(dtype) {
+            let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
+            self.load_narrow(dtype, pointer)
+        } else if wide {
             let ty = self.lane_type(dtype);
             match self.mask(ty) {
                 Some(mask) => {
@@ -296,11 +315,15 @@ impl Lower<'_, '_> {
         let value = self.eval(value);
         let wide = self.wide.as_ref().is_some_and(|w| index.mentions_var(w.var.index() as u32));
         let value = if wide { self.widen(value, dtype) } else { self.narrow(value, dtype) };
+        let (pointer, offset) = self.element(buffer, index);
+        if wide && is_narrow(dtype) {
+            let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
+            return self.store_narrow(dtype, pointer, value);
+        }
         let value = match dtype {
             DType::F16 | DType::BF16 => self.narrow_half(dtype, value),
             _ => value,
         };
-        let (pointer, offset) = self.element(buffer, index);
         if wide && let Some(mask) = self.mask(self.type_of(value)) {
             let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
             self.intrinsic(Intrinsic::StoreMasked, &[mask, pointer, value], None);

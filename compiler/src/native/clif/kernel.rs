@@ -111,7 +111,7 @@ pub(super) fn lower(
         wide: None,
         later: None,
         parallel: parallel_extent(k).is_some(),
-        analysis: Analysis::new(k, info.vector_bytes),
+        analysis: Analysis::new(k, info),
         intrinsics: HashMap::new(),
     };
     lower.load_bases(&symbols);

@@ -22,6 +22,7 @@ use super::{
     kernel::Lower,
     local::Registers,
     looping::stride,
+    narrow::is_narrow,
 };
 use crate::{
     base::Dim,
@@ -30,6 +31,7 @@ use crate::{
         elementary,
         intrinsic::{INTRINSICS, Intrinsic},
     },
+    plan::{Isa, TargetInfo},
     tensor::DType,
 };
 
@@ -44,6 +46,10 @@ pub(super) struct Lanes {
     outer: Vec<(LocalId, BinaryFn)>,
     /// Register arrays that the variable indexes.
     packed: HashSet<LocalId>,
+    /// Whether elements in memory are smaller than lanes.
+    narrow: bool,
+    /// Whether the last lanes are an iteration under a mask, rather than one element at a time.
+    pub masked: bool,
 }
 
 /// The vector loop that is being run by lanes.
@@ -84,7 +90,7 @@ pub(super) struct Analysis {
 }
 
 impl Analysis {
-    pub fn new(k: &Kernel, vector_bytes: usize) -> Analysis {
+    pub fn new(k: &Kernel, info: &TargetInfo) -> Analysis {
         let mut analysis = Analysis::default();
         let mut uses = HashMap::new();
         count_uses(k, &k.body, &mut uses);
@@ -99,27 +105,27 @@ impl Analysis {
                 analysis.indexed.insert(var);
             }
         }
-        if vector_bytes > 0 {
-            analysis.visit(k, &k.body, &uses, vector_bytes);
+        if info.vector_bytes > 0 {
+            analysis.visit(k, &k.body, &uses, info);
         }
         analysis
     }
 
-    fn visit(&mut self, k: &Kernel, body: &[Stmt], uses: &HashMap<LocalId, usize>, bytes: usize) {
+    fn visit(&mut self, k: &Kernel, body: &[Stmt], uses: &HashMap<LocalId, usize>, info: &TargetInfo) {
         for stmt in body {
             match stmt {
                 Stmt::For { var, kind, body } => {
                     if *kind == LoopKind::Vector
-                        && let Some(lanes) = lanes_of(k, *var, body, uses, bytes)
+                        && let Some(lanes) = lanes_of(k, *var, body, uses, info)
                     {
                         self.packed.extend(lanes.packed.iter().map(|l| (*l, lanes.width)));
                         self.lanes.insert(*var, Rc::new(lanes));
                     }
-                    self.visit(k, body, uses, bytes);
+                    self.visit(k, body, uses, info);
                 }
                 Stmt::If { then, otherwise, .. } => {
-                    self.visit(k, then, uses, bytes);
-                    self.visit(k, otherwise, uses, bytes);
+                    self.visit(k, then, uses, info);
+                    self.visit(k, otherwise, uses, info);
                 }
                 _ => {}
             }
@@ -168,25 +174,21 @@ fn written_indices(body: &[Stmt], indices: &mut Vec<Dim>) {
     }
 }
 
-fn lanes_of(
-    k: &Kernel,
-    var: VarId,
-    body: &[Stmt],
-    uses: &HashMap<LocalId, usize>,
-    vector_bytes: usize,
-) -> Option<Lanes> {
+fn lanes_of(k: &Kernel, var: VarId, body: &[Stmt], uses: &HashMap<LocalId, usize>, info: &TargetInfo) -> Option<Lanes> {
     let mut inside = HashMap::new();
     count_uses(k, body, &mut inside);
     let packed = indexed_locals(k, var, body);
     let lives_here = |l: &LocalId| uses.get(l) == inside.get(l) && !packed.contains(l);
     let private = inside.keys().filter(|l| lives_here(l)).copied().collect();
     let lanes = Lanes { private, packed, ..Lanes::default() };
-    let mut look = Look { k, var, bytes: None, moving: HashSet::new(), lanes };
+    let mut look = Look { k, var, wide: info.is_wide(), bytes: None, moving: HashSet::new(), lanes };
     look.outer_locals(body)?;
     look.block(body)?;
-    let width = vector_bytes / look.bytes?;
+    let width = info.vector_bytes / look.bytes?;
     let aligned = look.packed_indices(body, width);
     look.lanes.width = width;
+    // AVX2 has no masks for small elements.
+    look.lanes.masked = info.is_wide() && (!look.lanes.narrow || info.isa == Isa::X64V4);
     aligned.then_some(look.lanes)
 }
 
@@ -224,6 +226,8 @@ fn indexed_locals(k: &Kernel, var: VarId, body: &[Stmt]) -> HashSet<LocalId> {
 struct Look<'a> {
     k: &'a Kernel,
     var: VarId,
+    /// Whether the machine widens and narrows elements as it loads and stores them.
+    wide: bool,
     /// Of one lane.
     bytes: Option<usize>,
     /// Variables set in the loop to what differs between lanes.
@@ -241,9 +245,18 @@ impl Look<'_> {
         let bytes = match dtype {
             DType::Bool => return Some(()),
             DType::F32 | DType::I32 | DType::U32 | DType::F64 | DType::I64 | DType::U64 => dtype.size(),
+            _ if self.wide && is_narrow(dtype) => {
+                self.lanes.narrow = true;
+                4
+            }
             _ => return None,
         };
         (*self.bytes.get_or_insert(bytes) == bytes).then_some(())
+    }
+
+    /// Notes a value that is loaded or stored by lanes.
+    fn element(&mut self, dtype: DType) -> Option<()> {
+        self.lane(if dtype == DType::Bool { DType::U8 } else { dtype })
     }
 
     /// Locals that outlive the loop may only accumulate, and by one function.
@@ -253,7 +266,8 @@ impl Look<'_> {
                 Stmt::Accumulate { local, index, f, .. }
                     if !self.lanes.private.contains(local) && !index.iter().any(|d| self.mentions(d)) =>
                 {
-                    if self.k.locals[*local].dtype == DType::Bool || self.lanes.packed.contains(local) {
+                    let dtype = self.k.locals[*local].dtype;
+                    if !is_whole(dtype) || self.lanes.packed.contains(local) {
                         return None;
                     }
                     match self.lanes.outer.iter().find(|(l, _)| l == local) {
@@ -306,8 +320,8 @@ impl Look<'_> {
                 Stmt::Store { buffer, index, value } => {
                     self.expr(*value)?;
                     let dtype = self.k.buffers[*buffer].dtype;
-                    (stride(index, self.var)?.is(1) && dtype != DType::Bool).then_some(())?;
-                    self.lane(dtype)?;
+                    stride(index, self.var)?.is(1).then_some(())?;
+                    self.element(dtype)?;
                 }
                 Stmt::If { bounds, then, otherwise } => {
                     if bounds.iter().any(|b| self.mentions(&b.index) || self.mentions(&b.extent)) {
@@ -329,7 +343,7 @@ impl Look<'_> {
             let (last, rows) = index.split_last()?;
             let consecutive = stride(last, self.var)?.is(1) && !rows.iter().any(|d| self.mentions(d));
             let outer = self.lanes.outer.iter().any(|(l, _)| *l == local);
-            if !consecutive || dtype == DType::Bool || outer {
+            if !consecutive || !is_whole(dtype) || outer {
                 return None;
             }
             self.lane(dtype)?;
@@ -366,7 +380,10 @@ impl Look<'_> {
                 }
                 Expr::Load(buffer, d) => {
                     let step = stride(d, self.var)?;
-                    (step.is(0) || step.is(1) && k.buffers[*buffer].dtype != DType::Bool).then_some(())?;
+                    (step.is(0) || step.is(1)).then_some(())?;
+                    if step.is(1) {
+                        self.element(k.buffers[*buffer].dtype)?;
+                    }
                     step.is(1)
                 }
                 Expr::Local(local, index) => {
@@ -402,11 +419,18 @@ impl Look<'_> {
             Expr::Binary(..) | Expr::MulAdd(..) | Expr::Compare(..) | Expr::Select(..) => true,
             Expr::Cast(x) => {
                 let from = self.k.exprs[*x].dtype;
-                let ints = from.is_int() && dtype.is_int() && from.size() == dtype.size();
+                let small = |d: DType| d.is_int() && is_narrow(d);
+                let single = |d: DType| matches!(d, DType::F32 | DType::F16 | DType::BF16);
+                let ints = from.is_int()
+                    && dtype.is_int()
+                    && (from.size() == dtype.size() || from.size().max(dtype.size()) <= 4);
                 let bools = from == DType::Bool || dtype == DType::Bool;
-                ints || bools || matches!((from, dtype), (DType::I32, DType::F32) | (DType::F32, DType::I32))
+                let floats = single(from) && single(dtype)
+                    || small(from) && single(dtype)
+                    || single(from) && (small(dtype) || dtype == DType::I32);
+                ints || bools || floats || (from, dtype) == (DType::I32, DType::F32)
             }
-            Expr::Bits(_) => true,
+            Expr::Bits(_) => !is_narrow(dtype),
             _ => false,
         };
         has.then_some(())
@@ -465,7 +489,7 @@ impl Lower<'_, '_> {
     /// has two to work on.
     pub fn copies(&self, lanes: &Lanes, iterations: Option<i64>, body: &[Stmt]) -> usize {
         let straight = !body.iter().any(|s| matches!(s, Stmt::For { .. }));
-        if !self.info.is_wide() || !straight {
+        if !lanes.masked || !straight {
             return 1;
         }
         let size = |(local, _): &(LocalId, BinaryFn)| self.k.locals[*local].shape.iter().product::<usize>();
@@ -566,6 +590,11 @@ impl Lower<'_, '_> {
         f(self);
         self.wide = before;
     }
+}
+
+/// Whether values of a dtype are the same in a register of their own and in a lane.
+fn is_whole(dtype: DType) -> bool {
+    dtype.is_float() || dtype.size() >= 4
 }
 
 /// Whether lanes of a dtype fill a vector of `bytes`.

@@ -73,7 +73,7 @@ impl Lower<'_, '_> {
         let Some(lanes) = lanes else { return self.counted(var, body, start, end, 1, 1) };
         let width = lanes.width as i64;
         let middle = self.round_down(end, width);
-        if self.info.is_wide() {
+        if lanes.masked {
             let n = if let At::Const(n) = end { Some(n) } else { None };
             let copies = self.copies(&lanes, n, body);
             return self.by_lanes(var, &lanes, copies, |l| {
@@ -146,6 +146,7 @@ impl Lower<'_, '_> {
         match kind {
             LoopKind::Unroll if n <= LONG || indexes_registers => Some((0..n).map(|i| (i, None)).collect()),
             LoopKind::Vector => {
+                let masked = self.lanes(var, kind).is_some_and(|l| l.masked);
                 let lanes = self.lanes(var, kind).map(|l| l.width as i64);
                 let straight = !body.iter().any(|s| matches!(s, Stmt::For { .. }));
                 let short = straight && lanes.is_some_and(|w| n <= SHORT * w);
@@ -154,7 +155,7 @@ impl Lower<'_, '_> {
                 }
                 let whole = lanes.map_or(0, |w| n - n % w);
                 let vectors = (0..whole).step_by(lanes.unwrap_or(1) as usize).map(|i| (i, Some(Part::All)));
-                if lanes.is_some() && self.info.is_wide() {
+                if masked {
                     let rest = (whole < n).then_some((whole, Some(Part::First(n - whole))));
                     return Some(vectors.chain(rest).collect());
                 }

@@ -15,6 +15,7 @@ mod kernel;
 mod lanes;
 mod local;
 mod looping;
+mod narrow;
 #[cfg(test)]
 mod tests;
 

@@ -105,7 +105,7 @@ impl Folds {
     fn count(&mut self, f: &Function, inst: Inst) {
         let opcode = f.dfg.insts[inst].opcode();
         let pure = !opcode.is_terminator() && !opcode.can_store() && !opcode.is_call()
-            || intrinsic(f, inst).is_some_and(|i| i != Intrinsic::StoreMasked);
+            || intrinsic(f, inst).is_some_and(|i| !i.stores());
         if pure && f.dfg.inst_results(inst).iter().all(|r| self.uses(f, *r) == 0) {
             return;
         }
@@ -122,7 +122,7 @@ impl Folds {
             for inst in f.layout.block_insts(block) {
                 places.insert(inst, Place { block, stores });
                 let stored =
-                    f.dfg.insts[inst].opcode().can_store() || intrinsic(f, inst) == Some(Intrinsic::StoreMasked);
+                    f.dfg.insts[inst].opcode().can_store() || intrinsic(f, inst).is_some_and(Intrinsic::stores);
                 stores += u32::from(stored);
             }
         }
@@ -170,15 +170,18 @@ impl Decide<'_> {
             InstructionData::Load { arg, .. } => self.address(inst, *arg),
             InstructionData::Store { args, .. } => self.address(inst, args[1]),
             InstructionData::Call { .. } => {
-                if matches!(intrinsic(f, inst), Some(Intrinsic::LoadMasked | Intrinsic::StoreMasked)) {
-                    self.address(inst, f.dfg.inst_args(inst)[1]);
+                let args = f.dfg.inst_args(inst);
+                if let Some(n) = intrinsic(f, inst).and_then(|i| i.pointer(args.len())) {
+                    self.address(inst, args[n]);
                 }
             }
             _ => {}
         }
         if self.folds.is_folded(inst) && opcode == Opcode::Iadd {
-            for &arg in f.dfg.inst_args(inst) {
-                self.address_part(inst, arg);
+            let args = f.dfg.inst_args(inst);
+            let displaced = constant(f, args[1]).is_some();
+            for &arg in args {
+                self.address_part(inst, arg, displaced);
             }
         }
         self.load_inside(inst);
@@ -271,12 +274,13 @@ impl Decide<'_> {
         }
     }
 
-    /// Notes a part of a folded address that may be folded itself: a sum with a constant, or a small multiple.
-    fn address_part(&mut self, user: Inst, part: Value) {
+    /// Notes a part of a folded address that may be folded itself: a sum with a constant, any sum that only a constant
+    /// is added to, or a small multiple.
+    fn address_part(&mut self, user: Inst, part: Value, displaced: bool) {
         let Some(inst) = definition(self.f, part) else { return };
         let args = self.f.dfg.inst_args(inst);
         let simple = match self.f.dfg.insts[inst].opcode() {
-            Opcode::Iadd => constant(self.f, args[1]).is_some(),
+            Opcode::Iadd => displaced || constant(self.f, args[1]).is_some(),
             Opcode::Ishl => constant(self.f, args[1]).is_some_and(|n| (1..=3).contains(&n)),
             _ => false,
         };

@@ -12,6 +12,7 @@ mod float;
 mod folds;
 mod int;
 mod lane;
+mod narrow;
 mod value;
 
 use std::collections::HashMap;
@@ -212,7 +213,9 @@ impl Select<'_> {
             (Intrinsic::StoreMasked, [mask, pointer, value]) => return self.store_masked(*mask, *pointer, *value),
             (Intrinsic::LowHalf, [x]) => self.reg(*x)?,
             (Intrinsic::HighHalf, [x]) => self.high_half(*x)?,
-            _ => return None,
+            (Intrinsic::RoundF16, [x]) => self.round_f16(*x)?,
+            (store, args) if store.stores() => return self.store_narrow(store, args),
+            (load, args) => self.load_narrow(load, self.ty(result?), args)?,
         };
         self.regs.insert(result?, reg);
         Some(())
