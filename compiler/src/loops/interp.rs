@@ -16,14 +16,25 @@ use resolve::{Block, Code, Op, Poly, Value};
 pub enum Bytes<'a> {
     In(&'a [u8]),
     Out(&'a mut [u8]),
+    /// Read from the memory of the `Out` buffer of this number, whose elements take the place of this one's.
+    Of(usize),
 }
 
 impl Bytes<'_> {
-    fn len(&self) -> usize {
+    fn bytes(&self) -> &[u8] {
         match self {
-            Bytes::In(bytes) => bytes.len(),
-            Bytes::Out(bytes) => bytes.len(),
+            Bytes::In(bytes) => bytes,
+            Bytes::Out(bytes) => bytes,
+            Bytes::Of(_) => &[],
         }
+    }
+}
+
+/// The memory of a buffer.
+fn memory<'b>(buffers: &'b [Bytes<'_>], n: usize) -> &'b [u8] {
+    match &buffers[n] {
+        Bytes::Of(other) => buffers.get(*other).map_or(&[], Bytes::bytes),
+        bytes => bytes.bytes(),
     }
 }
 
@@ -47,11 +58,12 @@ pub fn run(kernel: &Kernel, buffers: &mut [Bytes<'_>], bind: &Bindings) -> Resul
     let mut lens = vec![];
     for ((id, declared), bytes) in kernel.buffers.iter().zip(buffers.iter()) {
         let len = declared.len.eval(bind).and_then(|n| usize::try_from(n).ok());
-        let fits = len.filter(|&n| n.checked_mul(declared.dtype.size()).is_some_and(|n| n <= bytes.len()));
+        let held = memory(buffers, id.index()).len();
+        let fits = len.filter(|&n| n.checked_mul(declared.dtype.size()).is_some_and(|n| n <= held));
         let kind = !declared.written || matches!(bytes, Bytes::Out(_));
-        let len = fits.filter(|_| kind).ok_or_else(|| {
-            bug(format!("{} bytes do not serve for buffer {}, {declared:?}", bytes.len(), id.index()))
-        })?;
+        let len = fits
+            .filter(|_| kind)
+            .ok_or_else(|| bug(format!("{held} bytes do not serve for buffer {}, {declared:?}", id.index())))?;
         lens.push(len);
     }
     let dummy = Scalar::Bool(false);
@@ -171,10 +183,7 @@ impl Machine<'_, '_, '_> {
             Op::Index(dim) => Scalar::Int(self.dim(dim)?),
             Op::Load(buffer, index) => {
                 let at = self.position(*buffer, index)?;
-                let bytes = match &self.buffers[*buffer] {
-                    Bytes::In(bytes) => bytes,
-                    Bytes::Out(bytes) => &bytes[..],
-                };
+                let bytes = memory(self.buffers, *buffer);
                 Scalar::read_le(dtype, &bytes[at * dtype.size()..][..dtype.size()])
             }
             Op::Local(local) => self.registers[local.at(&self.indices).ok_or_else(overflow)?],

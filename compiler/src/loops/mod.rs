@@ -19,7 +19,7 @@ mod writer;
 pub use emit::{Emit, Operands};
 pub use parse::parse;
 use serde::{Deserialize, Serialize};
-pub use verify::{MAX_UNROLLED, Violation, verify};
+pub use verify::{MAX_UNROLLED, Violation, operands, verify};
 pub use writer::Writer;
 
 use crate::{

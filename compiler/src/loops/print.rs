@@ -128,7 +128,7 @@ impl Printer<'_, '_> {
             if self.printed.get(x.index()) == Some(&false) {
                 self.printed[x.index()] = true;
                 fresh.push(x);
-                verify::operands(&self.kernel.exprs[x].expr, |y| todo.push(y));
+                operands(&self.kernel.exprs[x].expr, |y| todo.push(y));
             }
         }
         fresh.sort();
@@ -153,7 +153,7 @@ impl Printer<'_, '_> {
                     _ => "bits".into(),
                 };
                 let mut result = Ok(());
-                verify::operands(expr, |x| result = result.and(write!(text, " %{}", x.index())));
+                operands(expr, |x| result = result.and(write!(text, " %{}", x.index())));
                 result?;
                 text
             }

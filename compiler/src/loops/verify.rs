@@ -164,7 +164,7 @@ fn both(a: &Range<u32>, b: &Range<u32>) -> Range<u32> {
 }
 
 /// Calls `f` with every operand.
-pub(super) fn operands(expr: &Expr, mut f: impl FnMut(ExprId)) {
+pub fn operands(expr: &Expr, mut f: impl FnMut(ExprId)) {
     match expr {
         Expr::Const(_) | Expr::Var(_) | Expr::Index(_) | Expr::Load(..) | Expr::Local(..) => (),
         Expr::Unary(_, x) | Expr::Cast(x) | Expr::Bits(x) => f(*x),

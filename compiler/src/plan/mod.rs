@@ -8,6 +8,7 @@ mod extreme;
 mod fold;
 mod fuse;
 mod hoist;
+mod inplace;
 mod lower;
 mod map;
 mod memory;
@@ -37,7 +38,7 @@ pub use target::{Isa, TargetInfo};
 use crate::{
     base::{Arena, Dim, Symbol},
     graph::{Graph, NodeId},
-    loops::{LoopKind, Stmt, verify},
+    loops::{Buffer, BufferId, LoopKind, Stmt, verify},
     op::Op,
     tensor::TensorType,
 };
@@ -261,17 +262,41 @@ impl<'g> Planner<'g> {
                 touched[arg.index()] = Some((first, n));
             }
         }
+        let bytes = |storage: &Storage| &storage.len * storage.dtype.size() as i64;
+        // The first of those that take each other's place, and the life of all of them together.
+        let mut first_of: Vec<StorageId> = self.storage.ids().collect();
+        for (n, launch) in self.launches.iter().enumerate() {
+            let is_workspace = |id: StorageId| matches!(self.storage[id].place, Place::Workspace(_));
+            let mut buffers = launch.kernel.buffers.iter().zip(&launch.args);
+            let Some((_, &out)) = buffers.find(|((_, buffer), _)| buffer.written) else { continue };
+            let mut buffers = launch.kernel.buffers.iter().zip(&launch.args);
+            let Some((begins, last)) = touched[out.index()].filter(|_| is_workspace(out)) else { continue };
+            let takes = |&((buffer, _), &arg): &((BufferId, &Buffer), &StorageId)| {
+                let dies = arg != out && is_workspace(arg) && touched[arg.index()].is_some_and(|(_, end)| end == n);
+                let [from, to] = [arg, out].map(|id| &self.storage[id]);
+                dies && (from.dtype.size(), &from.len) == (to.dtype.size(), &to.len)
+                    && inplace::may_overwrite(&launch.kernel, buffer)
+            };
+            if let Some((_, &arg)) = buffers.find(takes).filter(|_| begins == n) {
+                let first = first_of[arg.index()];
+                first_of[out.index()] = first;
+                touched[first.index()] = touched[first.index()].map(|(first, _)| (first, last));
+            }
+        }
         let mut ids = vec![];
         let mut lives = vec![];
-        for (id, storage) in self.storage.iter() {
+        for (id, storage) in self.storage.iter().filter(|(id, _)| first_of[id.index()] == *id) {
             if let (Place::Workspace(_), Some((first, last))) = (&storage.place, touched[id.index()]) {
                 ids.push(id);
-                lives.push(memory::Life { bytes: &storage.len * storage.dtype.size() as i64, first, last });
+                lives.push(memory::Life { bytes: bytes(storage), first, last });
             }
         }
         let layout = memory::plan(&lives);
         for (id, offset) in ids.into_iter().zip(layout.offsets) {
             self.storage[id].place = Place::Workspace(offset);
+        }
+        for (n, first) in first_of.into_iter().enumerate() {
+            self.storage[StorageId::new(n)].place = self.storage[first].place.clone();
         }
         (layout.total, layout.bound)
     }

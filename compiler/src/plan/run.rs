@@ -1,7 +1,8 @@
 //! Runs a program with the interpreter of the loop IR: the oracle between the reference evaluator and machine code.
 //!
 //! Memory is as the compiled entry has it: one workspace at the planned offsets, filled with garbage, so that a kernel
-//! that reads what nothing wrote, or a buffer that overlaps another, shows.
+//! that reads what nothing wrote, or a buffer that overlaps another, shows. A kernel that writes over an operand reads
+//! what it has written.
 
 use super::*;
 use crate::{
@@ -39,6 +40,13 @@ pub fn interpret(
         // The result is apart while the kernel runs, so that nothing it reads can alias it.
         let mut result = vec![];
         let mut reads: Vec<Option<Vec<u8>>> = vec![];
+        let mut buffers = launch.kernel.buffers.iter().zip(&launch.args);
+        let out = buffers.find(|((_, b), _)| b.written).map(|((id, _), arg)| (id.index(), *arg));
+        let overwrites = |arg: StorageId| {
+            let of = |id: StorageId| &program.storage[id];
+            let same = |to: StorageId| (&of(to).place, &of(to).len) == (&of(arg).place, &of(arg).len);
+            out.filter(|&(_, to)| to != arg && matches!(of(to).place, Place::Workspace(_)) && same(to))
+        };
         for ((_, buffer), arg) in launch.kernel.buffers.iter().zip(&launch.args) {
             let storage = &program.storage[*arg];
             let len = size(&storage.len)? * storage.dtype.size();
@@ -64,8 +72,12 @@ pub fn interpret(
         let before = result.clone();
         let mut written = Some(&mut result);
         let mut buffers: Vec<Bytes<'_>> = vec![];
-        for read in &reads {
+        for (read, arg) in reads.iter().zip(&launch.args) {
             buffers.push(match (read, written.take()) {
+                (Some(bytes), rest) if !bytes.is_empty() && overwrites(*arg).is_some() => {
+                    written = rest;
+                    Bytes::Of(overwrites(*arg).map_or(0, |(n, _)| n))
+                }
                 (Some(bytes), rest) => {
                     written = rest;
                     Bytes::In(bytes)

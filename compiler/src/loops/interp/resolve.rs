@@ -178,7 +178,7 @@ impl Resolver<'_> {
             if *seen != self.statement {
                 *seen = self.statement;
                 order.push(x.index());
-                verify::operands(&self.kernel.exprs[x].expr, |y| todo.push(y));
+                operands(&self.kernel.exprs[x].expr, |y| todo.push(y));
             }
         }
         order.sort_unstable();

@@ -6,11 +6,14 @@ use super::{
 };
 use crate::{graph::NodeId, loops::BinaryFn, op::*};
 
+fn planned(graph: &Graph) -> Program {
+    let graph = prepare(graph, &Choices::default());
+    plan("test", &graph, &TargetInfo::new(Isa::X64V3), &mut Weights::default())
+}
+
 /// The kernels of a plan, by what they compute.
 fn kernels(graph: &Graph) -> Vec<String> {
-    let program =
-        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64V3), &mut Weights::default());
-    program.launches.into_iter().map(|l| l.kernel.name).collect()
+    planned(graph).launches.into_iter().map(|l| l.kernel.name).collect()
 }
 
 fn pad(net: &mut Net, x: NodeId, low: &[i64], high: &[i64]) -> NodeId {
@@ -42,8 +45,7 @@ fn convolutions_write_into_padded_buffers() {
     let graph = net.done(&[c, d, e]);
     check_batches("padded", &graph);
     assert_eq!(kernels(&graph), ["conv", "pad", "conv_2", "pad_2", "conv_3", "conv_4", "reduce"]);
-    let program =
-        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64V3), &mut Weights::default());
+    let program = planned(&graph);
     // The kernels of borders store and load nothing else.
     for launch in program.launches.iter().filter(|l| l.kernel.name.starts_with("pad")) {
         assert_eq!(launch.args.len(), 1, "{}", launch.kernel);
@@ -109,4 +111,25 @@ fn outputs_and_reshaped_values_keep_their_buffers() {
     let padded = pad(&mut net, z, &[0, 1, 0], &[0, 0, 0]);
     let (w, v) = (layer(&mut net, joined, 3), layer(&mut net, padded, 3));
     check_batches("outputs", &net.done(&[y, w, v, flat, joined]));
+}
+
+/// A sum is written over the operand that is read at the same elements and not needed any more.
+#[test]
+fn results_take_the_place_of_operands() {
+    let mut net = Net::default();
+    let x = net.input("batch,4,5,6");
+    let a = pointwise(&mut net, x, 8);
+    let b = pointwise(&mut net, x, 8);
+    let sum = net.binary(BinaryFn::Add, b, a);
+    let gate = net.reduce(BinaryFn::Max, &[1, 2], sum);
+    let gate = net.broadcast(gate, sum);
+    let scaled = net.binary(BinaryFn::Mul, sum, gate);
+    let y = net.conv(scaled, &[1, 1, 8, 3], conv(2, 1, 1, 0, 0, 1));
+    let graph = net.done(&[y]);
+    check_batches("in place", &graph);
+    let program = planned(&graph);
+    let out = |n: usize| program.storage[program.launches[n].args[0]].place.clone();
+    assert_eq!(program.launches.len(), 5);
+    assert!(out(0) == out(1) && out(1) == out(3), "{:?}", program.storage);
+    assert_eq!(program.workspace.to_string(), "704*batch");
 }

@@ -1,0 +1,81 @@
+//! Results that take the place of an operand: a kernel that reads an operand at exactly the element that it then writes
+//! may write over it, when nothing reads the operand afterwards.
+//!
+//! Every element of a result is stored once. So it is enough that each load of the operand stands in one block with the
+//! only store of that block, before it, at the same index: nothing that is still to be read is lost, in whatever order,
+//! by however many lanes or threads the blocks are executed.
+
+use crate::{
+    base::Dim,
+    loops::{Block, BufferId, Expr, ExprId, Kernel, Stmt, operands},
+};
+
+/// Whether the kernel may write its result over the buffer `read`.
+pub fn may_overwrite(kernel: &Kernel, read: BufferId) -> bool {
+    let mut found = 0;
+    in_block(kernel, &kernel.body, read, &mut found) && found > 0
+}
+
+/// Checks all loads of `read` within a block; counts them.
+fn in_block(kernel: &Kernel, block: &Block, read: BufferId, found: &mut usize) -> bool {
+    let stores = || block.iter().enumerate().filter(|(_, stmt)| matches!(stmt, Stmt::Store { .. }));
+    let store = match (stores().next(), stores().count()) {
+        (Some((n, Stmt::Store { index, .. })), 1) => Some((n, index)),
+        _ => None,
+    };
+    block.iter().enumerate().all(|(n, stmt)| match stmt {
+        Stmt::For { body, .. } => in_block(kernel, body, read, found),
+        Stmt::If { then, otherwise, .. } => {
+            in_block(kernel, then, read, found) && in_block(kernel, otherwise, read, found)
+        }
+        Stmt::Set { value, .. }
+        | Stmt::Assign { value, .. }
+        | Stmt::Accumulate { value, .. }
+        | Stmt::Store { value, .. }
+        | Stmt::Check { cond: value, .. } => {
+            let loads = loads(kernel, *value, read);
+            *found += loads.len();
+            loads.iter().all(|index| store.is_some_and(|(at, to)| n <= at && *index == to))
+        }
+    })
+}
+
+/// The indices at which a value loads from a buffer.
+fn loads(kernel: &Kernel, value: ExprId, read: BufferId) -> Vec<&Dim> {
+    let (mut open, mut found) = (vec![value], vec![]);
+    while let Some(e) = open.pop() {
+        let expr = &kernel.exprs[e].expr;
+        if let Expr::Load(buffer, index) = expr
+            && *buffer == read
+        {
+            found.push(index);
+        }
+        operands(expr, |x| open.push(x));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{base::Id, loops::parse};
+
+    fn check(body: &str) -> bool {
+        let text = format!("kernel \"k\" {{\n  buffer b0 out f32[64]\n  buffer b1 in f32[64]\n{body}}}\n");
+        may_overwrite(&parse(&text).unwrap(), Id::new(1))
+    }
+
+    #[test]
+    fn only_what_is_read_where_it_is_written_is_overwritten() {
+        assert!(check(
+            "  for i0 in 64 vector {\n    %0: f32 = b1[i0]\n    set v1: f32 = %0\n    %1: f32 = v1\n    b0[i0] = %1\n  }\n"
+        ));
+        assert!(!check("  for i0 in 63 vector {\n    %0: f32 = b1[i0+1]\n    b0[i0] = %0\n  }\n"));
+        // Read again for every element of the row.
+        assert!(!check(
+            "  for i0 in 8 seq {\n    %0: f32 = b1[8*i0]\n    set v1: f32 = %0\n    for i2 in 8 vector {\n      %1: f32 = v1\n      \
+             b0[8*i0+i2] = %1\n    }\n  }\n"
+        ));
+        assert!(!check("  %0: f32 = const 0.0\n  b0[0] = %0\n"));
+    }
+}
