@@ -106,14 +106,14 @@ fn random_graphs_stay_inside() {
     }
 }
 
-/// Every third recorded case, with all extents open where that applies.
+/// Every fourth recorded case, with all extents open where that applies.
 #[test]
 fn recorded_cases_stay_inside() {
     let _alone = alone();
     let mut runs = 0;
     for file in read_cases().iter().filter(|file| tf::find(&file.op).is_some()) {
-        for (n, case) in file.cases.iter().enumerate().filter(|(n, case)| n % 3 == 0 && !case.uses_pending_type()) {
-            let open = if n % 2 == 0 { Open::All } else { Open::None };
+        for (n, case) in file.cases.iter().enumerate().filter(|(n, case)| n % 4 == 0 && !case.uses_pending_type()) {
+            let open = if n % 8 == 0 { Open::All } else { Open::None };
             let Ok(graph) = one_node(&file.op, case, open) else { continue };
             let refuse = |_: &smc::saved::Variable| Err(smc::base::Diagnostic::error("there are no variables").into());
             let Ok(imported) = tf::import(&graph, &refuse, &tf::Options::default()) else { continue };
@@ -123,7 +123,7 @@ fn recorded_cases_stay_inside() {
             runs += 1;
         }
     }
-    assert!(runs > 250, "only {runs} cases ran");
+    assert!(runs > 200, "only {runs} cases ran");
 }
 
 /// A graph under construction.
@@ -214,22 +214,21 @@ fn matrix_products_stay_inside() {
     let _alone = alone();
     for (n, columns) in EDGES.into_iter().enumerate() {
         for (k, depth) in [1, 3, 8, 17].into_iter().enumerate() {
-            for dtype in [DType::F32, DType::F64] {
-                let rows = [1, 2, 5, 6, 7, 13, 14, 15, 29][(n + 2 * k) % 9];
-                let mut net = Net::new();
-                // A constant and a given right operand; rows known and open.
-                let (x, z) = (net.input(dtype, &format!("{rows},{depth}")), net.input(dtype, &format!("N,{depth}")));
-                let given = net.input(dtype, &format!("{depth},{columns}"));
-                let w = net.weights(dtype, &[depth, columns]);
-                let bias = net.weights(dtype, &[columns]);
-                let mut outputs = vec![];
-                for (x, right) in [(x, w), (z, w), (x, given), (z, given)] {
-                    let y = net.add(Dot {}, &[x, right]);
-                    let y = net.with(BinaryFn::Add, y, bias);
-                    outputs.push(net.relu(y));
-                }
-                net.run(&format!("{rows}x{depth}x{columns} of {dtype}"), &outputs, &[("N", rows)]);
+            let dtype = [DType::F32, DType::F32, DType::F64][(n + k) % 3];
+            let rows = [1, 2, 5, 6, 7, 13, 14, 15, 29][(n + 2 * k) % 9];
+            let mut net = Net::new();
+            // A constant and a given right operand; rows known and open.
+            let (x, z) = (net.input(dtype, &format!("{rows},{depth}")), net.input(dtype, &format!("N,{depth}")));
+            let given = net.input(dtype, &format!("{depth},{columns}"));
+            let w = net.weights(dtype, &[depth, columns]);
+            let bias = net.weights(dtype, &[columns]);
+            let mut outputs = vec![];
+            for (x, right) in [(x, w), (z, w), (x, given), (z, given)] {
+                let y = net.add(Dot {}, &[x, right]);
+                let y = net.with(BinaryFn::Add, y, bias);
+                outputs.push(net.relu(y));
             }
+            net.run(&format!("{rows}x{depth}x{columns} of {dtype}"), &outputs, &[("N", rows)]);
         }
     }
 }
@@ -277,7 +276,7 @@ fn folds_and_moves_stay_inside() {
     let _alone = alone();
     for (n, columns) in EDGES.into_iter().enumerate() {
         let rows = EDGES[(n * 7 + 2) % EDGES.len()];
-        for dtype in [DType::F32, DType::F64, DType::F16] {
+        for dtype in [DType::F32, [DType::F64, DType::F16][n % 2]] {
             let mut net = Net::new();
             let x = net.input(dtype, &format!("{rows},{columns}"));
             let open = net.input(dtype, "N,M");
