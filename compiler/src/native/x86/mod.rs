@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "the table has instructions that nothing selects yet")]
 
 mod allocate;
+mod broadcast;
 mod encode;
 mod function;
 mod inst;
@@ -37,6 +38,7 @@ pub fn compile(f: &ir::Function, level: &super::Level) -> Result<Code, String> {
         _ => Convention::SystemV,
     };
     let mut selected = select::select(f, instructions, convention)?;
+    broadcast::fold(&mut selected);
     schedule::schedule(&mut selected);
     let mut allocated = allocate::allocate(&selected);
     let frame = Frame::new(&allocated);

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     base::Rng,
     native::x86::{
-        encode,
+        broadcast, encode,
         function::{BlockId, Edge, End, Test},
         inst::{Base, Cond, Masking, Mem, Op, Operand, Size},
         rows::Form,
@@ -216,8 +216,9 @@ impl Random<'_> {
                 let d;
                 if self.rng.once_in(2) {
                     let pool = self.f.pool.add(&[self.rng.below(3) as u8; 4]);
+                    let from = if self.rng.once_in(2) { pool } else { self.address() };
                     d = self.define(Class::Vec, size.bytes());
-                    self.push(Inst::new(Op::Broadcastss, size, [d.into(), pool.into()]));
+                    self.push(Inst::new(Op::Broadcastss, size, [d.into(), from.into()]));
                 } else {
                     let pool = self.f.pool.add(&vec![self.rng.below(3) as u8; size.bytes() as usize]);
                     d = self.define(Class::Vec, size.bytes());
@@ -407,13 +408,14 @@ fn random(rng: &mut Rng) -> Function {
 #[test]
 fn an_allocated_program_does_what_it_did() {
     let mut spilled = 0;
-    for seed in 0..300 {
+    for seed in 0..150 {
         let f = random(&mut Rng::new(seed));
         let values = [0x1000, 0x2000, 0x3000];
         let inputs: Vec<(Reg, u64)> = f.blocks[BlockId::new(0)].params.iter().copied().zip(values).collect();
         let wanted = Machine::run(&f, &inputs, 300);
         let mut selected = f.clone();
         if seed % 2 == 0 {
+            broadcast::fold(&mut selected);
             schedule::schedule(&mut selected);
         }
         let done = allocate(&selected);
@@ -425,7 +427,7 @@ fn an_allocated_program_does_what_it_did() {
         let code = encode::function(&done.function, &[Inst::new(Op::Ret, Size::Scalar, [])], false);
         assert!(!code.bytes.is_empty());
     }
-    assert!(spilled > 20, "{spilled} of the programs were large");
+    assert!(spilled > 10, "{spilled} of the programs were large");
 }
 
 /// One tile of a matrix product: r rows by v vectors.
