@@ -82,7 +82,7 @@ fn script(python: &Path, name: &str) -> Command {
 fn measure(options: &Options, engines: &[String], python: &Path, cache: &Path) -> Result<PathBuf> {
     let known = output(&mut script(python, "models.py"))?;
     let names = choose("model", &options.only, &known.lines().map(String::from).collect::<Vec<_>>())?;
-    let (batches, rounds) = if options.quick { ("1", ["2", "0.1", "1"]) } else { ("1,8", ["5", "0.2", "3"]) };
+    let (batches, rounds) = if options.quick { ("1", ["2", "0.06", "1"]) } else { ("1,8", ["5", "0.15", "2"]) };
     let smc = match &options.smc {
         Some(smc) => smc.canonicalize().with_context(|| format!("no compiler at {}", smc.display()))?,
         None => build_smc()?,
