@@ -10,8 +10,9 @@ use cranelift_codegen::ir::{Constant, ConstantData, InstBuilder, Type, Value, ty
 use super::{
     address::Key,
     kernel::{Lower, constant_memory, plain},
-    lanes::{Part, fills},
+    lanes::fills,
     narrow::is_narrow,
+    wide::Part,
 };
 use crate::{
     base::Dim,

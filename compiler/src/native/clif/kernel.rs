@@ -7,14 +7,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
-use super::{
-    Base, Frame,
-    address::Key,
-    expr::Val,
-    lanes::{Analysis, Wide},
-    local::Registers,
-    parallel_extent,
-};
+use super::{Base, Frame, address::Key, expr::Val, lanes::Analysis, local::Registers, parallel_extent, wide::Wide};
 use crate::{
     base::{Diagnostic, Dim, Problems, Symbol, dim::Atom},
     loops::{Bound, BufferId, ExprId, Fault, Kernel, Stmt, VarId},

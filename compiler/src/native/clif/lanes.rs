@@ -4,7 +4,7 @@
 //! places or in registers, and is computed by operations that every vector unit has. Other loops run one iteration at
 //! a time, which is always right. Lanes fill a vector of the machine, or there are none.
 //!
-//! On machines with masks what is left behind the last whole vector is one more iteration, in which only the first
+//! How such a loop is run is in `wide`. On machines with masks what is left behind the last whole vector is one more iteration, in which only the first
 //! lanes are read from memory, written to it and accumulated; elsewhere it runs one element at a time.
 
 use std::{
@@ -12,25 +12,15 @@ use std::{
     rc::Rc,
 };
 
-use cranelift_codegen::ir::{
-    AbiParam, ExtFuncData, ExternalName, InstBuilder, Signature, Type, UserExternalName, Value, types,
-};
-
 use super::{
-    address::Key,
-    expr::{Operand, Operation, operands, register},
-    kernel::Lower,
-    local::Registers,
+    expr::{operands, register},
     looping::stride,
     narrow::is_narrow,
 };
 use crate::{
     base::Dim,
     loops::{BinaryFn, Expr, ExprId, Kernel, LocalId, LoopKind, Stmt, Var, VarId},
-    native::{
-        elementary,
-        intrinsic::{INTRINSICS, Intrinsic},
-    },
+    native::elementary,
     plan::{Isa, TargetInfo},
     tensor::DType,
 };
@@ -41,9 +31,9 @@ pub(super) struct Lanes {
     /// Lanes of a vector.
     pub width: usize,
     /// Locals that live within one iteration: each lane has its own.
-    private: HashSet<LocalId>,
+    pub private: HashSet<LocalId>,
     /// Locals that outlive the loop, and what accumulates in them: each lane has a partial result.
-    outer: Vec<(LocalId, BinaryFn)>,
+    pub outer: Vec<(LocalId, BinaryFn)>,
     /// Register arrays that the variable indexes.
     packed: HashSet<LocalId>,
     /// Whether elements in memory are smaller than lanes.
@@ -52,37 +42,10 @@ pub(super) struct Lanes {
     pub masked: bool,
 }
 
-/// The vector loop that is being run by lanes.
-pub(super) struct Wide {
-    pub var: VarId,
-    pub width: usize,
-    pub part: Part,
-    pub private: HashSet<LocalId>,
-    /// Of each copy of the body, so that one need not wait for the other.
-    pub partials: HashMap<LocalId, Vec<Registers>>,
-    /// Which copy of the body is being written.
-    pub copy: usize,
-}
-
-/// Partial results that a loop keeps at a time, to hide how long an operation takes.
-const PARTIALS: usize = 4;
-
-/// A body of at least so many operations is a long chain.
-const LONG: usize = 16;
-
-/// Which lanes of an iteration there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Part {
-    All,
-    First(i64),
-    /// As many as the value says.
-    Some(Value),
-}
-
 /// What is known of a kernel's loops before any code is written.
 #[derive(Default)]
 pub(super) struct Analysis {
-    lanes: HashMap<VarId, Rc<Lanes>>,
+    pub lanes: HashMap<VarId, Rc<Lanes>>,
     /// Loop variables that index registers.
     pub indexed: HashSet<VarId>,
     /// Register arrays that are kept in vectors, with the number of lanes.
@@ -447,148 +410,6 @@ impl Look<'_> {
         indices.extend(reads.flatten());
         let offset = |d: &Dim| (d - Dim::var(self.var.index() as u32)).content() % width as i64 == 0;
         indices.iter().filter(|d| self.mentions(d)).all(offset)
-    }
-}
-
-impl Lower<'_, '_> {
-    /// How a loop runs by lanes, if it does; inside of lanes nothing does again.
-    pub fn lanes(&self, var: VarId, kind: LoopKind) -> Option<Rc<Lanes>> {
-        if self.wide.is_some() || kind != LoopKind::Vector {
-            return None;
-        }
-        self.analysis.lanes.get(&var).cloned()
-    }
-
-    /// Runs `f`, in which `var` stands for the first lane.
-    pub fn by_lanes(&mut self, var: VarId, lanes: &Lanes, copies: usize, f: impl FnOnce(&mut Self)) {
-        let mut partials = HashMap::new();
-        for (local, g) in &lanes.outer {
-            let all: Vec<_> = (0..copies).map(|_| self.start_partials(*local, *g, lanes.width)).collect();
-            partials.insert(*local, all);
-        }
-        let private = lanes.private.clone();
-        self.wide = Some(Wide { var, width: lanes.width, part: Part::All, private, partials, copy: 0 });
-        let mut shared = vec![];
-        for local in self.k.locals.ids().filter(|l| lanes.private.contains(l)) {
-            let ty = self.lane_type(self.k.locals[local].dtype);
-            let own = self.fresh_registers(&self.k.locals[local], ty);
-            shared.push((local, std::mem::replace(&mut self.locals[local.index()], own)));
-        }
-        f(self);
-        for (local, registers) in shared {
-            self.locals[local.index()] = registers;
-        }
-        let Some(wide) = self.wide.take() else { unreachable!("nothing else ends it") };
-        for (local, g) in &lanes.outer {
-            self.end_partials(*local, *g, lanes.width, &wide.partials[local]);
-        }
-    }
-
-    /// How many copies of its body a vector loop of so many iterations, if that is known, should have: as many as it
-    /// takes to keep some partial results, and two where an iteration is a long chain of operations, so that the machine
-    /// has two to work on.
-    pub fn copies(&self, lanes: &Lanes, iterations: Option<i64>, body: &[Stmt]) -> usize {
-        let straight = !body.iter().any(|s| matches!(s, Stmt::For { .. }));
-        if !lanes.masked || !straight {
-            return 1;
-        }
-        let size = |(local, _): &(LocalId, BinaryFn)| self.k.locals[*local].shape.iter().product::<usize>();
-        let elements: usize = lanes.outer.iter().map(size).sum();
-        let vectors = iterations.map_or(PARTIALS, |n| n as usize / lanes.width);
-        let copies = match elements {
-            0 if self.operations(body) < LONG => 1,
-            0 => 2,
-            _ => PARTIALS / elements,
-        };
-        copies.min(vectors).max(1)
-    }
-
-    /// The operations of a body without loops, once for each value that needs them.
-    fn operations(&self, body: &[Stmt]) -> usize {
-        let of = |stmt: &Stmt| match stmt {
-            Stmt::Set { value, .. }
-            | Stmt::Assign { value, .. }
-            | Stmt::Accumulate { value, .. }
-            | Stmt::Store { value, .. } => self.reach(*value).len(),
-            _ => 0,
-        };
-        body.iter().map(of).sum()
-    }
-
-    /// Runs `f` for a copy of the body of the current vector loop, which starts so many iterations later.
-    pub fn in_copy(&mut self, var: VarId, copy: usize, later: i64, f: impl FnOnce(&mut Self)) {
-        let set = |l: &mut Self, copy| l.wide.as_mut().map(|w| std::mem::replace(&mut w.copy, copy));
-        let before = set(self, copy);
-        self.later = (later != 0).then_some((var, later));
-        f(self);
-        self.later = None;
-        set(self, before.unwrap_or(0));
-    }
-
-    /// Runs `f` in the current vector loop, for some of the lanes.
-    pub fn in_part(&mut self, part: Part, f: impl FnOnce(&mut Self)) {
-        let set = |l: &mut Self, part| l.wide.as_mut().map(|w| std::mem::replace(&mut w.part, part));
-        let before = set(self, part);
-        f(self);
-        set(self, before.unwrap_or(Part::All));
-    }
-
-    /// The mask of the lanes that there are, when they are not all of a vector of `ty`.
-    pub fn mask(&mut self, ty: Type) -> Option<Value> {
-        let mask = ty.as_int();
-        let n = match self.wide.as_ref()?.part {
-            Part::All => return None,
-            Part::First(n) => self.b.ins().iconst(types::I64, n),
-            Part::Some(n) => n,
-        };
-        let key = match self.wide.as_ref()?.part {
-            Part::First(n) => Operand::Bits(n as u64),
-            _ => Operand::Value(n),
-        };
-        let key = Key::Operation(Operation::First(key, mask));
-        if let Some(&value) = self.memo.get(&key) {
-            return Some(value);
-        }
-        let value = self.intrinsic(Intrinsic::First, &[n], Some(mask))?;
-        self.remember(key, value);
-        Some(value)
-    }
-
-    /// `new` in the lanes that there are, `old` in the others.
-    pub fn keep_rest(&mut self, new: Value, old: Value) -> Value {
-        match self.mask(self.type_of(new)) {
-            Some(mask) => self.choose(mask, new, old),
-            None => new,
-        }
-    }
-
-    /// Calls an intrinsic.
-    pub fn intrinsic(&mut self, f: Intrinsic, args: &[Value], returns: Option<Type>) -> Option<Value> {
-        let params: Vec<Type> = args.iter().map(|a| self.type_of(*a)).collect();
-        let key = (f, params, returns);
-        let function = match self.intrinsics.get(&key) {
-            Some(function) => *function,
-            None => {
-                let mut signature = Signature::new(self.target.isa.default_call_conv());
-                signature.params.extend(key.1.iter().map(|t| AbiParam::new(*t)));
-                signature.returns.extend(returns.map(AbiParam::new));
-                let signature = self.b.import_signature(signature);
-                let name = UserExternalName::new(INTRINSICS, f.index());
-                let name = ExternalName::user(self.b.func.declare_imported_user_function(name));
-                let data = ExtFuncData { name, signature, colocated: true, patchable: false };
-                *self.intrinsics.entry(key).or_insert(self.b.import_function(data))
-            }
-        };
-        let call = self.b.ins().call(function, args);
-        self.b.inst_results(call).first().copied()
-    }
-
-    /// Runs `f`, which computes values of lanes but touches no locals.
-    pub fn as_lanes(&mut self, var: VarId, lanes: &Lanes, part: Part, f: impl FnOnce(&mut Self)) {
-        let wide = Wide { var, width: lanes.width, part, private: HashSet::new(), partials: HashMap::new(), copy: 0 };
-        let before = self.wide.replace(wide);
-        f(self);
-        self.wide = before;
     }
 }
 

@@ -9,7 +9,7 @@ use cranelift_frontend::Variable;
 use super::{
     expr::{Val, register},
     kernel::Lower,
-    lanes::Part,
+    wide::Part,
 };
 use crate::{
     base::Dim,

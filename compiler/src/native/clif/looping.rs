@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 use super::{
     address::Key,
     kernel::{Bind, Lower},
-    lanes::Part,
+    wide::Part,
 };
 use crate::{
     base::{

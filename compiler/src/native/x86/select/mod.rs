@@ -12,6 +12,7 @@ mod float;
 mod folds;
 mod int;
 mod lane;
+mod moves;
 mod narrow;
 mod value;
 
