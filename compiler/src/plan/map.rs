@@ -106,7 +106,7 @@ pub fn each_element<'g>(site: &mut Site<'g>, shape: &[Dim], body: &dyn Fn(&mut S
     site.each_flat(&around, |site, at| {
         let mut ix = start.clone();
         outer.iter().zip(at).for_each(|(&axis, i)| ix[axis] = i.clone());
-        write(site, &[last.clone()], shape, ix, trial.innermost(), body);
+        write(site, std::slice::from_ref(last), shape, ix, trial.innermost(), body);
     });
 }
 

@@ -242,9 +242,8 @@ impl Region<'_> {
                     dependent.insert(id);
                 }
             }
-            let leaks = |id: &NodeId| {
-                *id != tip && (outputs.contains(id) || !self.state.flow.users(*id).iter().all(|u| within(u)))
-            };
+            let leaks =
+                |id: &NodeId| *id != tip && (outputs.contains(id) || !self.state.flow.users(*id).iter().all(&within));
             let Some(&leak) = dependent.iter().find(|id| leaks(id)) else { return dependent };
             // Whatever the leaking value is made of needs a buffer.
             let mut above = HashSet::from([leak]);
