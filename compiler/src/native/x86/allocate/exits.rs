@@ -23,9 +23,9 @@ pub fn name(f: &Function) -> (Function, HashSet<Reg>) {
     for exit in f.blocks.ids().filter(|id| leaves_a_loop(f, *id)) {
         let depth = f.blocks[exit].depth;
         let inside: Vec<BlockId> = f.blocks.ids().filter(|id| dominators.dominates(exit, *id)).collect();
-        for n in 0..ranges.of.len() {
+        for (n, written) in depths.iter().enumerate() {
             let r = ranges.register(n);
-            let leaves = r.class() == Class::Vec && depths[n].is_some_and(|d| d > depth);
+            let leaves = r.class() == Class::Vec && written.is_some_and(|d| d > depth);
             let named = || done.iter().any(|(known, at)| *known == r && dominators.dominates(*at, exit));
             if !leaves || !ranges.is_live(n, 2 * ranges.blocks[exit.index()].0) || named() {
                 continue;
