@@ -10,7 +10,7 @@ use super::{fuse::is_view_of_constant, pack::constant, phases::Phases, winograd:
 use crate::{
     base::{Bindings, Dim, dim::NoVars},
     graph::{Graph, NodeId},
-    op::{Conv, Op, Pad, Reshape},
+    op::{Broadcast, Conv, Op, Pad, Reshape},
     tensor::{DType, Scalar, Tensor, TensorType},
 };
 
@@ -40,7 +40,10 @@ pub fn prepare(graph: &Graph, choices: &Choices) -> Graph {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|i| map[i.index()].expect("operands come first")).collect();
         let new = match (fold(&to, &node.op, &inputs, &node.ty), &node.op) {
             (Some(value), _) => to.constant(value),
-            (None, Op::Conv(conv)) => {
+            (None, Op::Conv(whole)) => {
+                let plain = inputs;
+                let (conv, inputs) = by_channel(&mut to, whole, &plain);
+                let conv = &conv;
                 let finite = is_finite(&to, inputs[1]);
                 let fast = match finite && !choices.direct {
                     true => winograd(&mut to, conv, inputs[0], inputs[1]),
@@ -49,7 +52,7 @@ pub fn prepare(graph: &Graph, choices: &Choices) -> Graph {
                 let apart = || finite.then(|| phases.convolution(&mut to, conv, inputs[0], inputs[1])).flatten();
                 let bordered = fast.or_else(apart).unwrap_or_else(|| bordered(&mut to, conv, &inputs));
                 // What an extent's normal form hides stays as it is.
-                if *to.ty(bordered) == node.ty { bordered } else { add(&mut to, conv.clone(), &inputs) }
+                if *to.ty(bordered) == node.ty { bordered } else { add(&mut to, whole.clone(), &plain) }
             }
             (None, op) => match phases.elementwise(&mut to, op, &inputs) {
                 Some(whole) => whole,
@@ -81,6 +84,29 @@ fn fold(to: &Graph, op: &Op, inputs: &[NodeId], ty: &TensorType) -> Option<Tenso
     let values: Vec<Tensor> = inputs.iter().map(|&i| constant(to, i)).collect::<Option<_>>()?;
     op.eval(&values.iter().collect::<Vec<_>>(), &out, &none).ok()
 }
+
+/// A convolution with a few filters for each single channel, as one with one filter: the input is repeated for each. So
+/// lanes run along all filters.
+fn by_channel(to: &mut Graph, conv: &Conv, inputs: &[NodeId]) -> (Conv, Vec<NodeId>) {
+    let same = (conv.clone(), inputs.to_vec());
+    let (x, filter, n) = (inputs[0], inputs[1], conv.spatial());
+    let Some(filters) = to.shape(filter)[n + 1].as_int() else { return same };
+    let groups = conv.groups as i64;
+    let each = filters / groups.max(1);
+    let single = to.shape(filter)[n].is(1) && to.shape(x)[n + 1].is(groups);
+    if !single || groups < MANY_CHANNELS || !(2..MANY_CHANNELS).contains(&each) {
+        return same;
+    }
+    let shape = to.shape(x)[..=n].to_vec();
+    let axes = |last: &[i64]| [&shape[..], &last.iter().map(|&d| Dim::from(d)).collect::<Vec<_>>()].concat();
+    let x = add(to, Reshape { shape: axes(&[groups, 1]) }, &[x]);
+    let x = add(to, Broadcast { shape: axes(&[groups, each]) }, &[x]);
+    let x = add(to, Reshape { shape: axes(&[filters]) }, &[x]);
+    (Conv { groups: filters as usize, ..conv.clone() }, vec![x, filter])
+}
+
+/// Fewer filters of a channel leave lanes idle, and so do fewer channels.
+const MANY_CHANNELS: i64 = 8;
 
 /// The convolution, without borders where that is possible.
 fn bordered(to: &mut Graph, conv: &Conv, inputs: &[NodeId]) -> NodeId {

@@ -526,3 +526,21 @@ fn places_of_extremes() {
         check("special", &net.done(&[y]), Isa::X64, &[x], &Bindings::new());
     }
 }
+
+/// A few filters for each of many channels are computed by lanes, one for each filter.
+#[test]
+fn depthwise_convolutions_of_several_filters() {
+    for (filters, stride, pad) in [(2, 1, 1), (3, 2, 0), (7, 1, 0)] {
+        let mut net = Net::default();
+        let x = net.input("batch,7,6,9");
+        let y = net.conv(x, &[3, 2, 1, 9 * filters], conv(2, stride, 1, pad, pad, 9));
+        let y = net.bias(y);
+        let y = net.relu(y);
+        let graph = net.done(&[y]);
+        check_batches(&format!("{filters} filters for each channel"), &graph);
+        let program =
+            plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
+        let last = &program.launches.last().unwrap().kernel;
+        assert!(last.locals.iter().all(|(_, local)| local.shape.len() == 1), "{last}");
+    }
+}
