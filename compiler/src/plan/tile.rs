@@ -160,7 +160,7 @@ mod tests {
         let chooser = Chooser { target: &target, depth: 512, pitch: None, right_bytes: None };
         let lanes = target.lanes(4);
         let mut strips = vec![Strips { count: columns / 64, vectors: 64 / lanes }];
-        if columns % 64 > 0 {
+        if !columns.is_multiple_of(64) {
             strips.push(Strips { count: 1, vectors: (columns % 64).div_ceil(lanes) });
         }
         strips.retain(|s| s.count > 0);

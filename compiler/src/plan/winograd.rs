@@ -89,8 +89,8 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
     }
     let mut transforms = vec![];
     for (a, b, minus) in ROWS_IN {
-        for c in 0..IN {
-            let sum = combine(to, lines[a][c], lines[b][c], minus);
+        for (x, y) in lines[a].into_iter().zip(lines[b]) {
+            let sum = combine(to, x, y, minus);
             transforms.push(add(to, Reshape { shape: vec![Dim::one(), rows.clone(), Dim::from(channels)] }, &[sum]));
         }
     }
@@ -119,7 +119,7 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
         })
         .collect();
     let whole = add(to, Concat { axis: 2 }, &results);
-    let covered = [&tiles[0] * OUT, &tiles[1] * OUT].map(Dim::from);
+    let covered = [tiles[0] * OUT, tiles[1] * OUT].map(Dim::from);
     let [height, width] = covered;
     let whole = add(to, Reshape { shape: vec![batch.clone(), height, width, Dim::from(columns)] }, &[whole]);
     if out.iter().zip(&tiles).all(|(n, t)| *n == t * OUT) {
@@ -212,7 +212,7 @@ mod tests {
                 g
             };
             let bind = Bindings::from([(Symbol::new("N"), 2)]);
-            let run = |g: &Graph| evaluate(g, &[x.clone()], &bind).unwrap().remove(0);
+            let run = |g: &Graph| evaluate(g, std::slice::from_ref(&x), &bind).unwrap().remove(0);
             let (exact, fast) = (run(&graph(false)), run(&graph(true)));
             assert_eq!(exact.shape, fast.shape);
             let worst =

@@ -37,7 +37,7 @@ impl Lower<'_, '_> {
                 let zero = self.int(ints, 0);
                 self.b.ins().icmp(IntCC::NotEqual, value, zero)
             }
-            DType::BF16 => self.from_high_half(value),
+            DType::BF16 => self.float_of_high_half(value),
             _ => value,
         }
     }
@@ -64,14 +64,14 @@ impl Lower<'_, '_> {
     pub fn rounded_lanes(&mut self, dtype: DType, x: Value) -> Value {
         if dtype == DType::BF16 {
             let bits = self.high_half_of(x);
-            return self.from_high_half(bits);
+            return self.float_of_high_half(bits);
         }
         let ty = self.type_of(x);
         self.intrinsic(Intrinsic::RoundF16, &[x], Some(ty)).unwrap_or_else(|| unreachable!("it returns lanes"))
     }
 
     /// The f32 whose upper half are the lanes' low 16 bits.
-    fn from_high_half(&mut self, bits: Value) -> Value {
+    fn float_of_high_half(&mut self, bits: Value) -> Value {
         let high = self.b.ins().ishl_imm_u(bits, 16);
         let floats = types::F32.by(self.type_of(bits).lane_count()).expect("a vector type");
         self.as_type(floats, high)

@@ -53,9 +53,9 @@ impl Select<'_> {
             }
             (Opcode::Fpromote, &[a]) if ty == types::F64 => self.float_one_of(Op::Cvtss2sd, ty, a),
             (Opcode::Fdemote, &[a]) if ty == types::F32 => self.float_one_of(Op::Cvtsd2ss, ty, a),
-            (Opcode::FcvtFromSint, &[a]) => self.from_signed(ty, a),
-            (Opcode::FcvtFromUint, &[a]) if !ty.is_vector() => self.from_unsigned(ty, a),
-            (Opcode::FcvtToSintSat, &[a]) if !ty.is_vector() => self.to_signed(ty, a),
+            (Opcode::FcvtFromSint, &[a]) => self.float_of_signed(ty, a),
+            (Opcode::FcvtFromUint, &[a]) if !ty.is_vector() => self.float_of_unsigned(ty, a),
+            (Opcode::FcvtToSintSat, &[a]) if !ty.is_vector() => self.signed_of_float(ty, a),
             (Opcode::X86Cvtt2dq, &[a]) => {
                 let a = self.operand(Op::Cvttps2dq, a)?;
                 Some(self.vector(Op::Cvttps2dq, ty, &[a]))
@@ -161,7 +161,7 @@ impl Select<'_> {
         self.float_two(op, ty, a, b)
     }
 
-    fn from_signed(&mut self, ty: Type, a: Value) -> Option<Reg> {
+    fn float_of_signed(&mut self, ty: Type, a: Value) -> Option<Reg> {
         let from = self.ty(a);
         let op = match (ty.is_vector(), from.lane_type(), ty.lane_type()) {
             (true, types::I32, types::F32) => Op::Cvtdq2ps,
@@ -187,7 +187,7 @@ impl Select<'_> {
         self.vector(op, ty, &[rest.into(), a.into()])
     }
 
-    fn from_unsigned(&mut self, ty: Type, a: Value) -> Option<Reg> {
+    fn float_of_unsigned(&mut self, ty: Type, a: Value) -> Option<Reg> {
         let double = ty == types::F64;
         match self.ty(a) {
             types::I32 => {
@@ -218,7 +218,7 @@ impl Select<'_> {
     }
 
     /// Toward zero; NaN gives 0, and what does not fit the nearest integer that there is.
-    fn to_signed(&mut self, ty: Type, a: Value) -> Option<Reg> {
+    fn signed_of_float(&mut self, ty: Type, a: Value) -> Option<Reg> {
         use super::super::inst::{Cond, Inst};
         let from = self.ty(a);
         let (op, compare, limit): (Op, Op, Vec<u8>) = match (from, ty) {
