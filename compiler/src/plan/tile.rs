@@ -134,8 +134,8 @@ impl Chooser<'_> {
         let best = costs.iter().copied().min_by_key(|&(steps, cost)| (cost, std::cmp::Reverse(steps)))?;
         // An unknown number of rows needs tiles for all that may remain: much code, for little where few rows do as well.
         let slack = match self.right_bytes {
-            Some(n) if unknown && n <= self.target.l1 / 2 => 30,
-            Some(n) if unknown && n <= self.target.l2 => 10,
+            Some(n) if unknown && n <= self.target.l1 / 2 => 100,
+            Some(n) if unknown && n <= self.target.l2 => 15,
             _ => 0,
         };
         let enough = |(_, cost): &&(usize, u64)| cost * 100 <= best.1 * (100 + slack);
