@@ -7,7 +7,8 @@ Tolerance. Both TensorFlow's float32 result and ours are measured against the sa
 element, where elements below a 32nd of that magnitude count as that large (the relative error of what nearly cancels is chance).
 TensorFlow's error is its worst over the batch sizes.
 Ours may be twice that plus one unit in the last place (1 for the first measure, 4 for the second, whose elements are roundings of
-their own). Where there is no finer truth (a double; a model with recorded outputs that the evaluator cannot run) it is 256 units in the last
+their own). At the levels without fused multiply-adds it may be three times that: TensorFlow's error here is that of sums whose
+products are not rounded, and theirs are. Where there is no finer truth (a double; a model with recorded outputs that the evaluator cannot run) it is 256 units in the last
 place from TensorFlow's. Infinities and NaN stand where TensorFlow has them; integers, booleans and strings are equal.
 """
 
@@ -31,6 +32,8 @@ import prepare
 
 HERE = pathlib.Path(__file__).resolve().parent
 TIME_LIMIT = 300
+# How much larger than TensorFlow's errors ours may be.
+TIMES = 3 if os.environ.get("SMC_CPU") in ("x86-64", "x86-64-v2") else 2
 
 
 @dataclasses.dataclass
@@ -107,7 +110,7 @@ def judge(ours, theirs, truth, allowed):
         return float("inf"), "infinities or NaN where TensorFlow has none, or the other way round"
     unit = float(ml_dtypes.finfo(theirs.dtype).eps)
     coarse = allowed is None or theirs.dtype == np.float64
-    limits = (256 * unit, 256 * unit) if coarse else (2 * allowed[0] + unit, 2 * allowed[1] + 4 * unit)
+    limits = (256 * unit, 256 * unit) if coarse else (TIMES * allowed[0] + unit, TIMES * allowed[1] + 4 * unit)
     found = errors(ours, truth)
     if found[0] > limits[0]:
         return found[0], f"error {found[0]:.1e} of the output's scale, allowed {limits[0]:.1e}"
