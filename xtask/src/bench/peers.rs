@@ -117,7 +117,9 @@ fn measure(options: &Options, engines: &[String], python: &Path, cache: &Path) -
     let whole = !options.quick && options.only.is_empty() && options.engines.is_empty() && options.cpu.is_none();
     results["whole"] = whole.into();
     results["revision"] = revision.trim().into();
-    fs::write(&file, serde_json::to_string_pretty(&results)?)?;
+    // Messages of the engines may name files; the page is not about this machine's folders.
+    let here = format!("{}/", root().display());
+    fs::write(&file, serde_json::to_string_pretty(&results)?.replace(&here, ""))?;
     Ok(file)
 }
 
