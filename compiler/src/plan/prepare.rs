@@ -2,6 +2,7 @@
 //!
 //! - What is computed from constants alone is computed here. Views of constants stay views: they are packed or read in
 //!   place.
+//! - A large 3x3 convolution becomes Winograd's method (`winograd.rs`), unless the user wants it by its definition.
 //! - A convolution with padding reads a padded copy, and one with a dilated input is computed in phases or reads a spread
 //!   copy, so that its hot loop has no conditions. That multiplies zeros with weights, which is done only where these
 //!   are known to be finite.
@@ -68,7 +69,8 @@ pub fn prepare(graph: &Graph, choices: &Choices) -> Graph {
     to
 }
 
-fn add(to: &mut Graph, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
+/// Adds what fits by construction.
+pub(super) fn add(to: &mut Graph, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
     to.add(op, inputs).unwrap_or_else(|e| panic!("planning: {e}"))
 }
 

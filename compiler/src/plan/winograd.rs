@@ -6,15 +6,16 @@
 //! here, in double precision. `B' d B` for all tiles is 16 matrices of [tiles, channels], the products are 16 matrix
 //! products, and each of the four results of a tile is a sum of nine of theirs.
 //!
-//! B and A hold only 0, 1 and -1: the error stays that of a sum of about as many terms. A tile's results depend on all
-//! 16 elements of `d` in the machine's arithmetic: an infinity or NaN spreads to the other three results of its tile.
+//! B and A hold only 0, 1 and -1: the error stays that of a sum of about as many terms. In the machine's
+//! arithmetic all four results of a tile depend on all 16 elements of `d`: an infinity or NaN reaches every result of each
+//! tile that reads it.
 
-use super::pack::constant;
+use super::{pack::constant, prepare::add};
 use crate::{
     base::Dim,
     graph::{Graph, NodeId},
     loops::BinaryFn,
-    op::{Binary, Concat, Conv, Dot, Op, Pad, Reshape, Slice},
+    op::{Binary, Concat, Conv, Dot, Pad, Reshape, Slice},
     tensor::{DType, Scalar, Tensor},
 };
 
@@ -127,10 +128,6 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
     }
     let shape = vec![batch, Dim::from(out[0]), Dim::from(out[1]), Dim::from(columns)];
     Some(add(to, Slice { start: vec![Dim::zero(); 4], stride: vec![1; 4], shape }, &[whole]))
-}
-
-fn add(to: &mut Graph, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
-    to.add(op, inputs).unwrap_or_else(|e| panic!("planning: {e}"))
 }
 
 fn combine(to: &mut Graph, a: NodeId, b: NodeId, minus: bool) -> NodeId {

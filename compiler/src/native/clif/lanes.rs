@@ -4,8 +4,9 @@
 //! places or in registers, and is computed by operations that every vector unit has. Other loops run one iteration at
 //! a time, which is always right. Lanes fill a vector of the machine, or there are none.
 //!
-//! How such a loop is run is in `wide`. On machines with masks what is left behind the last whole vector is one more iteration, in which only the first
-//! lanes are read from memory, written to it and accumulated; elsewhere it runs one element at a time.
+//! How such a loop is run is in `wide`. On machines with masks what is left behind the last whole vector is one more
+//! iteration, in which only the first lanes are read from memory, written to it and accumulated; elsewhere it runs one
+//! element at a time.
 
 use std::{
     collections::{HashMap, HashSet},
