@@ -236,6 +236,7 @@ fn method(results: &Results) -> String {
 - An engine's output is compared with TensorFlow's before it is measured: the largest difference, relative to the largest magnitude, is at most {} for networks and {} for operations. Who differs more has no figures.
 - Engines run interleaved, A B C A B C ..., {} rounds of {} seconds each per network (a third of that per operation). The minimum is over all rounds, the median is that of the rounds' medians. A sample is at least 0.2 ms of calls.
 - Each engine with each number of threads is a process of its own, pinned to as many processors; only one works at a time. All are called from Python; what such a call costs shows the operation `empty`. smc's shared library is called through ctypes.
+- Inputs and outputs that the caller owns (smc, onnxruntime, OpenVINO) are arrays that start at a cache line, the same for all of them; numpy's own are aligned to 16 bytes. LiteRT, TensorFlow and IREE allocate theirs themselves.
 - LiteRT: XNNPACK, input set once. onnxruntime: all graph optimisations, arena, input and output bound. OpenVINO: latency hint, one stream, `INFERENCE_PRECISION_HINT` f32, one request with shared memory. TensorFlow: the signature frozen for one shape and traced. IREE, at batch 1: compiled for this processor at O3; `local-sync` on one thread, `local-task` on several. ONNX models come from tf2onnx, all shapes are static.
 - smc: `smc compile`, linked by `cc -shared`; two threads are those of the runtime's pool.
 ",
