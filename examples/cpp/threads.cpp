@@ -26,7 +26,7 @@ constexpr std::size_t pixels = 28 * 28, record = pixels + 1, classes = 10;
 
 // Threads that sleep until there is a range to work on. It stands for the pool that a program already has: all that a
 // model asks of it is that every index was visited when parallel_for returns. How it cuts the range is its own affair,
-// and never shows in the result.
+// and never shows in the result; neither does whether it does so at all, which a range of few nanoseconds is not worth.
 class Pool {
  public:
   explicit Pool(unsigned width) {
@@ -49,7 +49,8 @@ class Pool {
  private:
   using Task = void (*)(void *, std::int64_t, std::int64_t);
 
-  static void parallel_for(void *pool, Task task, void *arg, std::int64_t count) {
+  static void parallel_for(void *pool, Task task, void *arg, std::int64_t count, std::int64_t nanoseconds) {
+    if (nanoseconds < worth_waking) return task(arg, 0, count);
     static_cast<Pool *>(pool)->run(task, arg, count);
   }
 
@@ -60,7 +61,8 @@ class Pool {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       task_ = task, arg_ = arg, count_ = count, next_ = 0;
-      step_ = std::max<std::int64_t>(1, count / (4 * threads_.width));
+      // A few pieces per thread, which differ by one index at most.
+      pieces_ = std::min<std::int64_t>(count, 4 * threads_.width);
       inside_ = workers_.size();
       job_++;
     }
@@ -86,9 +88,15 @@ class Pool {
   }
 
   void work() {
-    for (std::int64_t begin; (begin = next_.fetch_add(step_)) < count_;)
-      task_(arg_, begin, std::min(begin + step_, count_));
+    for (std::int64_t piece; (piece = next_++) < pieces_;) task_(arg_, begin_of(piece), begin_of(piece + 1));
   }
+
+  std::int64_t begin_of(std::int64_t piece) const {
+    return count_ / pieces_ * piece + std::min(piece, count_ % pieces_);
+  }
+
+  // Nanoseconds of work that pay for waking threads.
+  static constexpr std::int64_t worth_waking = 50'000;
 
   smc_threads threads_{};
   std::vector<std::thread> workers_;
@@ -99,7 +107,7 @@ class Pool {
   std::size_t inside_ = 0;
   Task task_ = nullptr;
   void *arg_ = nullptr;
-  std::int64_t count_ = 0, step_ = 1;
+  std::int64_t count_ = 0, pieces_ = 1;
   std::atomic<std::int64_t> next_{0};
 };
 

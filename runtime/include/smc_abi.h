@@ -48,10 +48,12 @@ static inline const char *smc_status_text(int status) {
 #define SMC_WORKSPACE_ALIGN 64
 
 /* Who runs the parallel loops of a call. parallel_for has run task over all of [0, count), split in any way, on any
- * threads, before it returns; width says how many threads there are. */
+ * threads, before it returns; about so many nanoseconds one thread would take for it, at least 1: a hint whether
+ * waking somebody is worth it. Ranges of a microsecond occur. width says how many threads there are. */
 struct smc_threads {
   void *pool;
-  void (*parallel_for)(void *pool, void (*task)(void *arg, int64_t begin, int64_t end), void *arg, int64_t count);
+  void (*parallel_for)(void *pool, void (*task)(void *arg, int64_t begin, int64_t end), void *arg, int64_t count,
+                       int64_t nanoseconds);
   int64_t width;
 };
 

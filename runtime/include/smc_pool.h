@@ -14,6 +14,7 @@ extern "C" {
 #endif
 
 /* A pool that computes with width threads, the calling one included; width < 1: as many as the machine runs at once.
+ * Workers that have nothing to do look for work for 50 microseconds and then sleep.
  * Any number of threads may call models with it. Null when the threads cannot be started. */
 struct smc_threads *smc_pool_new(int64_t width);
 

@@ -132,8 +132,10 @@ pub type Task = unsafe extern "C" fn(arg: *mut c_void, begin: i64, end: i64);
 pub struct Threads {
     /// Passed to `parallel_for` untouched.
     pub pool: *mut c_void,
-    /// Has run `task` over all of `[0, count)`, split in any way, on any threads, before it returns.
-    pub parallel_for: unsafe extern "C" fn(pool: *mut c_void, task: Task, arg: *mut c_void, count: i64),
+    /// Has run `task` over all of `[0, count)`, split in any way, on any threads, before it returns. About so many
+    /// `nanoseconds` one thread would take for it, at least 1: a hint whether meeting, or waking somebody, is worth it.
+    pub parallel_for:
+        unsafe extern "C" fn(pool: *mut c_void, task: Task, arg: *mut c_void, count: i64, nanoseconds: i64),
     /// How many threads there are, at least 1; a hint for how finely to split.
     pub width: i64,
 }

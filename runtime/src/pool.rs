@@ -1,42 +1,34 @@
 //! A thread pool for the parallel loops of compiled models.
 //!
-//! The calling thread publishes a job and works on it; woken workers join in. A job is a range cut into chunks, a few
-//! per thread, and an atomic counter hands out the next one, so no lock is held and a slow thread delays nobody.
-//! Idle workers are parked. A worker that wakes too late finds the job closed and parks again, so the caller waits
-//! only for those who took part.
+//! The calling thread publishes a job, a range, and works on it; workers join in (`pool/shared.rs`). Each thread has a
+//! contiguous part of the range to itself, the same one from job to job, and helps others when it is done
+//! (`pool/seat.rs`). Idle workers are parked, after 50 microseconds of looking for a next job; where threads are more
+//! than processors, after one.
 //!
 //! One job runs at a time: while the pool is busy, a `parallel_for` from anywhere, a task of the pool included, runs on
 //! its own calling thread. That makes nesting and sharing safe, since nobody ever waits for a thread that waits.
-//! How a range is cut never shows in the result of a compiled model: each index is computed alike in every chunk.
+//! How a range is cut never shows in the result of a compiled model: each index is computed alike in every part.
+
+mod seat;
+mod shared;
 
 use std::{
     any::Any,
     ffi::c_void,
-    hint, io,
+    io,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     ptr,
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Ordering},
-    },
-    thread::{self, JoinHandle, Thread},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
 };
+
+use shared::{MAX_WIDTH, Shared};
 
 use crate::{
     abi::{Task, Threads},
     model::Parallel,
 };
-
-/// Chunks per thread: enough that threads which start late or run slower leave little to wait for.
-const CHUNKS_PER_THREAD: i64 = 4;
-/// How often a thread looks before it parks: some microseconds, about what parking and waking cost.
-const PATIENCE: u32 = 500;
-
-/// In [`Shared::gate`]: the job takes workers. The bits below count those inside, the bits above count jobs.
-const OPEN: u64 = 1 << 16;
-const INSIDE: u64 = OPEN - 1;
-const ONE_JOB: u64 = OPEN << 1;
 
 /// Threads that wait for work. Dropping it ends them.
 #[derive(Debug)]
@@ -47,58 +39,24 @@ pub struct Pool {
     workers: Vec<JoinHandle<()>>,
 }
 
-/// What the threads of a pool share.
-#[derive(Debug)]
-struct Shared {
-    /// Held, without ever being waited for, by the call whose job is published.
-    busy: AtomicBool,
-    /// Whether and by how many workers the job may be touched.
-    gate: AtomicU64,
-    /// Lives on the caller's stack, which stays until the gate is closed and nobody is inside.
-    job: AtomicPtr<Job>,
-    ending: AtomicBool,
-    workers: OnceLock<Box<[Thread]>>,
-}
-
-/// A range and what to do with it.
-struct Job {
-    task: Task,
-    arg: *mut c_void,
-    count: i64,
-    /// Indices per chunk; the last chunk may have fewer.
-    chunk: i64,
-    chunks: i64,
-    /// The next chunk to hand out.
-    next: AtomicI64,
-    caller: Thread,
-}
-
 // SAFETY: `threads.pool` points to `shared`, which is `Sync` and lives as long as the pool.
 unsafe impl Send for Pool {}
 // SAFETY: as above; `threads` is only read.
 unsafe impl Sync for Pool {}
 
 impl Pool {
-    /// A pool that computes with `width` threads, the calling one included; at least 1, at most 65535.
+    /// A pool that computes with `width` threads, the calling one included; at least 1, at most 16383.
     pub fn new(width: usize) -> io::Result<Pool> {
-        let width = width.clamp(1, INSIDE as usize);
-        let shared = Arc::new(Shared {
-            busy: AtomicBool::new(false),
-            gate: AtomicU64::new(0),
-            job: AtomicPtr::default(),
-            ending: AtomicBool::new(false),
-            workers: OnceLock::new(),
-        });
+        let width = width.clamp(1, MAX_WIDTH);
+        let shared = Arc::new(Shared::new(width));
         let threads = Threads { pool: Arc::as_ptr(&shared).cast_mut().cast(), parallel_for, width: width as i64 };
         let mut pool = Pool { threads, shared, workers: vec![] };
         for i in 1..width {
             let shared = pool.shared.clone();
             // On failure the pool is dropped, which ends the workers that did start.
-            pool.workers.push(thread::Builder::new().name(format!("smc-{i}")).spawn(move || shared.serve())?);
+            pool.workers.push(thread::Builder::new().name(format!("smc-{i}")).spawn(move || shared.serve(i))?);
         }
-        let handles = pool.workers.iter().map(|w| w.thread().clone()).collect();
-        // Nobody else has the pool yet, so the cell is empty.
-        let _ = pool.shared.workers.set(handles);
+        pool.shared.introduce(pool.workers.iter().map(|w| w.thread().clone()).collect());
         Ok(pool)
     }
 
@@ -107,9 +65,13 @@ impl Pool {
         Pool::new(thread::available_parallelism().map_or(1, usize::from))
     }
 
-    /// Runs `task` over all of `0..count`, split in any way. When it panics, the other parts still run, and then the
+    /// Runs `task` over all of `0..count`, split in any way; it is taken for work that is worth waking everybody. When it panics, the other parts still run, and then the
     /// first panic continues here.
     pub fn for_each(&self, count: i64, task: impl Fn(Range<i64>) + Sync) {
+        self.for_each_of(count, i64::MAX, task);
+    }
+
+    fn for_each_of(&self, count: i64, nanoseconds: i64, task: impl Fn(Range<i64>) + Sync) {
         struct Contained<F> {
             task: F,
             panic: Mutex<Option<Box<dyn Any + Send>>>,
@@ -125,7 +87,7 @@ impl Pool {
             run::<F>
         }
         let contained = Contained { task, panic: Mutex::new(None) };
-        self.shared.run(runner(&contained), ptr::from_ref(&contained).cast_mut().cast(), count);
+        self.shared.run(runner(&contained), ptr::from_ref(&contained).cast_mut().cast(), count, nanoseconds);
         if let Some(panic) = contained.panic.into_inner().unwrap_or_else(|e| e.into_inner()) {
             resume_unwind(panic);
         }
@@ -134,7 +96,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.ending.store(true, Ordering::Release);
+        self.shared.end();
         for worker in self.workers.drain(..) {
             worker.thread().unpark();
             // Tasks cannot unwind, so a worker has nothing to report.
@@ -161,7 +123,7 @@ struct CPool {
 /// they cannot be started.
 #[unsafe(no_mangle)]
 extern "C" fn smc_pool_new(width: i64) -> *mut Threads {
-    let pool = if width < 1 { Pool::for_this_machine() } else { Pool::new(width.min(INSIDE as i64) as usize) };
+    let pool = if width < 1 { Pool::for_this_machine() } else { Pool::new(width.min(MAX_WIDTH as i64) as usize) };
     pool.map_or(ptr::null_mut(), |pool| Box::into_raw(Box::new(CPool { threads: pool.threads, pool })).cast())
 }
 
@@ -178,110 +140,36 @@ unsafe extern "C" fn smc_pool_free(threads: *mut Threads) {
 }
 
 /// The [`Threads::parallel_for`] of a [`Pool`].
-unsafe extern "C" fn parallel_for(pool: *mut c_void, task: Task, arg: *mut c_void, count: i64) {
+unsafe extern "C" fn parallel_for(pool: *mut c_void, task: Task, arg: *mut c_void, count: i64, nanoseconds: i64) {
     // SAFETY: only `Pool::new` hands this function out, beside the pointer to its `Shared`.
-    unsafe { &*pool.cast_const().cast::<Shared>() }.run(task, arg, count);
-}
-
-impl Shared {
-    fn run(&self, task: Task, arg: *mut c_void, count: i64) {
-        if count <= 0 {
-            return;
-        }
-        let workers = self.workers.get().map_or(&[][..], |w| w);
-        if count == 1 || workers.is_empty() || self.busy.swap(true, Ordering::Acquire) {
-            // SAFETY: whoever passes a task promises that it may be run over its range.
-            unsafe { task(arg, 0, count) };
-            return;
-        }
-        let most_chunks = count.min((workers.len() as i64 + 1) * CHUNKS_PER_THREAD);
-        let chunk = count / most_chunks + i64::from(count % most_chunks > 0);
-        let chunks = count / chunk + i64::from(count % chunk > 0);
-        let job = Job { task, arg, count, chunk, chunks, next: AtomicI64::new(0), caller: thread::current() };
-        self.job.store(ptr::from_ref(&job).cast_mut(), Ordering::Relaxed);
-        // Closed and empty, so nobody else changes it; the release shows workers the job.
-        self.gate.store((self.gate.load(Ordering::Relaxed) + ONE_JOB) | OPEN, Ordering::Release);
-        let wanted = usize::try_from(chunks - 1).unwrap_or(usize::MAX);
-        workers.iter().take(wanted).for_each(Thread::unpark);
-        job.work();
-        // The acquire shows what the workers wrote, and that they are done with the job.
-        let mut gate = self.gate.fetch_and(!OPEN, Ordering::AcqRel);
-        let mut patience = PATIENCE;
-        while gate & INSIDE != 0 {
-            if patience > 0 {
-                patience -= 1;
-                hint::spin_loop();
-            } else {
-                thread::park();
-            }
-            gate = self.gate.load(Ordering::Acquire);
-        }
-        self.busy.store(false, Ordering::Release);
-    }
-
-    /// The life of a worker.
-    fn serve(&self) {
-        let mut last_job = 0;
-        let mut patience = 0;
-        while !self.ending.load(Ordering::Acquire) {
-            let gate = self.gate.load(Ordering::Relaxed);
-            let number = gate / ONE_JOB;
-            if gate & OPEN == 0 || number == last_job {
-                if patience > 0 {
-                    patience -= 1;
-                    hint::spin_loop();
-                } else {
-                    thread::park();
-                }
-                continue;
-            }
-            if self.gate.compare_exchange(gate, gate + 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
-                continue;
-            }
-            // SAFETY: the gate was open, so the job is published, and it stays until this worker leaves.
-            let job = unsafe { &*self.job.load(Ordering::Relaxed) };
-            let caller = job.caller.clone();
-            job.work();
-            if self.gate.fetch_sub(1, Ordering::Release) & (OPEN | INSIDE) == 1 {
-                // The last one out of a closed job; from here on the job may be gone.
-                caller.unpark();
-            }
-            last_job = number;
-            patience = PATIENCE;
-        }
-    }
-}
-
-impl Job {
-    /// Runs chunks until none is left.
-    fn work(&self) {
-        loop {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            if index >= self.chunks {
-                return;
-            }
-            let begin = index * self.chunk;
-            let end = begin.saturating_add(self.chunk).min(self.count);
-            // SAFETY: whoever passes a task promises that it may be run over its range, on any thread.
-            unsafe { (self.task)(self.arg, begin, end) };
-        }
-    }
+    unsafe { &*pool.cast_const().cast::<Shared>() }.run(task, arg, count, nanoseconds);
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::atomic::AtomicU32, time::Duration};
+    use std::{
+        sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
+        time::{Duration, Instant},
+    };
 
     use super::*;
 
     /// Each index is visited exactly once.
     fn check(pool: &Pool, count: i64) {
+        check_with(pool, count, i64::MAX);
+    }
+
+    /// The same for a task that is said to be so much work, as a compiled model calls it.
+    fn check_with(pool: &Pool, count: i64, nanoseconds: i64) {
+        unsafe extern "C" fn visit(visits: *mut c_void, begin: i64, end: i64) {
+            // SAFETY: it is the vector below.
+            let visits = unsafe { &*visits.cast::<Vec<AtomicU32>>() };
+            visits[begin as usize..end as usize].iter().for_each(|v| _ = v.fetch_add(1, Ordering::Relaxed));
+        }
         let visits: Vec<AtomicU32> = (0..count).map(|_| AtomicU32::new(0)).collect();
-        pool.for_each(count, |range| {
-            for i in range {
-                visits[i as usize].fetch_add(1, Ordering::Relaxed);
-            }
-        });
+        let Threads { pool, parallel_for, .. } = *pool.threads();
+        // SAFETY: the task may run over any part of the range on any thread.
+        unsafe { parallel_for(pool, visit, ptr::from_ref(&visits).cast_mut().cast(), count, nanoseconds) };
         assert!(visits.iter().all(|v| v.load(Ordering::Relaxed) == 1), "{count}");
     }
 
@@ -304,6 +192,35 @@ mod tests {
                 scope.spawn(|| (0..300).for_each(|i| check(&pool, i % 70)));
             }
         });
+    }
+
+    #[test]
+    fn any_amount_of_work_is_done() {
+        for width in [2, 5] {
+            let pool = Pool::new(width).unwrap();
+            for nanoseconds in [i64::MIN, -1, 0, 1, 900, 1500, 4000, 49_000, 50_000, 1 << 20, i64::MAX] {
+                (0..300).for_each(|i| check_with(&pool, i % 40, nanoseconds));
+                thread::sleep(Duration::from_millis(1));
+                check_with(&pool, 1000, nanoseconds);
+            }
+        }
+    }
+
+    #[test]
+    fn short_jobs_wake_a_worker_when_they_follow_each_other() {
+        let pool = Pool::new(2).unwrap();
+        let caller = thread::current().id();
+        let begin = Instant::now();
+        let helped = AtomicU64::new(0);
+        let visit = || {
+            pool.for_each_of(64, 10_000, |_| {
+                helped.fetch_add(u64::from(thread::current().id() != caller), Ordering::Relaxed);
+            })
+        };
+        while helped.load(Ordering::Relaxed) == 0 {
+            visit();
+            assert!(begin.elapsed() < Duration::from_secs(60), "nobody came");
+        }
     }
 
     #[test]

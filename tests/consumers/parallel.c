@@ -5,10 +5,12 @@
 
 static int64_t calls;
 
-static void backwards(void *pool, void (*task)(void *arg, int64_t begin, int64_t end), void *arg, int64_t count) {
+static void backwards(void *pool, void (*task)(void *arg, int64_t begin, int64_t end), void *arg, int64_t count,
+                      int64_t nanoseconds) {
   int64_t step = *(const int64_t *)pool, end;
   calls++;
   CHECK(count >= 0);
+  CHECK(nanoseconds > 0);
   for (end = count; end > 0; end -= step) task(arg, end > step ? end - step : 0, end);
 }
 

@@ -103,7 +103,7 @@ const THREADS: &str = r#"
 #include <unwind.h>
 
 typedef void task_fn(void *, int64_t, int64_t);
-struct threads { void *pool; void (*parallel_for)(void *, task_fn *, void *, int64_t); int64_t width; };
+struct threads { void *pool; void (*parallel_for)(void *, task_fn *, void *, int64_t, int64_t); int64_t width; };
 struct io { const float *x, *y, *bias; float *out; int64_t b, k; const struct threads *threads; uint64_t cpu; };
 int m_run0(const struct io *, void *, size_t);
 
@@ -122,11 +122,12 @@ static _Unwind_Reason_Code frame(struct _Unwind_Context *context, void *unused) 
     if (function == (void *)main) reached_main = 1;
     return _URC_NO_REASON;
 }
-static void parallel_for(void *pool, task_fn *task, void *arg, int64_t count) {
+static void parallel_for(void *pool, task_fn *task, void *arg, int64_t count, int64_t nanoseconds) {
     pthread_t thread[8];
     struct part part[8];
     calls++;
     pool_seen = pool;
+    if (nanoseconds < 1) puts("no work is expected");
     _Unwind_Backtrace(frame, 0);
     for (int64_t i = 0; i < count; i++) {
         part[i] = (struct part){task, arg, i, i + 1};

@@ -64,7 +64,7 @@ unsafe extern "C" fn invoke(_: u32, io: *const c_void, workspace: *mut c_void, b
     unsafe {
         let all = ptr_to(io);
         match io.threads.as_ref() {
-            Some(threads) => (threads.parallel_for)(threads.pool, rows as Task, all, io.m),
+            Some(threads) => (threads.parallel_for)(threads.pool, rows as Task, all, io.m, 1_000_000),
             None => rows(all, 0, io.m),
         }
         let a = slice::from_raw_parts(io.a, (io.m * io.n) as usize);

@@ -17,9 +17,9 @@ use crate::{
     loops::{Kernel, Stmt},
     native::{
         self,
-        launch::{Frame, WORTH_THREADS, parallel_extent},
+        launch::{Frame, parallel_extent},
     },
-    plan::{Launch, Program},
+    plan::{Launch, Program, WORTH_SHARING},
 };
 
 /// A kernel of an entry, and what it does.
@@ -118,8 +118,8 @@ impl Call<'_> {
                 Some((extent, work)) => (value(extent)?, value(work)?),
                 None => (1, 0),
             };
-            let splits = extent > 1 && work >= WORTH_THREADS;
-            kernels.push((task, extent, threads.filter(|_| splits)));
+            let splits = extent > 1 && work >= WORTH_SHARING;
+            kernels.push((task, extent, work / 1000, threads.filter(|_| splits)));
         }
         let mut frame = Frame {
             io: self.io.as_ptr().cast(),
@@ -135,14 +135,14 @@ impl Call<'_> {
             let start = Instant::now();
             self.run(threads)?;
             calls.push(start.elapsed().as_nanos() as f64);
-            for (&(task, extent, threads), times) in kernels.iter().zip(&mut times) {
+            for (&(task, extent, nanoseconds, threads), times) in kernels.iter().zip(&mut times) {
                 let arg = (&raw mut frame).cast::<c_void>();
                 let start = Instant::now();
                 // SAFETY: this is what the entry function does: the frame names the io struct, workspace and weights
                 // of a call that `run` has just accepted, and the kernels before this one have run.
                 unsafe {
                     match threads.map(Parallel::threads) {
-                        Some(t) => (t.parallel_for)(t.pool, task, arg, extent),
+                        Some(t) => (t.parallel_for)(t.pool, task, arg, extent, nanoseconds),
                         None => task(arg, 0, extent),
                     }
                 }

@@ -9,9 +9,6 @@ use crate::{
     loops::{Kernel, LoopKind, Stmt},
 };
 
-/// Kernels with less work, in picoseconds, are not worth the microseconds that threads take to meet.
-pub const WORTH_THREADS: i64 = 6_000_000;
-
 /// What a kernel is given: an object on the entry's stack.
 #[derive(Debug)]
 #[repr(C)]

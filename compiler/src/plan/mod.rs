@@ -33,7 +33,7 @@ pub use prepare::{Choices, prepare};
 pub use program::{Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, WeightId, Weights};
 
 pub use run::interpret;
-pub use target::{Isa, TargetInfo};
+pub use target::{Isa, TargetInfo, WORTH_SHARING};
 
 use crate::{
     base::{Arena, Dim, Symbol},
@@ -43,9 +43,6 @@ use crate::{
     tensor::TensorType,
 };
 use lower::{Bound, Context, Lowered, Site};
-
-/// Kernels that are expected to take less, in picoseconds, are not made to be split between threads.
-const MIN_PARALLEL: f64 = 1e6;
 
 /// Plans an entry from its prepared graph. Constants are added to `weights`, which all entries of a model share.
 pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weights) -> Program {
@@ -222,7 +219,8 @@ impl<'g> Planner<'g> {
             })
             .collect();
         let work = self.cx.target.work(&flops, &self.bytes(&args));
-        if fuse::estimate(&work) >= MIN_PARALLEL
+        // How much an unknown amount of work is shows when it is called.
+        if work.as_int().is_none_or(|work| work >= WORTH_SHARING)
             && let [Stmt::For { kind: kind @ LoopKind::Seq, .. }] = &mut kernel.body[..]
         {
             *kind = LoopKind::Parallel;

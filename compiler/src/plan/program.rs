@@ -81,7 +81,7 @@ pub struct Launch {
     pub origin: Option<String>,
     /// Floating-point operations (a multiply-add counts as two), for profiles and for splitting work.
     pub flops: Dim,
-    /// Picoseconds on one core, roughly: whether it is worth splitting.
+    /// Picoseconds on one core, roughly: whether it is worth splitting, and waking threads.
     pub work: Dim,
 }
 

@@ -2,6 +2,10 @@
 
 use crate::base::Dim;
 
+/// Work that is worth handing to threads, in picoseconds: those who look for it take a quarter of a microsecond to meet.
+/// Whether it is worth waking somebody is the pool's affair, which is told how much it is.
+pub const WORTH_SHARING: i64 = 1_500_000;
+
 /// An instruction set with its vector extension, as far as tiles depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Isa {

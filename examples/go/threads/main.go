@@ -9,11 +9,18 @@ package main
 /*
 #include "libcnn.h"
 
+// Nanoseconds of work that pay for starting goroutines, and for calling Go.
+#define WORTH_WAKING 20000
+
 // Defined in Go below.
 extern void goParallelFor(void *pool, void *task, void *arg, int64_t count);
 
-static void parallel_for(void *pool, void (*task)(void *, int64_t, int64_t), void *arg, int64_t count) {
-	goParallelFor(pool, (void *)task, arg, count);
+static void parallel_for(void *pool, void (*task)(void *, int64_t, int64_t), void *arg, int64_t count,
+                         int64_t nanoseconds) {
+	if (nanoseconds < WORTH_WAKING)
+		task(arg, 0, count);
+	else
+		goParallelFor(pool, (void *)task, arg, count);
 }
 
 // Go cannot call a C function pointer by itself.

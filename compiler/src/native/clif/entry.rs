@@ -12,7 +12,7 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use smc_runtime::abi::{Status, WORKSPACE_ALIGN};
 
-use super::{Frame, Plan, Slots, WORTH_THREADS, can_fail, kernel::plain, parallel_extent};
+use super::{Frame, Plan, Slots, can_fail, kernel::plain, parallel_extent};
 use crate::{
     base::{
         Dim,
@@ -22,7 +22,7 @@ use crate::{
         self, Entry,
         code::{self, Code, FUNCTIONS, WEIGHTS},
     },
-    plan::{Guard, Launch, Program},
+    plan::{Guard, Launch, Program, WORTH_SHARING},
     tensor::{DType, TensorType, count},
 };
 
@@ -199,7 +199,7 @@ pub(super) fn run_level(plan: &Plan<'_>, entry: usize, level: usize) -> Code {
 
 /// Whether threads may take parts of a kernel: it is parallel, and not known to be too little work.
 pub(super) fn is_shared(launch: &Launch) -> bool {
-    parallel_extent(&launch.kernel).is_some() && launch.work.as_int().is_none_or(|work| work >= WORTH_THREADS)
+    parallel_extent(&launch.kernel).is_some() && launch.work.as_int().is_none_or(|work| work >= WORTH_SHARING)
 }
 
 /// `void share(task, frame, extent, work, threads)`: one parallel kernel, by threads when the caller gave some and there
@@ -215,13 +215,14 @@ pub(super) fn share(plan: &Plan<'_>) -> Code {
         let one = w.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, extent, 1);
         w.b.ins().brif(one, alone, &[], several, &[]);
         w.b.switch_to_block(several);
-        let few = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, work, WORTH_THREADS);
+        let few = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, work, WORTH_SHARING);
         w.b.ins().brif(few, alone, &[], together, &[]);
         w.b.switch_to_block(together);
         let pool = w.slot(threads, POOL);
         let parallel_for = w.slot(threads, PARALLEL_FOR);
-        let signature = w.signature(&[types::I64; 4], &[]);
-        w.b.ins().call_indirect(signature, parallel_for, &[pool, task, frame, extent]);
+        let nanoseconds = w.b.ins().sdiv_imm_s(work, 1000);
+        let signature = w.signature(&[types::I64; 5], &[]);
+        w.b.ins().call_indirect(signature, parallel_for, &[pool, task, frame, extent, nanoseconds]);
         w.leave(&[]);
         w.b.switch_to_block(alone);
         let zero = w.b.ins().iconst(types::I64, 0);

@@ -22,7 +22,7 @@ mod tests;
 
 use super::{
     Code, Entry, Function, Target, code, dispatch, elementary,
-    launch::{Frame, WORTH_THREADS, parallel_extent},
+    launch::{Frame, parallel_extent},
     x86,
 };
 use crate::{
