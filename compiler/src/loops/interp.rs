@@ -190,6 +190,11 @@ impl Machine<'_, '_, '_> {
             Op::Unary(f, x) => scalar::unary(*f, dtype, v(*x)),
             Op::Binary(f, x, y) => scalar::binary(*f, dtype, v(*x), v(*y)).map_err(Stop::Bug)?,
             Op::MulAdd(x, y, z) => scalar::mul_add(dtype, v(*x), v(*y), v(*z)),
+            Op::Scale(x, n) => scalar::scale(v(*x), v(*n)),
+            Op::Table(entries, x) => {
+                let index = v(*x).as_i64().unwrap_or_default();
+                Scalar::F32(entries[index.rem_euclid(TABLE as i64) as usize])
+            }
             Op::Compare(f, x, y) => Scalar::Bool(scalar::compare(*f, v(*x), v(*y))),
             Op::Select(c, x, y) => v(if v(*c) == Scalar::Bool(true) { *x } else { *y }),
             Op::Cast(x) => scalar::cast(dtype, v(*x)),

@@ -71,6 +71,9 @@ pub struct Typed {
     pub dtype: DType,
 }
 
+/// Entries of an [`Expr::Table`]: what a vector register holds where there are instructions for such a table.
+pub const TABLE: usize = 16;
+
 /// How a value is computed: pure, from values that statements before have made.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
@@ -86,6 +89,10 @@ pub enum Expr {
     Binary(BinaryFn, ExprId, ExprId),
     /// `a * b + c`, of floats rounded once or twice, as the target likes.
     MulAdd(ExprId, ExprId, ExprId),
+    /// `x * 2^floor(n)`, rounded once, of two f32 or f64; `n` is not infinite.
+    Scale(ExprId, ExprId),
+    /// The f32 of a table at the low four bits of an i32.
+    Table(Box<[f32; TABLE]>, ExprId),
     /// A bool; false when an operand is NaN, but for `Ne`.
     Compare(CompareFn, ExprId, ExprId),
     /// Both arms are evaluated.

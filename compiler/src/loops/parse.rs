@@ -295,6 +295,7 @@ fn expr(dtype: DType, text: &str) -> Parse<Expr> {
     match word {
         "const" => return Ok(Expr::Const(scalar(dtype, rest.trim())?)),
         "index" => return Ok(Expr::Index(rest.parse()?)),
+        "table" => return table(rest),
         _ if text.ends_with(']') => {
             let (name, index) = indexed(text)?;
             return match id(name, "b") {
@@ -311,12 +312,26 @@ fn expr(dtype: DType, text: &str) -> Parse<Expr> {
         (_, &[x, y], (_, Some(f), _)) => Ok(Expr::Binary(f, x, y)),
         (_, &[x, y], (.., Some(f))) => Ok(Expr::Compare(f, x, y)),
         ("mul_add", &[x, y, z], _) => Ok(Expr::MulAdd(x, y, z)),
+        ("scale", &[x, n], _) => Ok(Expr::Scale(x, n)),
         ("select", &[x, y, z], _) => Ok(Expr::Select(x, y, z)),
         ("cast", &[x], _) => Ok(Expr::Cast(x)),
         ("bits", &[x], _) => Ok(Expr::Bits(x)),
         (_, [], _) => Ok(Expr::Var(id(word, "v")?)),
         _ => Err(format!("there is no function `{word}` of {} operands", operands.len())),
     }
+}
+
+/// `%1 of 1.0 2.0 ...`.
+fn table(text: &str) -> Parse<Expr> {
+    let (index, entries) = split(text, " of ")?;
+    let entry = |text: &str| match scalar(DType::F32, text)? {
+        Scalar::F32(x) => Ok(x),
+        _ => Err(format!("`{text}` is no f32")),
+    };
+    let entries = entries.split_whitespace().map(entry).collect::<Parse<Vec<f32>>>()?;
+    let count = entries.len();
+    let entries = entries.try_into().map_err(|_| format!("a table of {count} entries, not {TABLE}"))?;
+    Ok(Expr::Table(Box::new(entries), id(index, "%")?))
 }
 
 /// The string that `{:?}` printed.

@@ -142,12 +142,17 @@ impl Printer<'_, '_> {
             Expr::Index(dim) => format!("index {dim}"),
             Expr::Load(buffer, index) => format!("b{}[{index}]", buffer.index()),
             Expr::Local(local, index) => format!("l{}[{}]", local.index(), list(index)),
+            Expr::Table(entries, index) => {
+                let entries: Vec<_> = entries.iter().map(|x| scalar(Scalar::F32(*x))).collect();
+                format!("table %{} of {}", index.index(), entries.join(" "))
+            }
             expr => {
                 let mut text = match expr {
                     Expr::Unary(f, _) => name(f),
                     Expr::Binary(f, ..) => name(f),
                     Expr::Compare(f, ..) => name(f),
                     Expr::MulAdd(..) => "mul_add".into(),
+                    Expr::Scale(..) => "scale".into(),
                     Expr::Select(..) => "select".into(),
                     Expr::Cast(_) => "cast".into(),
                     _ => "bits".into(),

@@ -167,8 +167,8 @@ fn both(a: &Range<u32>, b: &Range<u32>) -> Range<u32> {
 pub fn operands(expr: &Expr, mut f: impl FnMut(ExprId)) {
     match expr {
         Expr::Const(_) | Expr::Var(_) | Expr::Index(_) | Expr::Load(..) | Expr::Local(..) => (),
-        Expr::Unary(_, x) | Expr::Cast(x) | Expr::Bits(x) => f(*x),
-        Expr::Binary(_, x, y) | Expr::Compare(_, x, y) => [*x, *y].into_iter().for_each(f),
+        Expr::Unary(_, x) | Expr::Table(_, x) | Expr::Cast(x) | Expr::Bits(x) => f(*x),
+        Expr::Binary(_, x, y) | Expr::Scale(x, y) | Expr::Compare(_, x, y) => [*x, *y].into_iter().for_each(f),
         Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => [*x, *y, *z].into_iter().for_each(f),
     }
 }

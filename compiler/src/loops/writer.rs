@@ -77,6 +77,14 @@ impl Writer {
     pub fn mul_add(&mut self, a: ExprId, b: ExprId, c: ExprId) -> ExprId {
         self.push(self.dtype(c), Expr::MulAdd(a, b, c))
     }
+    /// `x * 2^n`, rounded once.
+    pub fn scale(&mut self, x: ExprId, n: ExprId) -> ExprId {
+        self.push(self.dtype(x), Expr::Scale(x, n))
+    }
+    /// The entry of a table at the low bits of an i32.
+    pub fn table(&mut self, entries: [f32; TABLE], index: ExprId) -> ExprId {
+        self.push(DType::F32, Expr::Table(Box::new(entries), index))
+    }
     pub fn compare(&mut self, f: CompareFn, x: ExprId, y: ExprId) -> ExprId {
         self.push(DType::Bool, Expr::Compare(f, x, y))
     }

@@ -33,10 +33,15 @@ pub(super) enum Intrinsic {
     StoreF16,
     /// `(lanes of f32) -> the nearest that f16 has`.
     RoundF16,
+    /// `(x, n) -> x * 2^floor(n)`, of floats in lanes or of one; with AVX-512, as the next.
+    Scale,
+    /// `(indices, table) -> the table's entries`: 16 lanes of f32 at those of i32, or one at an i32; the table is a constant
+    /// vector.
+    Table,
 }
 
 impl Intrinsic {
-    const ALL: [Intrinsic; 14] = [
+    const ALL: [Intrinsic; 16] = [
         Intrinsic::First,
         Intrinsic::LoadMasked,
         Intrinsic::StoreMasked,
@@ -51,6 +56,8 @@ impl Intrinsic {
         Intrinsic::Store16,
         Intrinsic::StoreF16,
         Intrinsic::RoundF16,
+        Intrinsic::Scale,
+        Intrinsic::Table,
     ];
 
     /// The number that stands for it.
@@ -63,7 +70,12 @@ impl Intrinsic {
     /// Which operand of so many is a pointer, if one is.
     pub fn pointer(self, operands: usize) -> Option<usize> {
         match self {
-            Intrinsic::First | Intrinsic::LowHalf | Intrinsic::HighHalf | Intrinsic::RoundF16 => None,
+            Intrinsic::First
+            | Intrinsic::LowHalf
+            | Intrinsic::HighHalf
+            | Intrinsic::RoundF16
+            | Intrinsic::Scale
+            | Intrinsic::Table => None,
             Intrinsic::StoreMasked => Some(1),
             _ if self.stores() => Some(operands - 2),
             _ => Some(operands - 1),

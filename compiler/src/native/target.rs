@@ -168,7 +168,8 @@ impl Level {
 
     /// What need not be expanded before code is made.
     pub fn machine(&self) -> Machine {
-        Machine { has_fma: self.info.has_fma, has_rounding: self.rounds }
+        let wide = self.info.isa == Isa::X64V4;
+        Machine { has_fma: self.info.has_fma, has_rounding: self.rounds, has_scaling: wide, has_tables: wide }
     }
 
     /// Cranelift's description of the machine.

@@ -194,6 +194,18 @@ pub fn mul_add(dtype: DType, x: Scalar, y: Scalar, z: Scalar) -> Scalar {
     }
 }
 
+/// `x * 2^floor(n)`: beyond these powers nothing changes.
+pub fn scale(x: Scalar, n: Scalar) -> Scalar {
+    let power = |n: f64| n.floor().clamp(-5000.0, 5000.0) as i32;
+    match (x, n) {
+        (Scalar::F32(_), Scalar::F32(n)) if n.is_nan() => Scalar::F32(n),
+        (Scalar::F64(_), Scalar::F64(n)) if n.is_nan() => Scalar::F64(n),
+        (Scalar::F32(x), Scalar::F32(n)) => Scalar::F32(libm::scalbnf(x, power(n.into()))),
+        (Scalar::F64(x), Scalar::F64(n)) => Scalar::F64(libm::scalbn(x, power(n))),
+        _ => unreachable!("operands are floats of one type"),
+    }
+}
+
 pub fn compare(f: CompareFn, x: Scalar, y: Scalar) -> bool {
     fn of<T: PartialOrd>(f: CompareFn, a: T, b: T) -> bool {
         match f {

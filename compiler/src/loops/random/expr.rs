@@ -87,9 +87,28 @@ impl Generator {
                 let [x, y, z] = [0; 3].map(|_| self.value(dtype, depth));
                 self.w.mul_add(x, y, z)
             }
+            6 if matches!(dtype, DType::F32 | DType::F64) => self.scale(dtype, depth),
+            7 if dtype == DType::F32 => self.table(depth),
             _ if dtype == DType::Bool => self.bool(depth),
             _ => self.binary(dtype, depth),
         }
+    }
+    /// By a power that is not infinite.
+    fn scale(&mut self, dtype: DType, depth: usize) -> ExprId {
+        let (x, n) = (self.value(dtype, depth), self.value(dtype, depth));
+        let by = self.rng.pick(&[2.0, 200.0, 1e9]);
+        let (least, greatest) = (self.w.float(dtype, -by), self.w.float(dtype, by));
+        let n = self.w.binary(BinaryFn::Max, n, least);
+        let n = self.w.binary(BinaryFn::Min, n, greatest);
+        self.w.scale(x, n)
+    }
+    fn table(&mut self, depth: usize) -> ExprId {
+        let index = self.value(DType::I32, depth);
+        let entries = [0; TABLE].map(|_| match scalar(&mut self.rng, DType::F32) {
+            Scalar::F32(x) if !x.is_nan() => x,
+            _ => 1.0,
+        });
+        self.w.table(entries, index)
     }
     fn bool(&mut self, depth: usize) -> ExprId {
         if self.rng.chance(30) {

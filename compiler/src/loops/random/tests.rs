@@ -52,6 +52,8 @@ fn the_generator_covers_the_language() {
         " max= ",
         " and= ",
         "mul_add",
+        "scale",
+        "table",
         "select",
         "cast",
         "bits",

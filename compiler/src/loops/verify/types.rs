@@ -84,6 +84,11 @@ pub fn expression(kernel: &Kernel, typed: &Typed) -> Check {
         Expr::MulAdd(x, y, z) => {
             [x, y, z].into_iter().try_for_each(|x| same(*x, dtype)).and(accepts(numeric(dtype), &"MulAdd"))
         }
+        Expr::Scale(x, n) => {
+            let float = matches!(dtype, DType::F32 | DType::F64);
+            same(*x, dtype).and(same(*n, dtype)).and(accepts(float, &"Scale"))
+        }
+        Expr::Table(_, index) => same(*index, DType::I32).and(is(DType::F32)),
         Expr::Compare(f, x, y) => {
             same(*y, of(*x))?;
             ensure(compare(*f, of(*x)), || format!("{f:?} is not defined for {}", of(*x)))?;

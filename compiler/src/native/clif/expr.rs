@@ -67,8 +67,8 @@ pub(super) fn register(dtype: DType) -> Type {
 pub(super) fn operands(expr: &Expr) -> Vec<ExprId> {
     match expr {
         Expr::Const(_) | Expr::Var(_) | Expr::Index(_) | Expr::Load(..) | Expr::Local(..) => vec![],
-        Expr::Unary(_, x) | Expr::Cast(x) | Expr::Bits(x) => vec![*x],
-        Expr::Binary(_, x, y) | Expr::Compare(_, x, y) => vec![*x, *y],
+        Expr::Unary(_, x) | Expr::Table(_, x) | Expr::Cast(x) | Expr::Bits(x) => vec![*x],
+        Expr::Binary(_, x, y) | Expr::Scale(x, y) | Expr::Compare(_, x, y) => vec![*x, *y],
         Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => vec![*x, *y, *z],
     }
 }
@@ -151,6 +151,8 @@ impl Lower<'_, '_> {
             Expr::Cast(_) => format!("Cast {from}"),
             Expr::Bits(_) => format!("Bits {from}"),
             Expr::MulAdd(..) => "MulAdd".into(),
+            Expr::Scale(..) => "Scale".into(),
+            Expr::Table(entries, _) => format!("Table {entries:?}"),
             Expr::Select(..) => "Select".into(),
             _ => unreachable!("it has operands"),
         };
@@ -190,6 +192,8 @@ impl Lower<'_, '_> {
             Expr::Binary(f @ (BinaryFn::Shl | BinaryFn::Shr), ..) => self.shift(*f, dtype, x[0], values[1]),
             Expr::Binary(f, ..) => self.binary(*f, dtype, x[0], x[1]),
             Expr::MulAdd(..) => self.mul_add(dtype, x[0], x[1], x[2]),
+            Expr::Scale(..) => self.scale(x[0], x[1]),
+            Expr::Table(entries, _) => self.table(entries, x[0]),
             Expr::Compare(f, ..) => self.compare(*f, from, x[0], x[1]),
             Expr::Select(..) => self.choose(x[0], x[1], x[2]),
             Expr::Cast(_) => self.cast(from, dtype, x[0]),

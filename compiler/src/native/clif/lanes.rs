@@ -380,6 +380,8 @@ impl Look<'_> {
             // Lanes are shifted alike.
             Expr::Binary(BinaryFn::Shl | BinaryFn::Shr, _, amount) => !moving.contains(amount),
             Expr::Binary(BinaryFn::Rem | BinaryFn::Pow | BinaryFn::Atan2, ..) => false,
+            // Where there are not, they are expanded.
+            Expr::Scale(..) | Expr::Table(..) => true,
             Expr::Binary(..) | Expr::MulAdd(..) | Expr::Compare(..) | Expr::Select(..) => true,
             Expr::Cast(x) => {
                 let from = self.k.exprs[*x].dtype;

@@ -202,16 +202,18 @@ impl<'a> Plan<'a> {
             Place::Workspace(at) => Base::Workspace(at.clone()),
         });
         let symbols = program.symbols.iter().enumerate().map(|(n, s)| (s.clone(), Slots(program).symbol(n)));
-        let expanded = elementary::expand(&launch.kernel, level.machine());
         let (bases, symbols): (Vec<_>, Vec<_>) = (bases.collect(), symbols.collect());
-        let lower = |info: &TargetInfo| kernel::lower(level, info, &expanded, bases.clone(), symbols.clone());
+        let lower = |info: &TargetInfo, machine| {
+            let expanded = elementary::expand(&launch.kernel, machine);
+            kernel::lower(level, info, &expanded, bases.clone(), symbols.clone()).map_err(place)
+        };
         if !level.info.is_wide() {
-            return Ok(code::finish(level, lower(&level.info).map_err(place)?));
+            return Ok(code::finish(level, lower(&level.info, level.machine())?));
         }
-        match x86::compile(&lower(&level.info).map_err(place)?, level) {
+        match x86::compile(&lower(&level.info, level.machine())?, level) {
             Ok(code) => Ok(code),
             Err(what) => {
-                let code = code::finish(level, lower(&level.info.narrow()).map_err(place)?);
+                let code = code::finish(level, lower(&level.info.narrow(), level.machine().narrow())?);
                 Ok(Code { declined: Some(what), ..code })
             }
         }

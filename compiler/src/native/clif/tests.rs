@@ -12,7 +12,8 @@ fn functions(cpu: &str, info: &TargetInfo, seeds: std::ops::Range<u64>) -> Vec<c
     let level = target.best();
     let lower = |seed| {
         let case = random::case(seed, random::Options { size: 12, exact: true });
-        let kernel = elementary::expand(&case.kernel, level.machine());
+        let machine = if info.is_wide() { level.machine() } else { level.machine().narrow() };
+        let kernel = elementary::expand(&case.kernel, machine);
         let bases = (0..kernel.buffers.len()).map(|n| Base::Slot(8 * n as i32)).collect();
         let symbols = case.bind.keys().enumerate().map(|(n, s)| (s.clone(), 1000 + 8 * n as i32)).collect();
         let function = kernel::lower(level, info, &kernel, bases, symbols).unwrap();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use cranelift_codegen::ir::{
-    AbiParam, ExtFuncData, ExternalName, InstBuilder, Signature, Type, UserExternalName, Value, types,
+    AbiParam, ConstantData, ExtFuncData, ExternalName, InstBuilder, Signature, Type, UserExternalName, Value, types,
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     local::Registers,
 };
 use crate::{
-    loops::{BinaryFn, LocalId, LoopKind, Stmt, VarId},
+    loops::{BinaryFn, LocalId, LoopKind, Stmt, TABLE, VarId},
     native::intrinsic::{INTRINSICS, Intrinsic},
 };
 
@@ -179,6 +179,23 @@ impl Lower<'_, '_> {
         };
         let call = self.b.ins().call(function, args);
         self.b.inst_results(call).first().copied()
+    }
+
+    /// `x * 2^floor(n)`.
+    pub fn scale(&mut self, x: Value, n: Value) -> Value {
+        let ty = self.type_of(x);
+        self.intrinsic(Intrinsic::Scale, &[x, n], Some(ty)).unwrap_or_else(|| unreachable!("it returns lanes"))
+    }
+
+    /// The entries of a table at the low bits of an index.
+    pub fn table(&mut self, entries: &[f32; TABLE], index: Value) -> Value {
+        let bytes: Vec<u8> = entries.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let constant = self.b.func.dfg.constants.insert(ConstantData::from(bytes));
+        let entries = self.b.ins().vconst(types::F32X16, constant);
+        let lanes = self.type_of(index);
+        let ty = if lanes.is_vector() { types::F32X16 } else { types::F32 };
+        let entry = self.intrinsic(Intrinsic::Table, &[index, entries], Some(ty));
+        entry.unwrap_or_else(|| unreachable!("it returns lanes"))
     }
 
     /// Runs `f`, which computes values of lanes but touches no locals.

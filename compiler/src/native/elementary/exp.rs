@@ -1,8 +1,8 @@
 //! The exponential function and its relatives.
 //!
 //! `exp(x) = 2^n exp(r)` with `n` the whole number nearest to `x / ln 2`, and `r` what remains, computed with `ln 2` in
-//! two parts of which the first times `n` is exact. `exp(r)` is a polynomial. The power of two is applied in two steps,
-//! so that results may overflow and underflow gradually.
+//! two parts of which the first times `n` is exact. `exp(r)` is a polynomial. Where the machine has tables, `n` is a
+//! multiple of 1/16 instead, and the power of its fraction comes from a table, so that the polynomial is short.
 
 use super::{
     math::{Math, Poly},
@@ -66,23 +66,38 @@ const SINH: Poly = Poly {
     ],
 };
 
+/// The same for `|r| <= ln(2)/32`; relative error 2^-32.5.
+const EXP_OF_SIXTEENTHS: Poly = Poly { single: &[0.5000029802, 0.1666691303], double: &[] };
+
+/// `2^(i/16)`.
+const SIXTEENTHS: [f32; TABLE] = [
+    1.0, 1.0442737, 1.0905077, 1.1387886, 1.1892071, 1.2418578, 1.2968396, 1.3542556, 1.4142135, 1.4768262, 1.5422108,
+    1.6104903, 1.6817929, 1.7562522, 1.8340081, 1.9152066,
+];
+
+/// A number as `n ln 2 + r`.
+struct Reduced {
+    /// A float whose low bits are those of `n + offset`, or of `16 n`.
+    sum: ExprId,
+    n: ExprId,
+    r: ExprId,
+}
+
 impl Math<'_> {
-    /// The bits of a float whose low bits are those of `n + offset`, named, and `r`, named, of the sum of a named `x`
-    /// that is not huge and a tiny rest.
-    fn reduced(&mut self, x: ExprId, rest: Option<ExprId>, offset: i64) -> (ExprId, ExprId) {
-        let magic = self.magic() + offset as f64;
+    /// The parts of the sum of a named `x` that is not huge and a tiny rest, all named: `n` is a multiple of `1/steps`.
+    fn reduced(&mut self, x: ExprId, rest: Option<ExprId>, offset: i64, steps: f64) -> Reduced {
+        let magic = self.magic() / steps + offset as f64;
         let (scale, shift) = (self.c(std::f64::consts::LOG2_E), self.c(magic));
         let sum = self.mul_add(x, scale, shift);
         let sum = self.name(sum);
-        let whole = self.add_c(sum, -magic);
-        let whole = self.name(whole);
+        let n = self.add_c(sum, -magic);
+        let n = self.name(n);
         let high = self.c(-self.pick(LN2_HIGH.0, LN2_HIGH.1));
         let low = self.c(-self.pick(LN2_LOW.0, LN2_LOW.1));
-        let r = self.mul_add(whole, high, x);
-        let r = self.mul_add(whole, low, r);
+        let r = self.mul_add(n, high, x);
+        let r = self.mul_add(n, low, r);
         let r = rest.map_or(r, |rest| self.add(r, rest));
-        let bits = self.bits(sum);
-        (self.name(bits), self.name(r))
+        Reduced { sum, n, r: self.name(r) }
     }
     /// The power of two whose exponent's bits, with a 0 for the sign, are the low ones of an integer.
     fn exponent(&mut self, bits: ExprId) -> ExprId {
@@ -98,18 +113,45 @@ impl Math<'_> {
         let (least, greatest) = self.pick((-105.0, 90.0), (-746.0, 711.0));
         let x = self.clamp(x, least, greatest);
         let x = self.name(x);
-        let (bits, r) = self.reduced(x, low, 2 * self.bias() + k);
-        let square = self.mul(r, r);
+        if !self.machine.has_scaling {
+            let Reduced { sum, r, .. } = self.reduced(x, low, 2 * self.bias() + k, 1.0);
+            let p = self.exp_of_rest(r);
+            let p = factor.map_or(p, |factor| self.mul(p, factor));
+            // In two steps, so that results may overflow and underflow gradually.
+            let bits = self.bits(sum);
+            let bits = self.name(bits);
+            let half = self.shr(bits, 1);
+            let half = self.name(half);
+            let rest = self.sub(bits, half);
+            let (first, second) = (self.exponent(half), self.exponent(rest));
+            let p = self.mul(p, first);
+            return self.mul(p, second);
+        }
+        let in_sixteenths = self.machine.has_tables && self.single();
+        let Reduced { sum, n, r } = self.reduced(x, low, 0, if in_sixteenths { TABLE as f64 } else { 1.0 });
+        let p = if in_sixteenths {
+            let index = self.bits(sum);
+            let t = self.table(SIXTEENTHS, index);
+            let t = factor.map_or(t, |factor| self.mul(t, factor));
+            let t = self.name(t);
+            let q = self.poly(&EXP_OF_SIXTEENTHS, r);
+            let one = self.c(1.0);
+            let q = self.mul_add(q, r, one);
+            let more = self.mul(t, r);
+            self.mul_add(more, q, t)
+        } else {
+            let p = self.exp_of_rest(r);
+            factor.map_or(p, |factor| self.mul(p, factor))
+        };
+        let n = if k == 0 { n } else { self.add_c(n, k as f64) };
+        self.scaled(p, n)
+    }
+    /// `exp(r)` for `|r| <= ln(2)/2`.
+    fn exp_of_rest(&mut self, r: ExprId) -> ExprId {
+        let one = self.c(1.0);
         let q = self.poly(&EXP, r);
-        let p = self.mul_add(square, q, r);
-        let p = self.add_c(p, 1.0);
-        let half = self.shr(bits, 1);
-        let half = self.name(half);
-        let rest = self.sub(bits, half);
-        let (first, second) = (self.exponent(half), self.exponent(rest));
-        let p = factor.map_or(p, |factor| self.mul(p, factor));
-        let p = self.mul(p, first);
-        self.mul(p, second)
+        let p = self.mul_add(q, r, one);
+        self.mul_add(p, r, one)
     }
     pub fn exp(&mut self, x: ExprId) -> ExprId {
         self.exp_scaled(x, None, 0)
@@ -119,7 +161,8 @@ impl Math<'_> {
         let (least, greatest) = self.pick((-18.0, 89.0), (-38.0, 709.9));
         let clamped = self.clamp(x, least, greatest);
         let clamped = self.name(clamped);
-        let (bits, r) = self.reduced(clamped, None, self.bias() - 1);
+        let Reduced { sum, r, .. } = self.reduced(clamped, None, self.bias() - 1, 1.0);
+        let bits = self.bits(sum);
         let square = self.mul(r, r);
         let q = self.poly(&EXPM1, r);
         let p = self.mul_add(square, q, r);

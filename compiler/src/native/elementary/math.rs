@@ -1,7 +1,8 @@
 //! Writes formulas of one float type as loop IR: names for the parts of floats, polynomials, double-word arithmetic.
 
+use super::Machine;
 use crate::{
-    loops::{BinaryFn, CompareFn, Expr, ExprId, UnaryFn, Writer},
+    loops::{BinaryFn, CompareFn, Expr, ExprId, TABLE, UnaryFn, Writer},
     tensor::{DType, Scalar},
 };
 
@@ -22,8 +23,7 @@ pub type Constants = Vec<(DType, u64, ExprId)>;
 pub struct Math<'a> {
     pub w: &'a mut Writer,
     pub constants: &'a mut Constants,
-    /// Whether a multiply-add is rounded once.
-    pub fma: bool,
+    pub machine: Machine,
     /// f32 or f64.
     pub float: DType,
 }
@@ -31,7 +31,7 @@ pub struct Math<'a> {
 impl Math<'_> {
     /// The same cursor for f64.
     pub fn double(&mut self) -> Math<'_> {
-        Math { w: self.w, constants: self.constants, fma: self.fma, float: DType::F64 }
+        Math { w: self.w, constants: self.constants, machine: self.machine, float: DType::F64 }
     }
     pub fn single(&self) -> bool {
         self.float == DType::F32
@@ -100,7 +100,7 @@ impl Math<'_> {
     }
     /// `x * y + z`, in one rounding where that is as cheap.
     pub fn mul_add(&mut self, x: ExprId, y: ExprId, z: ExprId) -> ExprId {
-        if self.fma {
+        if self.machine.has_fma {
             return self.w.mul_add(x, y, z);
         }
         let product = self.mul(x, y);
@@ -204,6 +204,67 @@ impl Math<'_> {
         self.add_c(sum, -self.magic())
     }
 
+    // What few machines have.
+
+    /// `x * 2^floor(n)`, rounded once.
+    pub fn scaled(&mut self, x: ExprId, n: ExprId) -> ExprId {
+        if self.machine.has_scaling {
+            return self.w.scale(x, n);
+        }
+        // The powers of two that there are, and the least times that of a mantissa: what is normal stays so until the
+        // last step, or vanishes.
+        let (least, greatest) = (self.pick(-126.0, -1022.0), self.pick(127.0, 1023.0));
+        let down = least + self.mantissa() as f64 + 1.0;
+        let n = self.floor(n);
+        let mut n = self.clamp(n, 3.0 * least, 3.0 * greatest);
+        let mut x = x;
+        for _ in 0..2 {
+            n = self.name(n);
+            let (below, above) = (self.is_c(CompareFn::Lt, n, least), self.is_c(CompareFn::Gt, n, greatest));
+            let (down, up, none) = (self.c(down), self.c(greatest), self.c(0.0));
+            let step = self.select(above, up, none);
+            let step = self.select(below, down, step);
+            let step = self.name(step);
+            let power = self.power_of_two(step);
+            x = self.mul(x, power);
+            n = self.sub(n, step);
+        }
+        let n = self.clamp(n, least, greatest);
+        let power = self.power_of_two(n);
+        self.mul(x, power)
+    }
+    fn floor(&mut self, x: ExprId) -> ExprId {
+        let x = self.name(x);
+        if self.machine.has_rounding { self.w.unary(UnaryFn::Floor, x) } else { self.whole(UnaryFn::Floor, x) }
+    }
+    /// `2^n` for a whole number for which that is a normal float. What is no number counts for NaN.
+    fn power_of_two(&mut self, n: ExprId) -> ExprId {
+        let n = self.name(n);
+        let sum = self.add_c(n, self.magic() + self.bias() as f64);
+        let bits = self.bits(sum);
+        let bits = self.shl(bits, self.mantissa());
+        let power = self.float_of_bits(bits);
+        let number = self.is(CompareFn::Eq, n, n);
+        self.select(number, power, n)
+    }
+    /// The entry of a table at the low bits of an i32.
+    pub fn table(&mut self, entries: [f32; TABLE], index: ExprId) -> ExprId {
+        if self.machine.has_tables {
+            return self.w.table(entries, index);
+        }
+        let index = self.name(index);
+        let mut left: Vec<ExprId> =
+            entries.iter().map(|x| self.constant(DType::F32, Scalar::F32(*x))).collect();
+        for bit in 0..TABLE.ilog2() {
+            let (by, zero) = (self.w.int(DType::I32, 1 << bit), self.w.int(DType::I32, 0));
+            let set = self.both(index, by);
+            let set = self.is(CompareFn::Ne, set, zero);
+            let set = self.name(set);
+            left = left.chunks(2).map(|pair| self.select(set, pair[1], pair[0])).collect();
+        }
+        left[0]
+    }
+
     // Polynomials and pairs.
 
     /// Horner's scheme.
@@ -242,7 +303,7 @@ impl Math<'_> {
         let (x, y) = (self.name(x), self.name(y));
         let product = self.mul(x, y);
         let product = self.name(product);
-        if self.fma {
+        if self.machine.has_fma {
             let back = self.neg(product);
             let rest = self.mul_add(x, y, back);
             return Pair(product, self.name(rest));

@@ -2,7 +2,7 @@
 //!
 //! [`expand`] rewrites a kernel: an elementary function becomes a few `Set`s before the statement that uses it and an
 //! expression over them, without branches, table loads or calls. f16 and bf16 are computed in f32. It also takes apart
-//! what a target may lack: multiply-adds (and those of integers always).
+//! what a target may lack: multiply-adds (and those of integers always), scaling by powers of two, tables.
 //!
 //! Special values are those of C99 annex F: signs of zeros, infinities, NaN in and out, saturation to exactly 1 or -1.
 //! Denormal numbers are exact citizens where the machine keeps them, and zeros where it flushes them.
@@ -50,7 +50,7 @@ use math::{Constants, Math};
 
 use crate::{
     base::Dim,
-    loops::{BinaryFn, Block, CompareFn, Expr, ExprId, Kernel, LoopKind, Stmt, Typed, UnaryFn, Writer},
+    loops::{BinaryFn, Block, CompareFn, Expr, ExprId, Kernel, LoopKind, Stmt, TABLE, Typed, UnaryFn, Writer},
     tensor::{DType, Scalar},
 };
 
@@ -65,6 +65,17 @@ pub struct Machine {
     pub has_fma: bool,
     /// Floor, ceil, trunc and round are instructions; otherwise none is left in the kernel.
     pub has_rounding: bool,
+    /// Scaling by a power of two is one instruction, in lanes too; otherwise none is left in the kernel.
+    pub has_scaling: bool,
+    /// A table lies in a register; otherwise none is left in the kernel.
+    pub has_tables: bool,
+}
+
+impl Machine {
+    /// What Cranelift makes of it.
+    pub fn narrow(self) -> Machine {
+        Machine { has_scaling: false, has_tables: false, ..self }
+    }
 }
 
 /// Whether [`expand`] replaces the function on every target.
@@ -108,6 +119,8 @@ impl Pass<'_> {
             Expr::Unary(f, _) => is_elementary(*f),
             Expr::Binary(BinaryFn::Pow | BinaryFn::Atan2, ..) => true,
             Expr::Binary(BinaryFn::Rem, ..) => float,
+            Expr::Scale(..) => !self.machine.has_scaling,
+            Expr::Table(..) => !self.machine.has_tables,
             Expr::MulAdd(..) => !(self.machine.has_fma && matches!(typed.dtype, DType::F32 | DType::F64)),
             _ => false,
         }
@@ -181,6 +194,11 @@ impl Pass<'_> {
                         known.and_then(|exponent| m.short_power(x, exponent)).unwrap_or_else(|| m.pow(x, y))
                     })
                 }
+                Expr::Scale(..) => self.function(dtype, [x, y], |m, [x, n]| m.scaled(x, n)),
+                Expr::Table(entries, _) => {
+                    let entry = self.math(DType::F32).table(**entries, x);
+                    self.w.set(entry)
+                }
                 _ => {
                     let product = self.w.binary(BinaryFn::Mul, x, y);
                     self.w.binary(BinaryFn::Add, product, z)
@@ -192,6 +210,8 @@ impl Pass<'_> {
             Expr::Unary(f, x) => Expr::Unary(*f, of(x)),
             Expr::Binary(f, x, y) => Expr::Binary(*f, of(x), of(y)),
             Expr::MulAdd(x, y, z) => Expr::MulAdd(of(x), of(y), of(z)),
+            Expr::Scale(x, n) => Expr::Scale(of(x), of(n)),
+            Expr::Table(entries, x) => Expr::Table(entries.clone(), of(x)),
             Expr::Compare(f, x, y) => Expr::Compare(*f, of(x), of(y)),
             Expr::Select(c, x, y) => Expr::Select(of(c), of(x), of(y)),
             Expr::Cast(x) => Expr::Cast(of(x)),
@@ -201,7 +221,7 @@ impl Pass<'_> {
         self.w.kernel.exprs.push(Typed { expr, dtype })
     }
     fn math(&mut self, float: DType) -> Math<'_> {
-        Math { w: &mut self.w, constants: &mut self.constants, fma: self.machine.has_fma, float }
+        Math { w: &mut self.w, constants: &mut self.constants, machine: self.machine, float }
     }
     /// A function of named operands, in f32 for the narrower types. Its value is named too: what is made of it may be
     /// used several times.
@@ -292,8 +312,8 @@ impl Math<'_> {
 fn operands(expr: &Expr) -> [Option<ExprId>; 3] {
     match expr {
         Expr::Const(_) | Expr::Var(_) | Expr::Index(_) | Expr::Load(..) | Expr::Local(..) => [None; 3],
-        Expr::Unary(_, x) | Expr::Cast(x) | Expr::Bits(x) => [Some(*x), None, None],
-        Expr::Binary(_, x, y) | Expr::Compare(_, x, y) => [Some(*x), Some(*y), None],
+        Expr::Unary(_, x) | Expr::Table(_, x) | Expr::Cast(x) | Expr::Bits(x) => [Some(*x), None, None],
+        Expr::Binary(_, x, y) | Expr::Scale(x, y) | Expr::Compare(_, x, y) => [Some(*x), Some(*y), None],
         Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => [Some(*x), Some(*y), Some(*z)],
     }
 }

@@ -10,8 +10,9 @@ use crate::{
     },
 };
 
-const PLAIN: Machine = Machine { has_fma: false, has_rounding: false };
-const FUSED: Machine = Machine { has_fma: true, has_rounding: true };
+const PLAIN: Machine = Machine { has_fma: false, has_rounding: false, has_scaling: false, has_tables: false };
+const FUSED: Machine = Machine { has_fma: true, has_rounding: true, has_scaling: false, has_tables: false };
+const ALL: Machine = Machine { has_scaling: true, has_tables: true, ..FUSED };
 
 /// A function of the language, of one or two operands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,7 +130,7 @@ fn double_precision_is_as_accurate_as_stated() {
         assert!(cases.len() > 40, "{f:?}");
         let a: Vec<f64> = cases.iter().map(|n| n[0]).collect();
         let b: Vec<f64> = cases.iter().map(|n| n[n.len() - 3]).collect();
-        for machine in [PLAIN, FUSED] {
+        for machine in [PLAIN, FUSED, ALL] {
             let mut worst = (0.0, 0.0, 0.0, 0.0, 0.0);
             for (n, y) in cases.iter().zip(doubles(f, machine, &a, &b)) {
                 let (high, low) = (n[n.len() - 2], n[n.len() - 1]);
@@ -141,7 +142,7 @@ fn double_precision_is_as_accurate_as_stated() {
                 }
             }
             let (error, x, y, z, exact) = worst;
-            table += &format!("{f:?} fma {}: {error:.3} at {x:e} {y:e} = {z:e}\n", machine.has_fma);
+            table += &format!("{f:?} scaling {} fma {}: {error:.3} at {x:e} {y:e} = {z:e}\n", machine.has_scaling, machine.has_fma);
             if error > bound {
                 failures += &format!("{f:?} {machine:?}: {error} ulp at {x:e}, {y:e}: {z:e}, not {exact:e}\n");
             }
@@ -163,10 +164,12 @@ fn special_values_are_those_of_c() {
     let unary = |name: &str, cases: &[(f64, f64)]| {
         let (a, f): (Vec<f64>, _) = (cases.iter().map(|c| c.0).collect(), named(name));
         let single: Vec<f32> = a.iter().map(|&x| x as f32).collect();
-        let (d, s) = (doubles(f, PLAIN, &a, &a), singles(f, PLAIN, &single, &single));
-        for (((x, y), d), s) in cases.iter().zip(d).zip(s) {
-            assert!(same(d, *y), "{name}({x}) = {d}, not {y}");
-            assert!(same(s.into(), f64::from(*y as f32)), "{name}({x}f) = {s}, not {y}");
+        for machine in [PLAIN, ALL] {
+            let (d, s) = (doubles(f, machine, &a, &a), singles(f, machine, &single, &single));
+            for (((x, y), d), s) in cases.iter().zip(d).zip(s) {
+                assert!(same(d, *y), "{name}({x}) = {d}, not {y}");
+                assert!(same(s.into(), f64::from(*y as f32)), "{name}({x}f) = {s}, not {y}");
+            }
         }
     };
     unary("exp", &[(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (NAN, NAN), (1e4, INF), (-1e4, 0.0)]);
@@ -291,6 +294,51 @@ fn remainders_and_whole_numbers_are_exact() {
             assert!(same(y.into(), single(*x).into()), "{f:?}({x}) = {y}");
         }
     }
+}
+
+/// What machines without them make of scaling and tables.
+#[test]
+fn scaling_and_tables_are_exact() {
+    let mut rng = crate::base::Rng::new(11);
+    let powers = [0.0, 1.0, -1.0, 0.5, -0.5, 23.0, -23.0, -126.0, -149.0, 127.0, 128.0, 277.0, -278.0, 1e30, -1e30];
+    let mut cases: Vec<(f64, f64)> = vec![(f64::NAN, 1.0), (1.0, f64::NAN), (f64::INFINITY, -3.0), (-0.0, 9.0)];
+    for _ in 0..4000 {
+        let near = if rng.chance(50) { rng.pick(&powers) } else { (rng.bits() % 4400) as f64 - 2200.0 };
+        cases.push((f64::from_bits(rng.bits()), near));
+        cases.push((f32::from_bits(rng.bits() as u32).into(), near));
+    }
+    for dtype in [DType::F32, DType::F64] {
+        let scalars = |f: &dyn Fn(&(f64, f64)) -> f64| -> Vec<Scalar> {
+            cases.iter().map(|c| Scalar::from_f64(dtype, f(c))).collect()
+        };
+        let (x, n) = (scalars(&|c| c.0), scalars(&|c| c.1));
+        let mut plain = kernel(Function::Binary(BinaryFn::Add), dtype);
+        let (id, sum) = plain.exprs.iter().find(|(_, e)| matches!(e.expr, Expr::Binary(..))).unwrap();
+        let Expr::Binary(_, a, b) = sum.expr else { unreachable!() };
+        plain.exprs[id].expr = Expr::Scale(a, b);
+        let expected = run(&plain, dtype, &x, &n);
+        for machine in [PLAIN, FUSED] {
+            let found = run(&expand(&plain, machine), dtype, &x, &n);
+            for ((case, a), b) in cases.iter().zip(&expected).zip(found) {
+                let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+                assert!(same(a, b), "{case:?}: {b:e}, not {a:e}");
+            }
+        }
+    }
+    let mut w = Writer::new("t");
+    let (index, out) = (w.buffer(DType::I32, 40.into(), false), w.buffer(DType::F32, 40.into(), true));
+    let i = w.loop_var(40.into());
+    w.open_block();
+    let x = w.load_flat(index, crate::loops::index_of(i));
+    let entry = w.table(std::array::from_fn(|n| n as f32), x);
+    w.store_flat(out, crate::loops::index_of(i), entry);
+    w.close_for(i, LoopKind::Vector);
+    let kernel = expand(&w.finish(), PLAIN);
+    let bytes: Vec<u8> = (-20..20i32).flat_map(|n| n.to_le_bytes()).collect();
+    let mut found = vec![0; 160];
+    interp::run(&kernel, &mut [Bytes::In(&bytes), Bytes::Out(&mut found)], &Bindings::new()).unwrap();
+    let expected: Vec<u8> = (-20..20i32).flat_map(|n| (n.rem_euclid(16) as f32).to_le_bytes()).collect();
+    assert_eq!(found, expected);
 }
 
 /// Expanding changes nothing in kernels without elementary functions, and keeps the law in all others.

@@ -29,6 +29,7 @@ const MIN: [Op; 4] = [Op::Minps, Op::Minpd, Op::Minss, Op::Minsd];
 const MAX: [Op; 4] = [Op::Maxps, Op::Maxpd, Op::Maxss, Op::Maxsd];
 const SQRT: [Op; 4] = [Op::Sqrtps, Op::Sqrtpd, Op::Sqrtss, Op::Sqrtsd];
 const ROUND: [Op; 4] = [Op::Roundps, Op::Roundpd, Op::Roundss, Op::Roundsd];
+const SCALE: [Op; 4] = [Op::Scalefps, Op::Scalefpd, Op::Scalefss, Op::Scalefsd];
 const FMA: [Op; 4] = [Op::Fmaddps, Op::Fmaddpd, Op::Fmaddss, Op::Fmaddsd];
 
 impl Select<'_> {
@@ -77,6 +78,24 @@ impl Select<'_> {
             return self.float_two(op, ty, b, a);
         }
         self.float_two(op, ty, a, b)
+    }
+
+    /// `x * 2^floor(n)`.
+    pub fn scale(&mut self, x: Value, n: Value) -> Option<Reg> {
+        let ty = self.ty(x);
+        self.is_avx512().then_some(())?;
+        self.float_two(row(ty, SCALE), ty, x, n)
+    }
+
+    /// The lanes of a table at the low bits of indices.
+    pub fn table(&mut self, ty: Type, index: Value, table: Value) -> Option<Reg> {
+        self.is_avx512().then_some(())?;
+        let mut at = self.reg(index)?;
+        if !ty.is_vector() {
+            at = self.vector(Op::MovdToVec, types::F32, &[at.into()]);
+        }
+        let table = self.operand(Op::Permps, table)?;
+        Some(self.make(Op::Permps, Size::B64, (Class::Vec, ty.bytes()), &[at.into(), table]))
     }
 
     /// Whether a value is folded, so that it is better an operand in memory than in a register.

@@ -215,6 +215,8 @@ impl Select<'_> {
             (Intrinsic::LowHalf, [x]) => self.reg(*x)?,
             (Intrinsic::HighHalf, [x]) => self.high_half(*x)?,
             (Intrinsic::RoundF16, [x]) => self.round_f16(*x)?,
+            (Intrinsic::Scale, [x, n]) => self.scale(*x, *n)?,
+            (Intrinsic::Table, [index, table]) => self.table(self.ty(result?), *index, *table)?,
             (store, args) if store.stores() => return self.store_narrow(store, args),
             (load, args) => self.load_narrow(load, self.ty(result?), args)?,
         };
