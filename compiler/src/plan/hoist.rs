@@ -87,7 +87,9 @@ impl Hoist<'_> {
             Expr::Index(dim) | Expr::Load(_, dim) => self.is_fixed_dim(dim),
             Expr::Local(..) => false,
             Expr::Unary(_, x) | Expr::Table(_, x) | Expr::Cast(x) | Expr::Bits(x) => self.is_fixed(*x),
-            Expr::Binary(_, x, y) | Expr::Scale(x, y) | Expr::Compare(_, x, y) => self.is_fixed(*x) && self.is_fixed(*y),
+            Expr::Binary(_, x, y) | Expr::Scale(x, y) | Expr::Compare(_, x, y) => {
+                self.is_fixed(*x) && self.is_fixed(*y)
+            }
             Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => [x, y, z].into_iter().all(|x| self.is_fixed(*x)),
         }
     }

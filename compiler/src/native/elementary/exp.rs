@@ -45,29 +45,28 @@ const EXPM1: Poly = Poly {
     ],
 };
 
-/// `(tanh(x)/x - 1) / x^2` in `x^2` for `|x| <= 5/8`; relative error 2^-32.4.
-const TANH: Poly = Poly {
-    single: &[-0.3333333057, 0.1333319652, -0.05394552034, 0.02169368069, -0.008159553991, 0.002126226211],
-    double: &[],
-};
+/// `(1 - exp(-2r)) / r` for `|r| <= ln(2)/4`; relative error 2^-26.4.
+const TANH: Poly =
+    Poly { single: &[2.000000023, -1.99999992, 1.333319977, -0.6666744852, 0.2678331715, -0.08888876414], double: &[] };
 
-/// `(sinh(x)/x - 1) / x^2` in `x^2` for `|x| <= 1`; relative errors 2^-34.2 and 2^-73.8.
+/// `(sinh(x)/x - 1) / x^2` in `x^2` for `|x| <= 1.5`; relative errors 2^-36.6 and 2^-72.9.
 const SINH: Poly = Poly {
-    single: &[0.166666665, 0.008333350058, 0.0001983615978, 2.816951217e-06],
+    single: &[0.1666666669, 0.008333331965, 0.0001984155733, 2.753117106e-06, 2.612336109e-08],
     double: &[
         0.16666666666666666,
         0.008333333333333333,
-        0.000198412698412696,
-        2.7557319224116293e-06,
-        2.505210834650859e-08,
-        1.605905060131902e-10,
-        7.646482891722416e-13,
-        2.848233121062351e-15,
+        0.00019841269841269917,
+        2.755731922396255e-06,
+        2.5052108389479156e-08,
+        1.605904341616003e-10,
+        7.647190668455952e-13,
+        2.810420524329218e-15,
+        8.440347892657043e-18,
     ],
 };
 
-/// The same for `|r| <= ln(2)/32`; relative error 2^-32.5.
-const EXP_OF_SIXTEENTHS: Poly = Poly { single: &[0.5000029802, 0.1666691303], double: &[] };
+/// The same for `|r| <= ln(2)/32`; relative error 2^-29.2.
+const EXP_OF_SIXTEENTHS: Poly = Poly { single: &[0.5000161897, 0.1666671856], double: &[] };
 
 /// `2^(i/16)`.
 const SIXTEENTHS: [f32; TABLE] = [
@@ -112,6 +111,10 @@ impl Math<'_> {
     pub fn exp_times(&mut self, x: ExprId, low: Option<ExprId>, k: i64, factor: Option<ExprId>) -> ExprId {
         let (least, greatest) = self.pick((-105.0, 90.0), (-746.0, 711.0));
         let x = self.clamp(x, least, greatest);
+        self.exp_bounded(x, low, k, factor)
+    }
+    /// The same of what neither overflows nor vanishes by far.
+    pub fn exp_bounded(&mut self, x: ExprId, low: Option<ExprId>, k: i64, factor: Option<ExprId>) -> ExprId {
         let x = self.name(x);
         if !self.machine.has_scaling {
             let Reduced { sum, r, .. } = self.reduced(x, low, 2 * self.bias() + k, 1.0);
@@ -176,28 +179,44 @@ impl Math<'_> {
         let near = self.is_c(CompareFn::Lt, size, self.pick(2f64.powi(-26), 2f64.powi(-55)));
         self.select(near, x, y)
     }
-    /// `1 - 2 / (exp(2a) + 1)` for f32 and a polynomial near 0; `e / (e + 2)` with `e = exp(2a) - 1` for f64.
+    /// `e / (2 - e)` with `e = 1 - exp(-2a)` for f32; `e / (e + 2)` with `e = exp(2a) - 1` for f64.
     pub fn tanh(&mut self, x: ExprId) -> ExprId {
         let (sign, size) = (self.sign(x), self.abs(x));
         let size = self.at_most(size, 20.0);
         let size = self.name(size);
-        let twice = self.mul_c(size, 2.0);
-        let twice = self.name(twice);
-        if !self.single() {
+        let y = if self.single() {
+            let e = self.lost_by_twice(size);
+            let e = self.name(e);
+            let two = self.c(2.0);
+            let below = self.sub(two, e);
+            self.div(e, below)
+        } else {
+            let twice = self.mul_c(size, 2.0);
+            let twice = self.name(twice);
             let e = self.expm1(twice);
             let e = self.name(e);
             let below = self.add_c(e, 2.0);
-            let y = self.div(e, below);
-            return self.with_sign(y, sign);
-        }
-        let e = self.exp(twice);
-        let (below, two, one) = (self.add_c(e, 1.0), self.c(2.0), self.c(1.0));
-        let rest = self.div(two, below);
-        let large = self.sub(one, rest);
-        let small = self.odd(&TANH, size);
-        let near = self.is_c(CompareFn::Lt, size, 0.625);
-        let y = self.select(near, small, large);
+            self.div(e, below)
+        };
         self.with_sign(y, sign)
+    }
+    /// `1 - exp(-2a)` of a named f32 from 0 to 20. What the power of two lacks counts little where it is not 1, so one
+    /// part of `ln 2` will do.
+    fn lost_by_twice(&mut self, a: ExprId) -> ExprId {
+        let magic = self.magic() + self.bias() as f64;
+        let (scale, shift) = (self.c(-2.0 * std::f64::consts::LOG2_E), self.c(magic));
+        let sum = self.mul_add(a, scale, shift);
+        let sum = self.name(sum);
+        let (n, half) = (self.add_c(sum, -magic), self.c(std::f64::consts::LN_2 / 2.0));
+        let r = self.mul_add(n, half, a);
+        let r = self.name(r);
+        let bits = self.bits(sum);
+        let s = self.exponent(bits);
+        let s = self.name(s);
+        let p = self.poly(&TANH, r);
+        let (one, more) = (self.c(1.0), self.mul(s, r));
+        let rest = self.sub(one, s);
+        self.mul_add(more, p, rest)
     }
     /// `x + x^3 p(x^2)`.
     pub fn odd(&mut self, poly: &Poly, x: ExprId) -> ExprId {
@@ -214,7 +233,7 @@ impl Math<'_> {
         let (t, rest) = self.half_exp(size);
         let large = self.sub(t, rest);
         let small = self.odd(&SINH, size);
-        let near = self.is_c(CompareFn::Lt, size, 1.0);
+        let near = self.is_c(CompareFn::Lt, size, 1.5);
         let y = self.select(near, small, large);
         self.with_sign(y, sign)
     }

@@ -4,6 +4,8 @@ Each is the minimax polynomial of its degree in an interval (Remez' exchange in 
 so that it counts against the result of the function that uses it. The coefficients are then rounded to double.
 """
 
+import struct
+
 import mpmath as m
 from mpmath import mpf
 
@@ -53,6 +55,25 @@ def show(name, single, double):
             print(name, kind, "2^%.1f" % float(m.log(error, 2)), *map(repr, digits), sep="\n    ")
 
 
+def shortest(x):
+    """The fewest digits that name the f32 next to a number; 0 where only rounding made it another."""
+    x = struct.unpack("f", struct.pack("f", x if abs(x) > 1e-30 else 0.0))[0]
+    texts = ("%.*e" % (digits, x) for digits in range(10))
+    return repr(float(next(text for text in texts if struct.pack("f", float(text)) == struct.pack("f", x))))
+
+
+def cells(name, f, weight, intervals, degree):
+    """Tables of the coefficients of polynomials about the middles of intervals, that of the constant first. An interval is
+    its place in the table, the middle, and where the polynomial is used."""
+    tables, worst = [["0.0"] * 16 for _ in range(degree + 1)], 0
+    for place, middle, a, b in intervals:
+        c, error = remez(lambda u: f(middle + u), lambda u: weight(middle + u), a - middle, b - middle, degree, 5)
+        worst = max(worst, error)
+        for table, coefficient in zip(tables, c):
+            table[place] = shortest(float(coefficient))
+    print(name, "2^%.1f" % float(m.log(worst, 2)), *("[" + ", ".join(t) + "]," for t in tables), sep="\n    ")
+
+
 def near(limit, series, direct):
     """A function whose formula cancels near 0, where a series takes over."""
     return lambda x: series(x) if abs(x) < limit else direct(x)
@@ -76,7 +97,7 @@ exp_weight = lambda r: r * r / m.exp(r) + mpf("1e-25")
 show("EXP", (q, exp_weight, -half, half, 4), (q, exp_weight, -half, half, 10))
 sixteenth = m.log(2) / 32 * mpf("1.001")
 show("EXP_OF_SIXTEENTHS", (q, exp_weight, -sixteenth, sixteenth, 1), None)
-print("SIXTEENTHS", *(float("%.8e" % float(mpf(2) ** (mpf(i) / 16))) for i in range(16)))
+print("SIXTEENTHS", *(shortest(float(mpf(2) ** (mpf(i) / 16))) for i in range(16)))
 expm1_weight = lambda r: abs(r) + mpf("1e-25")
 show("EXPM1", (q, expm1_weight, -half, half, 5), (q, expm1_weight, -half, half, 10))
 
@@ -91,10 +112,10 @@ show("LOG_S", None, (log_s, lambda z: z / 2 + mpf("1e-20"), 0, greatest, 7))
 tail = near(mpf("1e-12"), lambda z: 2 * fifth + 2 * z / 7, lambda z: (log_s(z) - 2 * third) / z)
 show("LOG_TAIL", None, (tail, lambda z: z * z / 2 + mpf("1e-25"), 0, greatest, 7))
 
-tanh = odd(m.tanh, -third, 2 * third * fifth)
-show("TANH", (tanh, odd_weight(m.tanh), 0, mpf("0.63") ** 2, 5), None)
-sinh = odd(m.sinh, third / 2, third * fifth / 8)
-show("SINH", (sinh, odd_weight(m.sinh), 0, 1, 3), (sinh, odd_weight(m.sinh), 0, 1, 7))
+tanh = near(mpf("1e-12"), lambda r: 2 - 2 * r + 4 * third * r * r, lambda r: -m.expm1(-2 * r) / r)
+show("TANH", (tanh, lambda r: 1 / tanh(r), -half / 2, half / 2, 5), None)
+sinh, limit = odd(m.sinh, third / 2, third * fifth / 8), mpf("2.25")
+show("SINH", (sinh, odd_weight(m.sinh), 0, limit, 4), (sinh, odd_weight(m.sinh), 0, limit, 8))
 
 eighth = (m.pi / 4 * mpf("1.001")) ** 2
 sin = odd(m.sin, -third / 2, third * fifth / 8)
@@ -115,6 +136,19 @@ erf = near(mpf("1e-16"), lambda z: slope - 1 - slope * third * z, direct)
 erf_weight = lambda z: m.sqrt(z) / m.erf(m.sqrt(z)) if z > 0 else 1 / slope
 show("ERF", (erf, erf_weight, 0, limit, 5), (erf, erf_weight, 0, limit, 11))
 show("LOG_ERFC", (lambda x: m.log(m.erfc(x)), lambda x: m.erfc(x) / m.erf(x), mpf("0.85"), 4, 7), None)
+
+width = mpf(17) / 64
+uniform = [(i, i * width, (i - mpf(1) / 2) * width, (i + mpf(1) / 2) * width) for i in range(16)]
+cells("ERF_CELLS", m.erf, lambda x: 1 / abs(m.erf(x)) if abs(x) > width / 2 else 1 / (abs(x) + mpf("1e-9")), uniform, 5)
+start, end, binary = mpf("0.75"), mpf("10.9"), []
+for exponent in range(-1, 4):
+    for quarter in range(4, 8):
+        a, b = mpf(2) ** exponent * quarter / 4, mpf(2) ** exponent * (quarter + 1) / 4
+        if b > start and a < end:
+            place = (4 * (exponent + 127) + quarter - 4) % 16
+            binary.append((place, (a + b) / 2 - start, max(a, start) - start, min(b, end) - start))
+scaled = lambda x: m.exp(x * x) * m.erfc(x)
+cells("ERFC_CELLS", scaled, lambda x: 1 / scaled(x), binary, 5)
 
 
 def scaled_erfc(middle, greatest, degree):

@@ -253,8 +253,7 @@ impl Math<'_> {
             return self.w.table(entries, index);
         }
         let index = self.name(index);
-        let mut left: Vec<ExprId> =
-            entries.iter().map(|x| self.constant(DType::F32, Scalar::F32(*x))).collect();
+        let mut left: Vec<ExprId> = entries.iter().map(|x| self.constant(DType::F32, Scalar::F32(*x))).collect();
         for bit in 0..TABLE.ilog2() {
             let (by, zero) = (self.w.int(DType::I32, 1 << bit), self.w.int(DType::I32, 0));
             let set = self.both(index, by);

@@ -142,7 +142,10 @@ fn double_precision_is_as_accurate_as_stated() {
                 }
             }
             let (error, x, y, z, exact) = worst;
-            table += &format!("{f:?} scaling {} fma {}: {error:.3} at {x:e} {y:e} = {z:e}\n", machine.has_scaling, machine.has_fma);
+            table += &format!(
+                "{f:?} scaling {} fma {}: {error:.3} at {x:e} {y:e} = {z:e}\n",
+                machine.has_scaling, machine.has_fma
+            );
             if error > bound {
                 failures += &format!("{f:?} {machine:?}: {error} ulp at {x:e}, {y:e}: {z:e}, not {exact:e}\n");
             }
