@@ -1,14 +1,20 @@
-//! The template for padded tensors: fills, copies, fills, without conditions.
+//! The template for padded tensors: fills, copies, fills.
 //!
 //! Along each padded axis the result is a range of the value, the operand, and another range of the value. A range of
-//! the value reaches over all inner axes; the operand's part is a loop with the next padded axis inside. An operand that
-//! lies in the result already is left alone, and only the border is filled.
+//! the value reaches over all inner axes; the operand's part is a loop with the next padded axis inside. The three are
+//! one loop with a condition where that makes a kernel of one loop, so that threads can share it. An operand that lies
+//! in the result already is left alone, and only the border is filled.
 
 use super::{
     lower::{Context, Site},
     map::{Trial, write},
 };
-use crate::{base::Dim, graph::NodeId, loops::LoopKind, op::Pad};
+use crate::{
+    base::Dim,
+    graph::NodeId,
+    loops::{Bound, LoopKind, Stmt},
+    op::Pad,
+};
 
 /// Writes the padded copy `tip`.
 pub fn pad<'g>(cx: &Context<'g>, tip: NodeId, pad: &Pad) -> Site<'g> {
@@ -48,6 +54,9 @@ impl<'g> Border<'g, '_> {
             let ix = [ix, vec![Dim::zero(); self.from.len() - next]].concat();
             return write(&mut self.site, &groups, self.from, ix, self.trial.innermost(), body);
         };
+        if next == 0 && !rest.is_empty() {
+            return self.rows(axis, rest, body);
+        }
         let outer = self.from[next..axis].to_vec();
         let depth = outer.iter().filter(|n| !n.is(1)).count();
         let mut at = ix;
@@ -68,6 +77,22 @@ impl<'g> Border<'g, '_> {
         }
         self.fill(&at, axis, &(low + extent), high);
         (0..depth).for_each(|_| self.site.close(LoopKind::Seq));
+    }
+    /// One loop over the result's indices up to `axis`, the first padded one.
+    fn rows(&mut self, axis: usize, rest: &[usize], body: &dyn Fn(&mut Site<'g>, &[Dim])) {
+        let (low, extent) = (&self.pad.low[axis], &self.from[axis]);
+        let outer = [&self.from[..axis], &[low + extent + &self.pad.high[axis]]].concat();
+        let ix = self.site.open_flat(&outer);
+        let (at, i) = (&ix[..axis], &ix[axis]);
+        self.site.w.open_block();
+        self.axis(rest, axis + 1, [at, &[i - low]].concat(), body);
+        let then = self.site.close_branch();
+        self.site.w.open_block();
+        self.fill(at, axis, i, &Dim::one());
+        let otherwise = self.site.close_branch();
+        let bounds = vec![Bound { index: i - low, extent: extent.clone() }];
+        self.site.w.emit(Stmt::If { bounds, then, otherwise });
+        self.site.close(LoopKind::Seq);
     }
     /// Stores the value from `start` on along `axis`, where `ix` is the operand's index before that axis.
     fn fill(&mut self, ix: &[Dim], axis: usize, start: &Dim, many: &Dim) {

@@ -4,8 +4,10 @@
 //! each row is read once where all columns are one block. Columns that do not stay in the second-level cache while rows
 //! pass are several blocks; and where the rows do not stay there either, they are cut into *row blocks*, which all column
 //! blocks pass over. Blocks and tiles of rows are the iterations of one outermost loop, so that any of them may go to
-//! another thread; that is also why there are enough of them, even where caches would not ask for it. Nothing here
-//! changes how an element is summed.
+//! another thread; that is also why there are enough of them, even where caches would not ask for it. A thread has a
+//! range of that loop: where all columns stay in the cache, tiles of rows are its outer part, so that a thread reads
+//! the rows that it wrote in the kernel before; where they do not, blocks of columns are, so that it keeps its weights.
+//! Nothing here changes how an element is summed.
 
 use super::{Chooser, Product, Rows};
 use crate::{base::Dim, plan::fuse::estimate, tensor::count};
@@ -25,6 +27,8 @@ pub struct Blocks {
     pub rest: Dim,
     /// Full strips of a column block; a narrower strip is a block of its own.
     pub per_block: usize,
+    /// Whether all blocks of columns pass over a tile of rows before the next tile comes.
+    pub rows_first: bool,
     /// Tiles of rows of a row block, and row blocks.
     pub tiles: Dim,
     pub row_blocks: usize,
@@ -53,7 +57,8 @@ impl Blocks {
         let full = product.columns.floor_div(&Dim::from(strip));
         let rest = &product.columns - &full * strip as i64;
         let tiles = rows.shared_tiles(&product.rows);
-        let mut blocks = Blocks { strip, full, rest, per_block: 1, tiles: tiles.clone(), row_blocks: 1 };
+        let mut blocks =
+            Blocks { strip, full, rest, per_block: 1, rows_first: false, tiles: tiles.clone(), row_blocks: 1 };
         let Some(strips) = blocks.full.as_int().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0) else {
             return blocks;
         };
@@ -66,6 +71,7 @@ impl Blocks {
         let divisors = (1..=strips).rev().filter(|n| strips % n == 0);
         blocks.per_block = divisors.into_iter().find(|&n| fits(n)).unwrap_or(1);
         blocks.cut_rows(strips * strip_bytes, left_bytes / others, cache);
+        blocks.rows_first = blocks.row_blocks == 1 && strips * strip_bytes <= cache;
         blocks
     }
     /// Cuts rows where that saves more reading of the left operand than it costs of the right one.

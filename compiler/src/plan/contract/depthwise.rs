@@ -15,6 +15,10 @@ use crate::{
 const MAX_CODE: usize = 512;
 /// Results of a tile, at most.
 const MAX_TILE: usize = 16;
+/// Rows of a result that threads can share evenly enough; of fewer, they share channels too.
+const SHARED_ROWS: i64 = 12;
+/// Blocks of channels are at least as many then.
+const MIN_BLOCKS: usize = 4;
 
 /// A kernel under construction.
 struct Depthwise<'g> {
@@ -28,6 +32,8 @@ struct Depthwise<'g> {
     dilation: usize,
     /// Results of a tile.
     tile: usize,
+    /// Blocks of channels that are iterations of the outermost loop, like rows.
+    blocks: usize,
     /// The whole filter in registers.
     filter: Option<LocalId>,
     /// Rows of taps that are written one by one; else they are loops.
@@ -64,9 +70,11 @@ pub fn depthwise<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId, product: P
         stride: stride as usize,
         dilation: dilation as usize,
         tile: 1,
+        blocks: 1,
         filter: None,
         straight: true,
     };
+    writer.blocks = blocks(&writer.product, cx.target.lanes(wide.size().max(4)));
     // One register holds the input, and one is spare.
     let registers = cx.target.registers - 2;
     let most = match cx.target.vector_bytes {
@@ -92,6 +100,16 @@ fn tile(width: Option<i64>, most: usize) -> usize {
     even.unwrap_or_else(|| width.div_ceil(width.div_ceil(most)))
 }
 
+/// Blocks of whole vectors of channels where rows are few. What threads do to such a small image they do by channels:
+/// so do the products before and after it, whose weights are more than what they multiply.
+fn blocks(product: &Product, lanes: usize) -> usize {
+    let rows = product.rows.split_last().map_or(&[][..], |(_, outer)| outer);
+    let rows: i64 = rows.iter().filter_map(Dim::as_int).product();
+    let channels = product.columns.as_int().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let even = |n: &usize| channels % (n * lanes) == 0;
+    if rows < SHARED_ROWS { (MIN_BLOCKS..=channels / lanes).find(even).unwrap_or(1) } else { 1 }
+}
+
 impl<'g> Depthwise<'g> {
     fn write(&mut self) {
         let (width, outer) = self.product.rows.split_last().expect("a result has a last spatial axis");
@@ -99,12 +117,15 @@ impl<'g> Depthwise<'g> {
         if count(&outer).is(0) || width.is(0) || self.product.columns.is(0) {
             return;
         }
-        let one = count(&outer).is(1);
-        let ix = if one { vec![Dim::zero(); outer.len()] } else { self.site.open_flat(&outer) };
-        let channels = self.product.columns.clone();
-        let channel = self.site.open(&channels);
+        let blocks = Dim::from(self.blocks);
+        let extents = [std::slice::from_ref(&blocks), &outer].concat();
+        let one = count(&extents).is(1);
+        let ix = if one { vec![Dim::zero(); extents.len()] } else { self.site.open_flat(&extents) };
+        let (block, ix) = ix.split_first().expect("blocks are the first axis");
+        let channels = self.product.columns.floor_div(&blocks);
+        let channel = block * &channels + self.site.open(&channels);
         self.load_filter(&channel);
-        let spot = |column: Dim, tile: usize| Spot { outer: &ix, channel: &channel, column, tile };
+        let spot = |column: Dim, tile: usize| Spot { outer: ix, channel: &channel, column, tile };
         let tile = self.tile as i64;
         let many = width.floor_div(&Dim::from(tile));
         let done = &many * tile;

@@ -132,6 +132,9 @@ impl<'g> Contraction<'g, '_> {
         let cut = self.blocks.row_blocks > 1;
         if cut {
             extents.extend([Dim::from(self.blocks.row_blocks), columns, self.blocks.tiles.clone()]);
+        } else if self.blocks.rows_first {
+            extents.extend_from_slice(&tiles);
+            extents.push(columns);
         } else {
             extents.push(columns);
             extents.extend_from_slice(&tiles);
@@ -145,6 +148,7 @@ impl<'g> Contraction<'g, '_> {
                 let at = &rest[0] * &self.blocks.tiles + &rest[2];
                 (rest[1].clone(), self.site.split(&at, &tiles))
             }
+            false if self.blocks.rows_first => (rest[tiles.len()].clone(), rest[..tiles.len()].to_vec()),
             false => (rest[0].clone(), rest[1..].to_vec()),
         };
         let (tile, shared) = tile.split_last().expect("tiles are the last axis");
