@@ -79,6 +79,10 @@ impl TargetInfo {
     pub fn work(&self, flops: &Dim, bytes: &Dim) -> Dim {
         flops * (160 / self.lanes(4) as i64) + bytes * 8
     }
+    /// Whether a multiply-add of vectors takes three instructions and more, so that loops around them show.
+    pub fn counts_instructions(&self) -> bool {
+        self.vector_bytes == 16 && !self.has_fma
+    }
     /// Whether vectors are longer than Cranelift's on x86-64.
     pub fn is_wide(&self) -> bool {
         self.vector_bytes > 16

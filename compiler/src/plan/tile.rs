@@ -74,7 +74,8 @@ impl Chooser<'_> {
     fn step(&self, rows: usize, vectors: usize) -> u64 {
         let (sums, r, v) = ((rows * vectors) as u64, rows as u64, vectors as u64);
         let splits = self.splits(rows, vectors) as u64;
-        if self.target.vector_bytes <= 16 {
+        let counts = self.target.counts_instructions();
+        if self.target.vector_bytes <= 16 && !counts {
             return (2 * sums + r + v + 1) * CYCLE / 4;
         }
         let loaded = if rows == 1 { 0 } else { v };
@@ -85,7 +86,8 @@ impl Chooser<'_> {
             sums * CYCLE / 2,
             // Loads meet in banks now and then.
             (r + v) * CYCLE * 11 / 20,
-            (sums + r + loaded + 3) * CYCLE / 6,
+            // A copy of the right operand, its product with an element that takes two to spread, and the sum.
+            if counts { (3 * sums + 2 * r + 1) * CYCLE / 6 } else { (sums + r + loaded + 3) * CYCLE / 6 },
             4 * CYCLE / splits,
             if far { bytes * CYCLE / L2_BYTES } else { 0 },
         ];
@@ -174,7 +176,7 @@ mod tests {
         assert_eq!(tile(Isa::X64V4, Some(56), 64), (14, 2));
         assert_eq!(tile(Isa::X64V4, None, 48), (9, 3));
         assert_eq!(tile(Isa::X64V3, None, 256), (6, 2));
-        assert_eq!(tile(Isa::X64, None, 256), (4, 2));
+        assert_eq!(tile(Isa::X64, None, 256), (2, 4));
         assert_eq!(tile(Isa::Aarch64, None, 256), (6, 4));
     }
 

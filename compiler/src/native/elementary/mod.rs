@@ -200,8 +200,9 @@ impl Pass<'_> {
                     self.w.set(entry)
                 }
                 _ => {
+                    // What is added to comes first: x86-64 computes in its first operand, and this one is a sum.
                     let product = self.w.binary(BinaryFn::Mul, x, y);
-                    self.w.binary(BinaryFn::Add, product, z)
+                    self.w.binary(BinaryFn::Add, z, product)
                 }
             };
         }

@@ -13,6 +13,8 @@ use crate::{
 const MAX_DEPTH: i64 = 1024;
 /// The usual size of a block.
 const BLOCK: i64 = 512;
+/// Multiply-adds from which on a longer innermost loop is worth its code.
+const LONG_WORK: i64 = 1 << 20;
 
 /// How the rows are cut into tiles.
 #[derive(Clone, Debug, PartialEq)]
@@ -403,7 +405,7 @@ impl<'g> Contraction<'g, '_> {
                 let ix = [split, s, m, n].map(Clone::clone);
                 let sum = w.read(sums.acc, &ix);
                 let sum = match wide.is_float() {
-                    true => w.mul_add(value, factor, sum),
+                    true => w.mul_add(factor, value, sum),
                     false => {
                         let product = w.binary(BinaryFn::Mul, value, factor);
                         w.binary(BinaryFn::Add, sum, product)
@@ -446,15 +448,31 @@ impl<'g> Contraction<'g, '_> {
             range(self, Dim::from(extent / block * block), extent % block);
         }
     }
+    /// How often a turn of the innermost loop passes over an element's sums: more than once, and evenly, where the count
+    /// of instructions is what limits a tile and there is work for longer code.
+    fn times(&self, extent: &Dim, splits: &Dim) -> i64 {
+        let known = |d: &Dim| d.as_int().unwrap_or(1);
+        let all = [&self.product.rows[..], &self.product.depth, std::slice::from_ref(&self.product.columns)].concat();
+        let work = all.iter().map(known).fold(1i64, i64::saturating_mul);
+        if !self.chooser.target.counts_instructions() || work < LONG_WORK {
+            return 1;
+        }
+        let is_even = |times: &i64| extent.floor_div(&(splits * *times)) * splits * *times == *extent;
+        [4, 2].into_iter().find(is_even).unwrap_or(1)
+    }
     /// `extent` places of the depth from `start` on: neighbours are added to different sums of an element.
     fn depth_range(&mut self, start: &Dim, extent: &Dim, sums: &Sums, one: &mut dyn FnMut(&mut Self, &Dim, &Dim)) {
         let splits = &sums.shape[0];
-        let many = extent.floor_div(splits);
-        let done = &many * splits;
+        let times = Dim::from(self.times(extent, splits));
+        let turn = &times * splits;
+        let many = extent.floor_div(&turn);
+        let done = &many * &turn;
         let rest = extent - &done;
         if !many.is(0) {
             self.each(&many, LoopKind::Seq, |c, k| {
-                c.each(splits, LoopKind::Unroll, |c, p| one(c, p, &(start + k * splits + p)));
+                c.each(&times, LoopKind::Unroll, |c, t| {
+                    c.each(splits, LoopKind::Unroll, |c, p| one(c, p, &(start + k * &turn + t * splits + p)));
+                });
             });
         }
         if !rest.is(0) {
