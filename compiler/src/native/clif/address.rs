@@ -150,6 +150,7 @@ impl Lower<'_, '_> {
     pub fn times(&mut self, value: Value, k: i64) -> Value {
         match k {
             1 => value,
+            -1 => self.b.ins().ineg(value),
             _ if k > 0 && k.count_ones() == 1 => self.b.ins().ishl_imm_u(value, i64::from(k.trailing_zeros())),
             _ => self.b.ins().imul_imm_s(value, k),
         }

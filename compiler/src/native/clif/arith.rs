@@ -4,7 +4,7 @@
 //! out. f16 and bf16 are computed in f32 and rounded after every operation.
 
 use cranelift_codegen::ir::{
-    InstBuilder, MemFlagsData, Type, Value,
+    InstBuilder, InstructionData, MemFlagsData, Type, Value,
     condcodes::{FloatCC, IntCC},
     types,
 };
@@ -184,6 +184,14 @@ impl Lower<'_, '_> {
     /// `Max` or `Min`. Compare and select is the one form that every instruction set has; an operand that is known not
     /// to be NaN saves half of it.
     pub fn float_extremum(&mut self, f: BinaryFn, x: Value, y: Value, x_fine: bool, y_fine: bool) -> Value {
+        // What a fold starts with changes nothing.
+        let least = if f == BinaryFn::Max { f64::NEG_INFINITY } else { f64::INFINITY };
+        if self.is_constant(x, least) {
+            return y;
+        }
+        if self.is_constant(y, least) {
+            return x;
+        }
         if x_fine && !y_fine {
             // y is taken unless it is no better; NaN is not. (Not every vector unit compares for both at once.)
             let no_better = if f == BinaryFn::Max { FloatCC::LessThanOrEqual } else { FloatCC::GreaterThanOrEqual };
@@ -199,6 +207,25 @@ impl Lower<'_, '_> {
         }
         let nan = self.b.ins().fcmp(FloatCC::NotEqual, y, y);
         self.choose(nan, y, extremum)
+    }
+
+    /// Whether a value is known to be a float, in every lane.
+    fn is_constant(&self, value: Value, float: f64) -> bool {
+        let dfg = &self.b.func.dfg;
+        let Some(inst) = dfg.value_def(value).inst() else { return false };
+        match dfg.insts[inst] {
+            InstructionData::UnaryIeee32 { imm, .. } => f64::from(imm.as_f32()) == float,
+            InstructionData::UnaryIeee64 { imm, .. } => imm.as_f64() == float,
+            InstructionData::UnaryConst { constant_handle, .. } => {
+                let bytes = dfg.constants.get(constant_handle).as_slice();
+                match self.type_of(value).lane_type() {
+                    types::F32 => bytes.chunks(4).all(|lane| lane == (float as f32).to_le_bytes()),
+                    types::F64 => bytes.chunks(8).all(|lane| lane == float.to_le_bytes()),
+                    _ => false,
+                }
+            }
+            _ => false,
+        }
     }
 
     /// Shifts by an amount that is clamped to `0..=bits`; lanes are shifted alike.

@@ -22,6 +22,8 @@ use crate::{
 const SHORT: i64 = 4;
 /// An unrolled loop beyond this is a loop, unless it indexes registers.
 const LONG: i64 = 256;
+/// A vector loop with single elements at its end is expanded to at most so many statements.
+const STATEMENTS: i64 = 40;
 /// Counters of one loop that are kept beside its variable; further multiples are multiplied.
 const COUNTERS: usize = 8;
 
@@ -30,6 +32,16 @@ const COUNTERS: usize = 8;
 enum At {
     Const(i64),
     Run(Value),
+}
+
+/// The statements in a loop's body, which name what is computed.
+fn statements(body: &[Stmt]) -> i64 {
+    let inside = |stmt: &Stmt| match stmt {
+        Stmt::For { body, .. } => statements(body),
+        Stmt::If { then, otherwise, .. } => statements(then) + statements(otherwise),
+        _ => 0,
+    };
+    body.iter().map(|stmt| 1 + inside(stmt)).sum()
 }
 
 /// A multiple of a loop's variable that is counted along.
@@ -149,7 +161,9 @@ impl Lower<'_, '_> {
                 let masked = self.lanes(var, kind).is_some_and(|l| l.masked);
                 let lanes = self.lanes(var, kind).map(|l| l.width as i64);
                 let straight = !body.iter().any(|s| matches!(s, Stmt::For { .. }));
-                let short = straight && lanes.is_some_and(|w| n <= SHORT * w);
+                let copies = |w: i64| n / w + n % w;
+                let short = straight
+                    && lanes.is_some_and(|w| n <= SHORT * w && (masked || copies(w) * statements(body) <= STATEMENTS));
                 if !short && !indexes_registers {
                     return None;
                 }
@@ -182,6 +196,7 @@ impl Lower<'_, '_> {
             self.b.seal_block(before);
         }
         self.scoped(|l| {
+            l.hoist_addresses(body);
             l.hoist_values(body);
             l.level += 1;
             let counters = l.counters(var, body, start, first, step * copies as i64);

@@ -67,7 +67,7 @@ impl Select<'_> {
     }
 
     fn float_two(&mut self, op: Op, ty: Type, a: Value, b: Value) -> Option<Reg> {
-        let a = self.reg(a)?;
+        let a = self.source(a)?;
         let b = self.operand(op, b)?;
         Some(self.vector(op, ty, &[a.into(), b]))
     }

@@ -23,6 +23,9 @@ pub struct Extremum {
     pub values: (Value, Value),
 }
 
+/// From so many users on a sum of values that no loop counts is an instruction.
+const SHARED: u32 = 3;
+
 /// Decisions about a function.
 pub struct Folds {
     uses: HashMap<Value, u32>,
@@ -296,7 +299,19 @@ impl Decide<'_> {
             return false;
         }
         let value = f.dfg.first_result(inst);
-        f.dfg.value_type(value) == types::I64 && self.addressed.get(&value) == Some(&self.folds.uses(f, value))
+        let uses = self.folds.uses(f, value);
+        let all = f.dfg.value_type(value) == types::I64 && self.addressed.get(&value) == Some(&uses);
+        all && !(uses >= SHARED && self.is_fixed_sum(inst))
+    }
+
+    /// Whether it adds two values neither of which a loop counts: computed once it takes one register instead of two.
+    fn is_fixed_sum(&self, inst: Inst) -> bool {
+        let f = self.f;
+        let counted = |v: &Value| matches!(f.dfg.value_def(f.dfg.resolve_aliases(*v)), ValueDef::Param(..));
+        let args = f.dfg.inst_args(inst);
+        f.dfg.insts[inst].opcode() == Opcode::Iadd
+            && constant(f, args[1]).is_none()
+            && !args.iter().any(|v| counted(v) && f.layout.entry_block() != f.layout.inst_block(inst))
     }
 
     /// A load with one user that takes memory as an operand.

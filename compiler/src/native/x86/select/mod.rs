@@ -30,7 +30,17 @@ use crate::native::intrinsic::Intrinsic;
 /// The machine instructions of a function, or the instruction that there are none for.
 pub fn select(f: &ir::Function, level: Level, convention: Convention) -> Result<Function, String> {
     let out = Function::new(level, convention);
-    let mut select = Select { f, folds: Folds::new(f), out, blocks: HashMap::new(), at: None, regs: HashMap::new() };
+    let (folds, blocks) = (Folds::new(f), HashMap::new());
+    let mut select = Select {
+        f,
+        folds,
+        out,
+        blocks,
+        at: None,
+        regs: HashMap::new(),
+        zeros: HashMap::new(),
+        spreads: HashMap::new(),
+    };
     select.declare_blocks().ok_or("a block parameter")?;
     for block in f.layout.blocks() {
         select.at = Some(select.blocks[&block]);
@@ -52,6 +62,10 @@ struct Select<'a> {
     at: Option<BlockId>,
     /// Where values lie.
     regs: HashMap<Value, Reg>,
+    /// A vector of so many bytes without bits, made once for a block's operands.
+    zeros: HashMap<(BlockId, u32), Reg>,
+    /// And a constant of the pool in every lane.
+    spreads: HashMap<(BlockId, u32, u32, i32), Reg>,
 }
 
 /// The class of the register that holds a value, and its bytes.

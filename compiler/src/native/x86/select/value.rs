@@ -86,6 +86,10 @@ impl Select<'_> {
                 {
                     return Some(Operand::Splat(self.out.pool.add(&bytes[..usize::from(n)])));
                 }
+                // What runs once reads less where it spreads an element once.
+                if ty.is_vector() && ty.bytes() > 16 && is_periodic(&bytes, 4) && !self.is_in_loop() {
+                    return Some(self.spread(ty, &bytes[..4]).into());
+                }
                 Some(Operand::Mem(self.out.pool.add(&bytes)))
             }
             _ => self.reg(v).map(Operand::Reg),
@@ -240,6 +244,38 @@ impl Select<'_> {
         }
         let mem = self.out.pool.add(&bytes);
         self.load(ty, mem)
+    }
+
+    /// The register of an operand that stays as it is. The allocator makes zeros anew where no register is left.
+    pub fn source(&mut self, v: Value) -> Option<Reg> {
+        let ty = self.ty(v);
+        let Some(at) = self.at.filter(|_| ty.is_vector() && self.is_zero(v)) else { return self.reg(v) };
+        let key = (at, ty.bytes().max(16));
+        if let Some(&zero) = self.zeros.get(&key) {
+            return Some(zero);
+        }
+        let zero = self.zero(ty);
+        self.zeros.insert(key, zero);
+        Some(zero)
+    }
+
+    /// One constant in every lane, for operands of the block that stay as they are.
+    fn spread(&mut self, ty: Type, lane: &[u8]) -> Reg {
+        let mem = self.out.pool.add(lane);
+        let (Some(at), Base::Pool(entry)) = (self.at, mem.base) else {
+            return self.vector(Op::Broadcastss, ty, &[mem.into()]);
+        };
+        let key = (at, ty.bytes(), entry, mem.disp);
+        if let Some(&known) = self.spreads.get(&key) {
+            return known;
+        }
+        let made = self.vector(Op::Broadcastss, ty, &[mem.into()]);
+        self.spreads.insert(key, made);
+        made
+    }
+
+    fn is_in_loop(&self) -> bool {
+        self.at.is_some_and(|at| self.out.blocks[at].depth > 0)
     }
 
     /// No bits, in a vector or a single float.
