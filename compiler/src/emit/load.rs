@@ -74,7 +74,10 @@ fn image(file: &object::File<'_>, fence: Option<Fence>) -> Result<Image, String>
         matches!(s.kind(), SectionKind::Text | SectionKind::ReadOnlyData) && s.name() != Ok(".eh_frame")
     };
     let (mut bytes, mut places, mut forbidden) = (vec![], BTreeMap::new(), 0..0);
-    for section in file.sections().filter(wanted) {
+    // Code first, as linkers have it.
+    let mut sections: Vec<_> = file.sections().filter(wanted).collect();
+    sections.sort_by_key(|s| s.kind() != SectionKind::Text);
+    for section in &sections {
         let data = section.data().map_err(|e| format!("a section cannot be read: {e}"))?;
         bytes.resize(bytes.len().next_multiple_of(PAGE.max(section.align() as usize)), 0);
         if let (Some(fence), SectionKind::ReadOnlyData) = (fence, section.kind()) {
@@ -106,7 +109,7 @@ fn image(file: &object::File<'_>, fence: Option<Fence>) -> Result<Image, String>
         Ok::<usize, String>(start + symbol.address() as usize)
     };
     let mut pages = BTreeMap::new();
-    for section in file.sections().filter(wanted) {
+    for section in &sections {
         for (offset, relocation) in section.relocations() {
             let (RelocationTarget::Symbol(symbol), RelocationFlags::Elf { r_type }) =
                 (relocation.target(), relocation.flags())

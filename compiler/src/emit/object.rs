@@ -32,8 +32,9 @@ impl Object {
     /// The object of the model `name`: its functions, its weights, and `descriptor` as the symbol `NAME_descriptor`.
     pub fn new(target: &Target, name: &str, compiled: &Compiled, weights: &Weights, descriptor: &[u8]) -> Object {
         let mut object = empty(target);
-        let code = object.section_id(StandardSection::Text);
+        // The most aligned comes first, where the file is aligned anyway.
         let data = object.section_id(StandardSection::ReadOnlyData);
+        let code = object.section_id(StandardSection::Text);
         let (mut contents, weight_bytes) = weight_contents(weights, target.big_endian());
         let descriptor_at = contents.len() as u64;
         contents.extend_from_slice(descriptor);
