@@ -136,8 +136,8 @@ fn single_error(y: f32, exact: f64) -> f64 {
 
 /// The spacing of f32 at a value.
 fn ulp(x: f64) -> f64 {
-    let exponent = (x.abs().to_bits() >> 52) as i32 - 1023;
-    2f64.powi(exponent.clamp(-126, 127) - 23)
+    let exponent = (x.abs().to_bits() >> 52).clamp(1023 - 126, 1023 + 127);
+    f64::from_bits((exponent - 23) << 52)
 }
 
 /// The function in double precision, which is exact enough for f32.
@@ -302,23 +302,33 @@ fn single_precision_is_as_accurate_as_stated_on_this_cpu() {
     accuracy(&smc_tests::cpu());
 }
 
-/// Every float through every function of one operand, at every level of this machine; `SMC_STRIDE=n` takes every n-th.
+/// What a variable of the environment lists between commas.
+fn list(variable: &str) -> Option<Vec<String>> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.split(',').map(|word| word.trim().to_string()).collect())
+}
+
+/// Every float through every function of one operand, at every level of this machine; `SMC_STRIDE=n` takes every n-th,
+/// `SMC_FUNCTIONS` and `SMC_CPUS` list what is of interest.
 #[test]
 #[ignore = "takes hours unoptimised: `cargo xtask elementary`"]
 fn single_precision_is_as_accurate_as_stated_for_all_floats() {
     let stride = std::env::var("SMC_STRIDE").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
-    let mut failures = String::new();
-    let levels: &[&str] = match cfg!(target_arch = "x86_64") {
-        true => &["x86-64", "x86-64-v3", "x86-64-v4"],
-        false => &["native"],
+    let (functions, levels) = (list("SMC_FUNCTIONS"), list("SMC_CPUS"));
+    let levels = levels.unwrap_or_else(|| Target::native_levels().iter().map(|cpu| cpu.to_string()).collect());
+    let name = |f: UnaryFn| serde_json::to_value(f).unwrap().as_str().unwrap_or_default().to_string();
+    let wanted = |f: &Function| match f {
+        Function::Unary(f) => functions.as_ref().is_none_or(|list| list.contains(&name(*f))),
+        Function::Binary(_) => false,
     };
-    for cpu in levels {
+    let mut failures = String::new();
+    for cpu in &levels {
         let target = Target::new(None, Some(cpu)).unwrap();
         if !target.runs_here() {
             eprintln!("this machine is no {cpu}: not run");
             continue;
         }
-        for (f, bound) in ERRORS.into_iter().filter(|(f, _)| matches!(f, Function::Unary(_))) {
+        for (f, bound) in ERRORS.into_iter().filter(|(f, _)| wanted(f)) {
             let (error, x) = worst_of_all(&Compiled::new(&target, f), f, stride);
             println!("{cpu} {f:?}: {error:.3} at {x:e}");
             if error > bound {

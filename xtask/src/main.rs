@@ -67,10 +67,19 @@ enum Chore {
         seconds: u64,
     },
     /// Send every float through every elementary function in machine code, at each CPU level of this machine.
+    ///
+    /// The reference is double precision, whose own error of an ulp or so does not show in figures of f32. All processors
+    /// share the floats; a function takes one to five minutes at a level.
     Elementary {
         /// Every n-th float only.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         stride: u32,
+        /// These functions only, by the names of the loop IR, such as exp,tanh.
+        #[arg(long, value_name = "LIST")]
+        functions: Option<String>,
+        /// These CPU levels only, such as x86-64-v4.
+        #[arg(long, value_name = "LIST")]
+        cpu: Option<String>,
     },
     /// Say what an operator is, and start its recorded cases.
     NewOp {
@@ -99,7 +108,7 @@ fn main() -> ExitCode {
         Chore::Bench(options) => bench::run(&options),
         Chore::Bless { filter } => testing::bless(filter.as_deref()),
         Chore::Fuzz { seconds } => testing::fuzz(seconds),
-        Chore::Elementary { stride } => testing::elementary(stride),
+        Chore::Elementary { stride, functions, cpu } => testing::elementary(stride, functions, cpu),
         Chore::NewOp { name } => new_op::run(&name),
         Chore::Ci => testing::ci(),
         Chore::Setup { install } => packages::check(install).and_then(|_| venv::python().map(drop)),

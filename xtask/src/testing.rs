@@ -156,13 +156,18 @@ pub fn fuzz(seconds: u64) -> Result<()> {
     Ok(())
 }
 
-/// The accuracy that is stated for elementary functions, over all floats but for those that `stride` passes over.
-pub fn elementary(stride: u32) -> Result<()> {
+/// The accuracy that is stated for elementary functions, over all floats but for those that `stride` passes over. The
+/// time goes into machine code and what compares its results: only that is optimised, which is built in a moment.
+pub fn elementary(stride: u32, functions: Option<String>, cpu: Option<String>) -> Result<()> {
     let mut tests = cargo();
+    for setting in ["opt-level=3", "debug-assertions=false", "overflow-checks=false"] {
+        tests.args(["--config", &format!("profile.dev.package.smc-tests.{setting}")]);
+    }
     tests
-        .args(["test", "--release", "-p", "smc-tests", "--test", "elementary", "--"])
-        .args(["all_floats", "--ignored", "--nocapture"])
-        .env("SMC_STRIDE", stride.to_string());
+        .args(["test", "-p", "smc-tests", "--test", "elementary", "--", "all_floats", "--ignored", "--nocapture"])
+        .env("SMC_STRIDE", stride.to_string())
+        .envs(functions.map(|list| ("SMC_FUNCTIONS", list)))
+        .envs(cpu.map(|list| ("SMC_CPUS", list)));
     run_command(&mut tests)
 }
 
