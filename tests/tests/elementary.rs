@@ -182,7 +182,7 @@ const ERRORS: [(Function, f64); 20] = [
     (Function::Unary(UnaryFn::Atan), 1.7),
     (Function::Unary(UnaryFn::Sinh), 1.8),
     (Function::Unary(UnaryFn::Cosh), 1.6),
-    (Function::Unary(UnaryFn::Tanh), 2.5),
+    (Function::Unary(UnaryFn::Tanh), 2.7),
     (Function::Unary(UnaryFn::Asinh), 2.0),
     (Function::Unary(UnaryFn::Acosh), 2.5),
     (Function::Unary(UnaryFn::Atanh), 2.5),

@@ -188,94 +188,94 @@ const ERFC: Poly = Poly {
 /// exponent and the first two of its mantissa; relative error 2^-23.5.
 const ERFC_CELLS: [[f32; TABLE]; 6] = [
     [
-        0.32158542,
-        0.25539568,
-        0.21080637,
-        0.17900115,
-        0.14558974,
-        0.116302714,
-        0.096698776,
-        0.08269506,
-        0.06789493,
-        0.054784585,
-        0.93320626,
-        0.8191813,
-        0.68585724,
-        0.5568139,
-        0.46431157,
-        0.39569807,
+        0.3678229,
+        0.28497222,
+        0.23108725,
+        0.19366209,
+        0.16633533,
+        0.12934527,
+        0.10561273,
+        0.089156635,
+        0.077099174,
+        0.060643114,
+        1.0,
+        0.8732219,
+        0.7703465,
+        0.61569035,
+        0.5069376,
+        0.42758358,
     ],
     [
-        -0.16362292,
-        -0.10679646,
-        -0.07434735,
-        -0.05437226,
-        -0.036456257,
-        -0.023503449,
-        -0.016343217,
-        -0.0119959,
-        -0.008112989,
-        -0.0052951416,
-        -1.0117284,
-        -0.8211862,
-        -0.61398625,
-        -0.4323618,
-        -0.3158339,
-        -0.23805849,
+        -0.20881951,
+        -0.13097562,
+        -0.08848625,
+        -0.06323754,
+        -0.047198404,
+        -0.028944092,
+        -0.019445373,
+        -0.013921244,
+        -0.010440819,
+        -0.0064815357,
+        -1.128379,
+        -0.91007364,
+        -0.7432041,
+        -0.51268804,
+        -0.3679723,
+        -0.27321184,
     ],
     [
-        0.076146856,
-        0.04180144,
-        0.024937531,
-        0.015884187,
-        0.00887788,
-        0.00466111,
-        0.002725208,
-        0.0017227039,
-        0.00096265797,
-        0.00050940976,
-        0.8699721,
-        0.66520816,
-        0.45560607,
-        0.28658488,
-        0.18795556,
-        0.1278816,
+        0.106740154,
+        0.055746574,
+        0.031986646,
+        0.019756254,
+        0.012925491,
+        0.0063290275,
+        0.0035233013,
+        0.002148396,
+        0.0014001698,
+        0.0006888808,
+        0.9999859,
+        0.75945354,
+        0.5844638,
+        0.35930943,
+        0.2309409,
+        0.15436302,
     ],
     [
-        -0.032930177,
-        -0.015460385,
-        -0.008001477,
-        -0.0044793957,
-        -0.0021071252,
-        -0.0009080641,
-        -0.00044858624,
-        -0.00024499028,
-        -0.00011346604,
-        -4.8943923e-05,
-        -0.6382369,
-        -0.46430638,
-        -0.29542112,
-        -0.16882949,
-        -0.10091424,
-        -0.06279385,
+        -0.04973508,
+        -0.02211145,
+        -0.010950052,
+        -0.0059140273,
+        -0.0033834367,
+        -0.0013434768,
+        -0.0006253881,
+        -0.00032664137,
+        -0.0001834629,
+        -7.2737195e-05,
+        -0.75176936,
+        -0.54311574,
+        -0.3966458,
+        -0.22138159,
+        -0.12953882,
+        -0.079079755,
     ],
     [
-        0.013555525,
-        0.00549663,
-        0.002486921,
-        0.0012309051,
-        0.00049753406,
-        0.00017622966,
-        7.362628e-05,
-        3.476248e-05,
-        1.3558407e-05,
-        4.422981e-06,
-        0.41582307,
-        0.28958064,
-        0.17349444,
-        0.09102399,
-        0.05006155,
-        0.028735826,
+        0.02005428,
+        0.007805499,
+        0.0034102274,
+        0.0016383585,
+        0.0007787773,
+        0.00025918306,
+        0.000103175626,
+        4.688861e-05,
+        2.144002e-05,
+        7.4736536e-06,
+        0.492437,
+        0.34089422,
+        0.23140435,
+        0.11918448,
+        0.06443678,
+        0.036407776,
     ],
     [
         -0.005199004,
@@ -297,6 +297,9 @@ const ERFC_CELLS: [[f32; TABLE]; 6] = [
     ],
 ];
 const ERFC_START: f64 = 0.75;
+
+/// `ln 2` to 12 bits.
+const LN2_SHORT: f64 = 2839.0 / 4096.0;
 
 /// The `K` of `t`.
 const MIDDLE: (f64, f64) = (2.0, 3.5);
@@ -349,23 +352,33 @@ impl Math<'_> {
         let u = self.mul_add(number, width, size);
         self.of_cell(&ERF_CELLS, index, u)
     }
-    /// `erfc` of a named magnitude, by cells of a power of two each.
+    /// `erfc` of a magnitude, by cells of a quarter of a power of two each, and `exp(-x^2)` by sixteenths.
     fn erfc_by_cells(&mut self, size: ExprId) -> ExprId {
-        let size = self.at_most(size, 10.1);
-        let size = self.name(size);
-        let below = self.neg(size);
-        let Pair(minus, minus_low) = self.product(below, size);
-        let y = self.add_c(size, ERFC_START);
+        let x = self.at_most(size, 10.1);
+        let x = self.name(x);
+        let y = self.add_c(x, ERFC_START);
         let y = self.name(y);
         let bits = self.bits(y);
         let index = self.shr(bits, 21);
-        let (cell, half) = (self.i(-1 << 21), self.i(1 << 20));
-        let middle = self.both(bits, cell);
-        let middle = self.either(middle, half);
-        let middle = self.float_of_bits(middle);
-        let u = self.sub(y, middle);
+        let cell = self.i(-1 << 21);
+        let start = self.both(bits, cell);
+        let start = self.float_of_bits(start);
+        let u = self.sub(y, start);
         let scaled = self.of_cell(&ERFC_CELLS, index, u);
-        self.exp_bounded(minus, Some(minus_low), 0, Some(scaled))
+        // -x^2 = n ln 2 - r. The first part of ln 2 times n is exact, so that r has no error of x^2.
+        let magic = self.magic() / TABLE as f64;
+        let (square, inverse, shift) = (self.mul(x, x), self.c(-std::f64::consts::LOG2_E), self.c(magic));
+        let sum = self.mul_add(square, inverse, shift);
+        let sum = self.name(sum);
+        let n = self.add_c(sum, -magic);
+        let n = self.name(n);
+        let (high, low) = (self.mul_c(n, LN2_SHORT), self.c(std::f64::consts::LN_2 - LN2_SHORT));
+        let r = self.mul_add(x, x, high);
+        let r = self.mul_add(n, low, r);
+        let index = self.bits(sum);
+        let r = self.name(r);
+        let y = self.exp_of_sixteenths(Some(scaled), index, r, -1.0);
+        self.scaled(y, n)
     }
     pub fn erf(&mut self, x: ExprId) -> ExprId {
         let (sign, size) = (self.sign(x), self.abs(x));

@@ -66,7 +66,7 @@ const SINH: Poly = Poly {
 };
 
 /// The same for `|r| <= ln(2)/32`; relative error 2^-29.2.
-const EXP_OF_SIXTEENTHS: Poly = Poly { single: &[0.5000161897, 0.1666671856], double: &[] };
+const EXP_OF_SIXTEENTHS: [f64; 2] = [0.5000161897, 0.1666671856];
 
 /// `2^(i/16)`.
 const SIXTEENTHS: [f32; TABLE] = [
@@ -111,10 +111,6 @@ impl Math<'_> {
     pub fn exp_times(&mut self, x: ExprId, low: Option<ExprId>, k: i64, factor: Option<ExprId>) -> ExprId {
         let (least, greatest) = self.pick((-105.0, 90.0), (-746.0, 711.0));
         let x = self.clamp(x, least, greatest);
-        self.exp_bounded(x, low, k, factor)
-    }
-    /// The same of what neither overflows nor vanishes by far.
-    pub fn exp_bounded(&mut self, x: ExprId, low: Option<ExprId>, k: i64, factor: Option<ExprId>) -> ExprId {
         let x = self.name(x);
         if !self.machine.has_scaling {
             let Reduced { sum, r, .. } = self.reduced(x, low, 2 * self.bias() + k, 1.0);
@@ -134,20 +130,25 @@ impl Math<'_> {
         let Reduced { sum, n, r } = self.reduced(x, low, 0, if in_sixteenths { TABLE as f64 } else { 1.0 });
         let p = if in_sixteenths {
             let index = self.bits(sum);
-            let t = self.table(SIXTEENTHS, index);
-            let t = factor.map_or(t, |factor| self.mul(t, factor));
-            let t = self.name(t);
-            let q = self.poly(&EXP_OF_SIXTEENTHS, r);
-            let one = self.c(1.0);
-            let q = self.mul_add(q, r, one);
-            let more = self.mul(t, r);
-            self.mul_add(more, q, t)
+            self.exp_of_sixteenths(factor, index, r, 1.0)
         } else {
             let p = self.exp_of_rest(r);
             factor.map_or(p, |factor| self.mul(p, factor))
         };
         let n = if k == 0 { n } else { self.add_c(n, k as f64) };
         self.scaled(p, n)
+    }
+    /// `factor 2^(i/16) exp(r)`, or `exp(-r)` for a sign of -1, for a named `|r| <= ln(2)/32` and the index `i`.
+    pub fn exp_of_sixteenths(&mut self, factor: Option<ExprId>, index: ExprId, r: ExprId, sign: f64) -> ExprId {
+        let t = self.table(SIXTEENTHS, index);
+        let t = factor.map_or(t, |factor| self.mul(t, factor));
+        let t = self.name(t);
+        let [second, third] = EXP_OF_SIXTEENTHS;
+        let (second, third, first) = (self.c(second), self.c(sign * third), self.c(sign));
+        let q = self.mul_add(third, r, second);
+        let q = self.mul_add(q, r, first);
+        let more = self.mul(t, r);
+        self.mul_add(more, q, t)
     }
     /// `exp(r)` for `|r| <= ln(2)/2`.
     fn exp_of_rest(&mut self, r: ExprId) -> ExprId {

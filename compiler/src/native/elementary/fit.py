@@ -63,8 +63,8 @@ def shortest(x):
 
 
 def cells(name, f, weight, intervals, degree):
-    """Tables of the coefficients of polynomials about the middles of intervals, that of the constant first. An interval is
-    its place in the table, the middle, and where the polynomial is used."""
+    """Tables of the coefficients of polynomials, that of the constant first. An interval is its place in the table, where
+    the polynomial's argument is 0, and where it is used."""
     tables, worst = [["0.0"] * 16 for _ in range(degree + 1)], 0
     for place, middle, a, b in intervals:
         c, error = remez(lambda u: f(middle + u), lambda u: weight(middle + u), a - middle, b - middle, degree, 5)
@@ -146,7 +146,7 @@ for exponent in range(-1, 4):
         a, b = mpf(2) ** exponent * quarter / 4, mpf(2) ** exponent * (quarter + 1) / 4
         if b > start and a < end:
             place = (4 * (exponent + 127) + quarter - 4) % 16
-            binary.append((place, (a + b) / 2 - start, max(a, start) - start, min(b, end) - start))
+            binary.append((place, a - start, max(a, start) - start, min(b, end) - start))
 scaled = lambda x: m.exp(x * x) * m.erfc(x)
 cells("ERFC_CELLS", scaled, lambda x: 1 / scaled(x), binary, 5)
 

@@ -67,6 +67,26 @@ pub const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "negated-factor",
+        apply: negated_factor,
+        example: [
+            r#"input "x" %0
+               %0 = input : f32[N]
+               %1 = const [0.75] : f32[1]
+               %2 = broadcast {"shape":["N"]} %1
+               %3 = unary {"f":"neg"} %0
+               %4 = binary {"f":"mul"} %3 %2
+               output "y" %4"#,
+            r#"input "x" %0
+               %0 = input : f32[N]
+               %1 = const [-0.75] : f32[]
+               %2 = reshape {"shape":[1]} %1
+               %3 = broadcast {"shape":["N"]} %2
+               %4 = binary {"f":"mul"} %0 %3
+               output "y" %4"#,
+        ],
+    },
+    Rule {
         name: "twice",
         apply: twice,
         example: [
@@ -203,6 +223,23 @@ fn division_by_a_power_of_two(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId
     let x = rw.new_of(node.inputs[0]);
     let inverse = rw.fill(inverse, &node.ty)?;
     rw.binary(BinaryFn::Mul, x, inverse)
+}
+
+/// The sign moves into the constant; products of floats are the same.
+fn negated_factor(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
+    let node = rw.node(id);
+    let Op::Binary(Binary { f: BinaryFn::Mul }) = node.op else { return None };
+    let [a, b] = node.inputs[..] else { return None };
+    let (negated, c) = if let Some(c) = rw.splat(b) { (a, c) } else { (b, rw.splat(a)?) };
+    let Op::Unary(Unary { f: UnaryFn::Neg }) = rw.node(negated).op else { return None };
+    let c = match c {
+        Scalar::F32(c) => Scalar::F32(-c),
+        Scalar::F64(c) => Scalar::F64(-c),
+        _ => return None,
+    };
+    let x = rw.new_of(rw.node(negated).inputs[0]);
+    let c = rw.fill(c, &node.ty)?;
+    rw.binary(BinaryFn::Mul, x, c)
 }
 
 /// Functions that undo themselves, and functions of what they leave alone.
