@@ -143,7 +143,7 @@ pub fn contract<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Option<S
     };
     // Axes of the rows up to the last one that the right operand tells apart.
     let apart = |axis: usize| match (&packed, &right) {
-        (Some(packed), _) => packed.batch && axis + 1 < product.rows.len(),
+        (Some(packed), _) => packed.batch.contains(&axis),
         (None, Some(right)) => !coefficient(&right.index, &right.rows[axis]).is_some_and(|c| c.is(0)),
         (None, None) => false,
     };

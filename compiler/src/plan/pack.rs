@@ -19,8 +19,8 @@ const PADDING: usize = 16;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packed {
     pub id: WeightId,
-    /// Whether the groups are batch axes.
-    pub batch: bool,
+    /// The batch axes along which matrices differ, each of which is a group; none for the groups of a convolution.
+    pub batch: Vec<usize>,
     pub groups: usize,
     pub depth: usize,
     pub columns: usize,
@@ -57,19 +57,19 @@ pub fn right(cx: &mut Context<'_>, root: NodeId, groups: usize, panel: usize) ->
     let mut id = node.inputs[1];
     let mut batch = vec![];
     if let Op::Dot(_) = node.op {
-        // Equal matrices are packed once: those of a broadcast along the batch axes.
+        // Equal matrices are packed once: those of a broadcast along batch axes.
         let ty = cx.graph.ty(id);
         let axes = ty.rank() - 2;
         if let Op::Broadcast(_) = cx.graph.op(id) {
             let from = cx.graph.node(id).inputs[0];
-            if cx.graph.shape(from)[..axes].iter().all(|n| n.is(1)) && cx.graph.shape(from)[axes..] == ty.shape[axes..]
-            {
+            if cx.graph.shape(from)[axes..] == ty.shape[axes..] {
                 id = from;
             }
         }
         batch = cx.graph.shape(id)[..axes].to_vec();
     }
     let value = constant(cx.graph, id)?;
+    let apart = (0..batch.len()).filter(|&axis| !batch[axis].is(1)).collect();
     let batch = crate::tensor::concrete(&batch, &Bindings::new())?.iter().product::<usize>();
     let columns = *value.shape.last()?;
     let depth = match batch * columns {
@@ -78,7 +78,7 @@ pub fn right(cx: &mut Context<'_>, root: NodeId, groups: usize, panel: usize) ->
     };
     // Groups of a convolution are ranges of columns.
     let (outer, columns) = if groups == 1 { (batch, columns) } else { (groups, columns / groups) };
-    let mut packed = Packed { id: WeightId::new(0), batch: batch != 1, groups: outer, depth, columns, panel, bytes: 0 };
+    let mut packed = Packed { id: WeightId::new(0), batch: apart, groups: outer, depth, columns, panel, bytes: 0 };
     let tensor = layout(&value, &packed, groups);
     packed.bytes = tensor.bytes().len();
     packed.id = cx.weights.add(tensor);

@@ -266,10 +266,11 @@ impl<'g> Contraction<'g, '_> {
     }
     /// The first packed element of a place's group.
     fn group_start(&self, place: &Place, packed: &Packed) -> Dim {
-        let group = match packed.batch {
-            true => flat(&self.product.rows[..place.outer.len()], &place.outer),
-            false => place.group.clone(),
-        };
+        if packed.batch.is_empty() {
+            return &place.group * packed.per_group() as i64;
+        }
+        let apart = |dims: &[Dim]| packed.batch.iter().map(|&axis| dims[axis].clone()).collect::<Vec<Dim>>();
+        let group = flat(&apart(&self.product.rows), &apart(&place.outer));
         group * packed.per_group() as i64
     }
     /// What is right of all full strips: fewer columns than a strip has.
