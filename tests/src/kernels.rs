@@ -26,6 +26,7 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
         guards: vec![],
         storage: Arena::default(),
         launches: vec![],
+        chains: vec![],
         workspace: Dim::zero(),
         workspace_bound: Dim::zero(),
     };

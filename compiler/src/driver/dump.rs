@@ -67,6 +67,7 @@ pub(super) fn buffer(program: &Program, id: StorageId) -> String {
         Place::Output(n) => format!("output `{}`", program.outputs[*n].name),
         Place::Weights(id) => format!("weights {}", id.index()),
         Place::Workspace(offset) => format!("workspace at {offset}"),
+        Place::Slice(offset) => format!("slice at {offset}"),
     };
     format!("{}[{}] in {place}", s.dtype, s.len)
 }
@@ -78,7 +79,12 @@ fn plan(program: &Program) -> String {
         let _ = writeln!(out, "b{} = {}", id.index(), buffer(program, id));
     }
     let _ = writeln!(out, "workspace {} bytes, at least {}", program.workspace, program.workspace_bound);
-    for launch in &program.launches {
+    for (n, launch) in program.launches.iter().enumerate() {
+        if let Some(chain) = program.chains.iter().find(|chain| chain.launches.start == n) {
+            let (kernels, scratch) = (chain.launches.len(), chain.scratch.index());
+            let _ =
+                writeln!(out, "chain of {kernels} in {} slices, {} tasks in b{scratch}:", chain.slices, chain.tasks);
+        }
         let args: Vec<_> = launch.args.iter().map(|a| format!("b{}", a.index())).collect();
         let origin = launch.origin.as_ref().map_or(String::new(), |o| format!(" // {o}"));
         let part = launch.part.as_ref().map_or(String::new(), |part| format!(" writes {part}"));

@@ -21,7 +21,7 @@ pub fn functions(
     code: &Compiled,
     pick: fn(&Listing) -> &str,
 ) -> String {
-    // By function, who runs it: a signature, a level, and one of its launches.
+    // By function, who runs it: a signature, a level, and one of its launches or chains.
     let mut users: HashMap<usize, Vec<(usize, usize, usize)>> = HashMap::new();
     for (entry, levels) in code.kernels.iter().enumerate() {
         for (level, numbers) in levels.iter().enumerate() {
@@ -38,11 +38,17 @@ pub fn functions(
         }
         for (user, &(entry, level, k)) in users.get(&n).into_iter().flatten().enumerate() {
             let program = &programs[entry][level];
+            let Some(launch) = program.launches.get(k) else {
+                let chain = &program.chains[k - program.launches.len()];
+                let kernels = program.launches[chain.launches.clone()].iter().map(|l| &l.kernel.name[..]);
+                let _ = writeln!(out, "// runs {} slice by slice", kernels.collect::<Vec<_>>().join(", "));
+                continue;
+            };
             if user == 0 {
-                describe(&mut out, program, &program.launches[k]);
+                describe(&mut out, program, launch);
             } else {
                 let (key, cpu) = (&interface.signatures[entry].key, target.levels[level].cpu);
-                let _ = writeln!(out, "// also {} of signature `{key}` for {cpu}", program.launches[k].kernel.name);
+                let _ = writeln!(out, "// also {} of signature `{key}` for {cpu}", launch.kernel.name);
             }
         }
         let _ = writeln!(out, "{}", marked(function, pick(listing)));

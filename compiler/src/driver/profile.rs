@@ -19,10 +19,10 @@ use crate::{
         self,
         launch::{Frame, parallel_extent},
     },
-    plan::{Launch, Program, WORTH_SHARING},
+    plan::{Launch, Place, Program, Unit, WORTH_SHARING},
 };
 
-/// A kernel of an entry, and what it does.
+/// A kernel of an entry, or a chain of them, and what it does.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub name: String,
@@ -53,26 +53,40 @@ pub struct Profile {
 /// The steps of an entry at its best level.
 pub(super) fn steps(levels: &[Program], kernels: &[Vec<usize>], code: &native::Compiled) -> Vec<Step> {
     let (Some(program), Some(numbers)) = (levels.last(), kernels.last()) else { return vec![] };
-    let step = |(launch, &n): (&Launch, &usize)| Step {
-        name: launch.kernel.name.clone(),
-        symbol: code.functions[n].name.clone(),
-        origin: launch.origin.clone(),
-        flops: launch.flops.clone(),
-        bytes: bytes(program, launch),
-        code_bytes: code.functions[n].code.bytes.len(),
-        declined: code.functions[n].code.declined.clone(),
-        parallel: parallel_extent(&launch.kernel).map(|extent| (extent.clone(), launch.work.clone())),
+    let code_name = |n: usize| code.functions[n].name.clone();
+    let step = |unit: Unit| {
+        let (launches, n) = match unit {
+            Unit::Launch(k) => (k..k + 1, numbers[k]),
+            Unit::Chain(c) => (program.chains[c].launches.clone(), numbers[program.launches.len() + c]),
+        };
+        let of = &program.launches[launches.clone()];
+        let parallel = match unit {
+            Unit::Launch(_) => parallel_extent(&of[0].kernel).cloned(),
+            Unit::Chain(c) => Some(Dim::from(program.chains[c].tasks)),
+        };
+        let sum = |what: &dyn Fn(&Launch) -> Dim| of.iter().fold(Dim::zero(), |sum, launch| sum + what(launch));
+        let code = || launches.clone().map(|k| &code.functions[numbers[k]].code);
+        Step {
+            name: of.iter().map(|launch| &launch.kernel.name[..]).collect::<Vec<_>>().join(" + "),
+            symbol: code_name(n),
+            origin: of.iter().find_map(|launch| launch.origin.clone()),
+            flops: sum(&|launch| launch.flops.clone()),
+            bytes: sum(&|launch| bytes(program, launch)),
+            code_bytes: code().map(|code| code.bytes.len()).sum(),
+            declined: code().find_map(|code| code.declined.clone()),
+            parallel: parallel.map(|extent| (extent, sum(&|launch| launch.work.clone()))),
+        }
     };
-    program.launches.iter().zip(numbers).map(step).collect()
+    program.units().into_iter().map(step).collect()
 }
 
 /// What a kernel touches at most: all of each buffer that it reads, and what it stores. The latter may be little: filling
-/// a border writes the border alone.
+/// a border writes the border alone. What a chain keeps in its slices does not count.
 pub(super) fn bytes(program: &Program, launch: &Launch) -> Dim {
     let mut seen = vec![];
     let mut sum = Dim::zero();
     for ((_, buffer), &id) in launch.kernel.buffers.iter().zip(&launch.args) {
-        if seen.contains(&id) {
+        if seen.contains(&id) || matches!(program.storage[id].place, Place::Slice(_)) {
             continue;
         }
         seen.push(id);

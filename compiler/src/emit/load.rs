@@ -280,6 +280,7 @@ mod tests {
             guards: vec![],
             storage: Arena::default(),
             launches: vec![],
+            chains: vec![],
             workspace: Dim::zero(),
             workspace_bound: Dim::zero(),
         };

@@ -8,6 +8,8 @@
 mod resolve;
 mod scalar;
 
+use std::ops::Range;
+
 use super::*;
 use crate::base::Bindings;
 use resolve::{Block, Code, Op, Poly, Value};
@@ -50,6 +52,16 @@ pub enum Stop {
 /// Runs a kernel that verifies. `buffers[n]` is the memory of the n-th buffer, `Out` where the kernel writes; `bind`
 /// gives every symbol a value.
 pub fn run(kernel: &Kernel, buffers: &mut [Bytes<'_>], bind: &Bindings) -> Result<(), Stop> {
+    run_part(kernel, buffers, bind, None)
+}
+
+/// The same for some iterations of the outermost loop, where a part is given.
+pub fn run_part(
+    kernel: &Kernel,
+    buffers: &mut [Bytes<'_>],
+    bind: &Bindings,
+    part: Option<Range<i64>>,
+) -> Result<(), Stop> {
     let bug = |message: String| Stop::Bug(format!("kernel `{}`: {message}", kernel.name));
     let resolved = resolve::resolve(kernel, bind).map_err(bug)?;
     if buffers.len() != kernel.buffers.len() {
@@ -76,6 +88,7 @@ pub fn run(kernel: &Kernel, buffers: &mut [Bytes<'_>], bind: &Bindings) -> Resul
         vars: vec![dummy; kernel.vars.len()],
         registers: vec![dummy; resolved.registers],
         values: vec![dummy; kernel.exprs.len()],
+        part,
     };
     machine.block(&resolved.body).map_err(|stop| match stop {
         Stop::Bug(message) => bug(message),
@@ -96,6 +109,8 @@ struct Machine<'a, 'b, 'c> {
     registers: Vec<Scalar>,
     /// The last value of each expression.
     values: Vec<Scalar>,
+    /// What to run of the loop that comes next, which is the outermost one.
+    part: Option<Range<i64>>,
 }
 
 type Run<T = ()> = Result<T, Stop>;
@@ -114,7 +129,8 @@ impl Machine<'_, '_, '_> {
     fn code(&mut self, code: &Code) -> Run {
         match code {
             Code::For { var, extent, body } => {
-                for n in 0..self.dim(extent)? {
+                let extent = self.dim(extent)?;
+                for n in self.part.take().unwrap_or(0..extent) {
                     self.indices[*var] = n;
                     self.block(body)?;
                 }

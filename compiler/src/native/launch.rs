@@ -21,6 +21,14 @@ pub struct Frame {
     pub status: i64,
 }
 
+/// What a kernel of a chain is given: a frame, on the stack of the chain's function, with more behind it.
+#[repr(C)]
+struct ChainFrame {
+    frame: Frame,
+    /// The memory of the slice.
+    slice: *mut c_void,
+}
+
 impl Frame {
     // On a target, which has 64 bits, whatever this program runs on.
     pub(super) const IO: i32 = 0;
@@ -28,6 +36,8 @@ impl Frame {
     pub(super) const WEIGHTS: i32 = 16;
     pub(super) const STATUS: i32 = 24;
     pub(super) const BYTES: u32 = 32;
+    pub(super) const SLICE: i32 = 32;
+    pub(super) const CHAIN_BYTES: u32 = 40;
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -37,6 +47,8 @@ const _: () = {
         offset_of!(Frame, weights) == Frame::WEIGHTS as usize && offset_of!(Frame, status) == Frame::STATUS as usize
     );
     assert!(size_of::<Frame>() == Frame::BYTES as usize);
+    assert!(offset_of!(ChainFrame, frame) == 0 && offset_of!(ChainFrame, slice) == Frame::SLICE as usize);
+    assert!(size_of::<ChainFrame>() == Frame::CHAIN_BYTES as usize);
 };
 
 /// The extent of the outermost loop when parts of it may run on different threads: the body is that loop, and perhaps

@@ -48,7 +48,8 @@ pub fn workspace(programs: &[Program]) -> Dim {
 pub struct Compiled {
     /// In the order in which [`Symbol::Function`] counts.
     pub functions: Vec<Function>,
-    /// By entry, level and launch: the number of the kernel's function. Kernels with the same code share one.
+    /// By entry, level and launch: the number of the kernel's function; behind them by chain. Kernels with the same code
+    /// share one.
     pub kernels: Vec<Vec<Vec<usize>>>,
     /// For each entry: no call uses more stack on the calling thread, but for what a thread pool uses.
     pub stack_bytes: Vec<u64>,

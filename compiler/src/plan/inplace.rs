@@ -41,7 +41,7 @@ fn in_block(kernel: &Kernel, block: &Block, read: BufferId, found: &mut usize) -
 }
 
 /// The indices at which a value loads from a buffer.
-fn loads(kernel: &Kernel, value: ExprId, read: BufferId) -> Vec<&Dim> {
+pub(super) fn loads(kernel: &Kernel, value: ExprId, read: BufferId) -> Vec<&Dim> {
     let (mut open, mut found) = (vec![value], vec![]);
     while let Some(e) = open.pop() {
         let expr = &kernel.exprs[e].expr;

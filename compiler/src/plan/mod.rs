@@ -3,6 +3,7 @@
 //! A target first appears here, as a [`TargetInfo`]: widths, registers, caches. Knows no machine code.
 
 mod border;
+mod chain;
 mod contract;
 mod extreme;
 mod fold;
@@ -30,7 +31,7 @@ use std::collections::HashMap;
 
 pub use fuse::{Fusion, MAX_CODE, Role, fuse};
 pub use prepare::{Choices, prepare};
-pub use program::{Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, WeightId, Weights};
+pub use program::{Chain, Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, Unit, WeightId, Weights};
 
 pub use run::interpret;
 pub use target::{Isa, TargetInfo, WORTH_SHARING};
@@ -43,6 +44,7 @@ use crate::{
     tensor::TensorType,
 };
 use lower::{Bound, Context, Lowered, Site};
+use program::units;
 
 /// Plans an entry from its prepared graph. Constants are added to `weights`, which all entries of a model share.
 pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weights) -> Program {
@@ -53,6 +55,7 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
         of_node: HashMap::new(),
         of_weights: HashMap::new(),
         launches: vec![],
+        chains: vec![],
         names: name::Names::default(),
     };
     planner.bind_inputs();
@@ -72,8 +75,9 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
         let out = planner.storage.push(Storage { dtype: ty.dtype, len: ty.count(), place: Place::Output(port) });
         planner.launch_into(site, from, from, "copy", out, None);
     }
+    (planner.launches, planner.chains) = chain::chain(planner.launches, &mut planner.storage, target);
     let (workspace, workspace_bound) = planner.place();
-    let Planner { storage, launches, .. } = planner;
+    let Planner { storage, launches, chains, .. } = planner;
     let port = |p: &crate::graph::Port| IoPort { name: p.name.clone(), ty: graph.ty(p.node).clone() };
     Program {
         name: name.to_owned(),
@@ -83,6 +87,7 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
         guards: graph.facts().assumed().iter().map(|(a, b)| Guard::Equal(a.clone(), b.clone())).collect(),
         storage,
         launches,
+        chains,
         workspace,
         workspace_bound,
     }
@@ -151,6 +156,7 @@ struct Planner<'g> {
     of_node: HashMap<NodeId, StorageId>,
     of_weights: HashMap<WeightId, StorageId>,
     launches: Vec<Launch>,
+    chains: Vec<Chain>,
     names: name::Names,
 }
 
@@ -253,12 +259,20 @@ impl<'g> Planner<'g> {
     }
     /// Lays out the workspace: its size and the least that any plan needs.
     fn place(&mut self) -> (Dim, Dim) {
-        let mut touched: Vec<Option<(usize, usize)>> = vec![None; self.storage.len()];
-        for (n, launch) in self.launches.iter().enumerate() {
-            for arg in &launch.args {
-                let (first, _) = touched[arg.index()].unwrap_or((n, n));
-                touched[arg.index()] = Some((first, n));
+        // Launches of a chain happen at one time.
+        let mut times = vec![0; self.launches.len()];
+        for (time, unit) in units(self.launches.len(), &self.chains).into_iter().enumerate() {
+            match unit {
+                Unit::Launch(n) => times[n] = time,
+                Unit::Chain(c) => times[self.chains[c].launches.clone()].fill(time),
             }
+        }
+        let mut touched: Vec<Option<(usize, usize)>> = vec![None; self.storage.len()];
+        let scratch = self.chains.iter().map(|chain| (chain.launches.start, &chain.scratch));
+        let args = self.launches.iter().enumerate().flat_map(|(n, launch)| launch.args.iter().map(move |arg| (n, arg)));
+        for (n, arg) in args.chain(scratch) {
+            let (first, last) = touched[arg.index()].unwrap_or((times[n], times[n]));
+            touched[arg.index()] = Some((first.min(times[n]), last.max(times[n])));
         }
         let bytes = |storage: &Storage| &storage.len * storage.dtype.size() as i64;
         // The first of those that take each other's place, and the life of all of them together.
@@ -270,12 +284,18 @@ impl<'g> Planner<'g> {
             let mut buffers = launch.kernel.buffers.iter().zip(&launch.args);
             let Some((begins, last)) = touched[out.index()].filter(|_| is_workspace(out)) else { continue };
             let takes = |&((buffer, _), &arg): &((BufferId, &Buffer), &StorageId)| {
-                let dies = arg != out && is_workspace(arg) && touched[arg.index()].is_some_and(|(_, end)| end == n);
+                let dies =
+                    arg != out && is_workspace(arg) && touched[arg.index()].is_some_and(|(_, end)| end == times[n]);
+                let alone = || {
+                    let at_once = self.launches.iter().enumerate().filter(|&(m, _)| m != n && times[m] == times[n]);
+                    at_once.flat_map(|(_, launch)| &launch.args).all(|&other| other != arg && other != out)
+                };
                 let [from, to] = [arg, out].map(|id| &self.storage[id]);
                 dies && (from.dtype.size(), &from.len) == (to.dtype.size(), &to.len)
+                    && alone()
                     && inplace::may_overwrite(&launch.kernel, buffer)
             };
-            if let Some((_, &arg)) = buffers.find(takes).filter(|_| begins == n) {
+            if let Some((_, &arg)) = buffers.find(takes).filter(|_| begins == times[n]) {
                 let first = first_of[arg.index()];
                 first_of[out.index()] = first;
                 touched[first.index()] = touched[first.index()].map(|(first, _)| (first, last));

@@ -1,6 +1,6 @@
 //! What a plan is: kernels in order, their buffers, and the shared weights.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use crate::{
     base::{Arena, Dim, Id, Symbol},
@@ -27,6 +27,8 @@ pub struct Program {
     pub storage: Arena<Storage>,
     /// In execution order.
     pub launches: Vec<Launch>,
+    /// Launches that run slice by slice, in their order.
+    pub chains: Vec<Chain>,
     /// Bytes of the workspace, a multiple of 64 where known; 0 when none is needed.
     pub workspace: Dim,
     /// The bytes that are live at the fullest moment: no plan can need less.
@@ -67,6 +69,8 @@ pub enum Place {
     Weights(WeightId),
     /// Bytes from the workspace's start, a multiple of 64.
     Workspace(Dim),
+    /// Bytes from the start of a chain's slice, a multiple of 64.
+    Slice(i64),
 }
 
 /// One kernel with its buffers: `args[n]` is the n-th buffer of the kernel.
@@ -83,6 +87,48 @@ pub struct Launch {
     pub flops: Dim,
     /// Picoseconds on one core, roughly: whether it is worth splitting, and waking threads.
     pub work: Dim,
+}
+
+/// Kernels that run in turns: a slice of the first one's outermost loop, the same slice of the next one's, and so on for
+/// every slice. Slices depend on nothing that others do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain {
+    /// Parallel ones.
+    pub launches: Range<usize>,
+    pub slices: Dim,
+    /// For each launch, the iterations of its outermost loop that a slice is.
+    pub per_slice: Vec<i64>,
+    /// The slices are cut into so many tasks, one of which runs on one thread.
+    pub tasks: i64,
+    /// What is in [`Place::Slice`]: as many bytes for each task, all of them in this buffer of the workspace.
+    pub slice_bytes: i64,
+    pub scratch: StorageId,
+}
+
+/// What runs before the next begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Launch(usize),
+    Chain(usize),
+}
+
+impl Program {
+    /// All launches in execution order, those of a chain as one.
+    pub fn units(&self) -> Vec<Unit> {
+        units(self.launches.len(), &self.chains)
+    }
+}
+
+/// The units of so many launches.
+pub fn units(launches: usize, chains: &[Chain]) -> Vec<Unit> {
+    let (mut units, mut at) = (vec![], 0);
+    for (n, chain) in chains.iter().enumerate() {
+        units.extend((at..chain.launches.start).map(Unit::Launch));
+        units.push(Unit::Chain(n));
+        at = chain.launches.end;
+    }
+    units.extend((at..launches).map(Unit::Launch));
+    units
 }
 
 /// A box within a tensor: of what a buffer holds, or of what lies in such a tensor in turn.

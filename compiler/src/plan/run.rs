@@ -4,6 +4,8 @@
 //! that reads what nothing wrote, or a buffer that overlaps another, shows. A kernel that writes over an operand reads
 //! what it has written.
 
+use std::ops::Range;
+
 use super::*;
 use crate::{
     base::Bindings,
@@ -19,7 +21,6 @@ pub fn interpret(
     bind: &Bindings,
 ) -> Result<Vec<Tensor>, Stop> {
     let value = |dim: &Dim| dim.eval(bind).expect("symbols are bound");
-    let size = |dim: &Dim| usize::try_from(value(dim)).map_err(|_| Stop::Bug(format!("{dim} is negative")));
     for guard in &program.guards {
         let holds = match guard {
             Guard::Equal(a, b) => value(a) == value(b),
@@ -30,13 +31,66 @@ pub fn interpret(
     for (port, tensor) in program.inputs.iter().zip(inputs) {
         assert_eq!((port.ty.dtype, port.ty.concrete(bind).as_ref()), (tensor.dtype, Some(&tensor.shape)));
     }
-    let mut workspace = vec![GARBAGE; size(&program.workspace)?];
-    let mut outputs = vec![];
+    let mut run = Run { program, weights, inputs, bind, workspace: vec![], outputs: vec![] };
+    run.workspace = vec![GARBAGE; run.size(&program.workspace)?];
     for port in &program.outputs {
         let shape = port.ty.concrete(bind).ok_or_else(|| Stop::Bug(format!("{} is negative", port.ty)))?;
-        outputs.push((shape.clone(), vec![GARBAGE; shape.iter().product::<usize>() * port.ty.dtype.size()]));
+        run.outputs.push((shape.clone(), vec![GARBAGE; shape.iter().product::<usize>() * port.ty.dtype.size()]));
     }
-    for launch in &program.launches {
+    for unit in program.units() {
+        match unit {
+            Unit::Launch(n) => run.launch(&program.launches[n], None, &mut [])?,
+            Unit::Chain(n) => run.chain(&program.chains[n])?,
+        }
+    }
+    let ports = program.outputs.iter().zip(run.outputs);
+    Ok(ports.map(|(port, (shape, bytes))| Tensor::from_bytes(port.ty.dtype, shape, bytes)).collect())
+}
+
+/// A call under way.
+struct Run<'a> {
+    program: &'a Program,
+    weights: &'a Weights,
+    inputs: &'a [Tensor],
+    bind: &'a Bindings,
+    workspace: Vec<u8>,
+    outputs: Vec<(Vec<usize>, Vec<u8>)>,
+}
+
+impl Run<'_> {
+    fn size(&self, dim: &Dim) -> Result<usize, Stop> {
+        let value = dim.eval(self.bind).expect("symbols are bound");
+        usize::try_from(value).map_err(|_| Stop::Bug(format!("{dim} is negative")))
+    }
+    /// The slices of a chain. Nothing is left of what a turn leaves behind.
+    fn chain(&mut self, chain: &Chain) -> Result<(), Stop> {
+        for slice in 0..self.size(&chain.slices)? as i64 {
+            let mut memory = vec![GARBAGE; chain.slice_bytes as usize];
+            for (launch, per) in self.program.launches[chain.launches.clone()].iter().zip(&chain.per_slice) {
+                self.launch(launch, Some(slice * per..(slice + 1) * per), &mut memory)?;
+            }
+        }
+        Ok(())
+    }
+    /// The memory of a buffer.
+    fn bytes(&self, id: StorageId, slice: &[u8]) -> Result<Vec<u8>, Stop> {
+        let storage = &self.program.storage[id];
+        let len = self.size(&storage.len)? * storage.dtype.size();
+        let part = |bytes: &[u8], at: usize| {
+            let bytes = bytes.get(at..at + len).map(<[u8]>::to_vec);
+            bytes.ok_or_else(|| Stop::Bug("a buffer leaves its memory".into()))
+        };
+        match &storage.place {
+            Place::Input(n) => Ok(self.inputs[*n].bytes().to_vec()),
+            Place::Output(n) => Ok(self.outputs[*n].1.clone()),
+            Place::Weights(id) => Ok(self.weights.tensors[*id].bytes().to_vec()),
+            Place::Workspace(at) => part(&self.workspace, self.size(at)?),
+            Place::Slice(at) => part(slice, *at as usize),
+        }
+    }
+    /// Runs a part of a kernel, or all of it.
+    fn launch(&mut self, launch: &Launch, part: Option<Range<i64>>, slice: &mut [u8]) -> Result<(), Stop> {
+        let (program, bind) = (self.program, self.bind);
         // The result is apart while the kernel runs, so that nothing it reads can alias it.
         let mut result = vec![];
         let mut reads: Vec<Option<Vec<u8>>> = vec![];
@@ -48,20 +102,7 @@ pub fn interpret(
             out.filter(|&(_, to)| to != arg && matches!(of(to).place, Place::Workspace(_)) && same(to))
         };
         for ((_, buffer), arg) in launch.kernel.buffers.iter().zip(&launch.args) {
-            let storage = &program.storage[*arg];
-            let len = size(&storage.len)? * storage.dtype.size();
-            let bytes = match &storage.place {
-                Place::Input(n) => inputs[*n].bytes().to_vec(),
-                Place::Output(n) => outputs[*n].1.clone(),
-                Place::Weights(id) => weights.tensors[*id].bytes().to_vec(),
-                Place::Workspace(at) => {
-                    let at = size(at)?;
-                    workspace
-                        .get(at..at + len)
-                        .ok_or_else(|| Stop::Bug("a buffer leaves the workspace".into()))?
-                        .to_vec()
-                }
-            };
+            let bytes = self.bytes(*arg, slice)?;
             if buffer.written {
                 result = bytes;
                 reads.push(None);
@@ -86,7 +127,7 @@ pub fn interpret(
                 (None, None) => return Err(Stop::Bug(format!("kernel `{}` writes two buffers", launch.kernel.name))),
             });
         }
-        interp::run(&launch.kernel, &mut buffers, bind)?;
+        interp::run_part(&launch.kernel, &mut buffers, bind, part)?;
         if let Some(part) = &launch.part {
             stays_within(launch, part, &before, &result, bind)?;
         }
@@ -94,14 +135,17 @@ pub fn interpret(
             let storage = &program.storage[*arg];
             debug_assert_eq!(buffer.dtype, storage.dtype);
             match &storage.place {
-                Place::Output(n) => outputs[*n].1.copy_from_slice(&result),
-                Place::Workspace(at) => workspace[size(at)?..][..result.len()].copy_from_slice(&result),
+                Place::Output(n) => self.outputs[*n].1.copy_from_slice(&result),
+                Place::Workspace(at) => {
+                    let at = self.size(at)?;
+                    self.workspace[at..][..result.len()].copy_from_slice(&result);
+                }
+                Place::Slice(at) => slice[*at as usize..][..result.len()].copy_from_slice(&result),
                 place => return Err(Stop::Bug(format!("kernel `{}` writes to {place:?}", launch.kernel.name))),
             }
         }
+        Ok(())
     }
-    let ports = program.outputs.iter().zip(outputs);
-    Ok(ports.map(|(port, (shape, bytes))| Tensor::from_bytes(port.ty.dtype, shape, bytes)).collect())
 }
 
 /// Whether a kernel left everything outside its part as it was.

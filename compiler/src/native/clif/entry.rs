@@ -22,7 +22,7 @@ use crate::{
         self, Entry,
         code::{self, Code, FUNCTIONS, WEIGHTS},
     },
-    plan::{Guard, Launch, Program, WORTH_SHARING},
+    plan::{Guard, Place, Program, Unit, WORTH_SHARING},
     tensor::{DType, TensorType, count},
 };
 
@@ -197,9 +197,82 @@ pub(super) fn run_level(plan: &Plan<'_>, entry: usize, level: usize) -> Code {
     })
 }
 
-/// Whether threads may take parts of a kernel: it is parallel, and not known to be too little work.
-pub(super) fn is_shared(launch: &Launch) -> bool {
-    parallel_extent(&launch.kernel).is_some() && launch.work.as_int().is_none_or(|work| work >= WORTH_SHARING)
+/// What the iterations of a unit are, which threads may share: how many, and the work of all.
+fn iterations(program: &Program, unit: Unit) -> Option<(Dim, Dim)> {
+    match unit {
+        Unit::Launch(k) => {
+            let launch = &program.launches[k];
+            parallel_extent(&launch.kernel).map(|extent| (extent.clone(), launch.work.clone()))
+        }
+        Unit::Chain(c) => {
+            let chain = &program.chains[c];
+            let launches = &program.launches[chain.launches.clone()];
+            Some((Dim::from(chain.tasks), launches.iter().fold(Dim::zero(), |sum, launch| sum + &launch.work)))
+        }
+    }
+}
+
+/// Whether threads may take parts of a unit: it is parallel, and not known to be too little work.
+pub(super) fn is_shared(program: &Program, unit: Unit) -> bool {
+    iterations(program, unit).is_some_and(|(_, work)| work.as_int().is_none_or(|work| work >= WORTH_SHARING))
+}
+
+/// `void chain(frame, begin, end)`: some tasks of a chain, slice by slice. All of them use the memory of the first task,
+/// which is no other call's, so that it stays in a near cache.
+pub(super) fn chain(plan: &Plan<'_>, entry: usize, level: usize, number: usize) -> Code {
+    let program = &plan.entries[entry].programs[level];
+    let chain = &program.chains[number];
+    write(plan, &[types::I64; 3], &[], |w| {
+        let &[outer, begin, end] = &w.params[..] else { unreachable!("the function has three parameters") };
+        let io = w.slot(outer, Frame::IO);
+        let symbols = w.symbols(program, io);
+        let mut sizes = Checked { program, symbols, wrapped: None };
+        let slot = w.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, Frame::CHAIN_BYTES, 3));
+        let frame = w.b.ins().stack_addr(types::I64, slot, 0);
+        for offset in [Frame::IO, Frame::WORKSPACE, Frame::WEIGHTS, Frame::STATUS] {
+            let value = w.slot(outer, offset);
+            w.b.ins().store(plain(), value, frame, offset);
+        }
+        let Place::Workspace(at) = &program.storage[chain.scratch].place else {
+            unreachable!("the memory of a chain is in the workspace")
+        };
+        let (workspace, at) = (w.slot(outer, Frame::WORKSPACE), sizes.dim(w, at));
+        let (memory, task) = (w.b.ins().iadd(workspace, at), w.b.ins().imul_imm_s(begin, chain.slice_bytes));
+        let memory = w.b.ins().iadd(memory, task);
+        w.b.ins().store(plain(), memory, frame, Frame::SLICE);
+        let slices = sizes.dim(w, &chain.slices);
+        let [first, last] = [begin, end].map(|task| {
+            let through = w.b.ins().imul(task, slices);
+            let tasks = w.b.ins().iconst(types::I64, chain.tasks);
+            w.b.ins().udiv(through, tasks)
+        });
+        let [head, body, done] = [(); 3].map(|()| w.b.create_block());
+        let slice = w.b.append_block_param(head, types::I64);
+        w.b.ins().jump(head, &[BlockArg::Value(first)]);
+        w.b.switch_to_block(head);
+        let more = w.b.ins().icmp(IntCC::UnsignedLessThan, slice, last);
+        w.b.ins().brif(more, body, &[], done, &[]);
+        w.b.switch_to_block(body);
+        for (k, per_slice) in chain.launches.clone().zip(&chain.per_slice) {
+            let kernel = w.function(plan.first(entry, level) + k, &[types::I64; 3], &[]);
+            let begin = w.b.ins().imul_imm_s(slice, *per_slice);
+            let end = w.b.ins().iadd_imm_s(begin, *per_slice);
+            w.b.ins().call(kernel, &[frame, begin, end]);
+            if can_fail(&program.launches[k].kernel) {
+                let status = w.slot(frame, Frame::STATUS);
+                let [failed, fine] = [(); 2].map(|()| w.b.create_block());
+                w.b.ins().brif(status, failed, &[], fine, &[]);
+                w.b.switch_to_block(failed);
+                w.b.ins().store(plain(), status, outer, Frame::STATUS);
+                w.leave(&[]);
+                w.b.switch_to_block(fine);
+            }
+        }
+        let next = w.b.ins().iadd_imm_s(slice, 1);
+        w.b.ins().jump(head, &[BlockArg::Value(next)]);
+        w.b.switch_to_block(done);
+        w.leave(&[]);
+    })
 }
 
 /// `void share(task, frame, extent, work, threads)`: one parallel kernel, by threads when the caller gave some and there
@@ -426,22 +499,28 @@ impl Writer<'_> {
     /// The kernels of a level in order.
     fn run(&mut self, entry: usize, level: usize, io: Value, frame: Value, sizes: &mut Checked<'_>) {
         let program = &self.plan.entries[entry].programs[level];
-        for (k, launch) in program.launches.iter().enumerate() {
-            let number = self.plan.first(entry, level) + k;
-            match parallel_extent(&launch.kernel) {
-                Some(extent) if is_shared(launch) => {
+        for unit in program.units() {
+            let (number, fails) = match unit {
+                Unit::Launch(k) => (self.plan.first(entry, level) + k, can_fail(&program.launches[k].kernel)),
+                Unit::Chain(c) => {
+                    let launches = &program.launches[program.chains[c].launches.clone()];
+                    (self.plan.chain(entry, level, c), launches.iter().any(|launch| can_fail(&launch.kernel)))
+                }
+            };
+            match iterations(program, unit) {
+                Some((extent, work)) if is_shared(program, unit) => {
                     let kernel = self.function(number, &[types::I64; 3], &[]);
                     let task = self.b.ins().func_addr(types::I64, kernel);
-                    let extent = sizes.dim(self, extent);
-                    let work = sizes.dim(self, &launch.work);
+                    let extent = sizes.dim(self, &extent);
+                    let work = sizes.dim(self, &work);
                     let threads = self.slot(io, Slots(program).threads());
                     let share = self.function(self.plan.share(), &[types::I64; 5], &[]);
                     self.b.ins().call(share, &[task, frame, extent, work, threads]);
                 }
-                Some(extent) => {
+                Some((extent, _)) => {
                     let kernel = self.function(number, &[types::I64; 3], &[]);
                     let zero = self.b.ins().iconst(types::I64, 0);
-                    let extent = sizes.dim(self, extent);
+                    let extent = sizes.dim(self, &extent);
                     self.b.ins().call(kernel, &[frame, zero, extent]);
                 }
                 // Who is not parallel does not read the other parameters.
@@ -450,7 +529,7 @@ impl Writer<'_> {
                     self.b.ins().call(kernel, &[frame]);
                 }
             }
-            if can_fail(&launch.kernel) {
+            if fails {
                 let status = self.b.ins().load(types::I64, plain(), frame, Frame::STATUS);
                 let failed = self.b.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
                 self.leave_if_with(failed, status);

@@ -152,6 +152,10 @@ impl Lower<'_, '_> {
                 Base::Slot(slot) => self.b.ins().load(types::I64, constant_memory(), io, *slot),
                 Base::Weights(0) => weights,
                 Base::Weights(offset) => self.b.ins().iadd_imm_s(weights, *offset as i64),
+                Base::Slice(at) => {
+                    let slice = self.b.ins().load(types::I64, constant_memory(), self.frame, Frame::SLICE);
+                    self.b.ins().iadd_imm_s(slice, *at)
+                }
                 Base::Workspace(at) if at.is(0) => workspace,
                 Base::Workspace(at) => {
                     let at = self.dim(at);

@@ -40,6 +40,8 @@ enum Base {
     Workspace(Dim),
     /// Bytes from the start of the weights.
     Weights(u64),
+    /// Bytes from the start of the chain's slice.
+    Slice(i64),
 }
 
 /// Offsets of an entry's slots in the io struct.
@@ -64,7 +66,8 @@ impl Slots<'_> {
     }
 }
 
-/// Which functions a model has, and their order: per entry its kernels level by level, its dimensions check, if it needs one, the
+/// Which functions a model has, and their order: per entry its kernels level by level, each level's followed by the
+/// functions that run its chains, its dimensions check, if it needs one, the
 /// function itself and, where the workspace depends on symbols, its size function; then the function that shares parallel loops out, if there are any, and the
 /// model's `invoke` and `workspace_bytes`. With several levels, the kernels of each are followed by the function that
 /// runs them, and the last function of all chooses the level.
@@ -80,10 +83,11 @@ pub(super) struct Plan<'a> {
     shares: bool,
 }
 
-/// A function to make; numbers of entries, levels and launches.
+/// A function to make; numbers of entries, levels, and launches or chains.
 #[derive(Clone, Copy)]
 pub(super) enum Job {
     Kernel(usize, usize, usize),
+    Chain(usize, usize, usize),
     Run(usize, usize),
     Dimensions(usize),
     Entry(usize),
@@ -102,8 +106,8 @@ impl<'a> Plan<'a> {
             let mut first = vec![];
             for program in entry.programs {
                 first.push(plan.functions);
-                plan.shares |= program.launches.iter().any(entry::is_shared);
-                plan.functions += program.launches.len() + usize::from(plan.chooses());
+                plan.shares |= program.units().into_iter().any(|unit| entry::is_shared(program, unit));
+                plan.functions += program.launches.len() + program.chains.len() + usize::from(plan.chooses());
             }
             plan.first.push(first);
             plan.functions += 1 + usize::from(entry::settled(entry).is_none()) + usize::from(has_size_function(entry));
@@ -117,6 +121,7 @@ impl<'a> Plan<'a> {
         for (e, entry) in self.entries.iter().enumerate() {
             for (l, program) in entry.programs.iter().enumerate() {
                 jobs.extend((0..program.launches.len()).map(|k| Job::Kernel(e, l, k)));
+                jobs.extend((0..program.chains.len()).map(|c| Job::Chain(e, l, c)));
                 jobs.extend(self.chooses().then_some(Job::Run(e, l)));
             }
             jobs.extend(entry::settled(entry).is_none().then_some(Job::Dimensions(e)));
@@ -141,8 +146,11 @@ impl<'a> Plan<'a> {
     fn first(&self, entry: usize, level: usize) -> usize {
         self.first[entry][level]
     }
+    fn chain(&self, entry: usize, level: usize, chain: usize) -> usize {
+        self.first(entry, level) + self.launches(entry, level).len() + chain
+    }
     fn run_level(&self, entry: usize, level: usize) -> usize {
-        self.first(entry, level) + self.launches(entry, level).len()
+        self.chain(entry, level, self.entries[entry].programs[level].chains.len())
     }
     /// The function that checks the dimensions, unless there is nothing to check.
     fn dimensions(&self, entry: usize) -> usize {
@@ -170,6 +178,11 @@ impl<'a> Plan<'a> {
                 let code = self.kernel(e, l, k)?;
                 let name = name(e, &format!("_{}{}", self.launches(e, l)[k].kernel.name, suffix(l)));
                 Ok(Function { name, exported: false, level: Some(l), code })
+            }
+            Job::Chain(e, l, c) => {
+                let first = self.entries[e].programs[l].chains[c].launches.start;
+                let name = name(e, &format!("_{}_chain{}", self.launches(e, l)[first].kernel.name, suffix(l)));
+                Ok(Function { name, exported: false, level: Some(l), code: entry::chain(self, e, l, c) })
             }
             Job::Run(e, l) => {
                 let name = name(e, &format!("_run{}", suffix(l)));
@@ -200,6 +213,7 @@ impl<'a> Plan<'a> {
             Place::Output(n) => Base::Slot(Slots(program).output(*n)),
             Place::Weights(id) => Base::Weights(self.weight_offsets[id.index()]),
             Place::Workspace(at) => Base::Workspace(at.clone()),
+            Place::Slice(at) => Base::Slice(*at),
         });
         let symbols = program.symbols.iter().enumerate().map(|(n, s)| (s.clone(), Slots(program).symbol(n)));
         let (bases, symbols): (Vec<_>, Vec<_>) = (bases.collect(), symbols.collect());
@@ -219,10 +233,10 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// By entry and level, the numbers of the kernels' functions in the order of the launches.
+    /// By entry and level, the numbers of the kernels' functions in the order of the launches, then those of chains.
     pub fn kernels(&self) -> Vec<Vec<std::ops::Range<usize>>> {
         let levels = |entry: usize| (0..self.target.levels.len()).map(move |l| (entry, l));
-        let range = |(e, l): (usize, usize)| self.first(e, l)..self.first(e, l) + self.launches(e, l).len();
+        let range = |(e, l): (usize, usize)| self.first(e, l)..self.run_level(e, l);
         (0..self.entries.len()).map(|e| levels(e).map(range).collect()).collect()
     }
 
@@ -233,7 +247,9 @@ impl<'a> Plan<'a> {
             let (first, run) = (self.first(entry, l), self.run_level(entry, l));
             let run_level = if self.chooses() { functions[run].code.stack_bytes } else { 0 };
             let share = if self.shares { functions[self.share()].code.stack_bytes } else { 0 };
-            run_level + share + deepest(first..run).unwrap_or(0)
+            let chains = self.chain(entry, l, 0);
+            let chain = deepest(chains..run).unwrap_or(0);
+            run_level + share + chain + deepest(first..chains).unwrap_or(0)
         };
         let levels = (0..self.target.levels.len()).map(level).max().unwrap_or(0);
         let stack = |n: usize| functions[n].code.stack_bytes;

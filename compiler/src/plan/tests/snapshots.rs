@@ -11,16 +11,22 @@ use crate::{
     op::*,
 };
 
-/// The launches of a plan with their kernels, and the workspace.
+/// The launches of a plan with their kernels, the chains that they are in, and the workspace.
 fn show(graph: &Graph, isa: Isa) -> String {
     let program = plan("test", &prepare(graph, &Choices::default()), &TargetInfo::new(isa), &mut Weights::default());
     let mut text = String::new();
-    for launch in &program.launches {
+    for (n, launch) in program.launches.iter().enumerate() {
+        for chain in program.chains.iter().filter(|chain| chain.launches.start == n) {
+            let (launches, slices, tasks) = (chain.launches.len(), &chain.slices, chain.tasks);
+            writeln!(text, "// {launches} launches in {slices} slices, {tasks} tasks of {} bytes", chain.slice_bytes)
+                .unwrap();
+        }
         let place = |id: &StorageId| match &program.storage[*id].place {
             Place::Input(n) => format!("input {n}"),
             Place::Output(n) => format!("output {n}"),
             Place::Weights(id) => format!("weights {}", id.index()),
             Place::Workspace(at) => format!("workspace {at}"),
+            Place::Slice(at) => format!("slice {at}"),
         };
         let args: Vec<String> = launch.args.iter().map(place).collect();
         let part = launch.part.as_ref().map_or(String::new(), |part| format!(" {part}"));
