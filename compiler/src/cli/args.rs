@@ -91,8 +91,8 @@ pub struct Target {
 /// How numbers are computed.
 #[derive(Args, Debug, Clone, Copy, Default)]
 pub struct Arithmetic {
-    /// Convolve by the definition: without it, large 3x3 convolutions use Winograd's method, which is faster, and where
-    /// an infinity or NaN reaches the neighbouring results too
+    /// Convolve by the definition: without it, large 3x3 convolutions use Winograd's method, which is faster, and makes
+    /// NaN of infinite results
     #[arg(long)]
     pub direct: bool,
 }

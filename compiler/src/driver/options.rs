@@ -16,7 +16,7 @@ pub struct Options {
     pub target: Option<String>,
     /// A processor level of the target.
     pub cpu: Option<String>,
-    /// Convolutions multiply what their definition does: infinities stay where they are.
+    /// Convolutions multiply what their definition does: infinities stay infinities.
     pub direct: bool,
     /// What to keep of the stages between, for people to read.
     pub dumps: Vec<Dump>,

@@ -54,7 +54,7 @@ pub fn join<'g>(cx: &Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
         computed && cx.graph.shape(a.0) == cx.graph.shape(b.0)
     };
     for group in parts.chunk_by(together).flat_map(|group| group.chunks(MAX_TOGETHER)) {
-        each_element(&mut site, cx.graph.shape(group[0].0), &|site, ix| {
+        each_of_several(&mut site, cx.graph.shape(group[0].0), group.len(), &|site, ix| {
             for (part, at) in group {
                 let value = site.element_of(*part, ix);
                 let to: Vec<Dim> = ix.iter().zip(at).map(|(i, at)| i + at).collect();
@@ -85,6 +85,11 @@ fn collect_parts(cx: &Context<'_>, site: &Site<'_>, id: NodeId, at: &[Dim], part
 
 /// Loops over the indices of `shape`, with as few loops as the indices in `body` allow.
 pub fn each_element<'g>(site: &mut Site<'g>, shape: &[Dim], body: &dyn Fn(&mut Site<'g>, &[Dim])) {
+    each_of_several(site, shape, 1, body);
+}
+
+/// The same where each index stands for so many elements that are computed together.
+fn each_of_several<'g>(site: &mut Site<'g>, shape: &[Dim], together: usize, body: &dyn Fn(&mut Site<'g>, &[Dim])) {
     let trial = Trial::of(site.fresh(), shape, body);
     let axes: Vec<usize> = (0..shape.len()).filter(|&a| !shape[a].is(1)).collect();
     let groups = with_rows(trial.groups(&axes), shape);
@@ -94,19 +99,18 @@ pub fn each_element<'g>(site: &mut Site<'g>, shape: &[Dim], body: &dyn Fn(&mut S
         return write_tiles(site, &groups, other, shape, innermost, body);
     }
     let start = vec![Dim::zero(); shape.len()];
-    let Some((last, outer)) = groups.split_last().filter(|(_, outer)| outer.len() > 1) else {
+    // Short rows are one with the axis around them where each of their elements is much work.
+    let row = |cut: usize| groups[cut..].iter().map(|g| estimate(&count(&extents(g, shape)))).product::<f64>();
+    let cuts = if together > 1 { 1..groups.len() } else { groups.len().saturating_sub(1)..groups.len() };
+    let Some(cut) = cuts.rev().find(|&cut| row(cut) >= MIN_FLAT).filter(|&cut| cut > 1) else {
         return write(site, &groups, shape, start, trial.innermost(), body);
     };
-    let outer: Vec<usize> = outer.concat();
-    let (around, row) = (extents(&outer, shape), count(&extents(last, shape)));
-    if estimate(&row) < MIN_FLAT {
-        return write(site, &groups, shape, start, trial.innermost(), body);
-    }
+    let (outer, rows) = (groups[..cut].concat(), &groups[cut..]);
     // One loop around long rows, which can be split between threads however its extents are made up.
-    site.each_flat(&around, |site, at| {
+    site.each_flat(&extents(&outer, shape), |site, at| {
         let mut ix = start.clone();
         outer.iter().zip(at).for_each(|(&axis, i)| ix[axis] = i.clone());
-        write(site, std::slice::from_ref(last), shape, ix, trial.innermost(), body);
+        write(site, rows, shape, ix, trial.innermost(), body);
     });
 }
 

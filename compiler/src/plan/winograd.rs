@@ -6,16 +6,21 @@
 //! here, in double precision. `B' d B` for all tiles is 16 matrices of [tiles, channels], the products are 16 matrix
 //! products, and each of the four results of a tile is a sum of nine of theirs.
 //!
-//! B and A hold only 0, 1 and -1: the error stays that of a sum of about as many terms. In the machine's
-//! arithmetic all four results of a tile depend on all 16 elements of `d`: an infinity or NaN reaches every result of each
-//! tile that reads it.
+//! B and A hold only 0, 1 and -1: the error stays that of a sum of about as many terms. Along each axis of a tile the first
+//! of its elements reaches the first result alone, the last one the last, as by the definition: so an infinity or NaN
+//! reaches the results that read it and no others. But differences of infinities are NaN, so where the definition gives an
+//! infinity this may give NaN.
+//!
+//! The tiles are cut into *strips* of some rows of tiles of an image, each with its own 16 matrices. The three kernels
+//! (transformation, products, results) then have slices that depend on nothing else, and run slice by slice (`chain.rs`):
+//! what is transformed is multiplied, and the products summed, while they are in a near cache.
 
 use super::{pack::constant, prepare::add};
 use crate::{
     base::Dim,
     graph::{Graph, NodeId},
     loops::BinaryFn,
-    op::{Binary, Concat, Conv, Dot, Pad, Reshape, Slice},
+    op::{Binary, Broadcast, Concat, Conv, Dot, Pad, Reshape, Slice},
     tensor::{DType, Scalar, Tensor},
 };
 
@@ -26,8 +31,14 @@ const IN: usize = 4;
 const MIN_CHANNELS: i64 = 32;
 /// Fewer tiles do not pay for filters that are 16/9 as large.
 const MIN_TILES: i64 = 36;
-/// Transformed tiles and products beyond this many bytes, at a batch of one where it is open, leave the caches: reading
-/// them back would take longer than the multiplications that they save.
+/// Transformed tiles and products of a strip beyond this many bytes leave the second-level cache before they are read.
+const STRIP_BYTES: i64 = 512 << 10;
+/// Fewer rows of a strip wait for the filters, which each strip reads again.
+const STRIP_ROWS: i64 = 24;
+/// Fewer strips leave threads idle.
+const MIN_STRIPS: i64 = 4;
+/// Transformed tiles and products beyond this many bytes, at a batch of one where it is open, leave all caches: where
+/// they are not in strips, reading them back would take longer than the multiplications that they save.
 const MAX_BYTES: i64 = 16 << 20;
 
 /// The rows of B': which two elements are combined, and whether the second is subtracted.
@@ -55,11 +66,7 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
     if out.iter().any(|&n| n < 1) || tiles[0] * tiles[1] < MIN_TILES || low.iter().any(|&n| n < 0) {
         return None;
     }
-    let batch = ty.shape[0].as_int().unwrap_or(1);
-    let elements = tiles[0].saturating_mul(tiles[1]).saturating_mul(channels + columns).saturating_mul(batch);
-    if elements > MAX_BYTES / (IN * IN * 4) as i64 {
-        return None;
-    }
+    let strips = Strips::choose(ty.shape[0].as_int(), [tiles[0], tiles[1]], channels + columns)?;
     let weights = transformed(&constant(to, filter)?, channels as usize, columns as usize);
     let weights = to.constant(weights);
 
@@ -77,7 +84,6 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
     let [across, down] = [tiles[1], tiles[0]].map(Dim::from);
     let places = |n: i64| vec![batch.clone(), down.clone(), across.clone(), Dim::from(n)];
     // d B, then B' (d B), each sum shared by those that need it.
-    let rows = &batch * tiles[0] * tiles[1];
     let mut lines = vec![];
     for row in 0..IN {
         let elements: Vec<NodeId> = (0..IN)
@@ -88,24 +94,40 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
             .collect();
         lines.push(ROWS_IN.map(|(a, b, minus)| combine(to, elements[a], elements[b], minus)));
     }
+    let (outer, inner) = strips.split(&batch, tiles[0]);
+    let matrix = |n: usize, tail: &[&Dim]| {
+        let tail = tail.iter().map(|&d| d.clone());
+        outer.iter().cloned().chain([Dim::from(n)]).chain(tail).collect::<Vec<Dim>>()
+    };
+    let apart = matrix(1, &[&inner, &across, &Dim::from(channels)]);
     let mut transforms = vec![];
     for (a, b, minus) in ROWS_IN {
         for (x, y) in lines[a].into_iter().zip(lines[b]) {
             let sum = combine(to, x, y, minus);
-            transforms.push(add(to, Reshape { shape: vec![Dim::one(), rows.clone(), Dim::from(channels)] }, &[sum]));
+            transforms.push(add(to, Reshape { shape: apart.clone() }, &[sum]));
         }
     }
-    let transforms = add(to, Concat { axis: 0 }, &transforms);
+    let transforms = add(to, Concat { axis: outer.len() }, &transforms);
+    let rows = &inner * &across;
+    let of_strip = [&rows, &Dim::from(channels)];
+    let transforms = add(to, Reshape { shape: matrix(IN * IN, &of_strip) }, &[transforms]);
+    let mut shape = vec![Dim::one(); outer.len()];
+    shape.extend_from_slice(to.shape(weights));
+    let weights = add(to, Reshape { shape }, &[weights]);
+    let shape = matrix(IN * IN, &[&Dim::from(channels), &Dim::from(columns)]);
+    let weights = add(to, Broadcast { shape }, &[weights]);
     let products = add(to, Dot {}, &[transforms, weights]);
 
     // Products A, then A' (products A), each sum shared by the results that need it.
     let lines: Vec<Vec<NodeId>> = (0..IN)
         .map(|r| {
-            let line: Vec<NodeId> = (0..IN).map(|c| product(to, products, r * IN + c)).collect();
+            let line: Vec<NodeId> = (0..IN).map(|c| product(to, products, outer.len(), r * IN + c)).collect();
             ROWS_OUT.iter().map(|signs| signed_sum(to, signs, &line)).collect()
         })
         .collect();
-    let apart = vec![batch.clone(), down.clone(), Dim::one(), across.clone(), Dim::one(), Dim::from(columns)];
+    let mut apart = outer.to_vec();
+    apart.extend([inner, Dim::one(), across, Dim::one(), Dim::from(columns)]);
+    let axis = apart.len() - 2;
     let results: Vec<NodeId> = ROWS_OUT
         .iter()
         .map(|signs| {
@@ -116,10 +138,10 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
                     add(to, Reshape { shape: apart.clone() }, &[sum])
                 })
                 .collect();
-            add(to, Concat { axis: 4 }, &pair)
+            add(to, Concat { axis }, &pair)
         })
         .collect();
-    let whole = add(to, Concat { axis: 2 }, &results);
+    let whole = add(to, Concat { axis: axis - 2 }, &results);
     let covered = [tiles[0] * OUT, tiles[1] * OUT].map(Dim::from);
     let [height, width] = covered;
     let whole = add(to, Reshape { shape: vec![batch.clone(), height, width, Dim::from(columns)] }, &[whole]);
@@ -130,16 +152,51 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
     Some(add(to, Slice { start: vec![Dim::zero(); 4], stride: vec![1; 4], shape }, &[whole]))
 }
 
+/// How the tiles are cut. The products of a strip follow its transformation, and its results follow them, while both
+/// are in a near cache.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Strips {
+    /// All tiles of all images are one strip.
+    One,
+    /// So many rows of tiles of one image.
+    Rows(i64),
+}
+
+impl Strips {
+    /// The strips of `batch` images, if it is known, of `down` times `across` tiles, each of which has 16 elements for
+    /// each channel of the operand and the result. None where reading from memory would take longer than is saved.
+    fn choose(batch: Option<i64>, [down, across]: [i64; 2], channels: i64) -> Option<Strips> {
+        let bytes = |tiles: i64| tiles.saturating_mul(channels).saturating_mul((IN * IN * 4) as i64);
+        let divisors = || (1..=down).filter(|n| down % n == 0);
+        let fits = |n: &i64| n * across >= STRIP_ROWS && bytes(n * across) <= STRIP_BYTES;
+        let least = || divisors().find(|n| n * across >= STRIP_ROWS).unwrap_or(down);
+        let rows = divisors().rev().find(fits).unwrap_or_else(least);
+        let images = batch.unwrap_or(1);
+        if images.saturating_mul(down / rows) >= MIN_STRIPS && bytes(rows * across) <= MAX_BYTES {
+            return Some(Strips::Rows(rows));
+        }
+        (bytes(down.saturating_mul(across).saturating_mul(images)) <= MAX_BYTES).then_some(Strips::One)
+    }
+    /// The axes of strips, and the rows of tiles that each has; together they are those of all images.
+    fn split(self, batch: &Dim, down: i64) -> (Vec<Dim>, Dim) {
+        match self {
+            Strips::One => (vec![], batch * down),
+            Strips::Rows(rows) => (vec![batch.clone(), Dim::from(down / rows)], Dim::from(rows)),
+        }
+    }
+}
+
 fn combine(to: &mut Graph, a: NodeId, b: NodeId, minus: bool) -> NodeId {
     add(to, Binary { f: if minus { BinaryFn::Sub } else { BinaryFn::Add } }, &[a, b])
 }
 
-/// One of the 16 matrices of products, [1, rows, columns].
-fn product(to: &mut Graph, products: NodeId, n: usize) -> NodeId {
+/// One of the 16 matrices of products, which lie along `axis`.
+fn product(to: &mut Graph, products: NodeId, axis: usize, n: usize) -> NodeId {
     let mut shape = to.shape(products).to_vec();
-    shape[0] = Dim::one();
-    let start = vec![Dim::from(n as i64), Dim::zero(), Dim::zero()];
-    add(to, Slice { start, stride: vec![1; 3], shape }, &[products])
+    shape[axis] = Dim::one();
+    let mut start = vec![Dim::zero(); shape.len()];
+    start[axis] = Dim::from(n);
+    add(to, Slice { start, stride: vec![1; shape.len()], shape }, &[products])
 }
 
 /// The terms with the signs of a row of A', whose first one that counts is positive.

@@ -1,0 +1,91 @@
+//! Kernels that run slice by slice: which do, and that they mean the same.
+
+use super::{
+    networks::{Net, conv},
+    *,
+};
+use crate::{base::Symbol, loops::BinaryFn, op::*};
+
+/// A 3x3 convolution whose borders keep the size, what follows it, and its plan.
+fn convolved(shape: &str, [channels, filters]: [usize; 2], isa: Isa) -> (Graph, Program, Weights) {
+    let mut net = Net::default();
+    let x = net.input(shape);
+    let y = net.conv(x, &[3, 3, channels, filters], conv(2, 1, 1, 1, 1, 1));
+    let y = net.bias(y);
+    let y = net.relu(y);
+    let graph = net.done(&[y]);
+    let mut weights = Weights::default();
+    let program = plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(isa), &mut weights);
+    (graph, program, weights)
+}
+
+/// Launches, slices and tasks of each chain.
+fn chains(program: &Program) -> Vec<(usize, String, i64)> {
+    program.chains.iter().map(|c| (c.launches.len(), c.slices.to_string(), c.tasks)).collect()
+}
+
+#[test]
+fn strips_of_tiles_are_slices() {
+    let of = |shape: &str, channels| chains(&convolved(shape, channels, Isa::X64V4).1);
+    // Two of 28 rows of tiles.
+    assert_eq!(of("8,56,56,64", [64, 64]), [(3, "112".into(), 16)]);
+    assert_eq!(of("batch,56,56,64", [64, 64]), [(3, "14*batch".into(), 14)]);
+    assert_eq!(of("1,56,56,64", [64, 64]), [(3, "14".into(), 14)]);
+    // An image each, with its border; alone, it is no chain.
+    assert_eq!(of("8,14,14,256", [256, 256]), [(4, "8".into(), 8)]);
+    assert_eq!(of("1,14,14,256", [256, 256]), []);
+    assert_eq!(of("batch,14,14,256", [256, 256]), []);
+    // Nothing leaves the cache.
+    assert_eq!(of("1,24,24,32", [32, 32]), []);
+}
+
+#[test]
+fn what_lives_within_a_turn_needs_one_slice_for_each_task() {
+    let (_, program, _) = convolved("64,56,56,64", [64, 64], Isa::X64V4);
+    let [chain] = &program.chains[..] else { panic!("one chain: {:?}", program.chains) };
+    let padded = 64 * 58 * 58 * 64 * 4;
+    assert_eq!(program.workspace.as_int().unwrap() - padded, chain.tasks * chain.slice_bytes);
+    assert_eq!(chain.slice_bytes, 16 * 56 * (64 + 64) * 4);
+    for launch in &program.launches[chain.launches.clone()] {
+        assert!(crate::native::launch::parallel_extent(&launch.kernel).is_some());
+    }
+}
+
+/// Odd sizes, several strips of an image and several images, more tasks than strips, no images.
+#[test]
+fn chains_agree_with_the_evaluator() {
+    let cases = [("2,24,24,32", 2), ("batch,112,15,32", 1), ("batch,112,15,32", 0), ("5,15,13,32", 5)];
+    for (n, (shape, batch)) in cases.into_iter().enumerate() {
+        let (graph, program, weights) = convolved(shape, [32, 33], Isa::X64V3);
+        assert!(program.chains.iter().any(|chain| chain.launches.len() == 3), "{shape}: {:?}", chains(&program));
+        let bind = Bindings::from([(Symbol::new("batch"), batch)]);
+        // Small, since the tolerance is absolute where sums cancel.
+        let mut rng = Rng::new(n as u64);
+        let extents = graph.ty(graph.inputs[0].node).concrete(&bind).unwrap();
+        let x = Tensor::from_fn(DType::F32, extents, |_| Scalar::F32(rng.unit() as f32 / 16.0));
+        let expected = evaluate(&graph, std::slice::from_ref(&x), &bind).unwrap();
+        let got = interpret(&program, &weights, &[x], &bind).unwrap();
+        assert!(agree(&got[0], &expected[0]), "{shape}");
+    }
+}
+
+/// A product that is read at one more place than by the next kernel, or elsewhere than where it is written, is whole.
+#[test]
+fn what_others_read_is_whole() {
+    let two = |reverses: bool| {
+        let mut net = Net::default();
+        let x = net.input("64,64,256");
+        let y = net.input("64,256,64");
+        let xy = net.add(Dot {}, &[x, y]);
+        let xy = if reverses { net.add(Transpose { perm: vec![1, 0, 2] }, &[xy]) } else { xy };
+        let z = net.input("64,64,64");
+        let first = net.add(Dot {}, &[xy, z]);
+        let second = net.binary(BinaryFn::Add, first, first);
+        net.done(&[second])
+    };
+    let planned = |graph: &Graph| {
+        plan("test", &prepare(graph, &Choices::default()), &TargetInfo::new(Isa::X64V3), &mut Weights::default())
+    };
+    assert_eq!(planned(&two(false)).chains.len(), 1);
+    assert_eq!(planned(&two(true)).chains.len(), 0);
+}
