@@ -49,7 +49,7 @@ static inline const char *smc_status_text(int status) {
 
 /* Who runs the parallel loops of a call. parallel_for has run task over all of [0, count), split in any way, on any
  * threads, before it returns; about so many nanoseconds one thread would take for it, at least 1: a hint whether
- * waking somebody is worth it. Ranges of a microsecond occur. width says how many threads there are. */
+ * waking somebody is worth it. Ranges of few microseconds occur. width says how many threads there are. */
 struct smc_threads {
   void *pool;
   void (*parallel_for)(void *pool, void (*task)(void *arg, int64_t begin, int64_t end), void *arg, int64_t count,

@@ -2,9 +2,10 @@
 
 use crate::base::Dim;
 
-/// Work that is worth handing to threads, in picoseconds: those who look for it take a quarter of a microsecond to meet.
+/// Work that is worth handing to threads, in picoseconds. Those who look for it take from a quarter of a microsecond to
+/// more than one to meet, as near as their cores are, and who reads the result later finds half of it in another cache.
 /// Whether it is worth waking somebody is the pool's affair, which is told how much it is.
-pub const WORTH_SHARING: i64 = 1_500_000;
+pub const WORTH_SHARING: i64 = 3_000_000;
 
 /// An instruction set with its vector extension, as far as tiles depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,6 +83,10 @@ impl TargetInfo {
     /// Whether a multiply-add of vectors takes three instructions and more, so that loops around them show.
     pub fn counts_instructions(&self) -> bool {
         self.vector_bytes == 16 && !self.has_fma
+    }
+    /// The same of numbers that are guesses themselves.
+    pub fn expected(&self, flops: f64, bytes: f64) -> f64 {
+        flops * (160 / self.lanes(4)) as f64 + bytes * 8.0
     }
     /// Whether vectors are longer than Cranelift's on x86-64.
     pub fn is_wide(&self) -> bool {

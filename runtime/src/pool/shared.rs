@@ -33,7 +33,7 @@ const LOOKS: u32 = 16;
 /// Work that pays for waking a thread, in nanoseconds: the call to the system, and what the sleeper misses.
 const WORTH_WAKING: i64 = 50_000;
 /// Work that pays for one more thread that is awake, in nanoseconds.
-const WORTH_SHARING: i64 = 700;
+const WORTH_SHARING: i64 = 1_000;
 /// A thread takes no less work than this at a time, in nanoseconds: calling a kernel costs a twentieth of it.
 const WORTH_TAKING: i64 = 250;
 

@@ -14,8 +14,8 @@ use crate::{base::Dim, plan::fuse::estimate, tensor::count};
 
 /// Iterations of the outermost loop that balance a few threads.
 const PIECES: f64 = 16.0;
-/// Work below this many operations is not worth an iteration of its own.
-const MIN_PIECE: f64 = 2e5;
+/// Work below this is not worth an iteration of its own, in picoseconds.
+const MIN_PIECE: f64 = 1e6;
 
 /// How columns and rows are cut.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +64,9 @@ impl Blocks {
         };
         let strip_bytes = chooser.depth * strip * size;
         let elements = estimate(&count(&product.rows)) * estimate(&product.columns) * product.groups as f64;
-        let wanted = (2.0 * elements * chooser.depth as f64 / MIN_PIECE).clamp(1.0, PIECES);
+        let flops = 2.0 * elements * chooser.depth as f64;
+        let bytes = (strips * strip_bytes) as f64 + left_bytes;
+        let wanted = (target.expected(flops, bytes) / MIN_PIECE).clamp(1.0, PIECES);
         let others = product.groups as f64 * estimate(&count(&product.rows[..rows.apart]));
         let pieces = |per_block: usize| others * strips.div_ceil(per_block) as f64 * estimate(&tiles);
         let fits = |n: usize| (strips * strip_bytes <= cache || n * strip_bytes <= cache) && pieces(n) >= wanted;

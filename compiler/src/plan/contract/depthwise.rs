@@ -106,7 +106,7 @@ fn blocks(product: &Product, lanes: usize) -> usize {
     let rows = product.rows.split_last().map_or(&[][..], |(_, outer)| outer);
     let rows: i64 = rows.iter().filter_map(Dim::as_int).product();
     let channels = product.columns.as_int().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-    let even = |n: &usize| channels % (n * lanes) == 0;
+    let even = |n: &usize| channels.is_multiple_of(n * lanes);
     if rows < SHARED_ROWS { (MIN_BLOCKS..=channels / lanes).find(even).unwrap_or(1) } else { 1 }
 }
 
