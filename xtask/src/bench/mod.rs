@@ -1,5 +1,6 @@
 //! Measures the compiler on models people know, alone or beside other engines.
 
+mod levels;
 mod page;
 mod peers;
 mod results;

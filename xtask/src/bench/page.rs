@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{
+    levels,
     results::{Figures, Kind, MULTIPLY_ADDS, OURS, Results, Way},
     table::{Table, number, percent},
 };
@@ -18,6 +19,7 @@ pub fn page(results: &Results, before: &str) -> String {
         ratios(results),
         times(results),
         operations(results),
+        levels::section(results),
         cold(results),
         problems(results),
         behind(results, before),

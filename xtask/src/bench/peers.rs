@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{
-    Options,
+    Options, levels,
     page::page,
     results::{OURS, Results},
 };
@@ -111,8 +111,12 @@ fn measure(options: &Options, engines: &[String], python: &Path, cache: &Path) -
     run.args(["--rounds", rounds[0], "--seconds", rounds[1], "--cold-rounds", rounds[2]]);
     run_command(run.args(&names))?;
 
+    println!("Measuring each processor level.");
+    let levels = levels::measure(&smc, cache, &names)?;
+
     let mut results: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
     results["machine"] = serde_json::from_str(&machine).context("`smc machine --json` says something else")?;
+    results["levels"] = serde_json::to_value(levels)?;
     let revision = output(command("git").args(["describe", "--always", "--dirty"])).unwrap_or_default();
     let whole = !options.quick && options.only.is_empty() && options.engines.is_empty() && options.cpu.is_none();
     results["whole"] = whole.into();
@@ -124,7 +128,7 @@ fn measure(options: &Options, engines: &[String], python: &Path, cache: &Path) -
 }
 
 /// What a command prints.
-fn output(command: &mut Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let out = command.output().with_context(|| format!("cannot start {name}"))?;
     if !out.status.success() {

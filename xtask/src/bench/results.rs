@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::levels::{LevelFigures, bits};
+
 /// The engine that all others are compared with.
 pub const OURS: &str = "smc";
 /// The limit of what is computed rather than moved.
@@ -32,6 +34,9 @@ pub struct Results {
     pub results: Vec<Figures>,
     pub problems: Vec<Problem>,
     pub cold: Vec<Cold>,
+    /// Operations at each processor level by itself.
+    #[serde(default)]
+    pub levels: Vec<LevelFigures>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -185,22 +190,23 @@ impl Results {
         geometric_mean(self.of_kind(Kind::Network).filter_map(|m| self.ratio(&m.name, way)).map(|r| r.value))
     }
 
-    /// Operations per nanosecond that the processor level can do from registers.
-    pub fn peak(&self) -> Option<f64> {
-        let widest = match self.cpu.as_deref() {
-            Some("x86-64-v3") => 256,
-            Some("x86-64" | "x86-64-v2") => 128,
-            _ => u32::MAX,
-        };
+    /// Operations per nanosecond that vectors of at most so many bits can do from registers.
+    fn peak(&self, widest: u32) -> Option<f64> {
         let peaks = self.machine.multiply_adds.iter().filter(|p| p.bits <= widest);
         peaks.map(|p| p.gflops).max_by(f64::total_cmp)
     }
 
     /// How near an operation's time is to what the machine can do: the nearer of the two limits counts.
     pub fn fraction(&self, work: &Work, us: f64) -> Option<Fraction> {
+        self.fraction_at(bits(self.cpu.as_deref()), work, us)
+    }
+
+    /// The same for vectors of at most so many bits.
+    pub fn fraction_at(&self, widest: u32, work: &Work, us: f64) -> Option<Fraction> {
         let moving = self.machine.read(work.bytes);
         let moving = moving.map(|(rate, level)| Fraction { value: work.bytes / us / 1e3 / rate, of: level.into() });
-        let computing = self.peak().map(|p| Fraction { value: work.flops / us / 1e3 / p, of: MULTIPLY_ADDS.into() });
+        let computing =
+            self.peak(widest).map(|p| Fraction { value: work.flops / us / 1e3 / p, of: MULTIPLY_ADDS.into() });
         [computing, moving].into_iter().flatten().max_by(|a, b| a.value.total_cmp(&b.value))
     }
 }
@@ -297,6 +303,7 @@ pub mod tests {
                 threads: 1,
                 error: "no | such op".into(),
             }],
+            levels: vec![],
             cold: vec![cold("smc", 0.1, 20_000), cold("smc-native", 0.001, 1500), cold("alpha", 0.5, 90_000)],
         }
     }
