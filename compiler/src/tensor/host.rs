@@ -126,6 +126,17 @@ impl Tensor {
         }
         self.scalars().map(Scalar::as_i64).collect()
     }
+    /// Whether no element is an infinity or NaN. Looks at the exponents alone, because there may be many millions.
+    pub fn is_finite(&self) -> bool {
+        let all = |size: usize, finite: fn(&[u8]) -> bool| self.bytes().chunks_exact(size).all(finite);
+        match self.dtype {
+            DType::F16 => all(2, |b| b[1] & 0x7c != 0x7c),
+            DType::BF16 => all(2, |b| [b[0] & 0x80, b[1] & 0x7f] != [0x80, 0x7f]),
+            DType::F32 | DType::C64 => all(4, |b| [b[2] & 0x80, b[3] & 0x7f] != [0x80, 0x7f]),
+            DType::F64 | DType::C128 => all(8, |b| [b[6] & 0xf0, b[7] & 0x7f] != [0xf0, 0x7f]),
+            _ => true,
+        }
+    }
     /// The same elements under another shape of the same count.
     pub fn reshaped(&self, shape: impl Into<Vec<usize>>) -> Tensor {
         let shape = shape.into();
@@ -160,5 +171,14 @@ pub fn for_each_index(shape: &[usize], mut f: impl FnMut(&[usize])) {
         let Some(axis) = (0..shape.len()).rev().find(|&a| ix[a] + 1 < shape[a]) else { return };
         ix[axis] += 1;
         ix[axis + 1..].fill(0);
+    }
+}
+
+#[test]
+fn infinities_and_nan_are_seen() {
+    for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
+        let finite = |x: f64| Tensor::scalar(dtype, Scalar::from_f64(dtype, x)).is_finite();
+        assert!([0.0, -1.5, 65504.0 / 2.0, 6e-5].into_iter().all(finite), "{dtype}");
+        assert!(![f64::NAN, f64::INFINITY, f64::NEG_INFINITY].into_iter().any(finite), "{dtype}");
     }
 }

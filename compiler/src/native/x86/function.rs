@@ -36,15 +36,6 @@ pub struct Function {
     /// For each class, the bytes that a value in the n-th virtual register has.
     pub registers: [Vec<u8>; 3],
     pub pool: Pool,
-    pub slots: Vec<Slot>,
-}
-
-/// Bytes of the frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
-    pub bytes: u32,
-    /// A power of two, at most 64.
-    pub align: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -139,14 +130,7 @@ impl Pool {
 
 impl Function {
     pub fn new(level: Level, convention: Convention) -> Function {
-        Function {
-            level,
-            convention,
-            blocks: Arena::default(),
-            registers: Default::default(),
-            pool: Pool::default(),
-            slots: vec![],
-        }
+        Function { level, convention, blocks: Arena::default(), registers: Default::default(), pool: Pool::default() }
     }
     /// A new virtual register for values of so many bytes (8 for integers and masks; 4, 8, 16, 32 or 64 for vectors).
     pub fn register(&mut self, class: Class, bytes: u32) -> Reg {

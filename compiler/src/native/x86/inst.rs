@@ -30,14 +30,12 @@ const VIRTUAL: u32 = 1 << 29;
 
 impl Reg {
     pub const RAX: Reg = Reg(0);
-    pub const RCX: Reg = Reg(1);
     pub const RDX: Reg = Reg(2);
-    pub const RBX: Reg = Reg(3);
     pub const RSP: Reg = Reg(4);
     pub const RBP: Reg = Reg(5);
-    pub const RSI: Reg = Reg(6);
-    pub const RDI: Reg = Reg(7);
+}
 
+impl Reg {
     pub fn physical(class: Class, number: u8) -> Reg {
         Reg((class as u32) << 30 | u32::from(number))
     }
@@ -120,8 +118,6 @@ pub enum Base {
     Reg(Reg),
     /// A constant of the function's [`super::function::Pool`]; takes no index.
     Pool(u32),
-    /// A stack slot of the function; takes no index, and the allocator turns it into an offset from rsp.
-    Slot(u32),
 }
 
 /// `base + index * 2^scale + disp`.
@@ -141,9 +137,6 @@ impl Mem {
     }
     pub fn pool(entry: u32) -> Mem {
         Mem { base: Base::Pool(entry), index: None, disp: 0 }
-    }
-    pub fn slot(slot: u32, disp: i32) -> Mem {
-        Mem { base: Base::Slot(slot), index: None, disp }
     }
     pub fn registers(&self) -> impl Iterator<Item = Reg> {
         let base = if let Base::Reg(r) = self.base { Some(r) } else { None };
@@ -207,6 +200,7 @@ pub enum Masking {
     /// They become zero.
     Zero(Reg),
     /// They keep the second register's values, which is tied to the result.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests have such so far"))]
     Merge(Reg, Reg),
     /// As the row has it: stores leave memory alone, comparisons give 0, blends take the first source.
     Where(Reg),
@@ -247,6 +241,7 @@ impl Inst {
         self
     }
     /// Under a mask whose other lanes are those of `old`. Not for rows that overwrite a source anyway.
+    #[cfg(test)]
     pub fn merging(mut self, k: Reg, old: Reg) -> Inst {
         debug_assert!(self.op.row().form.ties().is_empty());
         self.masking = Some(Masking::Merge(k, old));
@@ -434,7 +429,6 @@ impl fmt::Display for Mem {
         match self.base {
             Base::Reg(r) => write!(f, "[{r:?}")?,
             Base::Pool(n) => write!(f, "[pool{n}")?,
-            Base::Slot(n) => write!(f, "[slot{n}")?,
         }
         if let Some((r, scale)) = self.index {
             write!(f, "+{r:?}*{}", 1 << scale)?;

@@ -4,8 +4,6 @@
 //! A function keeps its caller's frame pointer and its own, as the code around it does: a debugger or profiler finds
 //! its callers. It calls nothing and refers to nothing but itself, so its bytes need no relocation.
 
-#![allow(dead_code, reason = "the table has instructions that nothing selects yet, and tests look inside")]
-
 mod allocate;
 mod broadcast;
 mod encode;

@@ -5,9 +5,8 @@
 //! simple model of latencies. An order that needs more vector registers than there are is not taken; then the
 //! instructions are chosen from a shorter stretch, and in the end they stay as they are.
 //!
-//! Loads may pass stores: a kernel never loads what it stores, but for its stack slots, whose accesses keep their order.
-//! Stores pass no loads, since what a kernel reads it may overwrite afterwards. Instructions that write or read flags
-//! keep their order.
+//! Loads may pass stores: a kernel never loads what it stores. Stores pass no loads, since what a kernel reads it may
+//! overwrite afterwards. Instructions that write or read flags keep their order.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -59,7 +58,7 @@ fn nodes(block: &Block) -> Vec<Node> {
     let count = block.insts.len();
     let mut nodes: Vec<Node> = (0..count).map(|_| Node { next: vec![], waits_for: 0, height: 0 }).collect();
     let mut writer: HashMap<Reg, usize> = HashMap::new();
-    let (mut flags, mut store, mut slot) = (None, None, None);
+    let (mut flags, mut store) = (None, None);
     let mut loads: Vec<usize> = vec![];
     for (n, inst) in block.insts.iter().enumerate() {
         let mut edge = |from: usize, cycles: u32| {
@@ -79,11 +78,6 @@ fn nodes(block: &Block) -> Vec<Node> {
             edge(before, 1);
         }
         let memory = memory(inst);
-        if memory.is_some_and(|m| matches!(m.base, Base::Slot(_)))
-            && let Some(before) = slot.replace(n)
-        {
-            edge(before, 1);
-        }
         if stores(inst) {
             loads.drain(..).for_each(|before| edge(before, 0));
             if let Some(before) = store.replace(n) {

@@ -18,8 +18,6 @@ pub struct Places {
     pub of: Vec<Option<Location>>,
     /// For each class, the first virtual register's index.
     pub ranges_first: [usize; 3],
-    /// For each of the function's slots its offset from rsp.
-    pub slots: Vec<i32>,
     pub frame_bytes: u32,
     pub frame_align: u32,
     pub spill_slots: usize,
@@ -48,7 +46,6 @@ pub fn assign(f: &Function, ranges: &Ranges, bundles: &Bundles, kept: [usize; 3]
         }
     }
     let mut frame = Frame::default();
-    let slots = f.slots.iter().map(|s| frame.place(s.bytes, s.align)).collect();
     let mut spills: Vec<Spill> = vec![];
     let locations: Vec<Location> = (bundles.all.iter().zip(&registers))
         .map(|(bundle, register)| match (register, &bundle.again) {
@@ -60,7 +57,6 @@ pub fn assign(f: &Function, ranges: &Ranges, bundles: &Bundles, kept: [usize; 3]
     Places {
         of: bundles.of.iter().map(|n| n.map(|n| locations[n].clone())).collect(),
         ranges_first: ranges.first,
-        slots,
         frame_bytes: frame.bytes.next_multiple_of(frame.align.max(1)),
         frame_align: frame.align.max(1),
         spill_slots: spills.len(),

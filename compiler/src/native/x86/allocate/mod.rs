@@ -41,6 +41,7 @@ pub struct Allocated {
     pub frame_align: u32,
     /// The registers that the caller wants back, among those written.
     pub saved: Vec<Reg>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests count them"))]
     pub spill_slots: usize,
     /// By loop depth, the instructions that read or write what has no register.
     pub spill_accesses: Vec<u32>,

@@ -267,10 +267,6 @@ impl Rewriter<'_> {
 
     /// An address of physical registers; it takes at most one scratch register.
     fn address(&mut self, mut m: Mem) -> Result<Mem, NoScratch> {
-        if let Base::Slot(slot) = m.base {
-            m.base = Base::Reg(Reg::RSP);
-            m.disp += self.places.slots[slot as usize];
-        }
         let base = if let Base::Reg(r) = m.base { Some(r) } else { None };
         let in_memory = |r: Reg| r.is_virtual() && !matches!(self.places.get(r), Location::Reg(_));
         let both =

@@ -35,7 +35,6 @@ pub fn modrm(out: &mut Buffer, field: u8, place: Place, scale: i32) {
     };
     let base = match mem.base {
         Base::Reg(r) => r.number() as u8,
-        Base::Slot(_) => panic!("{mem}: stack slots have become offsets before they are encoded"),
         Base::Pool(entry) => {
             assert!(mem.index.is_none(), "{mem}: constants take no index");
             out.bytes.push(field | 5);

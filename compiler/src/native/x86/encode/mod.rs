@@ -21,6 +21,7 @@ use super::{
 pub struct Encoded {
     pub bytes: Vec<u8>,
     /// Where the constants begin.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests disassemble so much"))]
     pub code_len: usize,
     pub align: u32,
     /// For each instruction its offset and text, when asked for.
