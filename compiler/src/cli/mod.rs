@@ -6,7 +6,6 @@ mod check;
 mod compile;
 mod files;
 mod inspect;
-mod machine;
 mod npz;
 mod ops;
 mod profile;
@@ -14,7 +13,7 @@ mod run;
 mod term;
 
 use clap::CommandFactory;
-use smc::{base::Problems, saved};
+use smc::{base::Problems, driver::machine::Machine, saved};
 
 use self::{
     args::{Cli, Command, Model},
@@ -41,7 +40,7 @@ fn command(command: &Command, term: &Term) -> Result<(), Problems> {
         Command::Check(args) => check::run(args, term),
         Command::Bench(args) => bench::run(args, term),
         Command::Machine(args) => {
-            let machine = machine::Machine::measure(args.seconds.clamp(0.0, 60.0));
+            let machine = Machine::measure(args.seconds.clamp(0.0, 60.0));
             match args.json {
                 true => answer(serde_json::to_string_pretty(&machine).expect("plain data")),
                 false => answer(machine),

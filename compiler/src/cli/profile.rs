@@ -9,11 +9,9 @@ use std::{fmt, time::Duration};
 use serde::Serialize;
 use smc::{
     base::{Bindings, Problems},
-    driver::{Call, Step},
+    driver::{Call, Step, machine::Machine},
 };
 use smc_runtime::Parallel;
-
-use super::machine::Machine;
 
 /// What the machine can do is measured for so long.
 const MACHINE_SECONDS: f64 = 0.25;
@@ -155,10 +153,9 @@ impl fmt::Display for Profiled {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::machine::{Peak, Read},
-        *,
-    };
+    use smc::driver::machine::{Peak, Read};
+
+    use super::*;
 
     #[test]
     fn the_nearer_limit_counts() {

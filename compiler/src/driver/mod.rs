@@ -8,6 +8,7 @@ pub mod docs;
 mod dump;
 mod execute;
 mod listing;
+pub mod machine;
 mod options;
 mod profile;
 pub mod random;
