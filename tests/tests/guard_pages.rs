@@ -271,6 +271,28 @@ fn convolutions_and_pools_stay_inside() {
     }
 }
 
+/// Tiles in strips, whose memory is that of a slice, of an image and of several.
+#[test]
+fn strips_of_tiles_stay_inside() {
+    let _alone = alone();
+    for (shape, channels, batch) in [("N,56,55,64", 64, 1), ("8,15,14,65", 65, 8)] {
+        let mut net = Net::new();
+        let conv = Conv {
+            stride: vec![1; 2],
+            dilation: vec![1; 2],
+            input_dilation: vec![1; 2],
+            low: vec![Dim::one(); 2],
+            high: vec![Dim::one(); 2],
+            groups: 1,
+        };
+        let x = net.input(DType::F32, shape);
+        let filter = net.weights(DType::F32, &[3, 3, channels, channels]);
+        let y = net.add(conv, &[x, filter]);
+        let y = net.relu(y);
+        net.run(&format!("3x3 of {shape}"), &[y], &[("N", batch)]);
+    }
+}
+
 #[test]
 fn folds_and_moves_stay_inside() {
     let _alone = alone();
