@@ -63,7 +63,8 @@ fn uniform(shape: Vec<usize>, seed: u64) -> Tensor {
 /// Sums have 288 or 576 terms of at most 1/32: what they are off by is far below 1e-4.
 #[test]
 fn strips_agree_with_the_evaluator_on_any_number_of_threads() {
-    let cases: [(&str, [usize; 3], &[i64]); 6] = [
+    let cases: [(&str, [usize; 3], &[i64]); 7] = [
+        ("8", [7, 7, 64], &[8]),
         ("batch", [56, 56, 64], &[0, 1, 3]),
         ("batch", [55, 57, 32], &[1, 2]),
         ("3", [29, 28, 33], &[3]),

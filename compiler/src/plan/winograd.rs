@@ -29,7 +29,7 @@ const OUT: i64 = 2;
 const IN: usize = 4;
 /// Fewer channels leave the transformations more work than they save.
 const MIN_CHANNELS: i64 = 32;
-/// Fewer tiles do not pay for filters that are 16/9 as large.
+/// Fewer tiles, of one image where the batch is open, do not pay for filters that are 16/9 as large.
 const MIN_TILES: i64 = 36;
 /// Transformed tiles and products of a strip beyond this many bytes leave the second-level cache before they are read.
 const STRIP_BYTES: i64 = 512 << 10;
@@ -63,7 +63,10 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
     let (size, low, high) = (known(&ty.shape[1..3])?, known(&conv.low)?, known(&conv.high)?);
     let out: Vec<i64> = (0..2).map(|a| size[a] + low[a] + high[a] - 2).collect();
     let tiles: Vec<i64> = out.iter().map(|n| (n + OUT - 1) / OUT).collect();
-    if out.iter().any(|&n| n < 1) || tiles[0] * tiles[1] < MIN_TILES || low.iter().any(|&n| n < 0) {
+    if out.iter().any(|&n| n < 1)
+        || tiles[0] * tiles[1] * ty.shape[0].as_int().unwrap_or(1) < MIN_TILES
+        || low.iter().any(|&n| n < 0)
+    {
         return None;
     }
     let strips = Strips::choose(ty.shape[0].as_int(), [tiles[0], tiles[1]], channels + columns)?;
@@ -172,7 +175,8 @@ impl Strips {
         let least = || divisors().find(|n| n * across >= STRIP_ROWS).unwrap_or(down);
         let rows = divisors().rev().find(fits).unwrap_or_else(least);
         let images = batch.unwrap_or(1);
-        if images.saturating_mul(down / rows) >= MIN_STRIPS && bytes(rows * across) <= MAX_BYTES {
+        let enough = rows * across >= STRIP_ROWS && images.saturating_mul(down / rows) >= MIN_STRIPS;
+        if enough && bytes(rows * across) <= MAX_BYTES {
             return Some(Strips::Rows(rows));
         }
         (bytes(down.saturating_mul(across).saturating_mul(images)) <= MAX_BYTES).then_some(Strips::One)
@@ -234,6 +238,20 @@ mod tests {
     fn uniform(rng: &mut Rng, shape: &[usize]) -> Tensor {
         let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.below(2001) as f32 / 1000.0 - 1.0).collect();
         Tensor::from_f32(shape, &values)
+    }
+
+    #[test]
+    fn strips_fit_a_near_cache_or_are_one() {
+        let choose = |batch, tiles, channels| Strips::choose(batch, tiles, channels);
+        assert_eq!(choose(Some(1), [28, 28], 128), Some(Strips::Rows(2)));
+        assert_eq!(choose(None, [28, 28], 128), Some(Strips::Rows(2)));
+        assert_eq!(choose(Some(8), [14, 14], 256), Some(Strips::Rows(2)));
+        // An image is as many rows as there are, and alone it is nothing to share.
+        assert_eq!(choose(Some(8), [7, 7], 512), Some(Strips::Rows(7)));
+        assert_eq!(choose(None, [7, 7], 512), Some(Strips::One));
+        assert_eq!(choose(Some(8), [4, 4], 1024), Some(Strips::One));
+        // Too few rows in an image, too many bytes in all of them.
+        assert_eq!(choose(Some(64), [4, 4], 1024), None);
     }
 
     /// The method's result, evaluated with exact sums, differs from the definition's only by the rounding of the
