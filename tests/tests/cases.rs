@@ -146,6 +146,8 @@ fn tolerance(op: &str) -> Tolerance {
         "Acos" | "Acosh" | "Asin" | "Asinh" | "Atan" | "Atan2" | "Atanh" | "Cos" | "Cosh" | "Erf" | "Erfc" | "Exp"
         | "Expm1" | "Log" | "Log1p" | "LogSoftmax" | "Pow" | "Rsqrt" | "Sigmoid" | "Sin" | "Sinh" | "Softmax"
         | "Tan" | "Tanh" | "Xlog1py" | "Xlogy" => (4.0, 0.0),
+        // An exponential less 1.
+        "Elu" | "Selu" => (2.0, 1.0),
         "FusedBatchNorm" | "FusedBatchNormV2" | "FusedBatchNormV3" => (2.0, 4.0),
         _ => (2.0, 0.0),
     };
