@@ -69,6 +69,7 @@ const SINH: Poly = Poly {
 const EXP_OF_SIXTEENTHS: [f64; 2] = [0.5000161897, 0.1666671856];
 
 /// `2^(i/16)`.
+#[allow(clippy::approx_constant, reason = "it is an entry among others")]
 const SIXTEENTHS: [f32; TABLE] = [
     1.0, 1.0442737, 1.0905077, 1.1387886, 1.1892071, 1.2418578, 1.2968396, 1.3542556, 1.4142135, 1.4768262, 1.5422108,
     1.6104903, 1.6817929, 1.7562522, 1.8340081, 1.9152066,
