@@ -35,6 +35,8 @@ const MIN_TILES: i64 = 36;
 const STRIP_BYTES: i64 = 512 << 10;
 /// Fewer rows of a strip wait for the filters, which each strip reads again.
 const STRIP_ROWS: i64 = 24;
+/// More rows of tiles have more bytes than that, however narrow they are.
+const MAX_ROWS: i64 = STRIP_BYTES / (2 * MIN_CHANNELS * (IN * IN * 4) as i64);
 /// Fewer strips leave threads idle.
 const MIN_STRIPS: i64 = 4;
 /// Transformed tiles and products beyond this many bytes, at a batch of one where it is open, leave all caches: where
@@ -63,13 +65,14 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
     let (size, low, high) = (known(&ty.shape[1..3])?, known(&conv.low)?, known(&conv.high)?);
     let out: Vec<i64> = (0..2).map(|a| size[a] + low[a] + high[a] - 2).collect();
     let tiles: Vec<i64> = out.iter().map(|n| (n + OUT - 1) / OUT).collect();
-    if out.iter().any(|&n| n < 1)
-        || tiles[0] * tiles[1] * ty.shape[0].as_int().unwrap_or(1) < MIN_TILES
-        || low.iter().any(|&n| n < 0)
-    {
+    if out.iter().any(|&n| n < 1) || low.iter().any(|&n| n < 0) {
         return None;
     }
-    let strips = Strips::choose(ty.shape[0].as_int(), [tiles[0], tiles[1]], channels + columns)?;
+    let batch = ty.shape[0].as_int();
+    if tiles[0].saturating_mul(tiles[1]).saturating_mul(batch.unwrap_or(1)) < MIN_TILES {
+        return None;
+    }
+    let strips = Strips::choose(batch, [tiles[0], tiles[1]], channels + columns)?;
     let weights = transformed(&constant(to, filter)?, channels as usize, columns as usize);
     let weights = to.constant(weights);
 
@@ -170,7 +173,7 @@ impl Strips {
     /// each channel of the operand and the result. None where reading from memory would take longer than is saved.
     fn choose(batch: Option<i64>, [down, across]: [i64; 2], channels: i64) -> Option<Strips> {
         let bytes = |tiles: i64| tiles.saturating_mul(channels).saturating_mul((IN * IN * 4) as i64);
-        let divisors = || (1..=down).filter(|n| down % n == 0);
+        let divisors = || (1..=down.min(MAX_ROWS)).filter(|n| down % n == 0);
         let fits = |n: &i64| n * across >= STRIP_ROWS && bytes(n * across) <= STRIP_BYTES;
         let least = || divisors().find(|n| n * across >= STRIP_ROWS).unwrap_or(down);
         let rows = divisors().rev().find(fits).unwrap_or_else(least);
