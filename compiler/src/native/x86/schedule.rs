@@ -3,7 +3,8 @@
 //! Several copies of a loop's body that do not depend on each other come one behind the other; the machine looks only
 //! so far ahead, so they are interleaved: list scheduling within each block, longest way to the end first, against a
 //! simple model of latencies. An order that needs more vector registers than there are is not taken; then the
-//! instructions are chosen from a shorter stretch, and in the end they stay as they are.
+//! instructions are chosen from a shorter stretch, and in the end they stay as they are. So do the results of a tile, which
+//! the machine overlaps by itself: stores that wait behind all sums would keep it from looking further.
 //!
 //! Loads may pass stores: a kernel never loads what it stores. Stores pass no loads, since what a kernel reads it may
 //! overwrite afterwards. Instructions that write or read flags keep their order.
@@ -19,6 +20,12 @@ use super::{
 
 /// Instructions that are chosen from, from the most to the fewest.
 const STRETCHES: [usize; 3] = [400, 96, 40];
+/// Stores that a block of results has at least.
+const STORES: usize = 8;
+/// Instructions that the machine chooses from, at least.
+const LOOKAHEAD: usize = 64;
+/// What another order has to save in such a block, as a part of the cycles that the machine takes by itself.
+const GAIN: f64 = 0.15;
 /// Instructions that start in one cycle.
 const WIDTH: usize = 4;
 /// A block with fewer is left alone.
@@ -36,10 +43,16 @@ pub fn schedule(f: &mut Function) {
         let live = live_out(&ranges, id.index());
         let as_is: Vec<usize> = (0..nodes.len()).collect();
         let limit = registers.max(pressure(block, &as_is, &live));
-        let orders = STRETCHES.iter().map(|stretch| order(&nodes, *stretch));
-        let Some(best) = orders.into_iter().find(|order| pressure(block, order, &live) <= limit) else {
+        let mut orders = STRETCHES.iter().map(|stretch| order(&nodes, *stretch));
+        let Some((cycles, best)) = orders.find(|(_, order)| pressure(block, order, &live) <= limit) else {
             continue;
         };
+        if block.insts.iter().filter(|inst| stores(inst)).count() >= STORES {
+            let (by_itself, _) = order(&nodes, LOOKAHEAD);
+            if f64::from(cycles) >= f64::from(by_itself) * (1.0 - GAIN) {
+                continue;
+            }
+        }
         let insts = best.iter().map(|n| block.insts[*n].clone()).collect();
         f.blocks[id].insts = insts;
     }
@@ -97,9 +110,9 @@ fn nodes(block: &Block) -> Vec<Node> {
     nodes
 }
 
-/// The instructions in the order in which they start, when each cycle takes the `WIDTH` that are ready and have the
-/// longest way to go, among the `stretch` that come first.
-fn order(nodes: &[Node], stretch: usize) -> Vec<usize> {
+/// The cycles in which all instructions start, and their order, when each cycle takes the `WIDTH` that are ready and have
+/// the longest way to go, among the `stretch` that come first.
+fn order(nodes: &[Node], stretch: usize) -> (u32, Vec<usize>) {
     let mut waits: Vec<usize> = nodes.iter().map(|n| n.waits_for).collect();
     let mut ready_at = vec![0; nodes.len()];
     let mut done = vec![false; nodes.len()];
@@ -139,7 +152,7 @@ fn order(nodes: &[Node], stretch: usize) -> Vec<usize> {
         }
         cycle += 1;
     }
-    order
+    (cycle, order)
 }
 
 /// The most vector registers that are live at once, without constants, in an order of a block's instructions.
