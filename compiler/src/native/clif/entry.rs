@@ -3,8 +3,11 @@
 //! Sizes are computed with every overflow noticed, so an accepted call has no size that wraps: kernels compute their
 //! addresses without a check. All checks come before the first kernel.
 
+mod checked;
+
 use std::collections::BTreeMap;
 
+use checked::{Checked, SYMBOL_BITS, fits};
 use cranelift_codegen::ir::{
     self, AbiParam, Block, BlockArg, ExtFuncData, ExternalName, Function, GlobalValueData, InstBuilder, Signature,
     StackSlotData, StackSlotKind, Type, UserExternalName, UserFuncName, Value, condcodes::IntCC, types,
@@ -14,10 +17,7 @@ use smc_runtime::abi::{Status, WORKSPACE_ALIGN};
 
 use super::{Frame, Plan, Slots, can_fail, kernel::plain, parallel_extent};
 use crate::{
-    base::{
-        Dim,
-        dim::{Atom, NoVars, Term},
-    },
+    base::{Dim, dim::NoVars},
     native::{
         self, Entry,
         code::{self, Code, FUNCTIONS, WEIGHTS},
@@ -26,8 +26,6 @@ use crate::{
     tensor::{DType, TensorType, count},
 };
 
-/// Symbols with more bits are refused: no tensor is that long, and the products of one with a constant need no check.
-const SYMBOL_BITS: u32 = 40;
 /// Offsets of `smc_threads`.
 const POOL: i32 = 0;
 const PARALLEL_FOR: i32 = 8;
@@ -537,131 +535,5 @@ impl Writer<'_> {
         }
         let ok = self.b.ins().iconst(types::I32, i64::from(Status::Ok.code()));
         self.leave(&[ok]);
-    }
-}
-
-/// Whether no step of computing the dim overflows, whatever the symbols are.
-fn fits(dim: &Dim) -> bool {
-    most(dim) < 1 << 62
-}
-
-/// The greatest magnitude that a dim can have, or any step of computing it.
-fn most(dim: &Dim) -> u128 {
-    let atom = |atom: &Atom| match atom {
-        Atom::Sym(_) => 1 << SYMBOL_BITS,
-        Atom::Div(a, b) if b.as_int().is_some_and(|b| b > 0) => most(a).saturating_add(1),
-        Atom::Div(..) | Atom::Var(_) => u128::MAX,
-        Atom::Max(a, b) => most(a).max(most(b)),
-    };
-    let term = |t: &Term| t.atoms.iter().map(atom).fold(u128::from(t.k.unsigned_abs()), u128::saturating_mul);
-    dim.terms().iter().map(term).fold(0, u128::saturating_add)
-}
-
-/// Values of dims over a program's symbols, with every overflow noticed.
-struct Checked<'a> {
-    program: &'a Program,
-    symbols: Vec<Value>,
-    /// Negative when something overflowed or a division was not by a positive number.
-    wrapped: Option<Value>,
-}
-
-impl Checked<'_> {
-    fn dim(&mut self, w: &mut Writer<'_>, dim: &Dim) -> Value {
-        let safe = fits(dim);
-        let mut sum = None;
-        for term in dim.terms() {
-            let mut product = None;
-            for atom in &term.atoms {
-                let factor = self.atom(w, atom);
-                product = Some(match product {
-                    None => factor,
-                    Some(product) if safe => w.b.ins().imul(product, factor),
-                    Some(product) => self.times(w, product, factor),
-                });
-            }
-            let product = match product {
-                None => w.b.ins().iconst(types::I64, term.k),
-                Some(product) if term.k == 1 => product,
-                Some(product) if safe => w.b.ins().imul_imm_s(product, term.k),
-                Some(product) => {
-                    let factor = w.b.ins().iconst(types::I64, term.k);
-                    self.times(w, product, factor)
-                }
-            };
-            sum = Some(match sum {
-                None => product,
-                Some(sum) if safe => w.b.ins().iadd(sum, product),
-                Some(sum) => self.plus(w, sum, product),
-            });
-        }
-        sum.unwrap_or_else(|| w.b.ins().iconst(types::I64, 0))
-    }
-
-    fn atom(&mut self, w: &mut Writer<'_>, atom: &Atom) -> Value {
-        match atom {
-            Atom::Sym(s) => {
-                let n = self.program.symbols.iter().position(|known| known == s);
-                self.symbols[n.unwrap_or_else(|| panic!("`{s}` is not a symbol of the program"))]
-            }
-            Atom::Var(v) => panic!("i{v} occurs outside of kernels"),
-            Atom::Div(a, b) if b.as_int().is_some_and(|b| b > 0) && a.is_nonneg(&NoVars) => {
-                let (a, b) = (self.dim(w, a), self.dim(w, b));
-                w.b.ins().sdiv(a, b)
-            }
-            Atom::Div(a, b) => {
-                let (a, b) = (self.dim(w, a), self.dim(w, b));
-                let one = w.b.ins().iconst(types::I64, 1);
-                let fine = w.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, b, 0);
-                let divisor = w.b.ins().select(fine, b, one);
-                let minus_one = w.b.ins().iconst(types::I64, -1);
-                let bad = w.b.ins().isub(b, one);
-                self.note(w, bad);
-                let quotient = w.b.ins().sdiv(a, divisor);
-                let rest = w.b.ins().srem(a, divisor);
-                let below = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, rest, 0);
-                let lower = w.b.ins().iadd(quotient, minus_one);
-                w.b.ins().select(below, lower, quotient)
-            }
-            Atom::Max(a, b) => {
-                let (a, b) = (self.dim(w, a), self.dim(w, b));
-                let greater = w.b.ins().icmp(IntCC::SignedGreaterThan, a, b);
-                w.b.ins().select(greater, a, b)
-            }
-        }
-    }
-
-    fn plus(&mut self, w: &mut Writer<'_>, a: Value, b: Value) -> Value {
-        let sum = w.b.ins().iadd(a, b);
-        // The sign differs from both operands' signs.
-        let (x, y) = (w.b.ins().bxor(a, sum), w.b.ins().bxor(b, sum));
-        let wrapped = w.b.ins().band(x, y);
-        self.note(w, wrapped);
-        sum
-    }
-
-    fn times(&mut self, w: &mut Writer<'_>, a: Value, b: Value) -> Value {
-        let (low, high) = (w.b.ins().imul(a, b), w.b.ins().smulhi(a, b));
-        // The high half is nothing but the low half's sign.
-        let sign = w.b.ins().sshr_imm_u(low, 63);
-        let wrapped = w.b.ins().icmp(IntCC::NotEqual, high, sign);
-        let wrapped = w.b.ins().uextend(types::I64, wrapped);
-        let wrapped = w.b.ins().ineg(wrapped);
-        self.note(w, wrapped);
-        low
-    }
-
-    /// Notes an overflow when `sign` is negative.
-    fn note(&mut self, w: &mut Writer<'_>, sign: Value) {
-        self.wrapped = Some(match self.wrapped {
-            None => sign,
-            Some(before) => w.b.ins().bor(before, sign),
-        });
-    }
-
-    fn leave_if_wrapped(&mut self, w: &mut Writer<'_>) {
-        if let Some(wrapped) = self.wrapped.take() {
-            let bad = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, wrapped, 0);
-            w.leave_if(bad, Status::BadDimension);
-        }
     }
 }
