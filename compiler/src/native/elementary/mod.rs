@@ -37,7 +37,8 @@
 //! `rem` is exact, powers of integers wrap; some constant exponents are multiplied out, within 1. f32 is checked over
 //! samples, dense around every threshold, and on demand over all floats (`cargo xtask elementary`), by machine code in the
 //! test package; f64 against values to twice the precision (`reference.py`). The worst of all floats at x86-64-v4, where
-//! tables make functions shorter: exp 1.00, expm1 1.44, sinh 1.54, cosh 1.49, tanh 2.56, erf 2.29, erfc 4.93.
+//! tables make functions shorter: exp 1.00, expm1 1.44, log 0.84, log1p 0.85, atan 1.60, sinh 1.54, cosh 1.49, tanh 2.56,
+//! asinh 1.78, erf 2.29, erfc 4.93.
 //!
 //! Divisions are the machine's: on AMD's Zen 4 a quotient by an estimate of the reciprocal and Newton's steps takes more
 //! than `vdivps` beside other work.
