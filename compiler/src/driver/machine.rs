@@ -49,7 +49,7 @@ impl Machine {
             let holds = caches.iter().position(|&size| bytes <= size);
             holds.map_or("memory".to_string(), |n| format!("L{}", n + 1))
         };
-        let read = |widest: &loops::Width| {
+        let read = |widest: &Width| {
             let memory = Memory::new(largest);
             let measure =
                 |&bytes: &u64| Read { bytes, level: level(bytes), gb_per_s: memory.reading(widest, bytes, each) };
@@ -105,9 +105,9 @@ fn best(seconds: f64, work: f64, mut run: impl FnMut()) -> f64 {
     most
 }
 
-fn multiply_adds(width: &loops::Width, seconds: f64) -> f64 {
+fn multiply_adds(width: &Width, seconds: f64) -> f64 {
     const ROUNDS: u64 = 20_000;
-    let work = ROUNDS * loops::ACCUMULATORS * 2 * u64::from(width.bits / 32);
+    let work = ROUNDS * ACCUMULATORS * 2 * u64::from(width.bits / 32);
     // SAFETY: `widths` lists what this processor has.
     best(seconds, work as f64, || unsafe { (width.multiply_add)(ROUNDS) })
 }
@@ -118,16 +118,16 @@ struct Memory(Vec<u8>);
 impl Memory {
     fn new(bytes: u64) -> Memory {
         // Written once, so that every page is memory of its own.
-        Memory(vec![1; bytes as usize + loops::BLOCK])
+        Memory(vec![1; bytes as usize + BLOCK])
     }
 
     /// Bytes per nanosecond of reading the first `bytes`, which this has, again and again.
-    fn reading(&self, width: &loops::Width, bytes: u64, seconds: f64) -> f64 {
-        let blocks = bytes as usize / loops::BLOCK;
+    fn reading(&self, width: &Width, bytes: u64, seconds: f64) -> f64 {
+        let blocks = bytes as usize / BLOCK;
         let start = self.0.as_ptr().wrapping_add(self.0.as_ptr().align_offset(64));
         // A run is some 20 us at least, so that the clock does not show in it.
-        let passes = (2_000_000 / (blocks * loops::BLOCK)).max(1);
-        let work = (passes * blocks * loops::BLOCK) as f64;
+        let passes = (2_000_000 / (blocks * BLOCK)).max(1);
+        let work = (passes * blocks * BLOCK) as f64;
         // SAFETY: so many blocks lie in the memory from `start` on, and `widths` lists what this processor has.
         best(seconds, work, || (0..passes).for_each(|_| unsafe { (width.read)(start, blocks as u64) }))
     }
@@ -162,22 +162,25 @@ fn processor() -> String {
     }
 }
 
+/// Bytes that one turn of a reading loop reads.
+const BLOCK: usize = 512;
+/// Multiply-adds of one turn of the other loop.
+const ACCUMULATORS: u64 = 12;
+
+/// Loops over registers of one width.
+struct Width {
+    bits: u32,
+    /// So many turns of `ACCUMULATORS` multiply-adds.
+    multiply_add: unsafe fn(u64),
+    /// Reads so many blocks from an aligned address on.
+    read: unsafe fn(*const u8, u64),
+}
+
 #[cfg(target_arch = "x86_64")]
 mod loops {
     use std::arch::{asm, is_x86_feature_detected as has};
 
-    /// Bytes that one turn of a reading loop reads.
-    pub const BLOCK: usize = 512;
-    pub const ACCUMULATORS: u64 = 12;
-
-    /// Loops over registers of one width.
-    pub struct Width {
-        pub bits: u32,
-        /// So many turns of `ACCUMULATORS` multiply-adds.
-        pub multiply_add: unsafe fn(u64),
-        /// Reads so many blocks from an aligned address on.
-        pub read: unsafe fn(*const u8, u64),
-    }
+    use super::Width;
 
     /// What this processor has, widest first.
     pub fn widths() -> Vec<Width> {
@@ -255,14 +258,7 @@ mod loops {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod loops {
-    pub const BLOCK: usize = 512;
-    pub const ACCUMULATORS: u64 = 12;
-
-    pub struct Width {
-        pub bits: u32,
-        pub multiply_add: unsafe fn(u64),
-        pub read: unsafe fn(*const u8, u64),
-    }
+    use super::Width;
 
     /// Nothing is measured here yet.
     pub fn widths() -> Vec<Width> {
