@@ -17,7 +17,7 @@ use crate::{
     loops::{Kernel, Stmt},
     native::{
         self,
-        launch::{Frame, parallel_extent},
+        launch::{Frame, iterations},
     },
     plan::{Launch, Place, Program, Unit, WORTH_SHARING},
 };
@@ -60,10 +60,6 @@ pub(super) fn steps(levels: &[Program], kernels: &[Vec<usize>], code: &native::C
             Unit::Chain(c) => (program.chains[c].launches.clone(), numbers[program.launches.len() + c]),
         };
         let of = &program.launches[launches.clone()];
-        let parallel = match unit {
-            Unit::Launch(_) => parallel_extent(&of[0].kernel).cloned(),
-            Unit::Chain(c) => Some(Dim::from(program.chains[c].tasks)),
-        };
         let sum = |what: &dyn Fn(&Launch) -> Dim| of.iter().fold(Dim::zero(), |sum, launch| sum + what(launch));
         let code = || launches.clone().map(|k| &code.functions[numbers[k]].code);
         Step {
@@ -74,7 +70,7 @@ pub(super) fn steps(levels: &[Program], kernels: &[Vec<usize>], code: &native::C
             bytes: sum(&|launch| bytes(program, launch)),
             code_bytes: code().map(|code| code.bytes.len()).sum(),
             declined: code().find_map(|code| code.declined.clone()),
-            parallel: parallel.map(|extent| (extent, sum(&|launch| launch.work.clone()))),
+            parallel: iterations(program, unit),
         }
     };
     program.units().into_iter().map(step).collect()

@@ -7,6 +7,7 @@ use std::mem::offset_of;
 use crate::{
     base::Dim,
     loops::{Kernel, LoopKind, Stmt},
+    plan::{Program, Unit},
 };
 
 /// What a kernel is given: an object on the entry's stack.
@@ -61,5 +62,20 @@ pub fn parallel_extent(kernel: &Kernel) -> Option<&Dim> {
             Some(kernel.loop_extent(*var))
         }
         _ => None,
+    }
+}
+
+/// What the iterations of a unit are, which threads may share: how many, and the work of all.
+pub fn iterations(program: &Program, unit: Unit) -> Option<(Dim, Dim)> {
+    match unit {
+        Unit::Launch(k) => {
+            let launch = &program.launches[k];
+            parallel_extent(&launch.kernel).map(|extent| (extent.clone(), launch.work.clone()))
+        }
+        Unit::Chain(c) => {
+            let chain = &program.chains[c];
+            let launches = &program.launches[chain.launches.clone()];
+            Some((Dim::from(chain.tasks), launches.iter().fold(Dim::zero(), |sum, launch| sum + &launch.work)))
+        }
     }
 }

@@ -15,12 +15,13 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use smc_runtime::abi::{Status, WORKSPACE_ALIGN};
 
-use super::{Frame, Plan, Slots, can_fail, kernel::plain, parallel_extent};
+use super::{Frame, Plan, Slots, can_fail, kernel::plain};
 use crate::{
     base::{Dim, dim::NoVars},
     native::{
         self, Entry,
         code::{self, Code, FUNCTIONS, WEIGHTS},
+        launch::iterations,
     },
     plan::{Guard, Place, Program, Unit, WORTH_SHARING},
     tensor::{DType, TensorType, count},
@@ -193,21 +194,6 @@ pub(super) fn run_level(plan: &Plan<'_>, entry: usize, level: usize) -> Code {
         let symbols = w.symbols(program, io);
         w.run(entry, level, io, frame, &mut Checked { program, symbols, wrapped: None });
     })
-}
-
-/// What the iterations of a unit are, which threads may share: how many, and the work of all.
-fn iterations(program: &Program, unit: Unit) -> Option<(Dim, Dim)> {
-    match unit {
-        Unit::Launch(k) => {
-            let launch = &program.launches[k];
-            parallel_extent(&launch.kernel).map(|extent| (extent.clone(), launch.work.clone()))
-        }
-        Unit::Chain(c) => {
-            let chain = &program.chains[c];
-            let launches = &program.launches[chain.launches.clone()];
-            Some((Dim::from(chain.tasks), launches.iter().fold(Dim::zero(), |sum, launch| sum + &launch.work)))
-        }
-    }
 }
 
 /// Whether threads may take parts of a unit: it is parallel, and not known to be too little work.
