@@ -33,6 +33,8 @@ const MIN_SLICES: i64 = 4;
 const TASKS: i64 = 16;
 const MIN_TASKS: i64 = 8;
 const SCRATCH_BYTES: i64 = 8 << 20;
+/// A slice of up to so many second-level caches is still near: most of it is there, and the rest in the next one.
+const NEAR: i64 = 2;
 
 /// Chains what is worth it. Kernels of a chain come to follow each other, where the last of them was.
 pub fn chain(launches: Vec<Launch>, storage: &mut Arena<Storage>, target: &TargetInfo) -> (Vec<Launch>, Vec<Chain>) {
@@ -148,7 +150,7 @@ impl<'l> Finder<'l> {
     /// Whether each of so many slices of the members uses its own slice of a buffer, which stays in a near cache.
     fn keeps_apart(&self, members: &[(usize, &Vec<Cut>)], id: StorageId, slices: &Dim) -> bool {
         let Some(slice) = slice(&self.storage[id], slices) else { return false };
-        let near = slice.saturating_mul(self.storage[id].dtype.size() as i64) <= 2 * self.target.l2 as i64;
+        let near = slice.saturating_mul(self.storage[id].dtype.size() as i64) <= NEAR * self.target.l2 as i64;
         near && members.iter().all(|&(m, cuts)| {
             let launch = &self.launches[m];
             let mut buffers = launch.kernel.buffers.ids().zip(&launch.args).filter(|(_, arg)| **arg == id);
@@ -172,8 +174,8 @@ impl Group {
             let slice = slice(&storage[id], &slices).expect("the buffer lies in slices");
             for (launch, cut) in launches.iter_mut().zip(&self.cuts) {
                 let buffers = launch.kernel.buffers.ids().zip(&launch.args);
-                let buffer = buffers.filter(|(_, arg)| **arg == id).map(|(buffer, _)| buffer).next();
-                buffer.into_iter().for_each(|b| shrink(&mut launch.kernel, b, &cut[0], slice));
+                let own: Vec<BufferId> = buffers.filter(|(_, arg)| **arg == id).map(|(buffer, _)| buffer).collect();
+                own.into_iter().for_each(|buffer| shrink(&mut launch.kernel, buffer, &cut[0], slice));
             }
             let bytes = slice * storage[id].dtype.size() as i64;
             storage[id].len = Dim::from(slice);
