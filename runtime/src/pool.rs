@@ -65,8 +65,8 @@ impl Pool {
         Pool::new(thread::available_parallelism().map_or(1, usize::from))
     }
 
-    /// Runs `task` over all of `0..count`, split in any way; it is taken for work that is worth waking everybody. When it panics, the other parts still run, and then the
-    /// first panic continues here.
+    /// Runs `task` over all of `0..count`, split in any way; it is taken for work that is worth waking everybody. When
+    /// it panics, the other parts still run, and then the first panic continues here.
     pub fn for_each(&self, count: i64, task: impl Fn(Range<i64>) + Sync) {
         self.for_each_of(count, i64::MAX, task);
     }

@@ -62,8 +62,8 @@ fn the_dense_model_is_small() {
     const LEVELS: &str = "x86-64,x86-64-v3,x86-64-v4";
     let model = Model::open(root().join("examples/mnist/model"), &saved::Options::default()).unwrap();
     let mut sizes = vec![];
-    // FIXME: the aim of 4 KB with one level is met by the wide levels at a fixed batch; what is above it is kernels, which
-    // have bodies for several numbers of rows when the batch is open, and without wide vectors loops for what remains.
+    // 4 KB with one level is met by the wide levels at a fixed batch. What is above it is kernels: they have bodies for
+    // several numbers of rows when the batch is open, and without wide vectors loops for what remains.
     for (cpu, batch, limit) in [
         (LEVELS, Some(1), 16 << 10),
         ("x86-64-v4", Some(1), 4 << 10),
