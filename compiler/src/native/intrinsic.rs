@@ -33,10 +33,10 @@ pub(super) enum Intrinsic {
     StoreF16,
     /// `(lanes of f32) -> the nearest that f16 has`.
     RoundF16,
-    /// `(x, n) -> x * 2^floor(n)`, of floats in lanes or of one; with AVX-512, as the next.
+    /// `(x, n) -> x * 2^floor(n)`, of floats in lanes or of one; with AVX-512.
     Scale,
-    /// `(indices, table) -> the table's entries`: 16 lanes of f32 at those of i32, or one at an i32; the table is a constant
-    /// vector.
+    /// `(indices, table) -> the table's entries`: lanes of f32 at those of i32, or one at an i32; the table is a constant
+    /// vector of 16.
     Table,
 }
 

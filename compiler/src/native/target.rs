@@ -168,8 +168,12 @@ impl Level {
 
     /// What need not be expanded before code is made.
     pub fn machine(&self) -> Machine {
-        let wide = self.info.isa == Isa::X64V4;
-        Machine { has_fma: self.info.has_fma, has_rounding: self.rounds, has_scaling: wide, has_tables: wide }
+        Machine {
+            has_fma: self.info.has_fma,
+            has_rounding: self.rounds,
+            has_scaling: self.info.isa == Isa::X64V4,
+            has_tables: self.info.is_wide(),
+        }
     }
 
     /// Cranelift's description of the machine.

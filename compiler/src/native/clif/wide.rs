@@ -193,7 +193,7 @@ impl Lower<'_, '_> {
         let constant = self.b.func.dfg.constants.insert(ConstantData::from(bytes));
         let entries = self.b.ins().vconst(types::F32X16, constant);
         let lanes = self.type_of(index);
-        let ty = if lanes.is_vector() { types::F32X16 } else { types::F32 };
+        let ty = types::F32.by(lanes.lane_count()).expect("lanes of i32 have a counterpart");
         let entry = self.intrinsic(Intrinsic::Table, &[index, entries], Some(ty));
         entry.unwrap_or_else(|| unreachable!("it returns lanes"))
     }

@@ -52,6 +52,7 @@ mod math;
 mod pow;
 mod rem;
 mod trig;
+mod turns;
 
 use math::{Constants, Math};
 
@@ -74,7 +75,7 @@ pub struct Machine {
     pub has_rounding: bool,
     /// Scaling by a power of two is one instruction, in lanes too; otherwise none is left in the kernel.
     pub has_scaling: bool,
-    /// A table lies in a register; otherwise none is left in the kernel.
+    /// A table lies in a register or two; otherwise none is left in the kernel.
     pub has_tables: bool,
 }
 

@@ -2,11 +2,12 @@
 //!
 //! `|x| = (q + t) pi/2` with a whole `q` and `|t| <= 1/2`; the function of `r = t pi/2` is a polynomial, and the two
 //! low bits of `q` say which. The product of `|x|` and `2/pi` keeps what matters below the point however large `x` is
-//! (Payne and Hanek's reduction), in one of two ways:
+//! (Payne and Hanek's reduction), in one of three ways:
 //!
-//! - f32: `2/pi` in parts of 26 bits, whose products with a 24-bit number are exact in f64. Parts whose product is a
-//!   multiple of 4 are left out; after each other part the whole number is taken away, so that no digit is lost. This
-//!   is the one place where an f32 function (with `pow`) computes in f64: the alternatives in 32 bits are twice as long.
+//! - f32 where the machine has tables: that of `turns`.
+//! - f32 elsewhere: `2/pi` in parts of 26 bits, whose products with a 24-bit number are exact in f64. Parts whose product
+//!   is a multiple of 4 are left out; after each other part the whole number is taken away, so that no digit is lost.
+//!   This is the one place where an f32 function (with `pow`) computes in f64, without lanes.
 //! - f64: the bits of `2/pi` that matter are looked up by selects and multiplied in 32-bit digits.
 
 use super::{
@@ -137,9 +138,15 @@ impl Math<'_> {
         let tail = self.mul_add(square, q, lost);
         (sin, self.add(head, tail))
     }
-    /// `q` as a named integer and `r`, named, of `|x|`.
+    /// `q`, in the low bits of a named integer, and `r`, named, of `|x|`.
     fn quadrant(&mut self, x: ExprId) -> (ExprId, Pair) {
-        if self.single() { self.quadrant_of_single(x) } else { self.quadrant_of_double(x) }
+        match self.machine {
+            Machine { has_tables: true, has_fma: true, has_rounding: true, .. } if self.single() => {
+                self.quadrant_by_tables(x)
+            }
+            _ if self.single() => self.quadrant_of_single(x),
+            _ => self.quadrant_of_double(x),
+        }
     }
     fn quadrant_of_single(&mut self, x: ExprId) -> (ExprId, Pair) {
         let size = self.abs(x);

@@ -87,15 +87,30 @@ impl Select<'_> {
         self.float_two(row(ty, SCALE), ty, x, n)
     }
 
-    /// The lanes of a table at the low bits of indices.
+    /// The lanes of a table at the low bits of indices. A register of AVX2 holds half of one: where the halves differ, the
+    /// index's fourth bit chooses.
     pub fn table(&mut self, ty: Type, index: Value, table: Value) -> Option<Reg> {
-        self.is_avx512().then_some(())?;
         let mut at = self.reg(index)?;
         if !ty.is_vector() {
             at = self.vector(Op::MovdToVec, types::F32, &[at.into()]);
         }
-        let table = self.operand(Op::Permps, table)?;
-        Some(self.make(Op::Permps, Size::B64, (Class::Vec, ty.bytes()), &[at.into(), table]))
+        if self.is_avx512() {
+            let table = self.operand(Op::Permps, table)?;
+            return Some(self.make(Op::Permps, Size::B64, (Class::Vec, ty.bytes()), &[at.into(), table]));
+        }
+        let bytes = folds::definition(self.f, table).and_then(|inst| self.constant_bytes(inst))?;
+        let (low, high) = bytes.split_at(bytes.len() / 2);
+        let mut half = |half: &[u8]| {
+            let half = self.out.pool.add(half);
+            self.make(Op::Permps, Size::B32, (Class::Vec, ty.bytes()), &[at.into(), half.into()])
+        };
+        if low == high {
+            return Some(half(low));
+        }
+        let (low, high) = (half(low), half(high));
+        let lanes = if ty.is_vector() { ty } else { types::F32X4 };
+        let upper = self.vector(Op::PslldImm, lanes, &[at.into(), Operand::Imm(28)]);
+        Some(self.blend(lanes, upper, high, low))
     }
 
     /// Whether a value is folded, so that it is better an operand in memory than in a register.

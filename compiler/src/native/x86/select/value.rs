@@ -203,7 +203,7 @@ impl Select<'_> {
     }
 
     /// The bytes of a constant that is not an integer in a general register.
-    fn constant_bytes(&self, inst: ir::Inst) -> Option<Vec<u8>> {
+    pub fn constant_bytes(&self, inst: ir::Inst) -> Option<Vec<u8>> {
         Some(match self.f.dfg.insts[inst] {
             InstructionData::UnaryIeee32 { imm, .. } => imm.bits().to_le_bytes().to_vec(),
             InstructionData::UnaryIeee64 { imm, .. } => imm.bits().to_le_bytes().to_vec(),
