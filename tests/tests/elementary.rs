@@ -188,7 +188,7 @@ const ERRORS: [(Function, f64); 20] = [
     (Function::Unary(UnaryFn::Atanh), 2.5),
     (Function::Unary(UnaryFn::Erf), 2.4),
     (Function::Unary(UnaryFn::Erfc), 5.0),
-    (Function::Binary(BinaryFn::Pow), 0.6),
+    (Function::Binary(BinaryFn::Pow), 0.8),
     (Function::Binary(BinaryFn::Atan2), 2.0),
 ];
 

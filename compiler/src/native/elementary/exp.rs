@@ -70,7 +70,7 @@ const EXP_OF_SIXTEENTHS: [f64; 2] = [0.5000161897, 0.1666671856];
 
 /// `2^(i/16)`.
 #[allow(clippy::approx_constant, reason = "it is an entry among others")]
-const SIXTEENTHS: [f32; TABLE] = [
+pub const SIXTEENTHS: [f32; TABLE] = [
     1.0, 1.0442737, 1.0905077, 1.1387886, 1.1892071, 1.2418578, 1.2968396, 1.3542556, 1.4142135, 1.4768262, 1.5422108,
     1.6104903, 1.6817929, 1.7562522, 1.8340081, 1.9152066,
 ];
@@ -104,6 +104,17 @@ impl Math<'_> {
         let bits = self.shl(bits, self.mantissa());
         self.float_of_bits(bits)
     }
+    /// `x 2^n` by two powers, so that results may overflow and underflow gradually; the low bits of an integer are those
+    /// of `n` and twice the bias.
+    pub fn scaled_in_two_steps(&mut self, x: ExprId, bits: ExprId) -> ExprId {
+        let bits = self.name(bits);
+        let half = self.shr(bits, 1);
+        let half = self.name(half);
+        let rest = self.sub(bits, half);
+        let (first, second) = (self.exponent(half), self.exponent(rest));
+        let x = self.mul(x, first);
+        self.mul(x, second)
+    }
     /// `2^k exp(x + low)`, `low` being tiny.
     pub fn exp_scaled(&mut self, x: ExprId, low: Option<ExprId>, k: i64) -> ExprId {
         self.exp_times(x, low, k, None)
@@ -117,15 +128,8 @@ impl Math<'_> {
             let Reduced { sum, r, .. } = self.reduced(x, low, 2 * self.bias() + k, 1.0);
             let p = self.exp_of_rest(r);
             let p = factor.map_or(p, |factor| self.mul(p, factor));
-            // In two steps, so that results may overflow and underflow gradually.
             let bits = self.bits(sum);
-            let bits = self.name(bits);
-            let half = self.shr(bits, 1);
-            let half = self.name(half);
-            let rest = self.sub(bits, half);
-            let (first, second) = (self.exponent(half), self.exponent(rest));
-            let p = self.mul(p, first);
-            return self.mul(p, second);
+            return self.scaled_in_two_steps(p, bits);
         }
         let in_sixteenths = self.machine.has_tables && self.single();
         let Reduced { sum, n, r } = self.reduced(x, low, 0, if in_sixteenths { TABLE as f64 } else { 1.0 });

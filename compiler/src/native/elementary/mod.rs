@@ -43,6 +43,7 @@
 //! Divisions are the machine's: on AMD's Zen 4 a quotient by an estimate of the reciprocal and Newton's steps takes more
 //! than `vdivps` beside other work.
 
+mod binary;
 mod cells;
 mod erf;
 mod exp;
@@ -83,6 +84,11 @@ impl Machine {
     /// What Cranelift makes of it.
     pub fn narrow(self) -> Machine {
         Machine { has_scaling: false, has_tables: false, ..self }
+    }
+    /// Whether functions of f32 that need more than its digits get them from sums of f32, which fill vectors, rather than
+    /// from f64, beside which f32 has no lanes.
+    fn stays_single(self) -> bool {
+        self.has_tables && self.has_fma && self.has_rounding
     }
 }
 

@@ -1,8 +1,9 @@
 //! Powers.
 //!
-//! `x^y = exp(y log|x|)` with C's rules around zeros, infinities and negative bases. f32 computes the middle in f64,
-//! which needs no more than the plain functions; f64 takes the logarithm and the product as pairs, since an error in
-//! the exponent counts up to 745 times. Integers square and multiply.
+//! `x^y = exp(y log|x|)` with C's rules around zeros, infinities and negative bases. f32 goes the way of `binary` where
+//! the machine has tables, and elsewhere computes the middle in f64, which needs no more than the plain functions; f64
+//! takes the logarithm and the product as pairs, since an error in the exponent counts up to 745 times. Integers square
+//! and multiply.
 
 use super::{
     math::{Math, Pair},
@@ -13,7 +14,9 @@ impl Math<'_> {
     pub fn pow(&mut self, x: ExprId, y: ExprId) -> ExprId {
         let size = self.abs(x);
         let size = self.name(size);
-        let power = if self.single() {
+        let power = if self.single() && self.machine.stays_single() {
+            self.power_by_tables(size, y)
+        } else if self.single() {
             let mut m = self.double();
             let (size, y) = (m.w.cast(DType::F64, size), m.w.cast(DType::F64, y));
             let size = m.name(size);

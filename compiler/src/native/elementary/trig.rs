@@ -140,12 +140,10 @@ impl Math<'_> {
     }
     /// `q`, in the low bits of a named integer, and `r`, named, of `|x|`.
     fn quadrant(&mut self, x: ExprId) -> (ExprId, Pair) {
-        match self.machine {
-            Machine { has_tables: true, has_fma: true, has_rounding: true, .. } if self.single() => {
-                self.quadrant_by_tables(x)
-            }
-            _ if self.single() => self.quadrant_of_single(x),
-            _ => self.quadrant_of_double(x),
+        match (self.single(), self.machine.stays_single()) {
+            (true, true) => self.quadrant_by_tables(x),
+            (true, false) => self.quadrant_of_single(x),
+            (false, _) => self.quadrant_of_double(x),
         }
     }
     fn quadrant_of_single(&mut self, x: ExprId) -> (ExprId, Pair) {
