@@ -57,7 +57,7 @@ def show(name, single, double):
 
 def shortest(x):
     """The fewest digits that name the f32 next to a number; 0 where only rounding made it another."""
-    x = struct.unpack("f", struct.pack("f", x if abs(x) > 1e-30 else 0.0))[0]
+    x = struct.unpack("f", struct.pack("f", x if abs(x) > 1e-36 else 0.0))[0]
     texts = ("%.*e" % (digits, x) for digits in range(10))
     return repr(float(next(text for text in texts if struct.pack("f", float(text)) == struct.pack("f", x))))
 
@@ -116,6 +116,58 @@ tanh = near(mpf("1e-12"), lambda r: 2 - 2 * r + 4 * third * r * r, lambda r: -m.
 show("TANH", (tanh, lambda r: 1 / tanh(r), -half / 2, half / 2, 5), None)
 sinh, limit = odd(m.sinh, third / 2, third * fifth / 8), mpf("2.25")
 show("SINH", (sinh, odd_weight(m.sinh), 0, limit, 4), (sinh, odd_weight(m.sinh), 0, limit, 8))
+
+
+
+def single(x):
+    """The nearest f32 of normal size."""
+    return to_multiple(x, mpf(2) ** (m.floor(m.log(abs(x), 2)) - 23)) if x else mpf(0)
+
+
+def to_multiple(x, unit):
+    return m.nint(x / unit) * unit
+
+
+def table(name, entries):
+    print(name, "[" + ", ".join(shortest(float(x)) for x in entries) + "],", sep="\n    ")
+
+
+# Each ratio is the one with which r is exact and least at the ends of its cell.
+start, ratios = 0x3F318000, [45, 43, 42, 40, 38, 37, 36, 34, 33, 32, 31, 29, 27, 26, 25, 24]
+number = lambda bits: mpf(struct.unpack("f", struct.pack("I", bits))[0])
+ends = lambda i: (number(start + (i << 19)), number(start + (i + 1 << 19) - 1))
+for i, ratio in enumerate(ratios):
+    # A float below 1 has 24 bits behind the point, one above has 23.
+    bits = 5 - next(n for n in range(6) if ratio >> n & 1)
+    assert all(abs(x * ratio / 32 - 1) <= mpf(2) ** ((0 if x < 1 else 1) - bits) for x in ends(i))
+logs = [-m.log(mpf(ratio) / 32, 2) for ratio in ratios]
+highs = [to_multiple(x, mpf(2) ** -16) for x in logs]
+table("INVERSES", [mpf(ratio) / 32 for ratio in ratios])
+table("LOGS", highs)
+table("LOGS_LOW", [x - high for x, high in zip(logs, highs)])
+direct = lambda r: 2 * (m.log1p(r) - r + r * r / 2) / r**3
+tail = near(mpf("1e-10"), lambda r: 2 * third - r / 2 + 2 * r * r / 5, direct)
+limit = mpf("0.0412")
+show("LOG_OF_CELL", (tail, lambda r: abs(r**3) + mpf("1e-12"), -limit, limit, 4), None)
+table("LOG2_E_LOW", [1 / m.log(2) - single(1 / m.log(2))])
+limit = mpf("1.01") / 32
+exp2 = near(mpf("1e-12"), lambda f: m.log(2) + m.log(2) ** 2 * f / 2, lambda f: (mpf(2) ** f - 1) / f)
+show("EXP2_OF_SIXTEENTHS", (exp2, lambda f: abs(f) + mpf("1e-12"), -limit, limit, 2), None)
+table("SIXTEENTHS_LOW", [mpf(2) ** (mpf(i) / 16) - single(mpf(2) ** (mpf(i) / 16)) for i in range(16)])
+
+parts = []
+with m.workdps(120):
+    for n in range(8):
+        # What is whole for all numbers of a size; then 23 bits, 24 bits and two floats.
+        inverse, unit = 1 / (2 * m.pi), mpf(2) ** (-2 - 16 * n)
+        rest, found = inverse - to_multiple(inverse, mpf(2) ** (22 - 16 * n)), []
+        for rounded in [lambda x: to_multiple(x, unit), lambda x: to_multiple(x, unit / 2**24), single, single]:
+            found.append(rounded(rest))
+            rest -= found[-1]
+        parts.append([x * 2**48 for x in found])
+for part in zip(*parts):
+    table("PARTS", part)
+table("TURN_LOW", [2 * m.pi - single(2 * m.pi)])
 
 eighth = (m.pi / 4 * mpf("1.001")) ** 2
 sin = odd(m.sin, -third / 2, third * fifth / 8)

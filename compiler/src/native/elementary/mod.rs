@@ -31,7 +31,7 @@
 //! | atanh | 2.5 | 3.0 |
 //! | erf | 2.4 | 1.5 |
 //! | erfc | 5.0 | 4.0 |
-//! | pow | 0.6 | 1.5 |
+//! | pow | 0.8 | 1.5 |
 //! | atan2 | 2.0 | 2.5 |
 //!
 //! `rem` is exact, powers of integers wrap; some constant exponents are multiplied out, within 1. f32 is checked over
