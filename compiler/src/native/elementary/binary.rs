@@ -65,6 +65,7 @@ const LOG_OF_CELL: Poly =
 const LOG2_E_LOW: f64 = 1.925963e-08;
 
 /// `(2^f - 1) / f` for `|f| <= 1/32`; relative error 2^-29.2 of `2^f`.
+#[allow(clippy::approx_constant, reason = "it is a coefficient among others")]
 const EXP2_OF_SIXTEENTHS: Poly = Poly { single: &[0.69314718, 0.2402344446, 0.05550598692], double: &[] };
 
 /// `2^(i/16)` less its f32.
