@@ -60,19 +60,21 @@ fn the_convolutional_model_predicts_as_tensorflow_does() {
 #[test]
 fn the_dense_model_is_small() {
     const LEVELS: &str = "x86-64,x86-64-v3,x86-64-v4";
+    // 784 x 128, 128, 128 x 10, 10.
+    const WEIGHTS: usize = 4 * 101_770;
     let model = Model::open(root().join("examples/mnist/model"), &saved::Options::default()).unwrap();
     let mut sizes = vec![];
-    // 4 KB with one level is met by the wide levels at a fixed batch. What is above it is kernels: they have bodies for
-    // several numbers of rows when the batch is open, and without wide vectors loops for what remains.
+    // 4 KB with one level is met by x86-64-v4 at a fixed batch, and x86-64-v3 is near. What is above it is kernels: they
+    // have bodies for several numbers of rows when the batch is open, and without wide vectors loops for what remains.
     for (cpu, batch, limit) in [
         (LEVELS, Some(1), 16 << 10),
         ("x86-64-v4", Some(1), 4 << 10),
-        ("x86-64-v3", Some(1), 4 << 10),
-        ("x86-64", Some(1), 4800),
+        ("x86-64-v3", Some(1), 4160),
+        ("x86-64", Some(1), 4900),
         (LEVELS, None, 16 << 10),
-        ("x86-64-v4", None, 7000),
+        ("x86-64-v4", None, 6800),
         ("x86-64-v3", None, 6000),
-        ("x86-64", None, 5700),
+        ("x86-64", None, 5800),
     ] {
         let options = Options {
             name: "mnist".into(),
@@ -82,9 +84,10 @@ fn the_dense_model_is_small() {
             ..Options::default()
         };
         let compiled = driver::compile(&model, &options, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
-        // All levels read one packing of the weights.
-        assert_eq!(compiled.report.weight_bytes, 410_176, "{cpu}");
-        let rest = compiled.object.len() - compiled.report.weight_bytes as usize;
+        // All levels read one packing of the weights, which is no larger than they are, but for their alignment.
+        let kept = compiled.report.weight_bytes as usize;
+        assert!(kept - WEIGHTS < 128, "{cpu}: {kept} bytes");
+        let rest = compiled.object.len() - WEIGHTS;
         sizes.push((cpu, batch, rest, limit));
     }
     assert!(sizes.iter().all(|(_, _, rest, limit)| rest <= limit), "{sizes:?}");

@@ -24,6 +24,8 @@ use crate::{
 
 /// Alignment of the weights, which is that of a cache line.
 const WEIGHTS_ALIGN: u64 = 64;
+/// Alignment of the descriptor, whose widest fields have so many bytes.
+const DESCRIPTOR_ALIGN: usize = 8;
 
 /// An object file to be written.
 pub struct Object(write::Object<'static>);
@@ -36,6 +38,7 @@ impl Object {
         let data = object.section_id(StandardSection::ReadOnlyData);
         let code = object.section_id(StandardSection::Text);
         let (mut contents, weight_bytes) = weight_contents(weights, target.big_endian());
+        contents.resize(contents.len().next_multiple_of(DESCRIPTOR_ALIGN), 0);
         let descriptor_at = contents.len() as u64;
         contents.extend_from_slice(descriptor);
         object.set_section_data(data, Cow::Owned(contents), WEIGHTS_ALIGN);
@@ -159,7 +162,7 @@ fn empty(target: &Target) -> write::Object<'static> {
     object
 }
 
-/// The weights at their offsets in the target's byte order, padded to their alignment, and their size.
+/// The weights at their offsets in the target's byte order, and their size.
 fn weight_contents(weights: &Weights, big_endian: bool) -> (Vec<u8>, u64) {
     let (offsets, total) = weights.layout();
     let mut contents = Vec::with_capacity(total as usize + (1 << 16));

@@ -1,8 +1,9 @@
 //! Lays constant right operands out for the contraction's tiles, at compile time.
 //!
 //! `[groups.., depth, columns]` becomes, for each group, panels of 64 columns; a panel holds its columns depth by
-//! depth, so that a tile reads forwards. The last panel is as wide as the remaining columns in multiples of 16, with
-//! zeros to the right: every vector width divides it. One layout serves all targets.
+//! depth, so that a tile reads forwards. The last panel is as wide as the remaining columns. A tile reads it in whole
+//! vectors too: what is right of its columns is the next depth's, goes into sums that nobody stores, and is zeros behind
+//! the last depth. One layout serves all targets.
 
 use super::{lower::Context, program::WeightId};
 use crate::{
@@ -12,8 +13,8 @@ use crate::{
     tensor::Tensor,
 };
 
-/// Narrow panels are padded to a multiple of this, the widest vector's elements.
-const PADDING: usize = 16;
+/// Elements of the widest vector of sums.
+const LANES: usize = 16;
 
 /// Where a packed operand is and how it is laid out.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,16 +39,14 @@ impl Packed {
     pub fn rest(&self) -> usize {
         self.columns % self.panel
     }
-    /// Elements between two depths of the last panel.
-    pub fn last_width(&self) -> usize {
-        self.rest().next_multiple_of(PADDING)
-    }
     /// Elements of one group.
     pub fn per_group(&self) -> usize {
-        self.depth * (self.full() * self.panel + self.last_width())
+        self.depth * self.columns
     }
+    /// Elements in all, with the zeros that the last vector reads beyond them.
     pub fn len(&self) -> usize {
-        self.groups * self.per_group()
+        let elements = self.groups * self.per_group();
+        if elements == 0 { 0 } else { elements + self.columns.next_multiple_of(LANES) - self.columns }
     }
 }
 
@@ -97,15 +96,14 @@ fn layout(value: &Tensor, packed: &Packed, groups: usize) -> Tensor {
             _ => (group * packed.columns, groups * packed.columns),
         };
         for start in (0..packed.columns).step_by(packed.panel) {
-            let real = packed.panel.min(packed.columns - start);
-            let width = if real == packed.panel { real } else { packed.last_width() };
+            let width = packed.panel.min(packed.columns - start);
             for k in 0..packed.depth {
                 let at = (first + k * step + start) * size;
-                to.extend_from_slice(&from[at..at + real * size]);
-                to.resize(to.len() + (width - real) * size, 0);
+                to.extend_from_slice(&from[at..at + width * size]);
             }
         }
     }
+    to.resize(packed.len() * size, 0);
     Tensor::from_bytes(value.dtype, [to.len() / size], to)
 }
 

@@ -163,9 +163,10 @@ impl Weights {
     /// Byte offsets in the order of the ids, each a multiple of 64, and the total.
     pub fn layout(&self) -> (Vec<u64>, u64) {
         let mut offsets = vec![];
-        let end = self.tensors.iter().fold(0u64, |at, (_, t)| {
+        let end = self.tensors.iter().fold(0u64, |end, (_, t)| {
+            let at = end.next_multiple_of(64);
             offsets.push(at);
-            (at + t.bytes().len() as u64).next_multiple_of(64)
+            at + t.bytes().len() as u64
         });
         (offsets, end)
     }

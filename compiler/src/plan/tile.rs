@@ -17,7 +17,7 @@ pub struct Tile {
     pub splits: usize,
 }
 
-/// The columns of one tile: those stored, and those computed, which may end in zeros.
+/// The columns of one tile: those stored, and those computed, which may pass beyond them to make whole vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Columns {
     pub real: usize,

@@ -286,7 +286,7 @@ impl<'g> Contraction<'g, '_> {
                 let start = packed.full() * packed.panel;
                 let first = &column - start as i64;
                 let right = self.group_start(place, &packed) + (start * packed.depth) as i64 + first;
-                Place { right, right_step: Dim::from(packed.last_width()), column, ..place.clone() }
+                Place { right, right_step: Dim::from(packed.rest()), column, ..place.clone() }
             }
             None => Place { column, ..place.clone() },
         };
@@ -313,7 +313,7 @@ impl<'g> Contraction<'g, '_> {
             });
         }
         if rest > 0 {
-            // Panels have zeros to the right, which make whole vectors.
+            // What is right of a panel's columns may be read, which makes whole vectors.
             let computed = if self.packed.is_some() { rest.next_multiple_of(self.lanes) } else { rest };
             let (tile, _) = self.chooser.across(rows, rest.div_ceil(self.lanes));
             self.tile(moved(Dim::from(many * columns)), steps, tile, Columns { real: rest, computed });
