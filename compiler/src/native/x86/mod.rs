@@ -6,12 +6,14 @@
 
 mod allocate;
 mod broadcast;
+mod counters;
 mod encode;
 mod function;
 mod inst;
 mod rows;
 mod schedule;
 mod select;
+mod zeros;
 
 use cranelift_codegen::ir;
 use target_lexicon::OperatingSystem;
@@ -38,7 +40,9 @@ pub fn compile(f: &ir::Function, level: &super::Level) -> Result<Code, String> {
     let mut selected = select::select(f, instructions, convention)?;
     broadcast::fold(&mut selected);
     schedule::schedule(&mut selected);
+    counters::sink(&mut selected);
     let mut allocated = allocate::allocate(&selected);
+    zeros::shorten(&mut allocated.function);
     let frame = Frame::new(&allocated);
     let entry = &mut allocated.function.blocks[Id::new(0)].insts;
     entry.splice(..0, frame.prologue());

@@ -193,7 +193,7 @@ fn stores(inst: &Inst) -> bool {
 }
 
 /// Whether an instruction writes or reads flags, or may trap.
-fn touches_flags(inst: &Inst) -> bool {
+pub fn touches_flags(inst: &Inst) -> bool {
     match inst.op.row().form {
         Form::Flags | Form::AluFlags(_) | Form::Alu(..) | Form::Imul | Form::Unary(_) | Form::Shift(_) => true,
         Form::Setcc | Form::Cmov | Form::Divide(_) | Form::Push | Form::Pop | Form::Nothing => true,

@@ -12,7 +12,7 @@ use crate::{
     base::Arena,
     native::x86::{
         function::{Block, BlockId, Edge, End, Function, Level},
-        inst::{Base, Class, Inst, Masking, Mem, Op, Operand, Reg, Size},
+        inst::{Access, Base, Class, Inst, Masking, Mem, Op, Operand, Reg, Size},
         rows::{Encodings, Form, Tuple},
     },
 };
@@ -119,13 +119,22 @@ fn parallel<'a>(f: &Function, places: &Places, out: &'a mut Vec<Inst>, spills: &
 /// From where arguments arrive.
 fn entry_moves(f: &Function, places: &Places) -> Vec<Move> {
     let params = f.blocks.iter().next().map_or(&[][..], |(_, entry)| &entry.params);
-    let moves = params.iter().zip(arguments(f.convention)).map(|(param, argument)| Move {
+    let read = params.iter().zip(arguments(f.convention)).filter(|(param, _)| is_read(f, **param));
+    let moves = read.map(|(param, argument)| Move {
         to: places.get(*param).clone(),
         from: Location::Reg(argument),
         class: Class::Int,
         bytes: 8,
     });
     moves.collect()
+}
+
+fn is_read(f: &Function, param: Reg) -> bool {
+    f.blocks.iter().any(|(_, block)| {
+        let mut read = block.end.edges().any(|e| e.args.contains(&param));
+        block.insts.iter().for_each(|i| i.visit(|r, access| read |= r == param && access == Access::Use));
+        read
+    })
 }
 
 fn edge_moves(f: &Function, places: &Places, edge: &Edge) -> Vec<Move> {
