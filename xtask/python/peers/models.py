@@ -207,8 +207,8 @@ def depthwise(name, height, width, channels):
     operation(name, f"depthwise 3x3, {height}x{width}x{channels}", (1, height, width, channels), compute, 18 * size, 8 * size)
 
 
-def elementwise(name, compute, count=65536):
-    operation(name, f"{name}, {count} elements", (count,), lambda tf, x, w: compute(tf, x), 0, 8 * count, (-4.0, 4.0))
+def elementwise(name, compute, range=(-4.0, 4.0), count=65536):
+    operation(name, f"{name}, {count} elements", (count,), lambda tf, x, w: compute(tf, x), 0, 8 * count, range)
 
 
 # Nothing to compute: what remains is the cost of a call.
@@ -230,6 +230,9 @@ elementwise("tanh", lambda tf, x: tf.tanh(x))
 elementwise("sigmoid", lambda tf, x: tf.sigmoid(x))
 elementwise("erf", lambda tf, x: tf.math.erf(x))
 elementwise("gelu", lambda tf, x: tf.nn.gelu(x))
+elementwise("sin", lambda tf, x: tf.sin(x), (-30.0, 30.0))
+elementwise("log", lambda tf, x: tf.math.log(x), (0.01, 30.0))
+elementwise("pow", lambda tf, x: tf.pow(x, 1.7), (0.01, 30.0))
 operation("softmax", "softmax of 64x1024", (64, 1024), lambda tf, x, w: tf.nn.softmax(x), 0, 8 * 65536, (-4.0, 4.0))
 
 
