@@ -8,8 +8,8 @@
 //! - The first product without its whole part is a multiple of `u g` of at most 1/2: exact.
 //! - In each sum below the first term is a multiple of the last bit of the second, or not less than it, so three
 //!   operations give it and its rest exactly (Dekker's sum under the condition of Jeannerod and Zimmermann).
-//! - What is rounded is below `2^-58` of a turn, and no float but those near 0 is nearer than `2^-33` to a multiple of a
-//!   quarter.
+//! - What is rounded where the terms cancel is below `2^-58` of a turn, and no float but those near 0 is nearer than
+//!   `2^-32` to a multiple of a quarter.
 
 use super::{
     math::{Math, Pair},
