@@ -1,6 +1,7 @@
 //! Programs mean what their graphs mean: the interpreted plan equals the reference evaluator.
 
 mod chains;
+mod channels;
 mod homes;
 mod networks;
 mod scale;
