@@ -32,7 +32,7 @@ pub struct Fixup {
 }
 
 /// Machine code.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Code {
     pub bytes: Vec<u8>,
     pub align: u64,
@@ -97,7 +97,7 @@ pub struct Listing {
 }
 
 /// A function of a model.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Function {
     /// The whole symbol.
     pub name: String,

@@ -74,7 +74,9 @@ pub fn compile(target: &Target, name: &str, entries: &[Entry<'_>], weights: &Wei
         loop {
             let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let Some(job) = jobs.get(n) else { return done };
-            done.push((n, plan.run(job)));
+            if plan.twin(job).is_none() {
+                done.push((n, plan.run(job)));
+            }
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
@@ -88,14 +90,19 @@ pub fn compile(target: &Target, name: &str, entries: &[Entry<'_>], weights: &Wei
     });
     results.sort_by_key(|(n, _)| *n);
     let mut problems = Problems::default();
-    let mut functions = vec![];
-    for (_, result) in results {
+    let mut made = HashMap::new();
+    for (n, result) in results {
         match result {
-            Ok(function) => functions.push(function),
+            Ok(function) => {
+                made.insert(n, function);
+            }
             Err(more) => problems.extend(more),
         }
     }
     problems.or(())?;
+    // A twin comes after what it is a copy of, and `share` leaves it out again.
+    let function = |(n, job)| made.get(&plan.twin(job).unwrap_or(n)).expect("every function is made").clone();
+    let functions: Vec<Function> = jobs.iter().enumerate().map(function).collect();
     let stack_bytes = (0..entries.len()).map(|n| plan.stack_bytes(n, &functions)).collect();
     let (functions, now) = share(functions);
     let numbers = |range: std::ops::Range<usize>| range.map(|n| now[n]).collect();

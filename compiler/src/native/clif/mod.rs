@@ -233,6 +233,23 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The function whose code a kernel's is, without making it: that of an earlier entry with the same kernel at the same
+    /// place. Signatures are often the same function under two names.
+    pub fn twin(&self, job: &Job) -> Option<usize> {
+        let Job::Kernel(e, l, k) = *job else { return None };
+        let program = |entry: usize| &self.entries[entry].programs[l];
+        let places = |p: &'a Program| p.launches[k].args.iter().map(|&s| &p.storage[s].place);
+        let own = program(e);
+        let same = |earlier: &usize| {
+            let other = program(*earlier);
+            other.launches.get(k).is_some_and(|launch| launch.kernel == own.launches[k].kernel)
+                && (other.inputs.len(), other.outputs.len(), &other.symbols)
+                    == (own.inputs.len(), own.outputs.len(), &own.symbols)
+                && places(other).eq(places(own))
+        };
+        (0..e).find(same).map(|earlier| self.first(earlier, l) + k)
+    }
+
     /// By entry and level, the numbers of the kernels' functions in the order of the launches, then those of chains.
     pub fn kernels(&self) -> Vec<Vec<std::ops::Range<usize>>> {
         let levels = |entry: usize| (0..self.target.levels.len()).map(move |l| (entry, l));
