@@ -1,29 +1,36 @@
 //! Kernels that run slice by slice, one after the other, so that what one leaves for the next is read from a near cache.
 //!
-//! The outermost loop of a kernel is cut into slices of equally many iterations. A result that lies in equal slices too,
-//! of which slice `s` is written and read by slice `s` of two kernels alone, lets these kernels take turns: slice 0 of
-//! the first, slice 0 of the second, slice 1 of the first... No kernel waits for all of another, so threads share the
-//! slices of the whole chain. And as such a result lives within a turn, one slice of it is all that a thread needs: the
-//! buffer shrinks to a slice for each task, and its indices to those within a slice.
+//! The outermost loop of a kernel is cut into slices of equally many iterations. Where what several kernels write and read
+//! lies in equal slices too, of which slice `s` is touched by slice `s` of each of them alone, these kernels may take
+//! turns: slice 0 of the first, slice 0 of the second, ... slice 1 of the first... No kernel waits for all of another, so
+//! threads share the slices of the whole chain. And of what no other kernel touches one slice is all that a thread needs:
+//! the buffer shrinks to a slice for each task, and its indices to those within a slice.
 //!
-//! That slices keep apart is proved from the kernels: with `s` as the kernel's variables give it, each index less
-//! `s * slice` lies in `0..slice`. What cannot be proved is not chained. The order of additions stays, so results do.
+//! That slices keep apart is proved from the kernels (`apart.rs`). What cannot be proved is not chained. The order of
+//! additions stays, so results do. What is chained, and in which slices, is what the target gains by it (`cost.rs`).
 
-use std::collections::HashMap;
+mod apart;
+mod cost;
 
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+};
+
+use self::{
+    apart::{Cut, Outermost, is_shared, keeps_apart, shrink, slice},
+    cost::{Gain, MANY, SYMBOLS, Traffic, at},
+};
 use super::{
     fuse::estimate,
-    inplace::loads,
+    memory::{self, Life},
     program::{Chain, Launch, Place, Storage, StorageId},
     target::TargetInfo,
 };
 use crate::{
-    base::{
-        Arena, Dim,
-        dim::{Atom, Extents},
-    },
-    loops::{Block, BufferId, Expr, Kernel, LoopKind, Stmt, Var, flat, index_of, verify},
-    tensor::{DType, count},
+    base::{Arena, Dim},
+    loops::{BufferId, LoopKind, Stmt, verify},
+    tensor::DType,
 };
 
 /// A chain has at least this many slices, whatever the symbols are: fewer leave threads idle.
@@ -33,25 +40,28 @@ const MIN_SLICES: i64 = 4;
 const TASKS: i64 = 16;
 const MIN_TASKS: i64 = 8;
 const SCRATCH_BYTES: i64 = 8 << 20;
-/// A slice of up to so many second-level caches is still near: most of it is there, and the rest in the next one.
-const NEAR: i64 = 2;
+
+/// A chain gains more than one in so many parts of the work of a slice: as much may be lost where threads share slices.
+const PARTS: f64 = 16.0;
 
 /// Chains what is worth it. Kernels of a chain come to follow each other, where the last of them was.
 pub fn chain(launches: Vec<Launch>, storage: &mut Arena<Storage>, target: &TargetInfo) -> (Vec<Launch>, Vec<Chain>) {
-    let groups = Finder::new(&launches, storage, target).find();
+    let finder = Finder::new(&launches, storage, target);
+    let groups = finder.find();
+    let joins: Vec<Join> = groups.iter().map(|group| finder.join(group)).collect();
     let mut place = vec![None; launches.len()];
-    for (g, group) in groups.iter().enumerate() {
-        group.members.iter().for_each(|&m| place[m] = Some(g));
+    for (join, group) in joins.iter().zip(&groups) {
+        group.members.iter().for_each(|&m| place[m] = Some((join, group)));
     }
     let mut waiting: Vec<Option<Launch>> = launches.into_iter().map(Some).collect();
     let (mut ordered, mut chains) = (vec![], vec![]);
     for n in 0..waiting.len() {
-        match place[n].map(|g| &groups[g]) {
+        match place[n] {
             None => ordered.extend(waiting[n].take()),
-            Some(group) if group.members.last() == Some(&n) => {
+            Some((join, group)) if group.members.last() == Some(&n) => {
                 let first = ordered.len();
                 ordered.extend(group.members.iter().filter_map(|&m| waiting[m].take()));
-                chains.push(group.join(&mut ordered[first..], first, storage));
+                chains.push(join.make(&mut ordered[first..], first, storage));
             }
             Some(_) => {}
         }
@@ -59,128 +69,196 @@ pub fn chain(launches: Vec<Launch>, storage: &mut Arena<Storage>, target: &Targe
     (ordered, chains)
 }
 
-/// A way to cut a kernel's outermost loop: how many slices there are, the index of the slice, and the iterations of each.
-#[derive(Clone, Debug, PartialEq)]
-struct Cut {
-    slices: Dim,
-    index: Dim,
-    per_slice: i64,
-}
-
-/// Kernels that run as a chain, and what lives within it.
+/// Launches that run as a chain, or one alone.
+#[derive(Clone, Debug)]
 struct Group {
+    /// In their order.
     members: Vec<usize>,
-    /// The ways to cut each member, into the same numbers of slices.
-    cuts: Vec<Vec<Cut>>,
-    within: Vec<StorageId>,
+    /// None for a launch alone.
+    slices: Option<Dim>,
+    gain: Gain,
 }
 
 struct Finder<'l> {
     launches: &'l [Launch],
     storage: &'l Arena<Storage>,
     target: &'l TargetInfo,
-    /// By storage, the launches that write and read it.
-    writers: Vec<Vec<usize>>,
-    readers: Vec<Vec<usize>>,
+    traffic: Traffic,
+    loops: Vec<Option<Outermost<'l>>>,
+    /// What was asked before: whether so many slices of a launch use their own slices of a buffer.
+    proved: RefCell<HashMap<(usize, StorageId, Dim), bool>>,
 }
 
 impl<'l> Finder<'l> {
     fn new(launches: &'l [Launch], storage: &'l Arena<Storage>, target: &'l TargetInfo) -> Finder<'l> {
-        let mut writers = vec![vec![]; storage.len()];
-        let mut readers = writers.clone();
-        for (n, launch) in launches.iter().enumerate() {
-            for ((_, buffer), arg) in launch.kernel.buffers.iter().zip(&launch.args) {
-                let touched = if buffer.written { &mut writers } else { &mut readers };
-                touched[arg.index()].push(n);
-            }
-        }
-        Finder { launches, storage, target, writers, readers }
+        let loops = launches.iter().map(|launch| Outermost::of(&launch.kernel)).collect();
+        let (traffic, proved) = (Traffic::of(launches, storage), RefCell::default());
+        Finder { launches, storage, target, traffic, loops, proved }
     }
-    /// The groups of several launches. What is largest is kept near first. Of a group, other launches read the result of
-    /// the last member alone: that of any other is read by one launch, which is a member too.
+    /// The groups of several launches. The largest buffers bring the launches that touch them together first: all of
+    /// them, or else two that follow each other.
     fn find(&self) -> Vec<Group> {
-        let alone = |n: usize| Group { members: vec![n], cuts: vec![cuts(&self.launches[n].kernel)], within: vec![] };
+        let alone = |n: usize| Group { members: vec![n], slices: None, gain: Gain::default() };
         let mut groups: Vec<Group> = (0..self.launches.len()).map(alone).collect();
         let mut group_of: Vec<usize> = (0..self.launches.len()).collect();
-        let links = self.storage.ids().filter_map(|id| Some((id, self.passes(id)?)));
-        let mut links: Vec<_> = links.filter(|&(id, _)| self.leaves_cache(id)).collect();
-        links.sort_by_key(|&(id, _)| std::cmp::Reverse(self.bytes(id) as u64));
-        for (link, (writer, reader)) in links {
-            let (before, after) = (group_of[writer], group_of[reader]);
-            if let Some(joined) = self.merge(link, &groups[before], &groups[after]) {
-                joined.members.iter().for_each(|&m| group_of[m] = after);
-                groups[before].members.clear();
-                groups[after] = joined;
+        let passed = |id: &StorageId| {
+            let (writers, readers) = (&self.traffic.writers[id.index()], &self.traffic.readers[id.index()]);
+            !writers.is_empty() && !readers.is_empty() && self.bytes(*id) > 0.0
+        };
+        let mut links: Vec<StorageId> = self.storage.ids().filter(passed).collect();
+        links.sort_by_key(|&id| std::cmp::Reverse(self.bytes(id) as u64));
+        for link in links {
+            let touchers = self.touchers(link);
+            let pairs = touchers.windows(2).filter(|_| touchers.len() > 2);
+            for together in [&touchers[..]].into_iter().chain(pairs) {
+                let parts: BTreeSet<usize> = together.iter().map(|&n| group_of[n]).collect();
+                let parts: Vec<usize> = parts.into_iter().collect();
+                if parts.len() < 2 {
+                    continue;
+                }
+                if let Some(joined) = self.merge(&parts.iter().map(|&g| &groups[g]).collect::<Vec<_>>()) {
+                    parts.iter().for_each(|&g| groups[g].members.clear());
+                    joined.members.iter().for_each(|&m| group_of[m] = parts[0]);
+                    groups[parts[0]] = joined;
+                }
             }
         }
-        groups.retain(|group| group.members.len() > 1);
+        groups.retain(|group| group.members.len() > 1 && self.is_worth_it(group));
         groups
     }
-    /// The one launch that writes a buffer of the workspace and the one that reads it, if it has such.
-    fn passes(&self, id: StorageId) -> Option<(usize, usize)> {
-        let inside = matches!(self.storage[id].place, Place::Workspace(_));
-        match (&self.writers[id.index()][..], &self.readers[id.index()][..]) {
-            (&[writer], &[reader]) if inside && reader != writer => Some((writer, reader)),
-            _ => None,
-        }
-    }
-    /// One group of two, the first of which ends with the writer of a buffer that the other reads.
-    fn merge(&self, link: StorageId, before: &Group, after: &Group) -> Option<Group> {
-        let mut members: Vec<(usize, &Vec<Cut>)> = [before, after].into_iter().flat_map(Group::cut_members).collect();
-        members.sort_by_key(|&(m, _)| m);
-        let within: Vec<StorageId> = [&before.within[..], &after.within, &[link]].concat();
-        // The most slices first.
-        let fits = |cut: &&Cut| {
-            cut.slices.content() >= MIN_SLICES
-                && members.iter().all(|(_, cuts)| cuts.iter().any(|c| c.slices == cut.slices))
-                && within.iter().all(|&id| self.keeps_apart(&members, id, &cut.slices))
-        };
-        let slices = members[0].1.iter().find(fits)?.slices.clone();
-        let cut = |cuts: &Vec<Cut>| cuts.iter().filter(|c| c.slices == slices).take(1).cloned().collect();
-        let cuts = members.iter().map(|(_, cuts)| cut(cuts)).collect();
-        Some(Group { members: members.iter().map(|(m, _)| *m).collect(), cuts, within })
+    fn is_worth_it(&self, group: &Group) -> bool {
+        let work: f64 = group.members.iter().map(|&m| at(&self.launches[m].work, MANY)).sum();
+        let slices = group.slices.as_ref().map_or(1.0, |slices| at(slices, MANY));
+        PARTS * group.gain[SYMBOLS.len() - 1] > work / slices
     }
     fn bytes(&self, id: StorageId) -> f64 {
         estimate(&self.storage[id].len) * self.storage[id].dtype.size() as f64
     }
-    /// Whether the next kernel would wait for a buffer to come back.
-    fn leaves_cache(&self, id: StorageId) -> bool {
-        self.bytes(id) > self.target.l2 as f64
+    /// The launches that write or read a buffer, in their order.
+    fn touchers(&self, id: StorageId) -> Vec<usize> {
+        let both = [&self.traffic.writers[id.index()], &self.traffic.readers[id.index()]];
+        both.into_iter().flatten().copied().collect::<BTreeSet<usize>>().into_iter().collect()
     }
-    /// Whether each of so many slices of the members uses its own slice of a buffer, which stays in a near cache.
-    fn keeps_apart(&self, members: &[(usize, &Vec<Cut>)], id: StorageId, slices: &Dim) -> bool {
-        let Some(slice) = slice(&self.storage[id], slices) else { return false };
-        let near = slice.saturating_mul(self.storage[id].dtype.size() as i64) <= NEAR * self.target.l2 as i64;
-        near && members.iter().all(|&(m, cuts)| {
-            let launch = &self.launches[m];
-            let mut buffers = launch.kernel.buffers.ids().zip(&launch.args).filter(|(_, arg)| **arg == id);
-            let cut = cuts.iter().find(|c| c.slices == *slices);
-            buffers.all(|(buffer, _)| {
-                cut.is_some_and(|cut| Apart::new(&launch.kernel, buffer, cut, slice).holds(&launch.kernel.body))
-            })
+    /// One group of several, if that gains anything.
+    fn merge(&self, groups: &[&Group]) -> Option<Group> {
+        let members: BTreeSet<usize> = groups.iter().flat_map(|group| group.members.iter().copied()).collect();
+        let members: Vec<usize> = members.into_iter().collect();
+        let mut tried: Vec<Dim> = vec![];
+        for group in groups {
+            match &group.slices {
+                Some(slices) => tried.push(slices.clone()),
+                None => tried.extend(self.loops[group.members[0]].iter().flat_map(|l| l.slices())),
+            }
+        }
+        tried.sort();
+        tried.dedup();
+        let apart: Gain = std::array::from_fn(|n| groups.iter().map(|group| group.gain[n]).sum());
+        let gains = |slices: Dim| {
+            let gain = self.gain(&members, &slices)?;
+            let better = gain.iter().zip(&apart).all(|(a, b)| a >= b) && gain.iter().zip(&apart).any(|(a, b)| a > b);
+            better.then_some((slices, gain))
+        };
+        if self.is_read_between(&members) {
+            return None;
+        }
+        let all = tried.into_iter().filter(|s| s.content() >= MIN_SLICES).filter_map(gains);
+        let last = SYMBOLS.len() - 1;
+        let (slices, gain) = all.max_by(|(_, a), (_, b)| a[last].total_cmp(&b[last]))?;
+        Some(Group { members, slices: Some(slices), gain })
+    }
+    /// Whether a launch between the members reads what a member before it writes: that cannot wait for the last member.
+    fn is_read_between(&self, members: &[usize]) -> bool {
+        let (first, last) = (members[0], members[members.len() - 1]);
+        (first..last).filter(|n| members.binary_search(n).is_err()).any(|n| {
+            let buffers = self.launches[n].kernel.buffers.iter().zip(&self.launches[n].args);
+            let mut read = buffers.filter(|((_, buffer), _)| !buffer.written).map(|(_, arg)| arg);
+            read.any(|arg| self.traffic.writers[arg.index()].iter().any(|w| *w < n && members.binary_search(w).is_ok()))
         })
+    }
+    /// What is gained by so many slices; none if they depend on each other.
+    fn gain(&self, members: &[usize], slices: &Dim) -> Option<Gain> {
+        if members.iter().any(|&m| self.cut(m, slices).is_none()) {
+            return None;
+        }
+        let own = |m: usize, id: StorageId| self.keeps_apart(m, id, slices);
+        if !self.passed_on(members).into_iter().all(|(id, among)| among.into_iter().all(|m| own(m, id))) {
+            return None;
+        }
+        let cuts: Vec<Option<Cut>> = members.iter().map(|&m| self.cut(m, slices)).collect();
+        let is_shared = |m: usize, buffer: BufferId| {
+            cuts[m].as_ref().is_some_and(|cut| is_shared(&self.launches[members[m]].kernel, buffer, cut))
+        };
+        Some(self.traffic.gain(members, slices, self.target, &is_shared))
+    }
+    /// The buffers that members write and other members touch too, with all members that do.
+    fn passed_on(&self, members: &[usize]) -> Vec<(StorageId, Vec<usize>)> {
+        let written: BTreeSet<StorageId> = members.iter().flat_map(|&m| self.written(m)).collect();
+        let among = |id: StorageId| {
+            let members = self.touchers(id).into_iter().filter(|n| members.binary_search(n).is_ok());
+            (id, members.collect::<Vec<usize>>())
+        };
+        written.into_iter().map(among).filter(|(_, among)| among.len() > 1).collect()
+    }
+    fn written(&self, n: usize) -> impl Iterator<Item = StorageId> {
+        let buffers = self.launches[n].kernel.buffers.iter().zip(&self.launches[n].args);
+        buffers.filter(|((_, buffer), _)| buffer.written).map(|(_, arg)| *arg)
+    }
+    fn cut(&self, n: usize, slices: &Dim) -> Option<Cut> {
+        self.loops[n].as_ref()?.cut(slices)
+    }
+    /// Whether each of so many slices of a launch uses its own slice of a buffer.
+    fn keeps_apart(&self, n: usize, id: StorageId, slices: &Dim) -> bool {
+        let prove = || {
+            let (Some(cut), Some(slice)) = (self.cut(n, slices), slice(&self.storage[id], slices)) else {
+                return false;
+            };
+            let launch = &self.launches[n];
+            let mut buffers = launch.kernel.buffers.ids().zip(&launch.args).filter(|(_, arg)| **arg == id);
+            buffers.all(|(buffer, _)| keeps_apart(&launch.kernel, buffer, &cut, slice))
+        };
+        *self.proved.borrow_mut().entry((n, id, slices.clone())).or_insert_with(prove)
+    }
+    fn join(&self, group: &Group) -> Join {
+        let slices = group.slices.clone().expect("a group of several has slices");
+        let cuts =
+            group.members.iter().map(|&m| self.cut(m, &slices).expect("all members have as many slices")).collect();
+        let here = |n: &usize| group.members.binary_search(n);
+        let passed = self.passed_on(&group.members).into_iter();
+        let within = passed.filter(|(id, among)| {
+            matches!(self.storage[*id].place, Place::Workspace(_)) && *among == self.touchers(*id)
+        });
+        let within = within.map(|(id, among)| {
+            let [first, last] = [&among[0], &among[among.len() - 1]].map(|n| here(n).expect("it is a member"));
+            let elements = slice(&self.storage[id], &slices).expect("the buffer lies in slices");
+            let bytes = Dim::from(elements * self.storage[id].dtype.size() as i64);
+            (id, elements, Life { bytes, first, last })
+        });
+        Join { slices: slices.clone(), cuts, within: within.collect() }
     }
 }
 
-impl Group {
-    fn cut_members(&self) -> impl Iterator<Item = (usize, &Vec<Cut>)> {
-        self.members.iter().copied().zip(&self.cuts)
-    }
+/// How launches become a chain.
+struct Join {
+    slices: Dim,
+    /// Of each member.
+    cuts: Vec<Cut>,
+    /// The buffers that only members touch, the elements of a slice, and when in a turn it is used.
+    within: Vec<(StorageId, i64, Life)>,
+}
+
+impl Join {
     /// Makes the members, which are `launches` from number `first` on, a chain.
-    fn join(&self, launches: &mut [Launch], first: usize, storage: &mut Arena<Storage>) -> Chain {
-        let slices = self.cuts[0][0].slices.clone();
-        let mut slice_bytes = 0;
-        for &id in &self.within {
-            let slice = slice(&storage[id], &slices).expect("the buffer lies in slices");
+    fn make(&self, launches: &mut [Launch], first: usize, storage: &mut Arena<Storage>) -> Chain {
+        let lives: Vec<Life> = self.within.iter().map(|(_, _, life)| life.clone()).collect();
+        let layout = memory::plan(&lives);
+        for ((id, slice, _), at) in self.within.iter().zip(&layout.offsets) {
             for (launch, cut) in launches.iter_mut().zip(&self.cuts) {
                 let buffers = launch.kernel.buffers.ids().zip(&launch.args);
-                let own: Vec<BufferId> = buffers.filter(|(_, arg)| **arg == id).map(|(buffer, _)| buffer).collect();
-                own.into_iter().for_each(|buffer| shrink(&mut launch.kernel, buffer, &cut[0], slice));
+                let own: Vec<BufferId> = buffers.filter(|(_, arg)| *arg == id).map(|(buffer, _)| buffer).collect();
+                own.into_iter().for_each(|buffer| shrink(&mut launch.kernel, buffer, cut, *slice));
             }
-            let bytes = slice * storage[id].dtype.size() as i64;
-            storage[id].len = Dim::from(slice);
-            storage[id].place = Place::Slice(slice_bytes);
-            slice_bytes += (bytes as u64).next_multiple_of(64) as i64;
+            storage[*id].len = Dim::from(*slice);
+            storage[*id].place = Place::Slice(at.as_int().expect("a slice has a fixed size"));
         }
         for launch in launches.iter_mut() {
             if let [Stmt::For { kind, .. }] = &mut launch.kernel.body[..] {
@@ -188,135 +266,13 @@ impl Group {
             }
             verify(&launch.kernel).unwrap_or_else(|e| panic!("planning: {e}\n{}", launch.kernel));
         }
-        let tasks = (SCRATCH_BYTES / slice_bytes).clamp(MIN_TASKS, TASKS);
-        let most = slices.as_int().unwrap_or_else(|| slices.content().max(MIN_TASKS));
-        let tasks = tasks.min(most);
+        let slice_bytes = layout.total.as_int().expect("slices have fixed sizes");
+        let most = self.slices.as_int().unwrap_or_else(|| self.slices.content().max(MIN_TASKS));
+        let tasks = (SCRATCH_BYTES / slice_bytes.max(1)).clamp(MIN_TASKS, TASKS).min(most);
         let len = Dim::from(tasks * slice_bytes);
         let scratch = storage.push(Storage { dtype: DType::U8, len, place: Place::Workspace(Dim::zero()) });
-        let per_slice = self.cuts.iter().map(|cut| cut[0].per_slice).collect();
+        let per_slice = self.cuts.iter().map(|cut| cut.per_slice).collect();
+        let slices = self.slices.clone();
         Chain { launches: first..first + launches.len(), slices, per_slice, tasks, scratch, slice_bytes }
-    }
-}
-
-/// The elements of each of so many slices, where that is a number.
-fn slice(storage: &Storage, slices: &Dim) -> Option<i64> {
-    let slice = storage.len.floor_div(slices).as_int().filter(|&n| n > 0)?;
-    (slices * slice == storage.len).then_some(slice)
-}
-
-/// The ways to cut a kernel, the most slices first: its outermost loop runs over an index of several axes, whose first
-/// ones are the slices.
-fn cuts(kernel: &Kernel) -> Vec<Cut> {
-    let [Stmt::For { var, kind: LoopKind::Seq | LoopKind::Parallel, body }] = &kernel.body[..] else { return vec![] };
-    let (extent, whole) = (kernel.loop_extent(*var), index_of(*var));
-    let (mut extents, mut axes, mut values) = (vec![], vec![], vec![]);
-    for stmt in body {
-        let Stmt::Set { var, value } = stmt else { break };
-        let (Var::Index { extent: Some(n) }, Expr::Index(value)) = (&kernel.vars[*var], &kernel.exprs[*value].expr)
-        else {
-            break;
-        };
-        extents.push(n.clone());
-        axes.push(index_of(*var));
-        values.push(value);
-        if count(&extents) == *extent {
-            break;
-        }
-    }
-    // The axes are what the loop's variable comes apart into.
-    let mut rest = whole.clone();
-    let apart = extents.iter().zip(values).enumerate().rev().all(|(axis, (n, value))| {
-        let here = if axis == 0 { rest.clone() } else { rest.rem_in(n, &kernel.vars) };
-        rest = rest.floor_div_in(n, &kernel.vars);
-        *value == here
-    });
-    if extents.is_empty() || !apart || count(&extents) != *extent {
-        return vec![Cut { slices: extent.clone(), index: whole, per_slice: 1 }];
-    }
-    let cut = |n: usize| {
-        let per_slice = count(&extents[n..]).as_int()?;
-        Some(Cut { slices: count(&extents[..n]), index: flat(&extents[..n], &axes[..n]), per_slice })
-    };
-    (1..=axes.len()).rev().filter_map(cut).collect()
-}
-
-/// The proof that a kernel's slices use their own slice of a buffer.
-struct Apart<'k> {
-    kernel: &'k Kernel,
-    buffer: BufferId,
-    /// Where the slice at hand begins, and its elements.
-    start: Dim,
-    slice: Dim,
-    /// Variables that lie in less than their extents.
-    narrower: HashMap<u32, Dim>,
-}
-
-impl Extents for Apart<'_> {
-    fn extent(&self, var: u32) -> Option<Dim> {
-        self.narrower.get(&var).cloned().or_else(|| self.kernel.vars.extent(var))
-    }
-}
-
-impl<'k> Apart<'k> {
-    fn new(kernel: &'k Kernel, buffer: BufferId, cut: &Cut, slice: i64) -> Apart<'k> {
-        Apart { kernel, buffer, start: &cut.index * slice, slice: Dim::from(slice), narrower: HashMap::new() }
-    }
-    fn holds(&mut self, block: &Block) -> bool {
-        block.iter().all(|stmt| match stmt {
-            Stmt::For { body, .. } => self.holds(body),
-            Stmt::If { bounds, then, otherwise } => {
-                let before = self.narrower.clone();
-                for bound in bounds {
-                    if let [term] = bound.index.terms()
-                        && let ([Atom::Var(v)], 1) = (&term.atoms[..], term.k)
-                    {
-                        self.narrower.insert(*v, bound.extent.clone());
-                    }
-                }
-                let holds = self.holds(then);
-                self.narrower = before;
-                holds && self.holds(otherwise)
-            }
-            Stmt::Store { buffer, index, value } => {
-                (*buffer != self.buffer || self.is_own(index))
-                    && loads(self.kernel, *value, self.buffer).iter().all(|index| self.is_own(index))
-            }
-            Stmt::Set { value, .. }
-            | Stmt::Assign { value, .. }
-            | Stmt::Accumulate { value, .. }
-            | Stmt::Check { cond: value, .. } => {
-                loads(self.kernel, *value, self.buffer).iter().all(|index| self.is_own(index))
-            }
-        })
-    }
-    fn is_own(&self, index: &Dim) -> bool {
-        (index - &self.start).is_within(&self.slice, self)
-    }
-}
-
-/// Makes a buffer one slice of what it was.
-fn shrink(kernel: &mut Kernel, buffer: BufferId, cut: &Cut, slice: i64) {
-    fn stores(block: &mut Block, buffer: BufferId, start: &Dim) {
-        for stmt in block {
-            match stmt {
-                Stmt::For { body, .. } => stores(body, buffer, start),
-                Stmt::If { then, otherwise, .. } => {
-                    stores(then, buffer, start);
-                    stores(otherwise, buffer, start);
-                }
-                Stmt::Store { buffer: to, index, .. } if *to == buffer => *index = &*index - start,
-                _ => {}
-            }
-        }
-    }
-    let start = &cut.index * slice;
-    kernel.buffers[buffer].len = Dim::from(slice);
-    stores(&mut kernel.body, buffer, &start);
-    for id in kernel.exprs.ids().collect::<Vec<_>>() {
-        if let Expr::Load(from, index) = &mut kernel.exprs[id].expr
-            && *from == buffer
-        {
-            *index = &*index - &start;
-        }
     }
 }

@@ -43,6 +43,8 @@ pub struct TargetInfo {
     pub l1: usize,
     /// Bytes of the second-level cache of one core.
     pub l2: usize,
+    /// Bytes that a program may hope to have of the last cache, which cores share.
+    pub l3: usize,
 }
 
 impl TargetInfo {
@@ -57,11 +59,14 @@ impl TargetInfo {
             panel: 64,
             l1: 32 << 10,
             l2: 512 << 10,
+            l3: 8 << 20,
         };
         match isa {
             Isa::X64 => TargetInfo { registers: 16, accumulators: 8, has_fma: false, ..base },
             Isa::X64V3 => TargetInfo { vector_bytes: 32, registers: 16, accumulators: 12, ..base },
-            Isa::X64V4 => TargetInfo { vector_bytes: 64, accumulators: 28, l1: 48 << 10, l2: 1 << 20, ..base },
+            Isa::X64V4 => {
+                TargetInfo { vector_bytes: 64, accumulators: 28, l1: 48 << 10, l2: 1 << 20, l3: 16 << 20, ..base }
+            }
             Isa::Aarch64 | Isa::Riscv64V => base,
             Isa::Riscv64 => TargetInfo { vector_bytes: 0, accumulators: 16, ..base },
             Isa::S390x => TargetInfo { big_endian: true, ..base },
@@ -87,6 +92,12 @@ impl TargetInfo {
     /// The same of numbers that are guesses themselves.
     pub fn expected(&self, flops: f64, bytes: f64) -> f64 {
         flops * (160 / self.lanes(4)) as f64 + bytes * 8.0
+    }
+    /// Picoseconds to read or write a byte again after so many others: what each cache gives, and the memory, of which a
+    /// core has 20 GB/s. What is somewhat more than a cache is there in part.
+    pub fn again(&self, others: f64) -> f64 {
+        let missed = |cache: usize| (others / cache as f64 - 1.0).clamp(0.0, 1.0);
+        8.0 + 4.0 * missed(self.l2) + 38.0 * missed(self.l3)
     }
     /// Whether vectors are longer than Cranelift's on x86-64.
     pub fn is_wide(&self) -> bool {

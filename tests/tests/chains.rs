@@ -1,0 +1,119 @@
+//! Kernels that take turns image by image, in machine code: through padded buffers and joined ones, with results that
+//! are read again later, on one thread and on several.
+
+use smc::{
+    base::{Bindings, Dim, Rng, Symbol},
+    driver::{self, Executable, Options},
+    graph::{Graph, NodeId, evaluate},
+    loops::BinaryFn,
+    op::{Binary, Broadcast, Concat, Conv, Op, Reshape},
+    tensor::{DType, Scalar, Tensor, TensorType},
+};
+use smc_runtime::{Parallel, Pool};
+
+struct Net {
+    graph: Graph,
+    rng: Rng,
+}
+
+impl Net {
+    fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
+        self.graph.add(op, inputs).unwrap()
+    }
+    fn weights(&mut self, shape: &[usize]) -> NodeId {
+        let rng = &mut self.rng;
+        self.graph
+            .constant(Tensor::from_fn(DType::F32, shape.to_vec(), |_| Scalar::F32(rng.unit() as f32 / 4.0 - 0.125)))
+    }
+    /// A convolution that divides the size by the stride, with a bias and a relu.
+    fn conv(&mut self, x: NodeId, taps: usize, filters: usize, groups: usize, stride: i64) -> NodeId {
+        let channels = self.graph.shape(x)[3].as_int().unwrap() as usize;
+        let filter = self.weights(&[taps, taps, channels / groups, filters]);
+        let side = || vec![Dim::from(taps as i64 / 2); 2];
+        let (dilation, input_dilation) = (vec![1; 2], vec![1; 2]);
+        let conv = Conv { stride: vec![stride; 2], dilation, input_dilation, low: side(), high: side(), groups };
+        let y = self.add(conv, &[x, filter]);
+        let shape = self.graph.shape(y).to_vec();
+        let bias = self.weights(&[1, 1, 1, filters]);
+        let bias = self.add(Broadcast { shape: shape.clone() }, &[bias]);
+        let y = self.add(Binary { f: BinaryFn::Add }, &[y, bias]);
+        let zero = self.graph.constant(Tensor::scalar(DType::F32, Scalar::F32(0.0)));
+        let zero = self.add(Reshape { shape: vec![Dim::one(); 4] }, &[zero]);
+        let zero = self.add(Broadcast { shape }, &[zero]);
+        self.add(Binary { f: BinaryFn::Max }, &[y, zero])
+    }
+    /// Expansion, depthwise convolution of a padded buffer, projection, and what came in.
+    fn inverted(&mut self, x: NodeId, factor: usize) -> NodeId {
+        let channels = self.graph.shape(x)[3].as_int().unwrap() as usize;
+        let y = self.conv(x, 1, channels * factor, 1, 1);
+        let y = self.conv(y, 3, channels * factor, channels * factor, 1);
+        let y = self.conv(y, 1, channels, 1, 1);
+        self.add(Binary { f: BinaryFn::Add }, &[x, y])
+    }
+    /// Two convolutions side by side, joined.
+    fn joined(&mut self, x: NodeId, filters: usize) -> NodeId {
+        let [a, b] = [1, 3].map(|taps| self.conv(x, taps, filters, 1, 1));
+        self.add(Concat { axis: 3 }, &[a, b])
+    }
+}
+
+/// What is read again at the end stays whole, all else passes through padded and joined buffers.
+fn network(batch: &str, [height, width]: [i64; 2]) -> Graph {
+    let mut net = Net { graph: Graph::default(), rng: Rng::new(5) };
+    let shape = vec![batch.parse().unwrap(), height.into(), width.into(), Dim::from(3)];
+    let x = net.graph.input("x", TensorType::new(DType::F32, shape));
+    let stem = net.conv(x, 3, 16, 1, 1);
+    let y = net.inverted(stem, 6);
+    let y = net.joined(y, 24);
+    let y = net.conv(y, 3, 48, 48, 1);
+    let y = net.conv(y, 1, 16, 1, 1);
+    let y = net.add(Concat { axis: 3 }, &[y, stem]);
+    let y = net.inverted(y, 3);
+    let y = net.conv(y, 3, 32, 32, 2);
+    net.graph.output("y", y);
+    net.graph
+}
+
+fn run(executable: &Executable, x: &Tensor, bind: &Bindings, threads: Option<&dyn Parallel>) -> Tensor {
+    let mut call = executable.prepare_with(0, std::slice::from_ref(x), bind.clone()).unwrap();
+    call.run(threads).unwrap();
+    call.results().remove(0)
+}
+
+/// Batches below and above the number of tasks, fixed and open, and none at all. A result is a sum of a few hundred
+/// products far below 1, several times over: what it is off by is far below 1e-4.
+#[test]
+fn images_in_turns_agree_with_the_evaluator_on_any_number_of_threads() {
+    let (size, most) = ([32, 31], 17);
+    let images = |n: i64| [n as usize, size[0] as usize, size[1] as usize, 3];
+    let mut rng = Rng::new(17);
+    let all = Tensor::from_fn(DType::F32, images(most), |_| Scalar::F32(rng.unit() as f32 - 0.5));
+    // Images know nothing of each other.
+    let bind = Bindings::from([(Symbol::new("batch"), most)]);
+    let expected = evaluate(&network("batch", size), std::slice::from_ref(&all), &bind).unwrap().remove(0);
+    let pools = [2, 3, 5].map(|n| Pool::new(n).unwrap());
+    for (batch, batches) in [("1", &[1][..]), ("3", &[3]), ("8", &[8]), ("17", &[17]), ("batch", &[0, 1, 2, 3, 8, 17])]
+    {
+        let options = Options { name: "m".into(), cpu: Some(smc_tests::cpu()), ..Options::default() };
+        let compiled = driver::compile_graphs(vec![("main".into(), network(batch, size))], &options).unwrap();
+        let chained = compiled.object.windows(6).any(|name| name == b"_chain");
+        assert!(chained || ["1", "3", "batch"].contains(&batch), "{batch}: nothing is chained");
+        let executable = Executable::new(&compiled.object, compiled.interface).unwrap();
+        for &n in batches {
+            let bind = Bindings::from([(Symbol::new("batch"), n)]);
+            let input = all.bytes()[..all.bytes().len() / most as usize * n as usize].to_vec();
+            let x = Tensor::from_bytes(DType::F32, images(n).to_vec(), input);
+            let alone = run(&executable, &x, &bind, None);
+            let off = |(a, b): (Scalar, Scalar)| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs();
+            let worst = alone.scalars().zip(expected.scalars()).map(off).fold(0.0, f64::max);
+            assert!(
+                alone.shape[0] == n as usize && alone.shape[1..] == expected.shape[1..] && worst < 1e-4,
+                "{n} of {batch}: {worst}"
+            );
+            for pool in &pools {
+                let shared = run(&executable, &x, &bind, Some(pool));
+                assert!(shared.bytes() == alone.bytes(), "{n} of {batch}: threads change the result");
+            }
+        }
+    }
+}
