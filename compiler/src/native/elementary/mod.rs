@@ -258,12 +258,13 @@ impl Pass<'_> {
         self.w.set(y)
     }
     fn remainder(&mut self, dtype: DType, x: ExprId, y: ExprId) -> ExprId {
-        let mut m = self.math(DType::F64);
+        let float = if dtype != DType::F64 && self.machine.has_fma { DType::F32 } else { DType::F64 };
+        let mut m = self.math(float);
         let [x, y] = [x, y].map(|x| {
-            let x = m.w.cast(DType::F64, x);
+            let x = m.w.cast(float, x);
             m.name(x)
         });
-        let rest = m.rem(x, y);
+        let rest = if dtype == DType::F64 { m.rem(x, y) } else { m.rem_of_single(x, y) };
         let rest = self.w.cast(dtype, rest);
         self.w.set(rest)
     }

@@ -284,9 +284,15 @@ fn remainders_and_whole_numbers_are_exact() {
     for ((x, y), z) in a.iter().zip(&b).zip(doubles(rem, PLAIN, &a, &b)) {
         assert!(same(z, x % y), "{x:e} % {y:e} = {z:e}, not {:e}", x % y);
     }
-    let (a32, b32): (Vec<f32>, Vec<f32>) = a.iter().zip(&b).map(|(&x, &y)| (x as f32, y as f32)).unzip();
-    for ((x, y), z) in a32.iter().zip(&b32).zip(singles(rem, PLAIN, &a32, &b32)) {
-        assert!(same(z.into(), (x % y).into()), "{x:e} % {y:e} = {z:e}, not {:e}", x % y);
+    let (mut a32, mut b32): (Vec<f32>, Vec<f32>) = a.iter().zip(&b).map(|(&x, &y)| (x as f32, y as f32)).unzip();
+    a32.extend((0..2000).map(|_| f32::from_bits(rng.bits() as u32)));
+    b32.extend((0..2000).map(|_| f32::from_bits(rng.bits() as u32 >> if rng.chance(50) { 0 } else { 8 })));
+    a32.extend([f32::MAX, f32::MAX, f32::MAX, 1.5 * f32::MIN_POSITIVE]);
+    b32.extend([f32::from_bits(1), f32::from_bits(3), 1.0000001, f32::from_bits(7)]);
+    for machine in [PLAIN, FUSED, ALL] {
+        for ((x, y), z) in a32.iter().zip(&b32).zip(singles(rem, machine, &a32, &b32)) {
+            assert!(same(z.into(), (x % y).into()), "{x:e} % {y:e} = {z:e}, not {:e}", x % y);
+        }
     }
     type Whole = (UnaryFn, fn(f64) -> f64, fn(f32) -> f32);
     let wholes: [Whole; 4] = [
