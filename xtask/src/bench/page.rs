@@ -191,13 +191,19 @@ fn problems(results: &Results) -> String {
             .to_string();
     let mut seen = vec![];
     for p in &results.problems {
-        let line = format!("- {} on {}: {}", p.engine, p.model, p.error.replace(['<', '>'], "'"));
+        let line = format!("- {} on {}: {}", p.engine, p.model, files_alone(&p.error).replace(['<', '>'], "'"));
         if !seen.contains(&line) {
             let _ = writeln!(out, "{line}");
             seen.push(line);
         }
     }
     out
+}
+
+/// A message with the names of files, but not of the folders on the machine that they were in.
+fn files_alone(message: &str) -> String {
+    let name = |word: &str| word.rsplit('/').find(|part| !part.is_empty()).unwrap_or(word).to_string();
+    message.split(' ').map(name).collect::<Vec<_>>().join(" ")
 }
 
 /// Every ratio below 1, then what people wrote about the causes.
@@ -267,7 +273,7 @@ mod tests {
             "| The fast | 100 / 20.0 | 1.00 / 1.50 | 500 / 90.0 | – |",
             "- The slow, 1 thread, batch 1: 50 % of beta's speed",
             "- The gemm: 95 % of alpha's speed",
-            "- alpha on slow: no | such op",
+            "- alpha on slow: build.py:7: no | such op",
             NOT_YET,
         ] {
             assert!(page.contains(line), "{line:?} is not in\n{page}");

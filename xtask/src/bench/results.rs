@@ -301,7 +301,7 @@ pub mod tests {
                 engine: "alpha".into(),
                 batch: 1,
                 threads: 1,
-                error: "no | such op".into(),
+                error: "/some/where/build.py:7: no | such op".into(),
             }],
             levels: vec![],
             cold: vec![cold("smc", 0.1, 20_000), cold("smc-native", 0.001, 1500), cold("alpha", 0.5, 90_000)],
