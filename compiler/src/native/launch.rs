@@ -7,7 +7,7 @@ use std::mem::offset_of;
 use crate::{
     base::Dim,
     loops::{Kernel, LoopKind, Stmt},
-    plan::{Program, Unit},
+    plan::{Chain, MIN_SLICES, Program, Unit},
 };
 
 /// What a kernel is given: an object on the entry's stack.
@@ -28,6 +28,9 @@ struct ChainFrame {
     frame: Frame,
     /// The memory of the slice.
     slice: *mut c_void,
+    /// A kernel, some of whose iterations are one slice, and the first of them: what is added where threads share them.
+    kernel: *const c_void,
+    first: i64,
 }
 
 impl Frame {
@@ -38,7 +41,9 @@ impl Frame {
     pub(super) const STATUS: i32 = 24;
     pub(super) const BYTES: u32 = 32;
     pub(super) const SLICE: i32 = 32;
-    pub(super) const CHAIN_BYTES: u32 = 40;
+    pub(super) const KERNEL: i32 = 40;
+    pub(super) const FIRST: i32 = 48;
+    pub(super) const CHAIN_BYTES: u32 = 56;
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -49,6 +54,8 @@ const _: () = {
     );
     assert!(size_of::<Frame>() == Frame::BYTES as usize);
     assert!(offset_of!(ChainFrame, frame) == 0 && offset_of!(ChainFrame, slice) == Frame::SLICE as usize);
+    assert!(offset_of!(ChainFrame, kernel) == Frame::KERNEL as usize);
+    assert!(offset_of!(ChainFrame, first) == Frame::FIRST as usize);
     assert!(size_of::<ChainFrame>() == Frame::CHAIN_BYTES as usize);
 };
 
@@ -65,6 +72,12 @@ pub fn parallel_extent(kernel: &Kernel) -> Option<&Dim> {
     }
 }
 
+/// Whether a call may have so few slices of a chain that threads rather share the kernels of each. Nobody counts on it
+/// where the number of slices is known.
+pub(super) fn may_be_few(chain: &Chain) -> bool {
+    chain.slices.as_int().is_none() && chain.slices.content() < MIN_SLICES
+}
+
 /// What the iterations of a unit are, which threads may share: how many, and the work of all.
 pub fn iterations(program: &Program, unit: Unit) -> Option<(Dim, Dim)> {
     match unit {
@@ -75,7 +88,7 @@ pub fn iterations(program: &Program, unit: Unit) -> Option<(Dim, Dim)> {
         Unit::Chain(c) => {
             let chain = &program.chains[c];
             let launches = &program.launches[chain.launches.clone()];
-            Some((Dim::from(chain.tasks), launches.iter().fold(Dim::zero(), |sum, launch| sum + &launch.work)))
+            Some((chain.tasks.clone(), launches.iter().fold(Dim::zero(), |sum, launch| sum + &launch.work)))
         }
     }
 }

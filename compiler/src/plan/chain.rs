@@ -33,8 +33,9 @@ use crate::{
     tensor::DType,
 };
 
-/// A chain has at least this many slices, whatever the symbols are: fewer leave threads idle.
-const MIN_SLICES: i64 = 4;
+/// A chain of a known number of slices has at least this many: fewer leave threads idle. Where the number depends on
+/// symbols and a call has fewer, threads share the kernels of each slice instead.
+pub const MIN_SLICES: i64 = 4;
 /// What the threads share is at most so many tasks, each with its own slice of what lives within a turn; but fewer, down
 /// to the least, where slices are large.
 const TASKS: i64 = 16;
@@ -161,7 +162,7 @@ impl<'l> Finder<'l> {
         if self.is_read_between(&members) {
             return None;
         }
-        let all = tried.into_iter().filter(|s| s.content() >= MIN_SLICES).filter_map(gains);
+        let all = tried.into_iter().filter(|s| s.as_int().is_none_or(|n| n >= MIN_SLICES)).filter_map(gains);
         let last = SYMBOLS.len() - 1;
         let (slices, gain) = all.max_by(|(_, a), (_, b)| a[last].total_cmp(&b[last]))?;
         Some(Group { members, slices: Some(slices), gain })
@@ -267,9 +268,14 @@ impl Join {
             verify(&launch.kernel).unwrap_or_else(|e| panic!("planning: {e}\n{}", launch.kernel));
         }
         let slice_bytes = layout.total.as_int().expect("slices have fixed sizes");
-        let most = self.slices.as_int().unwrap_or_else(|| self.slices.content().max(MIN_TASKS));
-        let tasks = (SCRATCH_BYTES / slice_bytes.max(1)).clamp(MIN_TASKS, TASKS).min(most);
-        let len = Dim::from(tasks * slice_bytes);
+        let most = (SCRATCH_BYTES / slice_bytes.max(1)).clamp(MIN_TASKS, TASKS);
+        let (content, open) = (self.slices.content(), self.slices.as_int().is_none());
+        let tasks = match open && content < MIN_TASKS {
+            // The same for all of them, so that their memory can lie in the same place.
+            true => self.slices.at_most(&Dim::from(MIN_TASKS)).at_least(&Dim::one()),
+            false => Dim::from(most.min(content)),
+        };
+        let len = &tasks * slice_bytes;
         let scratch = storage.push(Storage { dtype: DType::U8, len, place: Place::Workspace(Dim::zero()) });
         let per_slice = self.cuts.iter().map(|cut| cut.per_slice).collect();
         let slices = self.slices.clone();

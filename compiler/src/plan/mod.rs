@@ -29,6 +29,7 @@ mod tests;
 
 use std::collections::HashMap;
 
+pub use chain::MIN_SLICES;
 pub use fuse::{Fusion, MAX_CODE, Role, fuse};
 pub use prepare::{Choices, prepare};
 pub use program::{Chain, Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, Unit, WeightId, Weights};

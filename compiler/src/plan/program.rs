@@ -98,8 +98,8 @@ pub struct Chain {
     pub slices: Dim,
     /// For each launch, the iterations of its outermost loop that a slice is.
     pub per_slice: Vec<i64>,
-    /// The slices are cut into so many tasks, one of which runs on one thread.
-    pub tasks: i64,
+    /// The slices are cut into so many tasks, one at least, each of which runs on one thread.
+    pub tasks: Dim,
     /// What is in [`Place::Slice`]: as many bytes for each task, all of them in this buffer of the workspace.
     pub slice_bytes: i64,
     pub scratch: StorageId,

@@ -3,10 +3,12 @@
 //! Sizes are computed with every overflow noticed, so an accepted call has no size that wraps: kernels compute their
 //! addresses without a check. All checks come before the first kernel.
 
+mod chains;
 mod checked;
 
 use std::collections::BTreeMap;
 
+pub(super) use chains::{chain, part};
 use checked::{Checked, SYMBOL_BITS, fits};
 use cranelift_codegen::ir::{
     self, AbiParam, Block, BlockArg, ExtFuncData, ExternalName, Function, GlobalValueData, InstBuilder, Signature,
@@ -21,9 +23,9 @@ use crate::{
     native::{
         self, Entry,
         code::{self, Code, FUNCTIONS, WEIGHTS},
-        launch::iterations,
+        launch::{iterations, may_be_few},
     },
-    plan::{Guard, Place, Program, Unit, WORTH_SHARING},
+    plan::{Guard, Program, Unit, WORTH_SHARING},
     tensor::{DType, TensorType, count},
 };
 
@@ -199,64 +201,6 @@ pub(super) fn run_level(plan: &Plan<'_>, entry: usize, level: usize) -> Code {
 /// Whether threads may take parts of a unit: it is parallel, and not known to be too little work.
 pub(super) fn is_shared(program: &Program, unit: Unit) -> bool {
     iterations(program, unit).is_some_and(|(_, work)| work.as_int().is_none_or(|work| work >= WORTH_SHARING))
-}
-
-/// `void chain(frame, begin, end)`: some tasks of a chain, slice by slice. All of them use the memory of the first task,
-/// which is no other call's, so that it stays in a near cache.
-pub(super) fn chain(plan: &Plan<'_>, entry: usize, level: usize, number: usize) -> Code {
-    let program = &plan.entries[entry].programs[level];
-    let chain = &program.chains[number];
-    write(plan, &[types::I64; 3], &[], |w| {
-        let &[outer, begin, end] = &w.params[..] else { unreachable!("the function has three parameters") };
-        let io = w.slot(outer, Frame::IO);
-        let symbols = w.symbols(program, io);
-        let mut sizes = Checked { program, symbols, wrapped: None };
-        let slot = w.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, Frame::CHAIN_BYTES, 3));
-        let frame = w.b.ins().stack_addr(types::I64, slot, 0);
-        for offset in [Frame::IO, Frame::WORKSPACE, Frame::WEIGHTS, Frame::STATUS] {
-            let value = w.slot(outer, offset);
-            w.b.ins().store(plain(), value, frame, offset);
-        }
-        let Place::Workspace(at) = &program.storage[chain.scratch].place else {
-            unreachable!("the memory of a chain is in the workspace")
-        };
-        let (workspace, at) = (w.slot(outer, Frame::WORKSPACE), sizes.dim(w, at));
-        let (memory, task) = (w.b.ins().iadd(workspace, at), w.b.ins().imul_imm_s(begin, chain.slice_bytes));
-        let memory = w.b.ins().iadd(memory, task);
-        w.b.ins().store(plain(), memory, frame, Frame::SLICE);
-        let slices = sizes.dim(w, &chain.slices);
-        let [first, last] = [begin, end].map(|task| {
-            let through = w.b.ins().imul(task, slices);
-            let tasks = w.b.ins().iconst(types::I64, chain.tasks);
-            w.b.ins().udiv(through, tasks)
-        });
-        let [head, body, done] = [(); 3].map(|()| w.b.create_block());
-        let slice = w.b.append_block_param(head, types::I64);
-        w.b.ins().jump(head, &[BlockArg::Value(first)]);
-        w.b.switch_to_block(head);
-        let more = w.b.ins().icmp(IntCC::UnsignedLessThan, slice, last);
-        w.b.ins().brif(more, body, &[], done, &[]);
-        w.b.switch_to_block(body);
-        for (k, per_slice) in chain.launches.clone().zip(&chain.per_slice) {
-            let kernel = w.function(plan.first(entry, level) + k, &[types::I64; 3], &[]);
-            let begin = w.b.ins().imul_imm_s(slice, *per_slice);
-            let end = w.b.ins().iadd_imm_s(begin, *per_slice);
-            w.b.ins().call(kernel, &[frame, begin, end]);
-            if can_fail(&program.launches[k].kernel) {
-                let status = w.slot(frame, Frame::STATUS);
-                let [failed, fine] = [(); 2].map(|()| w.b.create_block());
-                w.b.ins().brif(status, failed, &[], fine, &[]);
-                w.b.switch_to_block(failed);
-                w.b.ins().store(plain(), status, outer, Frame::STATUS);
-                w.leave(&[]);
-                w.b.switch_to_block(fine);
-            }
-        }
-        let next = w.b.ins().iadd_imm_s(slice, 1);
-        w.b.ins().jump(head, &[BlockArg::Value(next)]);
-        w.b.switch_to_block(done);
-        w.leave(&[]);
-    })
 }
 
 /// `void share(task, frame, extent, work, threads)`: one parallel kernel, by threads when the caller gave some and there
@@ -491,6 +435,12 @@ impl Writer<'_> {
                     (self.plan.chain(entry, level, c), launches.iter().any(|launch| can_fail(&launch.kernel)))
                 }
             };
+            let done = match unit {
+                Unit::Chain(c) if may_be_few(&program.chains[c]) => {
+                    Some(self.few_slices([entry, level, c], io, frame, sizes))
+                }
+                _ => None,
+            };
             match iterations(program, unit) {
                 Some((extent, work)) if is_shared(program, unit) => {
                     let kernel = self.function(number, &[types::I64; 3], &[]);
@@ -517,6 +467,12 @@ impl Writer<'_> {
                 let status = self.b.ins().load(types::I64, plain(), frame, Frame::STATUS);
                 let failed = self.b.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
                 self.leave_if_with(failed, status);
+            }
+            if let Some(done) = done {
+                self.b.ins().jump(done, &[]);
+                self.b.switch_to_block(done);
+                // What one way noted is not known on the other; the checks have seen all sizes before.
+                sizes.wrapped = None;
             }
         }
         let ok = self.b.ins().iconst(types::I32, i64::from(Status::Ok.code()));

@@ -22,7 +22,7 @@ mod tests;
 
 use super::{
     Code, Entry, Function, Target, code, dispatch, elementary,
-    launch::{Frame, parallel_extent},
+    launch::{Frame, may_be_few, parallel_extent},
     x86,
 };
 use crate::{
@@ -68,8 +68,8 @@ impl Slots<'_> {
 
 /// Which functions a model has, and their order: per entry its kernels level by level, each level's followed by the
 /// functions that run its chains, its dimensions check, if it needs one, the
-/// function itself and, where the workspace depends on symbols, its size function; then the function that shares parallel loops out, if there are any, and the
-/// model's `invoke` and `workspace_bytes`. With several levels, the kernels of each are followed by the function that
+/// function itself and, where the workspace depends on symbols, its size function; then the function that runs part of a slice, if calls may have few,
+/// the one that shares parallel loops out, if there are any, and the model's `invoke` and `workspace_bytes`. With several levels, the kernels of each are followed by the function that
 /// runs them, and the last function of all chooses the level.
 pub(super) struct Plan<'a> {
     target: &'a Target,
@@ -81,6 +81,8 @@ pub(super) struct Plan<'a> {
     functions: usize,
     /// Whether threads may take parts of some kernel.
     shares: bool,
+    /// Whether they may do so within a slice of a chain.
+    parts: bool,
 }
 
 /// A function to make; numbers of entries, levels, and launches or chains.
@@ -92,6 +94,7 @@ pub(super) enum Job {
     Dimensions(usize),
     Entry(usize),
     Workspace(usize),
+    Part,
     Share,
     Invoke,
     WorkspaceBytes,
@@ -100,19 +103,21 @@ pub(super) enum Job {
 
 impl<'a> Plan<'a> {
     pub fn new(target: &'a Target, name: &'a str, entries: &'a [Entry<'a>], weight_offsets: &'a [u64]) -> Plan<'a> {
-        let mut plan = Plan { target, name, entries, weight_offsets, first: vec![], functions: 0, shares: false };
+        let mut plan =
+            Plan { target, name, entries, weight_offsets, first: vec![], functions: 0, shares: false, parts: false };
         for entry in entries {
             assert_eq!(entry.programs.len(), target.levels.len(), "an entry has a program per level");
             let mut first = vec![];
             for program in entry.programs {
                 first.push(plan.functions);
                 plan.shares |= program.units().into_iter().any(|unit| entry::is_shared(program, unit));
+                plan.parts |= program.chains.iter().any(may_be_few);
                 plan.functions += program.launches.len() + program.chains.len() + usize::from(plan.chooses());
             }
             plan.first.push(first);
             plan.functions += 1 + usize::from(entry::settled(entry).is_none()) + usize::from(has_size_function(entry));
         }
-        plan.functions += 2 + usize::from(plan.shares) + usize::from(plan.chooses());
+        plan.functions += 2 + usize::from(plan.shares) + usize::from(plan.parts) + usize::from(plan.chooses());
         plan
     }
 
@@ -128,6 +133,7 @@ impl<'a> Plan<'a> {
             jobs.push(Job::Entry(e));
             jobs.extend(has_size_function(entry).then_some(Job::Workspace(e)));
         }
+        jobs.extend(self.parts.then_some(Job::Part));
         jobs.extend(self.shares.then_some(Job::Share));
         jobs.extend([Job::Invoke, Job::WorkspaceBytes]);
         jobs.extend(self.chooses().then_some(Job::Choose));
@@ -165,6 +171,9 @@ impl<'a> Plan<'a> {
     fn share(&self) -> usize {
         self.invoke() - 1
     }
+    fn part(&self) -> usize {
+        self.share() - 1
+    }
     fn choose(&self) -> usize {
         self.functions - 1
     }
@@ -191,6 +200,7 @@ impl<'a> Plan<'a> {
             Job::Dimensions(e) => function(name(e, "_dimensions"), false, entry::dimensions(self, e)),
             Job::Entry(e) => function(name(e, ""), true, entry::entry(self, e)),
             Job::Workspace(e) => function(name(e, "_workspace"), true, entry::workspace(self, e)),
+            Job::Part => function(format!("{}_part", self.name), false, entry::part(self)),
             Job::Share => function(format!("{}_share", self.name), false, entry::share(self)),
             Job::Invoke => function(format!("{}_invoke", self.name), true, entry::invoke(self)),
             Job::WorkspaceBytes => {
@@ -265,7 +275,8 @@ impl<'a> Plan<'a> {
             let run_level = if self.chooses() { functions[run].code.stack_bytes } else { 0 };
             let share = if self.shares { functions[self.share()].code.stack_bytes } else { 0 };
             let chains = self.chain(entry, l, 0);
-            let chain = deepest(chains..run).unwrap_or(0);
+            let part = if self.parts { functions[self.part()].code.stack_bytes } else { 0 };
+            let chain = deepest(chains..run).unwrap_or(0).max(part);
             run_level + share + chain + deepest(first..chains).unwrap_or(0)
         };
         let levels = (0..self.target.levels.len()).map(level).max().unwrap_or(0);

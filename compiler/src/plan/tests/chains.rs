@@ -20,19 +20,19 @@ fn convolved(shape: &str, [channels, filters]: [usize; 2], isa: Isa) -> (Graph, 
 }
 
 /// Launches, slices and tasks of each chain.
-fn chains(program: &Program) -> Vec<(usize, String, i64)> {
-    program.chains.iter().map(|c| (c.launches.len(), c.slices.to_string(), c.tasks)).collect()
+fn chains(program: &Program) -> Vec<(usize, String, String)> {
+    program.chains.iter().map(|c| (c.launches.len(), c.slices.to_string(), c.tasks.to_string())).collect()
 }
 
 #[test]
 fn strips_of_tiles_are_slices() {
     let of = |shape: &str, channels| chains(&convolved(shape, channels, Isa::X64V4).1);
     // Two of 28 rows of tiles.
-    assert_eq!(of("8,56,56,64", [64, 64]), [(3, "112".into(), 16)]);
-    assert_eq!(of("batch,56,56,64", [64, 64]), [(3, "14*batch".into(), 14)]);
-    assert_eq!(of("1,56,56,64", [64, 64]), [(3, "14".into(), 14)]);
+    assert_eq!(of("8,56,56,64", [64, 64]), [(3, "112".into(), "16".into())]);
+    assert_eq!(of("batch,56,56,64", [64, 64]), [(3, "14*batch".into(), "14".into())]);
+    assert_eq!(of("1,56,56,64", [64, 64]), [(3, "14".into(), "14".into())]);
     // An image each, with its border; alone, it is no chain.
-    assert_eq!(of("8,14,14,256", [256, 256]), [(4, "8".into(), 8)]);
+    assert_eq!(of("8,14,14,256", [256, 256]), [(4, "8".into(), "8".into())]);
     assert_eq!(of("1,14,14,256", [256, 256]), []);
     assert_eq!(of("batch,14,14,256", [256, 256]), []);
     // Nothing leaves the cache.
@@ -44,7 +44,7 @@ fn what_lives_within_a_turn_needs_one_slice_for_each_task() {
     let (_, program, _) = convolved("8,56,56,64", [64, 64], Isa::X64V4);
     let [chain] = &program.chains[..] else { panic!("one chain: {:?}", program.chains) };
     let padded = 8 * 58 * 58 * 64 * 4;
-    assert_eq!(program.workspace.as_int().unwrap() - padded, chain.tasks * chain.slice_bytes);
+    assert_eq!(program.workspace.as_int().unwrap() - padded, chain.tasks.as_int().unwrap() * chain.slice_bytes);
     assert_eq!(chain.slice_bytes, 16 * 56 * (64 + 64) * 4);
     for launch in &program.launches[chain.launches.clone()] {
         assert!(matches!(launch.kernel.body[..], [Stmt::For { kind: LoopKind::Parallel, .. }]));
@@ -135,5 +135,5 @@ fn images_take_turns_in_networks_of_any_form() {
             check_on(&format!("seed {seed}, batch {n}"), &graph, &target, &[x], &bind);
         }
     }
-    assert!(chained > 40, "{chained} kernels in chains");
+    assert!(chained > 60, "{chained} kernels in chains");
 }

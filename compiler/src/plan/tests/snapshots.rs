@@ -17,7 +17,7 @@ fn show(graph: &Graph, isa: Isa) -> String {
     let mut text = String::new();
     for (n, launch) in program.launches.iter().enumerate() {
         for chain in program.chains.iter().filter(|chain| chain.launches.start == n) {
-            let (launches, slices, tasks) = (chain.launches.len(), &chain.slices, chain.tasks);
+            let (launches, slices, tasks) = (chain.launches.len(), &chain.slices, &chain.tasks);
             writeln!(text, "// {launches} launches in {slices} slices, {tasks} tasks of {} bytes", chain.slice_bytes)
                 .unwrap();
         }
