@@ -90,11 +90,14 @@ const SIXTEENTHS_LOW: [f32; TABLE] = [
 
 impl Math<'_> {
     /// The power of a named `x` that is not negative; 1 to an infinite power and anything to the power 0 are not covered.
-    pub fn power_by_tables(&mut self, x: ExprId, y: ExprId) -> ExprId {
+    pub fn power_by_tables(&mut self, x: ExprId, y: ExprId, known: Option<f64>) -> ExprId {
         let Pair(log, low) = self.log2_pair(x);
         // Beyond this, any other base than 1 overflows or vanishes.
         let limit = 2f64.powi(33);
-        let y = self.clamp(y, -limit, limit);
+        let y = match known {
+            Some(exponent) => self.c(exponent.clamp(-limit, limit)),
+            None => self.clamp(y, -limit, limit),
+        };
         let Pair(product, rest) = self.product(y, log);
         let rest = self.mul_add(low, y, rest);
         let rest = self.name(rest);

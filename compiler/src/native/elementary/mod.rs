@@ -206,7 +206,7 @@ impl Pass<'_> {
                         _ => None,
                     };
                     self.function(dtype, [x, y], |m, [x, y]| {
-                        known.and_then(|exponent| m.short_power(x, exponent)).unwrap_or_else(|| m.pow(x, y))
+                        known.and_then(|exponent| m.short_power(x, exponent)).unwrap_or_else(|| m.pow(x, y, known))
                     })
                 }
                 Expr::Scale(..) => self.function(dtype, [x, y], |m, [x, n]| m.scaled(x, n)),

@@ -11,11 +11,12 @@ use super::{
 };
 
 impl Math<'_> {
-    pub fn pow(&mut self, x: ExprId, y: ExprId) -> ExprId {
+    /// The power of a named `x` to a named `y`, which may be known.
+    pub fn pow(&mut self, x: ExprId, y: ExprId, known: Option<f64>) -> ExprId {
         let size = self.abs(x);
         let size = self.name(size);
         let power = if self.single() && self.machine.stays_single() {
-            self.power_by_tables(size, y)
+            self.power_by_tables(size, y, known)
         } else if self.single() {
             let mut m = self.double();
             let (size, y) = (m.w.cast(DType::F64, size), m.w.cast(DType::F64, y));
@@ -50,7 +51,12 @@ impl Math<'_> {
             let rest = self.select(extreme, zero, rest);
             self.exp_scaled(product, Some(rest), 0)
         };
-        self.with_rules(x, y, size, power)
+        match known {
+            Some(exponent) if exponent.is_finite() && exponent != 0.0 => {
+                self.with_rules_of_exponent(x, exponent, size, power)
+            }
+            _ => self.with_rules(x, y, size, power),
+        }
     }
     /// The power of a named `x` to an exponent that takes a few multiplications, a division or a root; within 1 ulp.
     pub fn short_power(&mut self, x: ExprId, exponent: f64) -> Option<ExprId> {
@@ -76,6 +82,20 @@ impl Math<'_> {
             4.0 => self.mul(square, square),
             _ => square,
         })
+    }
+    /// What C adds to `|x|^y` for a finite `y` other than 0.
+    fn with_rules_of_exponent(&mut self, x: ExprId, exponent: f64, size: ExprId, power: ExprId) -> ExprId {
+        let (nothing, unlike) = (self.c(f64::NAN), self.is(CompareFn::Ne, x, x));
+        let power = self.select(unlike, nothing, power);
+        if exponent % 2.0 != 0.0 && exponent.fract() == 0.0 {
+            let sign = self.sign(x);
+            return self.with_sign(power, sign);
+        } else if exponent.fract() == 0.0 {
+            return power;
+        }
+        let (negative, finite) = (self.is_c(CompareFn::Lt, x, 0.0), self.is_c(CompareFn::Lt, size, f64::INFINITY));
+        let wrong = self.both(negative, finite);
+        self.select(wrong, nothing, power)
     }
     /// What C adds to `|x|^y`.
     fn with_rules(&mut self, x: ExprId, y: ExprId, size: ExprId, power: ExprId) -> ExprId {
