@@ -4,7 +4,7 @@
 //! bytes are read again and again. The nearer of the two limits is the one whose fraction is shown; both are
 //! measured when the profile starts, on one thread, and taken times the number of threads.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use serde::Serialize;
 use smc::{
@@ -115,9 +115,20 @@ fn short(layer: &str) -> &str {
     rest
 }
 
+/// The kernels that take turns, where they are many: the first, how many more, and the last.
+fn turns(name: &str) -> Cow<'_, str> {
+    match name.split(" + ").collect::<Vec<_>>()[..] {
+        [first, _, ref more @ .., last] if !more.is_empty() => {
+            format!("{first} + {} more + {last}", more.len() + 1).into()
+        }
+        _ => name.into(),
+    }
+}
+
 impl fmt::Display for Profiled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let longest = self.kernels.iter().map(|k| k.name.chars().count()).max().unwrap_or(0).max("kernel".len());
+        let longest =
+            self.kernels.iter().map(|k| turns(&k.name).chars().count()).max().unwrap_or(0).max("kernel".len());
         let head = ["min us", "median us", "share", "GFLOP/s", "GB/s"].map(|h| format!("{h:>10}")).concat();
         writeln!(f, "{:longest$}{head}  {:26}layer", "kernel", "of what is possible")?;
         for k in &self.kernels {
@@ -129,7 +140,7 @@ impl fmt::Display for Profiled {
             writeln!(
                 f,
                 "{:longest$}{:10.2}{:10.2}{:8.1} %{:10.1}{:10.1}  {part:26}{}{narrow}",
-                k.name,
+                turns(&k.name),
                 k.min_us,
                 k.median_us,
                 k.share * 100.0,
@@ -171,6 +182,7 @@ mod tests {
         let nothing = Machine { multiply_adds: vec![], reads: vec![], ..machine };
         assert_eq!(limit(1.0, 1.0, &nothing, 1.0), None);
         assert_eq!(rate(5.0, 0.0), 0.0);
+        assert_eq!([turns("a"), turns("a + b + c"), turns("a + b + c + d")], ["a", "a + b + c", "a + 2 more + d"]);
         assert_eq!(short("StatefulPartitionedCall/StatefulPartitionedCall/net/dense/MatMul"), "net/dense/MatMul");
     }
 }
