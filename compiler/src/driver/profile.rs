@@ -99,7 +99,11 @@ fn stores(kernel: &Kernel, block: &[Stmt]) -> Dim {
         Stmt::Store { .. } => &sum + &Dim::from(1),
         Stmt::For { var, body, .. } => &sum + &(kernel.loop_extent(*var) * &stores(kernel, body)),
         Stmt::If { then, otherwise, .. } => &sum + &stores(kernel, then).at_least(&stores(kernel, otherwise)),
-        Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } | Stmt::Check { .. } => sum,
+        Stmt::Set { .. }
+        | Stmt::Assign { .. }
+        | Stmt::Accumulate { .. }
+        | Stmt::Prefetch { .. }
+        | Stmt::Check { .. } => sum,
     })
 }
 

@@ -169,6 +169,7 @@ impl Machine<'_, '_, '_> {
                 }
                 self.block(if holds { then } else { otherwise })?;
             }
+            Code::Nothing => {}
             Code::Check { cond, fault } => {
                 if self.value(cond)?.as_bool() != Some(true) {
                     return Err(Stop::Fault(*fault));

@@ -275,6 +275,13 @@ pub enum Stmt {
         index: Dim,
         value: ExprId,
     },
+    /// Says that the element is read soon, where `near`, or later. It means nothing: the index may lie outside the
+    /// buffer, and a machine may take no notice.
+    Prefetch {
+        buffer: BufferId,
+        index: Dim,
+        near: bool,
+    },
     /// Runs `then` when all bounds hold, `otherwise` when one does not.
     If {
         bounds: Vec<Bound>,

@@ -15,6 +15,7 @@
 //!       l0[0] = %2                    // and `l0[0] add= %2`
 //!       if i1-1 in 7, i0 in N-1 {     // 0 <= i1-1 < 7 and 0 <= i0 < N-1
 //!         b1[8*i0+i1] = %2
+//!         prefetch soon b0[8*i0+i1+8]   // or `later`
 //!       } else {
 //!         %3: bool = gt %0 %1
 //!         check %3 else division_by_zero
@@ -173,6 +174,16 @@ impl Parser {
                 let (cond, fault) = split(rest, " else ")?;
                 let fault = named(fault).ok_or_else(|| format!("there is no fault `{fault}`"))?;
                 self.emit(Stmt::Check { cond: id(cond, "%")?, fault })
+            }
+            "prefetch" => {
+                let (when, place) = split(rest, " ")?;
+                let near = match when {
+                    "soon" => true,
+                    "later" => false,
+                    _ => return Err(format!("expected `soon` or `later`, not `{when}`")),
+                };
+                let (name, index) = indexed(place)?;
+                self.emit(Stmt::Prefetch { buffer: id(name, "b")?, index: index.parse()?, near })
             }
             _ if word.starts_with('%') => self.expr(line),
             _ => self.assignment(line),

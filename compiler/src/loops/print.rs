@@ -181,7 +181,7 @@ impl Printer<'_, '_> {
             | Stmt::Accumulate { value, .. }
             | Stmt::Store { value, .. }
             | Stmt::Check { cond: value, .. } => self.exprs(*value)?,
-            Stmt::For { .. } | Stmt::If { .. } => (),
+            Stmt::For { .. } | Stmt::If { .. } | Stmt::Prefetch { .. } => (),
         }
         match stmt {
             Stmt::For { var, kind, body } => {
@@ -221,6 +221,10 @@ impl Printer<'_, '_> {
             }
             Stmt::Store { buffer, index, value } => {
                 self.line(format_args!("b{}[{index}] = %{}", buffer.index(), value.index()))
+            }
+            Stmt::Prefetch { buffer, index, near } => {
+                let when = if *near { "soon" } else { "later" };
+                self.line(format_args!("prefetch {when} b{}[{index}]", buffer.index()))
             }
             Stmt::Check { cond, fault } => self.line(format_args!("check %{} else {}", cond.index(), name(fault))),
         }

@@ -158,6 +158,7 @@ impl Generator {
                 7 if depth < 3 => self.tile(),
                 8 if depth < 4 => self.condition(depth),
                 9 => self.check(),
+                10 => self.prefetch(),
                 _ => self.store(),
             }
         }
@@ -193,6 +194,18 @@ impl Generator {
         let len = shape.iter().fold(Dim::one(), |n, e| n * e);
         let buffer = self.w.buffer(self.w.dtype(value), len, true);
         self.w.store(buffer, &shape, &ix, value);
+    }
+    /// A hint about any buffer, within it or far outside.
+    fn prefetch(&mut self) {
+        let buffers: Vec<BufferId> = self.w.kernel.buffers.ids().collect();
+        if buffers.is_empty() {
+            return self.store();
+        }
+        let buffer = self.rng.pick(&buffers);
+        let index = self.indices.last().map_or(Dim::zero(), |(index, _)| index.clone());
+        let far = self.rng.pick(&[0, 1, 16, -5000, 1 << 20, 1 << 40]);
+        let near = self.rng.chance(50);
+        self.w.prefetch_flat(buffer, index + far, near);
     }
     fn accumulator(&mut self, dtype: DType, reordered: bool) -> BinaryFn {
         use BinaryFn::{Add, And, Max, Min, Mul, Or};

@@ -8,7 +8,7 @@
 //!    for an index). A variable is used only within its scope: the loop's body, or what follows the `Set` in its block.
 //! 4. The variables of a `Dim` are loop or index variables. The length of a buffer mentions no variable.
 //! 5. A buffer that is marked written is stored and never loaded; any other is loaded and never stored. Stored and
-//!    assigned values have the element type.
+//!    assigned values have the element type. A `Prefetch` may name any.
 //! 6. The extent of an `Unroll` loop is constant, and an outermost one expands to at most [`MAX_UNROLLED`] statements.
 //! 7. A `Parallel` loop is the only statement of the kernel's body.
 //! 8. An `Accumulate` uses a function that may be reassociated (Add, Mul, Max, Min, And, Or); a `Check` tests a bool.
@@ -282,6 +282,11 @@ impl Statements<'_> {
                 let buffer = self.kernel.buffers.get(*buffer).ok_or_else(|| format!("there is no buffer {n}"))?;
                 ensure(buffer.written, || format!("buffer {n} is stored to but not marked written"))?;
                 self.typed(*value, buffer.dtype)?;
+            }
+            Stmt::Prefetch { buffer, index, .. } => {
+                self.dim(index)?;
+                let n = buffer.index();
+                ensure(self.kernel.buffers.get(*buffer).is_some(), || format!("there is no buffer {n}"))?;
             }
             Stmt::Check { cond, .. } => self.typed(*cond, DType::Bool)?,
         }

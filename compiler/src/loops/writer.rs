@@ -146,6 +146,9 @@ impl Writer {
     pub fn store_flat(&mut self, buffer: BufferId, index: Dim, value: ExprId) {
         self.emit(Stmt::Store { buffer, index, value });
     }
+    pub fn prefetch_flat(&mut self, buffer: BufferId, index: Dim, near: bool) {
+        self.emit(Stmt::Prefetch { buffer, index, near });
+    }
     pub fn check(&mut self, cond: ExprId, fault: Fault) {
         self.emit(Stmt::Check { cond, fault });
     }

@@ -38,10 +38,13 @@ pub(super) enum Intrinsic {
     /// `(indices, table) -> the table's entries`: lanes of f32 at those of i32, or one at an i32; the table is a constant
     /// vector of 16.
     Table,
+    // `(pointer)`: what lies there is read soon, or later. Nothing need lie there.
+    PrefetchNear,
+    PrefetchFar,
 }
 
 impl Intrinsic {
-    const ALL: [Intrinsic; 16] = [
+    const ALL: [Intrinsic; 18] = [
         Intrinsic::First,
         Intrinsic::LoadMasked,
         Intrinsic::StoreMasked,
@@ -58,11 +61,17 @@ impl Intrinsic {
         Intrinsic::RoundF16,
         Intrinsic::Scale,
         Intrinsic::Table,
+        Intrinsic::PrefetchNear,
+        Intrinsic::PrefetchFar,
     ];
 
     /// The number that stands for it.
     pub fn index(self) -> u32 {
         self as u32
+    }
+    /// Whether it does nothing but give a value.
+    pub fn is_pure(self) -> bool {
+        !self.stores() && !matches!(self, Intrinsic::PrefetchNear | Intrinsic::PrefetchFar)
     }
     pub fn stores(self) -> bool {
         matches!(self, Intrinsic::StoreMasked | Intrinsic::Store8 | Intrinsic::Store16 | Intrinsic::StoreF16)

@@ -117,7 +117,8 @@ fn mark(block: &Block, inside: &mut [bool]) {
                 mark(then, inside);
                 mark(otherwise, inside);
             }
-            Stmt::Assign { .. } | Stmt::Accumulate { .. } | Stmt::Store { .. } | Stmt::Check { .. } => {}
+            Stmt::Assign { .. } | Stmt::Accumulate { .. } | Stmt::Store { .. } => {}
+            Stmt::Prefetch { .. } | Stmt::Check { .. } => {}
         }
     }
 }

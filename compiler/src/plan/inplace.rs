@@ -28,6 +28,7 @@ fn in_block(kernel: &Kernel, block: &Block, read: BufferId, found: &mut usize) -
         Stmt::If { then, otherwise, .. } => {
             in_block(kernel, then, read, found) && in_block(kernel, otherwise, read, found)
         }
+        Stmt::Prefetch { .. } => true,
         Stmt::Set { value, .. }
         | Stmt::Assign { value, .. }
         | Stmt::Accumulate { value, .. }

@@ -291,7 +291,7 @@ fn indices(kernel: &Kernel) -> Vec<Dim> {
         for stmt in block {
             match stmt {
                 Stmt::For { body, .. } => of_block(body, found),
-                Stmt::Store { index, .. } => found.push(index.clone()),
+                Stmt::Store { index, .. } | Stmt::Prefetch { index, .. } => found.push(index.clone()),
                 Stmt::If { bounds, then, otherwise } => {
                     found.extend(bounds.iter().map(|b| b.index.clone()));
                     of_block(then, found);

@@ -45,6 +45,9 @@ pub struct TargetInfo {
     pub l2: usize,
     /// Bytes that a program may hope to have of the last cache, which cores share.
     pub l3: usize,
+    /// Cycles before its use at which an element that is not in the second-level cache is best asked for; 0 where no
+    /// instruction asks. Memory itself takes longer, but what comes too early is evicted again.
+    pub ahead: usize,
 }
 
 impl TargetInfo {
@@ -60,12 +63,14 @@ impl TargetInfo {
             l1: 32 << 10,
             l2: 512 << 10,
             l3: 8 << 20,
+            ahead: 0,
         };
         match isa {
             Isa::X64 => TargetInfo { registers: 16, accumulators: 8, has_fma: false, ..base },
-            Isa::X64V3 => TargetInfo { vector_bytes: 32, registers: 16, accumulators: 12, ..base },
+            Isa::X64V3 => TargetInfo { vector_bytes: 32, registers: 16, accumulators: 12, ahead: 192, ..base },
             Isa::X64V4 => {
-                TargetInfo { vector_bytes: 64, accumulators: 28, l1: 48 << 10, l2: 1 << 20, l3: 16 << 20, ..base }
+                let caches = TargetInfo { l1: 48 << 10, l2: 1 << 20, l3: 16 << 20, ..base };
+                TargetInfo { vector_bytes: 64, accumulators: 28, ahead: 192, ..caches }
             }
             Isa::Aarch64 | Isa::Riscv64V => base,
             Isa::Riscv64 => TargetInfo { vector_bytes: 0, accumulators: 16, ..base },

@@ -104,6 +104,18 @@ impl Chooser<'_> {
         let apart = ALIAS >> pitch.trailing_zeros().min(ALIAS.trailing_zeros());
         rows > WAYS * apart
     }
+    /// Whether the right operand is so large that it is asked for before its use.
+    pub fn asks(&self) -> bool {
+        self.target.ahead > 0 && self.right_bytes.is_some_and(|n| n > self.target.l1 / 2)
+    }
+    /// Steps of depth before its use at which an element of the right operand should be asked for, where that is worth it:
+    /// a strip narrower than its panel leaves a page after few steps, and there the machine's own guess ends. A single
+    /// row waits for memory in any case.
+    pub fn ahead(&self, tile: Tile) -> Option<usize> {
+        let wanted = self.asks() && tile.rows > 1;
+        let steps = (self.target.ahead as u64 * CYCLE).div_ceil(self.step(tile.rows, tile.vectors).max(1)) as usize;
+        (wanted && self.depth > steps).then_some(steps)
+    }
     /// What `rows` rows times `vectors` vectors cost, begun and stored.
     fn tile_cost(&self, rows: usize, vectors: usize) -> u64 {
         match rows * vectors {
@@ -203,6 +215,23 @@ mod tests {
                 .0
         };
         assert_eq!([rows(4096), rows(8192), rows(3072), rows(256)], [6, 6, 14, 14]);
+    }
+
+    #[test]
+    fn large_operands_are_asked_for() {
+        let ahead = |isa, bytes, rows, depth| {
+            let target = TargetInfo::new(isa);
+            let chooser = Chooser { target: &target, depth, pitch: None, right_bytes: bytes };
+            chooser.ahead(Tile { rows, vectors: 2, splits: 1 })
+        };
+        let large = Some(4 << 20);
+        assert_eq!(ahead(Isa::X64V3, large, 6, 1024), Some(31));
+        assert_eq!(ahead(Isa::X64V4, large, 14, 1024), Some(7));
+        assert_eq!(ahead(Isa::X64V3, large, 6, 31), None);
+        assert_eq!(ahead(Isa::X64V3, large, 1, 1024), None);
+        assert_eq!(ahead(Isa::X64V3, Some(4 << 10), 6, 1024), None);
+        assert_eq!(ahead(Isa::X64V3, None, 6, 1024), None);
+        assert_eq!(ahead(Isa::X64, large, 2, 1024), None);
     }
 
     #[test]

@@ -117,6 +117,7 @@ pub enum Code {
     Store { buffer: usize, dtype: DType, index: Poly, value: Value },
     If { bounds: Vec<(Poly, Poly)>, then: Block, otherwise: Block },
     Check { cond: Value, fault: Fault },
+    Nothing,
 }
 
 pub struct Resolved {
@@ -230,6 +231,7 @@ impl Resolver<'_> {
                 then: self.block(then)?,
                 otherwise: self.block(otherwise)?,
             },
+            Stmt::Prefetch { .. } => Code::Nothing,
             Stmt::Check { cond, fault } => Code::Check { cond: self.value(*cond), fault: *fault },
         })
     }

@@ -17,6 +17,7 @@ fn errors_name_their_line() {
     check("kernel \"x\" {\n  for i0 in N slow {\n}\n}", "line 2: `N slow` does not end in the kind of a loop");
     check("kernel \"x\" {\n  for i0 in N seq {\n}\nfor i0 in M seq {\n}\n}", "line 4: 0 is declared twice");
     check("kernel \"x\" {\n  check %0 else bad_luck\n}", "line 2: there is no fault `bad_luck`");
+    check("kernel \"x\" {\n  prefetch now b0[0]\n}", "line 2: expected `soon` or `later`, not `now`");
     check("kernel \"x\" {\n} else {\n}", "line 2: unexpected `else {`");
     check("kernel \"x\" {\n}\n}", "line 3: the kernel is closed already");
     check("kernel \"x\" {\n}\nkernel \"y\" {\n}", "line 3: the kernel is closed already");

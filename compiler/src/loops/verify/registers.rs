@@ -98,6 +98,7 @@ impl<'a> Facts<'a> {
             }
             Stmt::Set { value, .. } | Stmt::Store { value, .. } => self.value(at, *value),
             Stmt::Check { cond, .. } => self.value(at, *cond),
+            Stmt::Prefetch { .. } => false,
         };
         self.uses[at].any = any;
         self.uses[at].inside = (self.uses.len() - at - 1) as u32;
@@ -260,7 +261,7 @@ impl Run<'_> {
             }
             Stmt::Assign { local, index, .. } => self.access(*local, index, Access::Assign)?,
             Stmt::Accumulate { local, index, f, .. } => self.access(*local, index, Access::Accumulate(*f))?,
-            Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Check { .. } => (),
+            Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Prefetch { .. } | Stmt::Check { .. } => (),
         }
         Ok(())
     }

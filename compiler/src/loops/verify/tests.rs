@@ -52,6 +52,9 @@ fn buffers() {
     check("buffer b0 out f32[4]\n%0: f32 = b0[0]", "expression 0: buffer 0 is loaded but marked written");
     check("buffer b0 in f32[4]\n%0: f32 = const 1.0\nb0[0] = %0", "buffer 0 is stored to but not marked written");
     check("buffer b0 out f32[4]\n%0: i32 = const 1\nb0[0] = %0", "expression 0 is a i32, not a f32");
+    check("buffer b0 in f32[4]\nbuffer b1 out f32[4]\nprefetch soon b0[-9]\nprefetch later b1[9]", "ok");
+    check("prefetch soon b0[0]", "there is no buffer 0");
+    check("buffer b0 in f32[4]\nprefetch soon b0[i0]", "there is no variable 0, which `i0` mentions");
     check("buffer b0 out f32[i0]\nvar i0 index", "the length i0 of buffer 0 mentions a variable");
 }
 

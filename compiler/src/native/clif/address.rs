@@ -237,6 +237,10 @@ impl Lower<'_, '_> {
                     self.collect_expr(*value, found);
                     self.collect_dim(Some(*buffer), index, self.k.buffers[*buffer].dtype.size() as i64, found);
                 }
+                Stmt::Prefetch { buffer, index, .. } if self.info.is_wide() => {
+                    self.collect_dim(Some(*buffer), index, self.k.buffers[*buffer].dtype.size() as i64, found);
+                }
+                Stmt::Prefetch { .. } => {}
                 Stmt::If { bounds, then, otherwise } => {
                     for bound in bounds {
                         self.collect_dim(None, &bound.index, 1, found);

@@ -336,4 +336,14 @@ impl Lower<'_, '_> {
         }
         self.b.ins().store(plain(), value, pointer, offset);
     }
+
+    /// Cranelift has no such instruction.
+    pub fn prefetch(&mut self, buffer: BufferId, index: &Dim, near: bool) {
+        if self.info.is_wide() {
+            let (pointer, offset) = self.element(buffer, index);
+            let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
+            let f = if near { Intrinsic::PrefetchNear } else { Intrinsic::PrefetchFar };
+            self.intrinsic(f, &[pointer], None);
+        }
+    }
 }

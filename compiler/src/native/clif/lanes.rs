@@ -120,6 +120,7 @@ fn count_uses(k: &Kernel, body: &[Stmt], uses: &mut HashMap<LocalId, usize>) {
                 value(*v, uses);
             }
             Stmt::Set { value: v, .. } | Stmt::Store { value: v, .. } | Stmt::Check { cond: v, .. } => value(*v, uses),
+            Stmt::Prefetch { .. } => {}
         }
     }
 }
@@ -133,7 +134,7 @@ fn written_indices(body: &[Stmt], indices: &mut Vec<Dim>) {
                 written_indices(then, indices);
                 written_indices(otherwise, indices);
             }
-            Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Check { .. } => {}
+            Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Prefetch { .. } | Stmt::Check { .. } => {}
         }
     }
 }
@@ -167,7 +168,7 @@ fn indexed_locals(k: &Kernel, var: VarId, body: &[Stmt]) -> HashSet<LocalId> {
                     written(then, note);
                     written(otherwise, note);
                 }
-                Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Check { .. } => {}
+                Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Prefetch { .. } | Stmt::Check { .. } => {}
             }
         }
     }
@@ -294,6 +295,7 @@ impl Look<'_> {
                     self.block(then)?;
                     self.block(otherwise)?;
                 }
+                Stmt::Prefetch { .. } => {}
                 Stmt::Check { .. } => return None,
             }
         }

@@ -320,7 +320,7 @@ impl Lower<'_, '_> {
                         }
                     }
                 }
-                Stmt::If { .. } => {}
+                Stmt::If { .. } | Stmt::Prefetch { .. } => {}
             }
         }
     }

@@ -300,7 +300,8 @@ fn can_fail(kernel: &Kernel) -> bool {
             Stmt::Check { .. } => true,
             Stmt::For { body, .. } => any(body),
             Stmt::If { then, otherwise, .. } => any(then) || any(otherwise),
-            Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } | Stmt::Store { .. } => false,
+            Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } => false,
+            Stmt::Store { .. } | Stmt::Prefetch { .. } => false,
         })
     }
     any(&kernel.body)

@@ -165,6 +165,9 @@ impl Pass<'_> {
             Stmt::Store { buffer, index, value } => {
                 Stmt::Store { buffer: *buffer, index: index.clone(), value: self.value(*value) }
             }
+            Stmt::Prefetch { buffer, index, near } => {
+                Stmt::Prefetch { buffer: *buffer, index: index.clone(), near: *near }
+            }
             Stmt::Check { cond, fault } => Stmt::Check { cond: self.value(*cond), fault: *fault },
         };
         self.w.emit(fresh);

@@ -716,6 +716,8 @@ rows! {
     ImulHigh "imul.high" Divide(5) "iii" NP One 0xf7 W0 Old Own;
     // Into every level of the cache.
     Prefetcht0 "prefetcht0" Address(1) "m" NP M0F 0x18 W0 Old Own;
+    // Into all but the first.
+    Prefetcht1 "prefetcht1" Address(2) "m" NP M0F 0x18 W0 Old Own;
     Push "push" Push "g" NP One 0x50 W0 Old None;
     Pop "pop" Pop "g" NP One 0x58 W0 Old None;
     Vzeroupper "vzeroupper" Nothing "" NP M0F 0x77 W0 Vex None;

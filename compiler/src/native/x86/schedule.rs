@@ -189,7 +189,8 @@ fn memory(inst: &Inst) -> Option<&Mem> {
 }
 
 fn stores(inst: &Inst) -> bool {
-    matches!(inst.operands.first(), Some(Operand::Mem(_))) && !matches!(inst.op.row().form, Form::AluFlags(_))
+    matches!(inst.operands.first(), Some(Operand::Mem(_)))
+        && !matches!(inst.op.row().form, Form::AluFlags(_) | Form::Address(_))
 }
 
 /// Whether an instruction writes or reads flags, or may trap.

@@ -137,6 +137,7 @@ impl<'k> Apart<'k> {
                 (*buffer != self.buffer || self.is_own(index))
                     && loads(self.kernel, *value, self.buffer).iter().all(|index| self.is_own(index))
             }
+            Stmt::Prefetch { .. } => true,
             Stmt::Set { value, .. }
             | Stmt::Assign { value, .. }
             | Stmt::Accumulate { value, .. }
@@ -160,7 +161,9 @@ pub fn shrink(kernel: &mut Kernel, buffer: BufferId, cut: &Cut, slice: i64) {
                     stores(then, buffer, start);
                     stores(otherwise, buffer, start);
                 }
-                Stmt::Store { buffer: to, index, .. } if *to == buffer => *index = &*index - start,
+                Stmt::Store { buffer: to, index, .. } | Stmt::Prefetch { buffer: to, index, .. } if *to == buffer => {
+                    *index = &*index - start
+                }
                 _ => {}
             }
         }

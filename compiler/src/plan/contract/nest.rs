@@ -13,6 +13,10 @@ use crate::{
 const MAX_DEPTH: i64 = 1024;
 /// The usual size of a block.
 const BLOCK: i64 = 512;
+/// Tiles of rows beyond which it does not matter that the first one waits for the right operand.
+const FEW_TILES: i64 = 16;
+/// Bytes that come from memory together.
+const LINE: usize = 64;
 /// Multiply-adds from which on a longer innermost loop is worth its code.
 const LONG_WORK: i64 = 1 << 20;
 
@@ -102,6 +106,9 @@ struct Sums {
     total: LocalId,
     /// One depth of the right operand, where more than one row multiplies it.
     right: Option<LocalId>,
+    /// What a step of depth asks for: first elements of lines in the right operand at depth 0, how far they move with
+    /// each step, and whether they are used soon.
+    asked: Vec<(Dim, Dim, bool)>,
     /// Sums of each element, steps, rows of a step, columns.
     shape: [Dim; 4],
 }
@@ -117,7 +124,11 @@ struct Place {
     /// The first element of the tile's columns in the packed operand, at depth 0, and the distance of two depths.
     right: Dim,
     right_step: Dim,
+    /// Columns between it and the start of its panel, where that is not the last.
+    within: Option<Dim>,
     column: Dim,
+    /// The number of the tile among those that share a right operand.
+    tile: Dim,
 }
 
 impl<'g> Contraction<'g, '_> {
@@ -145,16 +156,18 @@ impl<'g> Contraction<'g, '_> {
         let ix = if one { vec![Dim::zero(); extents.len()] } else { self.site.open_flat(&extents) };
         let (group, rest) = ix.split_first().expect("groups are the first axis");
         let (apart, rest) = rest.split_at(apart);
-        let (block, tile) = match cut {
+        let (block, tile, number) = match cut {
             true => {
                 let at = &rest[0] * &self.blocks.tiles + &rest[2];
-                (rest[1].clone(), self.site.split(&at, &tiles))
+                (rest[1].clone(), self.site.split(&at, &tiles), rest[2].clone())
             }
-            false if self.blocks.rows_first => (rest[tiles.len()].clone(), rest[..tiles.len()].to_vec()),
-            false => (rest[0].clone(), rest[1..].to_vec()),
+            // All columns stay in the cache: any tile may ask for all of them.
+            false if self.blocks.rows_first => (rest[tiles.len()].clone(), rest[..tiles.len()].to_vec(), Dim::zero()),
+            false => (rest[0].clone(), rest[1..].to_vec(), flat(&tiles, &rest[1..])),
         };
         let (tile, shared) = tile.split_last().expect("tiles are the last axis");
-        let place = Place { group: group.clone(), outer: [apart, shared].concat(), ..Place::default() };
+        let outer = [apart, shared].concat();
+        let place = Place { group: group.clone(), outer, tile: number, ..Place::default() };
         self.tiles(tile, &mut |c, step, steps| c.block(Place { step, ..place.clone() }, &block, steps));
         if !one {
             self.site.close(LoopKind::Seq);
@@ -261,8 +274,9 @@ impl<'g> Contraction<'g, '_> {
             false => self.site.split(strip, &[Dim::from(packed.full()), per_panel]),
         };
         let right = self.group_start(place, &packed) + &ix[0] * (packed.depth * packed.panel) as i64;
-        let right = right + &ix[1] * width as i64;
-        Place { right, right_step: Dim::from(packed.panel), column, ..place.clone() }
+        let within = &ix[1] * width as i64;
+        let right = right + &within;
+        Place { right, right_step: Dim::from(packed.panel), within: Some(within), column, ..place.clone() }
     }
     /// The first packed element of a place's group.
     fn group_start(&self, place: &Place, packed: &Packed) -> Dim {
@@ -306,7 +320,12 @@ impl<'g> Contraction<'g, '_> {
         let (tile, _) = self.chooser.across(rows, width.div_ceil(self.lanes));
         let columns = tile.vectors * self.lanes;
         let (many, rest) = (width / columns, width % columns);
-        let moved = |by: Dim| Place { right: &place.right + &by, column: &place.column + by, ..place.clone() };
+        let moved = |by: Dim| Place {
+            right: &place.right + &by,
+            within: place.within.as_ref().map(|within| within + &by),
+            column: &place.column + by,
+            ..place.clone()
+        };
         if many > 0 {
             self.each(&Dim::from(many), LoopKind::Seq, |c, t| {
                 c.tile(moved(t * columns as i64), steps, tile, Columns { real: columns, computed: columns });
@@ -325,7 +344,8 @@ impl<'g> Contraction<'g, '_> {
         let acc = self.site.w.local(self.wide, shape);
         let total = if self.blocked() { self.site.w.local(self.wide, shape) } else { acc };
         let right = (tile.rows > 1).then(|| self.site.w.local(self.wide, [columns.computed]));
-        let sums = Sums { acc, total, right, shape: shape.map(Dim::from) };
+        let asked = self.asked(&place, tile, columns.computed);
+        let sums = Sums { acc, total, right, asked, shape: shape.map(Dim::from) };
         self.clear(&sums, sums.total);
         self.depth_loops(0, vec![], &mut |c, split, depth| c.step(&place, &sums, split, depth), &sums);
         let real = Dim::from(columns.real);
@@ -385,6 +405,39 @@ impl<'g> Contraction<'g, '_> {
             });
         });
     }
+    /// What of the right operand the steps of a tile ask for: what the same tile reads a few steps later; and of the next
+    /// panel, from its start to its end, a part as large as what all tiles of this panel read, divided among them.
+    fn asked(&self, place: &Place, tile: Tile, columns: usize) -> Vec<(Dim, Dim, bool)> {
+        let tiles = if self.blocks.rows_first { Some(1) } else { self.blocks.tiles.as_int() };
+        let Some(packed) = self.packed.as_ref().filter(|_| self.chooser.asks()) else { return vec![] };
+        if tiles.is_some_and(|n| n > FEW_TILES) || place.right_step == Dim::from(columns) {
+            return vec![];
+        }
+        let line = LINE / self.product.dtype.size();
+        let mut asked = vec![];
+        if let Some(ahead) = self.chooser.ahead(tile) {
+            let later = &place.right + &place.right_step * ahead as i64;
+            asked.extend((0..columns).step_by(line).map(|n| (&later + n as i64, place.right_step.clone(), true)));
+        }
+        let panel = packed.depth * packed.panel;
+        let room = 2 * panel * self.product.dtype.size() <= self.chooser.target.l2;
+        if let (Some(within), true) = (&place.within, room && packed.full() > 1) {
+            let step = columns.div_ceil(tiles.unwrap_or(1).max(1) as usize);
+            let start = &place.right - within + (&place.tile * step as i64 + within) * packed.depth as i64;
+            let next = start + panel as i64;
+            asked.extend((0..step).step_by(line).map(|n| (&next + n as i64, Dim::from(step), false)));
+        }
+        asked
+    }
+    /// Asks for the right operand of later places of the depth.
+    fn ask(&mut self, sums: &Sums, depth: &[Dim]) {
+        let Some(packed) = self.packed.clone().filter(|_| !sums.asked.is_empty()) else { return };
+        let buffer = self.site.weights(packed.id, self.product.dtype, packed.len());
+        let k = flat(&self.product.depth, depth);
+        for (first, step, near) in &sums.asked {
+            self.site.w.prefetch_flat(buffer, first + &k * step, *near);
+        }
+    }
     /// Multiplies and adds at one place of the depth.
     fn step(&mut self, place: &Place, sums: &Sums, split: &Dim, depth: &[Dim]) {
         let wide = self.wide;
@@ -395,6 +448,7 @@ impl<'g> Contraction<'g, '_> {
                 c.site.w.assign(right, std::slice::from_ref(n), value);
             });
         }
+        self.ask(sums, depth);
         self.each_row(sums, |c, s, m| {
             let value = c.left_element(place, s, m, depth);
             c.each(&columns, LoopKind::Vector, |c, n| {

@@ -108,7 +108,7 @@ impl Folds {
     fn count(&mut self, f: &Function, inst: Inst) {
         let opcode = f.dfg.insts[inst].opcode();
         let pure = !opcode.is_terminator() && !opcode.can_store() && !opcode.is_call()
-            || intrinsic(f, inst).is_some_and(|i| !i.stores());
+            || intrinsic(f, inst).is_some_and(Intrinsic::is_pure);
         if pure && f.dfg.inst_results(inst).iter().all(|r| self.uses(f, *r) == 0) {
             return;
         }

@@ -231,6 +231,8 @@ impl Select<'_> {
             (Intrinsic::RoundF16, [x]) => self.round_f16(*x)?,
             (Intrinsic::Scale, [x, n]) => self.scale(*x, *n)?,
             (Intrinsic::Table, [index, table]) => self.table(self.ty(result?), *index, *table)?,
+            (Intrinsic::PrefetchNear, [pointer]) => return self.prefetch(Op::Prefetcht0, *pointer),
+            (Intrinsic::PrefetchFar, [pointer]) => return self.prefetch(Op::Prefetcht1, *pointer),
             (store, args) if store.stores() => return self.store_narrow(store, args),
             (load, args) => self.load_narrow(load, self.ty(result?), args)?,
         };

@@ -167,6 +167,12 @@ impl Select<'_> {
         Some(self.vector(op, ty, &[mask.into(), mem.into()]))
     }
 
+    pub fn prefetch(&mut self, op: Op, pointer: Value) -> Option<()> {
+        let mem = self.address(pointer, 0)?;
+        self.push(Inst::new(op, Size::Scalar, [mem.into()]));
+        Some(())
+    }
+
     pub fn store_masked(&mut self, mask: Value, pointer: Value, value: Value) -> Option<()> {
         let ty = self.ty(value);
         let value = self.reg(value)?;
