@@ -145,7 +145,8 @@ impl Chooser<'_> {
             (extent / steps) as u64 * self.all_across(steps * unit, strips) + rest
         };
         let costs: Vec<(usize, u64)> = (1..=most).map(|steps| (steps, cost(steps))).collect();
-        let best = costs.iter().copied().min_by_key(|&(steps, cost)| (cost, std::cmp::Reverse(steps)))?;
+        // Even tiles before large ones.
+        let best = costs.iter().copied().min_by_key(|&(n, cost)| (cost, extent % n > 0, std::cmp::Reverse(n)))?;
         // An unknown number of rows needs tiles for all that may remain: much code, for little where few rows do as well.
         let slack = match self.right_bytes {
             Some(n) if unknown && n <= self.target.l1 / 2 => 100,
@@ -226,7 +227,7 @@ mod tests {
         };
         let large = Some(4 << 20);
         assert_eq!(ahead(Isa::X64V3, large, 6, 1024), Some(31));
-        assert_eq!(ahead(Isa::X64V4, large, 14, 1024), Some(7));
+        assert_eq!(ahead(Isa::X64V4, large, 14, 1024), Some(14));
         assert_eq!(ahead(Isa::X64V3, large, 6, 31), None);
         assert_eq!(ahead(Isa::X64V3, large, 1, 1024), None);
         assert_eq!(ahead(Isa::X64V3, Some(4 << 10), 6, 1024), None);
