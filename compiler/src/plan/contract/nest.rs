@@ -410,7 +410,10 @@ impl<'g> Contraction<'g, '_> {
     fn asked(&self, place: &Place, tile: Tile, columns: usize) -> Vec<(Dim, Dim, bool)> {
         let tiles = if self.blocks.rows_first { Some(1) } else { self.blocks.tiles.as_int() };
         let Some(packed) = self.packed.as_ref().filter(|_| self.chooser.asks()) else { return vec![] };
-        if tiles.is_some_and(|n| n > FEW_TILES) || place.right_step == Dim::from(columns) {
+        let whole = place.right_step.as_int().is_none_or(|step| step <= columns as i64);
+        // Tiles for all that may remain of an unknown number of rows are much code: for weights that leave the cache only.
+        let few = tiles.map_or(packed.bytes > self.chooser.target.l2, |n| n <= FEW_TILES);
+        if whole || !few {
             return vec![];
         }
         let line = LINE / self.product.dtype.size();
