@@ -408,7 +408,7 @@ impl<'g> Contraction<'g, '_> {
     /// What of the right operand the steps of a tile ask for: what the same tile reads a few steps later; and of the next
     /// panel, from its start to its end, a part as large as what all tiles of this panel read, divided among them.
     fn asked(&self, place: &Place, tile: Tile, columns: usize) -> Vec<(Dim, Dim, bool)> {
-        let tiles = if self.blocks.rows_first { Some(1) } else { self.blocks.tiles.as_int() };
+        let tiles = self.blocks.tiles.as_int();
         let Some(packed) = self.packed.as_ref().filter(|_| self.chooser.asks()) else { return vec![] };
         let whole = place.right_step.as_int().is_none_or(|step| step <= columns as i64);
         // Tiles for all that may remain of an unknown number of rows are much code: for weights that leave the cache only.
@@ -425,7 +425,8 @@ impl<'g> Contraction<'g, '_> {
         let panel = packed.depth * packed.panel;
         let room = 2 * panel * self.product.dtype.size() <= self.chooser.target.l2;
         if let (Some(within), true) = (&place.within, room && packed.full() > 1) {
-            let step = columns.div_ceil(tiles.unwrap_or(1).max(1) as usize);
+            let among = if self.blocks.rows_first { 1 } else { tiles.unwrap_or(1).max(1) };
+            let step = columns.div_ceil(among as usize);
             let start = &place.right - within + (&place.tile * step as i64 + within) * packed.depth as i64;
             let next = start + panel as i64;
             asked.extend((0..step).step_by(line).map(|n| (&next + n as i64, Dim::from(step), false)));
