@@ -81,7 +81,9 @@ impl TargetInfo {
     /// multiply-adds there that never accumulate in place.
     pub fn narrow(&self) -> TargetInfo {
         match self.isa {
-            Isa::X64V3 | Isa::X64V4 => TargetInfo { vector_bytes: 16, registers: 16, accumulators: 8, ..self.clone() },
+            Isa::X64V3 | Isa::X64V4 => {
+                TargetInfo { vector_bytes: 16, registers: 16, accumulators: 8, ahead: 0, ..self.clone() }
+            }
             _ => self.clone(),
         }
     }
