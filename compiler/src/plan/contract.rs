@@ -4,12 +4,14 @@
 //! what is summed over: `K`, or kernel rows, kernel columns and channels. A constant right operand is packed into panels
 //! (`pack.rs`), so that the innermost loop streams it; any other is read in place. A tile of rows times columns is kept
 //! in registers while the depth runs (`nest.rs`); then the epilogue is pulled at the tile's elements and stored. In which
-//! order tiles come is a matter of caches and threads (`block.rs`).
+//! order tiles come is a matter of caches and threads (`block.rs`), and so is what they ask the memory for ahead of its
+//! use (`ask.rs`).
 //!
 //! Rows that lie at one distance wherever they are read and written become one axis, and so do the axes of the depth.
 //! Every tap of a convolution lies within its operand: paddings were made before. A depthwise convolution sums nothing
 //! over channels, and has a template of its own (`depthwise.rs`).
 
+mod ask;
 mod block;
 mod depthwise;
 mod nest;

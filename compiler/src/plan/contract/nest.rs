@@ -1,6 +1,6 @@
 //! The loops of a contraction: blocks and tiles of rows in one, then strips of columns, tiles, depth.
 
-use super::{super::lower::named, *};
+use super::{super::lower::named, ask::Asked, *};
 use crate::{
     loops::{BinaryFn, Bound, ExprId, LocalId, LoopKind, Stmt, flat},
     plan::{
@@ -13,10 +13,6 @@ use crate::{
 const MAX_DEPTH: i64 = 1024;
 /// The usual size of a block.
 const BLOCK: i64 = 512;
-/// Tiles of rows beyond which it does not matter that the first one waits for the right operand.
-const FEW_TILES: i64 = 16;
-/// Bytes that come from memory together.
-const LINE: usize = 64;
 /// Multiply-adds from which on a longer innermost loop is worth its code.
 const LONG_WORK: i64 = 1 << 20;
 
@@ -106,29 +102,28 @@ struct Sums {
     total: LocalId,
     /// One depth of the right operand, where more than one row multiplies it.
     right: Option<LocalId>,
-    /// What a step of depth asks for: first elements of lines in the right operand at depth 0, how far they move with
-    /// each step, and whether they are used soon.
-    asked: Vec<(Dim, Dim, bool)>,
+    /// What a step of depth asks for.
+    asked: Vec<Asked>,
     /// Sums of each element, steps, rows of a step, columns.
     shape: [Dim; 4],
 }
 
 /// The loops that are open around a tile.
 #[derive(Clone, Default)]
-struct Place {
-    group: Dim,
+pub(super) struct Place {
+    pub group: Dim,
     /// Indices of the rows' outer axes.
-    outer: Vec<Dim>,
+    pub outer: Vec<Dim>,
     /// The tile's first step.
-    step: Dim,
+    pub step: Dim,
     /// The first element of the tile's columns in the packed operand, at depth 0, and the distance of two depths.
-    right: Dim,
-    right_step: Dim,
+    pub right: Dim,
+    pub right_step: Dim,
     /// Columns between it and the start of its panel, where that is not the last.
-    within: Option<Dim>,
-    column: Dim,
+    pub within: Option<Dim>,
+    pub column: Dim,
     /// The number of the tile among those that share a right operand.
-    tile: Dim,
+    pub tile: Dim,
 }
 
 impl<'g> Contraction<'g, '_> {
@@ -405,43 +400,6 @@ impl<'g> Contraction<'g, '_> {
             });
         });
     }
-    /// What of the right operand the steps of a tile ask for: what the same tile reads a few steps later; and of the next
-    /// panel, from its start to its end, a part as large as what all tiles of this panel read, divided among them.
-    fn asked(&self, place: &Place, tile: Tile, columns: usize) -> Vec<(Dim, Dim, bool)> {
-        let tiles = self.blocks.tiles.as_int();
-        let Some(packed) = self.packed.as_ref().filter(|_| self.chooser.asks()) else { return vec![] };
-        let whole = place.right_step.as_int().is_none_or(|step| step <= columns as i64);
-        // Tiles for all that may remain of an unknown number of rows are much code: for weights that leave the cache only.
-        let few = tiles.map_or(packed.bytes > self.chooser.target.l2, |n| n <= FEW_TILES);
-        if whole || !few {
-            return vec![];
-        }
-        let line = LINE / self.product.dtype.size();
-        let mut asked = vec![];
-        if let Some(ahead) = self.chooser.ahead(tile) {
-            let later = &place.right + &place.right_step * ahead as i64;
-            asked.extend((0..columns).step_by(line).map(|n| (&later + n as i64, place.right_step.clone(), true)));
-        }
-        let panel = packed.depth * packed.panel;
-        let room = 2 * panel * self.product.dtype.size() <= self.chooser.target.l2;
-        if let (Some(within), true) = (&place.within, room && packed.full() > 1) {
-            let among = if self.blocks.rows_first { 1 } else { tiles.unwrap_or(1).max(1) };
-            let step = columns.div_ceil(among as usize);
-            let start = &place.right - within + (&place.tile * step as i64 + within) * packed.depth as i64;
-            let next = start + panel as i64;
-            asked.extend((0..step).step_by(line).map(|n| (&next + n as i64, Dim::from(step), false)));
-        }
-        asked
-    }
-    /// Asks for the right operand of later places of the depth.
-    fn ask(&mut self, sums: &Sums, depth: &[Dim]) {
-        let Some(packed) = self.packed.clone().filter(|_| !sums.asked.is_empty()) else { return };
-        let buffer = self.site.weights(packed.id, self.product.dtype, packed.len());
-        let k = flat(&self.product.depth, depth);
-        for (first, step, near) in &sums.asked {
-            self.site.w.prefetch_flat(buffer, first + &k * step, *near);
-        }
-    }
     /// Multiplies and adds at one place of the depth.
     fn step(&mut self, place: &Place, sums: &Sums, split: &Dim, depth: &[Dim]) {
         let wide = self.wide;
@@ -452,7 +410,7 @@ impl<'g> Contraction<'g, '_> {
                 c.site.w.assign(right, std::slice::from_ref(n), value);
             });
         }
-        self.ask(sums, depth);
+        self.ask(&sums.asked, depth);
         self.each_row(sums, |c, s, m| {
             let value = c.left_element(place, s, m, depth);
             c.each(&columns, LoopKind::Vector, |c, n| {
