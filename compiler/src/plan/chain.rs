@@ -36,6 +36,8 @@ use crate::{
 /// A chain of a known number of slices has at least this many: fewer leave threads idle. Where the number depends on
 /// symbols and a call has fewer, threads share the kernels of each slice instead.
 pub const MIN_SLICES: i64 = 4;
+/// Longer chains would take long to find, and keep nothing nearer.
+const MAX_MEMBERS: usize = 128;
 /// What the threads share is at most so many tasks, each with its own slice of what lives within a turn; but fewer, down
 /// to the least, where slices are large.
 const TASKS: i64 = 16;
@@ -104,7 +106,8 @@ impl<'l> Finder<'l> {
         let mut group_of: Vec<usize> = (0..self.launches.len()).collect();
         let passed = |id: &StorageId| {
             let (writers, readers) = (&self.traffic.writers[id.index()], &self.traffic.readers[id.index()]);
-            !writers.is_empty() && !readers.is_empty() && self.bytes(*id) > 0.0
+            // The next kernel waits for what is not in the second-level cache.
+            !writers.is_empty() && !readers.is_empty() && self.bytes(*id) > self.target.l2 as f64
         };
         let mut links: Vec<StorageId> = self.storage.ids().filter(passed).collect();
         links.sort_by_key(|&id| std::cmp::Reverse(self.bytes(id) as u64));
@@ -144,6 +147,9 @@ impl<'l> Finder<'l> {
     fn merge(&self, groups: &[&Group]) -> Option<Group> {
         let members: BTreeSet<usize> = groups.iter().flat_map(|group| group.members.iter().copied()).collect();
         let members: Vec<usize> = members.into_iter().collect();
+        if members.len() > MAX_MEMBERS {
+            return None;
+        }
         let mut tried: Vec<Dim> = vec![];
         for group in groups {
             match &group.slices {
@@ -159,13 +165,10 @@ impl<'l> Finder<'l> {
             let better = gain.iter().zip(&apart).all(|(a, b)| a >= b) && gain.iter().zip(&apart).any(|(a, b)| a > b);
             better.then_some((slices, gain))
         };
-        if self.is_read_between(&members) {
-            return None;
-        }
         let all = tried.into_iter().filter(|s| s.as_int().is_none_or(|n| n >= MIN_SLICES)).filter_map(gains);
         let last = SYMBOLS.len() - 1;
         let (slices, gain) = all.max_by(|(_, a), (_, b)| a[last].total_cmp(&b[last]))?;
-        Some(Group { members, slices: Some(slices), gain })
+        (!self.is_read_between(&members)).then_some(Group { members, slices: Some(slices), gain })
     }
     /// Whether a launch between the members reads what a member before it writes: that cannot wait for the last member.
     fn is_read_between(&self, members: &[usize]) -> bool {
