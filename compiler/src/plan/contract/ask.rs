@@ -37,7 +37,10 @@ impl Contraction<'_, '_> {
         let whole = place.right_step.as_int().is_none_or(|step| step <= columns as i64);
         // Tiles for all that may remain of an unknown number of rows are much code: for weights that leave the cache only.
         let few = tiles.map_or(packed.bytes > self.chooser.target.l2, |n| n <= FEW_TILES);
-        if whole || !few {
+        // Of panels that do not stay in the cache, the machine guesses better.
+        let panel = packed.depth * packed.panel;
+        let room = 2 * panel * self.product.dtype.size() <= self.chooser.target.l2;
+        if whole || !few || !room {
             return vec![];
         }
         let buffer = self.site.weights(packed.id, self.product.dtype, packed.len());
@@ -46,9 +49,7 @@ impl Contraction<'_, '_> {
             let later = &place.right + &place.right_step * ahead as i64;
             asked.extend(self.lines(buffer, later, columns, &place.right_step, true));
         }
-        let panel = packed.depth * packed.panel;
-        let room = 2 * panel * self.product.dtype.size() <= self.chooser.target.l2;
-        if let (Some(within), true) = (&place.within, room && packed.full() > 1) {
+        if let (Some(within), true) = (&place.within, packed.full() > 1) {
             let among = if self.blocks.rows_first { 1 } else { tiles.unwrap_or(1).max(1) };
             let step = columns.div_ceil(among as usize);
             let start = &place.right - within + (&place.tile * step as i64 + within) * packed.depth as i64;
