@@ -114,4 +114,10 @@ impl TargetInfo {
     pub fn lanes(&self, bytes: usize) -> usize {
         (self.vector_bytes / bytes).max(1)
     }
+    /// Lanes for rows of `n` elements of `bytes` each: of a shorter vector where that holds them all, since a machine may
+    /// take its longest in halves.
+    pub fn lanes_for(&self, n: usize, bytes: usize) -> usize {
+        let lanes = self.lanes(bytes);
+        if self.is_wide() && bytes == 4 { lanes.min(n.next_power_of_two().max(4)) } else { lanes }
+    }
 }

@@ -242,19 +242,19 @@ impl Lower<'_, '_> {
 
     /// Widens a value early, where lanes of its type exist.
     pub fn widen_if_fits(&mut self, value: Val, dtype: DType) {
-        let width = self.wide.as_ref().map_or(0, |w| w.width);
-        if matches!(value, Val::One(_)) && fills(dtype, width, self.info.vector_bytes) {
+        let (width, lane_bytes) = self.wide.as_ref().map_or((0, 0), |w| (w.width, w.lane_bytes));
+        if matches!(value, Val::One(_)) && fills(dtype, width, width * lane_bytes) {
             self.widen(value, dtype);
         }
     }
 
     /// The vector type of a dtype's lanes in the current vector loop.
     pub fn lane_type(&self, dtype: DType) -> Type {
-        let width = self.wide.as_ref().map(|w| w.width as u32).expect("lanes occur in vector loops");
+        let wide = self.wide.as_ref().map(|w| (w.width as u32, w.lane_bytes));
+        let (width, lane_bytes) = wide.expect("lanes occur in vector loops");
         match dtype {
             _ if dtype == DType::Bool || dtype.is_int() && is_narrow(dtype) => {
-                let bits = self.info.vector_bytes as u32 * 8 / width;
-                Type::int(bits as u16).and_then(|t| t.by(width)).expect("a vector type")
+                Type::int(lane_bytes as u16 * 8).and_then(|t| t.by(width)).expect("a vector type")
             }
             _ => register(dtype).by(width).expect("a vector type"),
         }

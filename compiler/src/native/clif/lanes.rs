@@ -2,7 +2,8 @@
 //!
 //! A loop does when everything that changes with its variable has one lane width, is read and written at consecutive
 //! places or in registers, and is computed by operations that every vector unit has. Other loops run one iteration at
-//! a time, which is always right. Lanes fill a vector of the machine, or there are none.
+//! a time, which is always right. Lanes fill a vector of the machine, or one that is long enough for the registers that
+//! the loop indexes.
 //!
 //! How such a loop is run is in `wide`. On machines with masks what is left behind the last whole vector is one more
 //! iteration, in which only the first lanes are read from memory, written to it and accumulated; elsewhere it runs one
@@ -29,8 +30,9 @@ use crate::{
 /// How a vector loop runs by lanes.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    /// Lanes of a vector.
+    /// Lanes of a vector, and the bytes of each.
     pub width: usize,
+    pub lane_bytes: usize,
     /// Locals that live within one iteration: each lane has its own.
     pub private: HashSet<LocalId>,
     /// Locals that outlive the loop, and what accumulates in them: each lane has a partial result.
@@ -69,31 +71,44 @@ impl Analysis {
                 analysis.indexed.insert(var);
             }
         }
-        if info.vector_bytes > 0 {
-            analysis.visit(k, &k.body, &uses, info);
+        if info.vector_bytes > 0 && !analysis.visit(k, &k.body, &uses, info, true) {
+            (analysis.lanes, analysis.packed) = Default::default();
+            analysis.visit(k, &k.body, &uses, info, false);
         }
         analysis
     }
 
-    fn visit(&mut self, k: &Kernel, body: &[Stmt], uses: &HashMap<LocalId, usize>, info: &TargetInfo) {
+    /// Whether all loops that index a register array have the same vectors, which may be `short` ones.
+    fn visit(
+        &mut self,
+        k: &Kernel,
+        body: &[Stmt],
+        uses: &HashMap<LocalId, usize>,
+        info: &TargetInfo,
+        short: bool,
+    ) -> bool {
+        let mut agree = true;
         for stmt in body {
             match stmt {
                 Stmt::For { var, kind, body } => {
                     if *kind == LoopKind::Vector
-                        && let Some(lanes) = lanes_of(k, *var, body, uses, info)
+                        && let Some(lanes) = lanes_of(k, *var, body, uses, info, short)
                     {
-                        self.packed.extend(lanes.packed.iter().map(|l| (*l, lanes.width)));
+                        for &local in &lanes.packed {
+                            agree &= self.packed.insert(local, lanes.width).is_none_or(|width| width == lanes.width);
+                        }
                         self.lanes.insert(*var, Rc::new(lanes));
                     }
-                    self.visit(k, body, uses, info);
+                    agree &= self.visit(k, body, uses, info, short);
                 }
                 Stmt::If { then, otherwise, .. } => {
-                    self.visit(k, then, uses, info);
-                    self.visit(k, otherwise, uses, info);
+                    agree &= self.visit(k, then, uses, info, short);
+                    agree &= self.visit(k, otherwise, uses, info, short);
                 }
                 _ => {}
             }
         }
+        agree
     }
 }
 
@@ -139,7 +154,14 @@ fn written_indices(body: &[Stmt], indices: &mut Vec<Dim>) {
     }
 }
 
-fn lanes_of(k: &Kernel, var: VarId, body: &[Stmt], uses: &HashMap<LocalId, usize>, info: &TargetInfo) -> Option<Lanes> {
+fn lanes_of(
+    k: &Kernel,
+    var: VarId,
+    body: &[Stmt],
+    uses: &HashMap<LocalId, usize>,
+    info: &TargetInfo,
+    short: bool,
+) -> Option<Lanes> {
     let mut inside = HashMap::new();
     count_uses(k, body, &mut inside);
     let packed = indexed_locals(k, var, body);
@@ -149,9 +171,14 @@ fn lanes_of(k: &Kernel, var: VarId, body: &[Stmt], uses: &HashMap<LocalId, usize
     let mut look = Look { k, var, wide: info.is_wide(), bytes: None, moving: HashSet::new(), lanes };
     look.outer_locals(body)?;
     look.block(body)?;
-    let width = info.vector_bytes / look.bytes?;
+    let bytes = look.bytes?;
+    let columns = look.lanes.packed.iter().filter_map(|l| k.locals[*l].shape.last().copied()).max();
+    let width = match columns {
+        Some(n) if short && !look.lanes.narrow => info.lanes_for(n, bytes),
+        _ => info.vector_bytes / bytes,
+    };
     let aligned = look.packed_indices(body, width);
-    look.lanes.width = width;
+    (look.lanes.width, look.lanes.lane_bytes) = (width, bytes);
     // AVX2 has no masks for small elements.
     look.lanes.masked = info.is_wide() && (!look.lanes.narrow || info.isa == Isa::X64V4);
     aligned.then_some(look.lanes)

@@ -25,6 +25,7 @@ use crate::{
 pub(super) struct Wide {
     pub var: VarId,
     pub width: usize,
+    pub lane_bytes: usize,
     pub part: Part,
     pub private: HashSet<LocalId>,
     /// Of each copy of the body, so that one need not wait for the other.
@@ -65,7 +66,15 @@ impl Lower<'_, '_> {
             partials.insert(*local, all);
         }
         let private = lanes.private.clone();
-        self.wide = Some(Wide { var, width: lanes.width, part: Part::All, private, partials, copy: 0 });
+        self.wide = Some(Wide {
+            var,
+            width: lanes.width,
+            lane_bytes: lanes.lane_bytes,
+            part: Part::All,
+            private,
+            partials,
+            copy: 0,
+        });
         let mut shared = vec![];
         for local in self.k.locals.ids().filter(|l| lanes.private.contains(l)) {
             let ty = self.lane_type(self.k.locals[local].dtype);
@@ -200,7 +209,15 @@ impl Lower<'_, '_> {
 
     /// Runs `f`, which computes values of lanes but touches no locals.
     pub fn as_lanes(&mut self, var: VarId, lanes: &Lanes, part: Part, f: impl FnOnce(&mut Self)) {
-        let wide = Wide { var, width: lanes.width, part, private: HashSet::new(), partials: HashMap::new(), copy: 0 };
+        let wide = Wide {
+            var,
+            width: lanes.width,
+            lane_bytes: lanes.lane_bytes,
+            part,
+            private: HashSet::new(),
+            partials: HashMap::new(),
+            copy: 0,
+        };
         let before = self.wide.replace(wide);
         f(self);
         self.wide = before;

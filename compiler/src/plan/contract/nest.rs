@@ -328,7 +328,8 @@ impl<'g> Contraction<'g, '_> {
         }
         if rest > 0 {
             // What is right of a panel's columns may be read, which makes whole vectors.
-            let computed = if self.packed.is_some() { rest.next_multiple_of(self.lanes) } else { rest };
+            let lanes = self.chooser.target.lanes_for(rest, self.wide.size().max(4));
+            let computed = if self.packed.is_some() { rest.next_multiple_of(lanes) } else { rest };
             let (tile, _) = self.chooser.across(rows, rest.div_ceil(self.lanes));
             self.tile(moved(Dim::from(many * columns)), steps, tile, Columns { real: rest, computed });
         }

@@ -119,7 +119,7 @@ fn channels_first_keep_their_meaning() {
     let better = opt::optimise(&graph, opt::Options::default(), &mut |_, _| {}).unwrap();
     let bind = Bindings::from([(Symbol::new("batch"), 2)]);
     let input = random_tensor(DType::F32, &[2, 3, 32, 32], 3);
-    let expected = evaluate(&graph, &[input.clone()], &bind).unwrap();
+    let expected = evaluate(&graph, std::slice::from_ref(&input), &bind).unwrap();
     let got = run(&better, &TargetInfo::new(Isa::X64V4), &[input], &bind).unwrap();
     assert!(agree(&got[0], &expected[0]), "{got:?}\n{expected:?}");
 }
