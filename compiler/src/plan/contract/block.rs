@@ -22,7 +22,7 @@ const MIN_PIECE: f64 = 1e6;
 pub struct Blocks {
     /// Columns of a strip, which divides a panel.
     pub strip: usize,
-    /// Full strips of all columns, and columns of the last strip, if these are known.
+    /// Full strips of all full panels, and the columns of what is left, if these are known.
     pub full: Dim,
     pub rest: Dim,
     /// Full strips of a column block; a narrower strip is a block of its own.
@@ -54,7 +54,8 @@ impl Blocks {
             let vectors = chooser.across(rows.per_tile(), panel.div_ceil(lanes)).0.vectors;
             strip = if panel % (vectors * lanes) == 0 { vectors * lanes } else { panel };
         }
-        let full = product.columns.floor_div(&Dim::from(strip));
+        // The last panel has a width of its own.
+        let full = product.columns.floor_div(&Dim::from(panel)) * (panel / strip) as i64;
         let rest = &product.columns - &full * strip as i64;
         let tiles = rows.shared_tiles(&product.rows);
         let mut blocks =

@@ -111,6 +111,29 @@ fn dense_layers() {
     }
 }
 
+/// Panels that no cache holds are read in strips; the last panel is one.
+#[test]
+fn panels_in_strips() {
+    for (isa, columns) in
+        [Isa::X64V4, Isa::X64V3, Isa::X64].into_iter().flat_map(|i| [20, 40, 64, 100, 164].map(|c| (i, c)))
+    {
+        let mut net = Net::default();
+        let x = net.input("batch,72");
+        let y = net.dot(x, columns);
+        let graph = net.done(&[y]);
+        let target = TargetInfo { l1: 2 << 10, l2: 8 << 10, l3: 64 << 10, ..TargetInfo::new(isa) };
+        for batch in [1, 50] {
+            let bind = Bindings::from([(Symbol::new("batch"), batch)]);
+            let input = random_tensor(DType::F32, &[batch as usize, 72], 5);
+            check_on(&format!("{columns} columns for {isa:?}"), &graph, &target, std::slice::from_ref(&input), &bind);
+            let mut net = Net::default();
+            let x = net.input(&format!("{batch},72"));
+            let y = net.dot(x, columns);
+            check_on(&format!("{columns} columns for {isa:?}"), &net.done(&[y]), &target, &[input], &Bindings::new());
+        }
+    }
+}
+
 #[test]
 fn dense_layers_of_every_type() {
     for dtype in DType::ALL.into_iter().filter(|d| d.is_int() || d.is_float()) {
