@@ -365,7 +365,7 @@ impl Neg for Dim {
     }
 }
 
-/// Symbols first, the constant last: `28*batch+3`, `floor(N+1,2)`, `max(N-3,0)`; variables are `i0`, `i1`, ...
+/// Symbols first, the constant last: `28*batch+3`, `floor(N+1,2)`, `max(N-3,0)`, `min(8,N)`; variables are `i0`, `i1`, ...
 impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
@@ -374,19 +374,31 @@ impl fmt::Display for Dim {
         let constant_last =
             self.0.iter().filter(|t| !t.atoms.is_empty()).chain(self.0.iter().filter(|t| t.atoms.is_empty()));
         for (i, t) in constant_last.enumerate() {
-            if t.k < 0 {
+            let mut factors: Vec<String> = t.atoms.iter().map(Atom::to_string).collect();
+            // The greatest of negative numbers, taken away, is the least of positive ones.
+            let least = if t.k < 0 { t.atoms.iter().position(Atom::is_of_negatives) } else { None };
+            if let Some((n, Atom::Max(a, b))) = least.map(|n| (n, &t.atoms[n])) {
+                factors[n] = format!("min({},{})", -&**a, -&**b);
+            }
+            if t.k < 0 && least.is_none() {
                 f.write_str("-")?;
             } else if i > 0 {
                 f.write_str("+")?;
             }
             let k = t.k.unsigned_abs();
-            let mut factors: Vec<String> = t.atoms.iter().map(Atom::to_string).collect();
             if k != 1 || factors.is_empty() {
                 factors.insert(0, k.to_string());
             }
             f.write_str(&factors.join("*"))?;
         }
         Ok(())
+    }
+}
+impl Atom {
+    /// Whether it is the greatest of sums whose terms are all negative.
+    fn is_of_negatives(&self) -> bool {
+        let negative = |d: &Dim| d.0.iter().all(|t| t.k < 0);
+        matches!(self, Atom::Max(a, b) if negative(a) && negative(b))
     }
 }
 impl fmt::Display for Atom {
@@ -442,11 +454,14 @@ mod tests {
         assert_eq!(dim("S").same(&dim("T")), Known::Unknown);
         assert_eq!(dim("max(S+2,S)"), dim("S+2"));
         assert_eq!(dim("N").at_most(&dim("N+3")), dim("N"));
+        assert_eq!(dim("4*N+2*max(1,min(8,N))").to_string(), "4*N+2*max(1,min(8,N))");
     }
 
     #[test]
     fn text_round_trips() {
-        for text in ["0", "-3", "28*batch+3", "floor(N+1,2)*7-i0", "max(0,N-3)", "floor(N,T)", "N*T-T"] {
+        for text in
+            ["0", "-3", "28*batch+3", "floor(N+1,2)*7-i0", "max(0,N-3)", "floor(N,T)", "N*T-T", "3-5*T*min(8,N)"]
+        {
             assert_eq!(dim(&dim(text).to_string()), dim(text), "{text}");
         }
     }
