@@ -30,31 +30,23 @@ pub fn chain(plan: &Plan<'_>, entry: usize, level: usize, number: usize) -> Code
             let tasks = sizes.dim(w, &chain.tasks);
             w.b.ins().udiv(through, tasks)
         });
-        let [head, body, done] = [(); 3].map(|()| w.b.create_block());
-        let slice = w.b.append_block_param(head, types::I64);
-        w.b.ins().jump(head, &[BlockArg::Value(first)]);
-        w.b.switch_to_block(head);
-        let more = w.b.ins().icmp(IntCC::UnsignedLessThan, slice, last);
-        w.b.ins().brif(more, body, &[], done, &[]);
-        w.b.switch_to_block(body);
-        for (k, per_slice) in chain.launches.clone().zip(&chain.per_slice) {
-            let kernel = w.function(plan.first(entry, level) + k, &[types::I64; 3], &[]);
-            let begin = w.b.ins().imul_imm_s(slice, *per_slice);
-            let end = w.b.ins().iadd_imm_s(begin, *per_slice);
-            w.b.ins().call(kernel, &[frame, begin, end]);
-            if can_fail(&program.launches[k].kernel) {
-                let status = w.slot(frame, Frame::STATUS);
-                let [failed, fine] = [(); 2].map(|()| w.b.create_block());
-                w.b.ins().brif(status, failed, &[], fine, &[]);
-                w.b.switch_to_block(failed);
-                w.b.ins().store(plain(), status, outer, Frame::STATUS);
-                w.leave(&[]);
-                w.b.switch_to_block(fine);
+        w.each_slice(first, last, |w, slice| {
+            for (k, per_slice) in chain.launches.clone().zip(&chain.per_slice) {
+                let kernel = w.function(plan.first(entry, level) + k, &[types::I64; 3], &[]);
+                let begin = w.b.ins().imul_imm_s(slice, *per_slice);
+                let end = w.b.ins().iadd_imm_s(begin, *per_slice);
+                w.b.ins().call(kernel, &[frame, begin, end]);
+                if can_fail(&program.launches[k].kernel) {
+                    let status = w.slot(frame, Frame::STATUS);
+                    let [failed, fine] = [(); 2].map(|()| w.b.create_block());
+                    w.b.ins().brif(status, failed, &[], fine, &[]);
+                    w.b.switch_to_block(failed);
+                    w.b.ins().store(plain(), status, outer, Frame::STATUS);
+                    w.leave(&[]);
+                    w.b.switch_to_block(fine);
+                }
             }
-        }
-        let next = w.b.ins().iadd_imm_s(slice, 1);
-        w.b.ins().jump(head, &[BlockArg::Value(next)]);
-        w.b.switch_to_block(done);
+        });
         w.leave(&[]);
     })
 }
@@ -110,7 +102,7 @@ impl Writer<'_> {
     ) -> Block {
         let program = &self.plan.entries[entry].programs[level];
         let chain = &program.chains[number];
-        let [together, head, body, apart, done] = [(); 5].map(|()| self.b.create_block());
+        let [together, apart] = [(); 2].map(|()| self.b.create_block());
         let slices = sizes.dim(self, &chain.slices);
         let works: Vec<Value> =
             program.launches[chain.launches.clone()].iter().map(|launch| sizes.dim(self, &launch.work)).collect();
@@ -122,33 +114,43 @@ impl Writer<'_> {
         let both = self.b.ins().band(few, given);
         self.b.ins().brif(both, together, &[], apart, &[]);
         self.b.switch_to_block(together);
-        let slice = self.b.append_block_param(head, types::I64);
-        self.b.ins().jump(head, &[BlockArg::Value(zero)]);
-        self.b.switch_to_block(head);
-        let more = self.b.ins().icmp(IntCC::SignedLessThan, slice, slices);
-        self.b.ins().brif(more, body, &[], done, &[]);
-        self.b.switch_to_block(body);
-        for ((k, &per_slice), work) in chain.launches.clone().zip(&chain.per_slice).zip(works) {
-            let kernel = self.function(self.plan.first(entry, level) + k, &[types::I64; 3], &[]);
-            let kernel = self.b.ins().func_addr(types::I64, kernel);
-            let first = self.b.ins().imul_imm_s(slice, per_slice);
-            self.b.ins().store(plain(), kernel, frame, Frame::KERNEL);
-            self.b.ins().store(plain(), first, frame, Frame::FIRST);
-            let part = self.function(self.plan.part(), &[types::I64; 3], &[]);
-            let part = self.b.ins().func_addr(types::I64, part);
-            let extent = self.b.ins().iconst(types::I64, per_slice);
-            let work = self.b.ins().sdiv(work, slices);
-            let share = self.function(self.plan.share(), &[types::I64; 5], &[]);
-            self.b.ins().call(share, &[part, frame, extent, work, threads]);
-            if can_fail(&program.launches[k].kernel) {
-                let status = self.slot(frame, Frame::STATUS);
-                let failed = self.b.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
-                self.leave_if_with(failed, status);
+        self.each_slice(zero, slices, |w, slice| {
+            for ((k, &per_slice), work) in chain.launches.clone().zip(&chain.per_slice).zip(works) {
+                let kernel = w.function(w.plan.first(entry, level) + k, &[types::I64; 3], &[]);
+                let kernel = w.b.ins().func_addr(types::I64, kernel);
+                let first = w.b.ins().imul_imm_s(slice, per_slice);
+                w.b.ins().store(plain(), kernel, frame, Frame::KERNEL);
+                w.b.ins().store(plain(), first, frame, Frame::FIRST);
+                let part = w.function(w.plan.part(), &[types::I64; 3], &[]);
+                let part = w.b.ins().func_addr(types::I64, part);
+                let extent = w.b.ins().iconst(types::I64, per_slice);
+                let work = w.b.ins().sdiv(work, slices);
+                let share = w.function(w.plan.share(), &[types::I64; 5], &[]);
+                w.b.ins().call(share, &[part, frame, extent, work, threads]);
+                if can_fail(&program.launches[k].kernel) {
+                    let status = w.slot(frame, Frame::STATUS);
+                    let failed = w.b.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
+                    w.leave_if_with(failed, status);
+                }
             }
-        }
-        let next = self.b.ins().iadd_imm_s(slice, 1);
-        self.b.ins().jump(head, &[BlockArg::Value(next)]);
+        });
+        let done = self.b.current_block().expect("the block behind the loop");
         self.b.switch_to_block(apart);
         done
+    }
+
+    /// A loop over slices; ends in the block behind it.
+    fn each_slice(&mut self, first: Value, end: Value, body: impl FnOnce(&mut Self, Value)) {
+        let [head, inside, done] = [(); 3].map(|()| self.b.create_block());
+        let slice = self.b.append_block_param(head, types::I64);
+        self.b.ins().jump(head, &[BlockArg::Value(first)]);
+        self.b.switch_to_block(head);
+        let more = self.b.ins().icmp(IntCC::SignedLessThan, slice, end);
+        self.b.ins().brif(more, inside, &[], done, &[]);
+        self.b.switch_to_block(inside);
+        body(self, slice);
+        let next = self.b.ins().iadd_imm_s(slice, 1);
+        self.b.ins().jump(head, &[BlockArg::Value(next)]);
+        self.b.switch_to_block(done);
     }
 }
