@@ -38,8 +38,9 @@ pub(super) enum Intrinsic {
     /// `(indices, table) -> the table's entries`: lanes of f32 at those of i32, or one at an i32; the table is a constant
     /// vector of 16.
     Table,
-    // `(pointer)`: what lies there is read soon, or later. Nothing need lie there.
+    /// `(pointer)`: what lies there is read soon. Nothing need lie there.
     PrefetchNear,
+    /// The same, later.
     PrefetchFar,
 }
 

@@ -242,8 +242,8 @@ impl Lower<'_, '_> {
 
     /// Widens a value early, where lanes of its type exist.
     pub fn widen_if_fits(&mut self, value: Val, dtype: DType) {
-        let (width, lane_bytes) = self.wide.as_ref().map_or((0, 0), |w| (w.width, w.lane_bytes));
-        if matches!(value, Val::One(_)) && fills(dtype, width, width * lane_bytes) {
+        let lane_bytes = self.wide.as_ref().map_or(0, |w| w.lane_bytes);
+        if matches!(value, Val::One(_)) && fills(dtype, lane_bytes) {
             self.widen(value, dtype);
         }
     }

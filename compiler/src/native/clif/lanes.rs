@@ -450,7 +450,7 @@ fn is_whole(dtype: DType) -> bool {
     dtype.is_float() || dtype.size() >= 4
 }
 
-/// Whether lanes of a dtype fill a vector of `bytes`.
-pub(super) fn fills(dtype: DType, width: usize, bytes: usize) -> bool {
-    dtype == DType::Bool || register(dtype).bytes() as usize * width == bytes
+/// Whether values of a dtype fill lanes of so many bytes.
+pub(super) fn fills(dtype: DType, lane_bytes: usize) -> bool {
+    dtype == DType::Bool || register(dtype).bytes() as usize == lane_bytes
 }

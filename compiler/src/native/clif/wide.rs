@@ -34,6 +34,14 @@ pub(super) struct Wide {
     pub copy: usize,
 }
 
+impl Wide {
+    /// Without locals.
+    fn new(var: VarId, lanes: &Lanes, part: Part) -> Wide {
+        let (private, partials) = (HashSet::new(), HashMap::new());
+        Wide { var, width: lanes.width, lane_bytes: lanes.lane_bytes, part, private, partials, copy: 0 }
+    }
+}
+
 /// Partial results that a loop keeps at a time, to hide how long an operation takes.
 const PARTIALS: usize = 4;
 
@@ -66,15 +74,7 @@ impl Lower<'_, '_> {
             partials.insert(*local, all);
         }
         let private = lanes.private.clone();
-        self.wide = Some(Wide {
-            var,
-            width: lanes.width,
-            lane_bytes: lanes.lane_bytes,
-            part: Part::All,
-            private,
-            partials,
-            copy: 0,
-        });
+        self.wide = Some(Wide { private, partials, ..Wide::new(var, lanes, Part::All) });
         let mut shared = vec![];
         for local in self.k.locals.ids().filter(|l| lanes.private.contains(l)) {
             let ty = self.lane_type(self.k.locals[local].dtype);
@@ -209,16 +209,7 @@ impl Lower<'_, '_> {
 
     /// Runs `f`, which computes values of lanes but touches no locals.
     pub fn as_lanes(&mut self, var: VarId, lanes: &Lanes, part: Part, f: impl FnOnce(&mut Self)) {
-        let wide = Wide {
-            var,
-            width: lanes.width,
-            lane_bytes: lanes.lane_bytes,
-            part,
-            private: HashSet::new(),
-            partials: HashMap::new(),
-            copy: 0,
-        };
-        let before = self.wide.replace(wide);
+        let before = self.wide.replace(Wide::new(var, lanes, part));
         f(self);
         self.wide = before;
     }
