@@ -276,6 +276,14 @@ impl Math<'_> {
             self.mul_add(sum, x, c)
         })
     }
+    /// A pair, the high part named, times a constant of two parts, where there are multiply-adds.
+    pub fn times(&mut self, Pair(high, low): Pair, factor: f64, factor_low: f64) -> Pair {
+        let (product, back) = (self.mul_c(high, factor), self.mul_c(high, -factor));
+        let (factor, factor_low) = (self.c(factor), self.c(factor_low));
+        let rest = self.mul_add(high, factor, back);
+        let rest = self.mul_add(high, factor_low, rest);
+        Pair(product, self.mul_add(low, factor, rest))
+    }
     /// `x + y` exactly, for `|x| >= |y|` or x = 0.
     pub fn fast_sum(&mut self, x: ExprId, y: ExprId) -> Pair {
         let (x, y) = (self.name(x), self.name(y));

@@ -45,7 +45,6 @@
 //! Divisions are the machine's: on AMD's Zen 4 a quotient by an estimate of the reciprocal and Newton's steps takes more
 //! than `vdivps` beside other work.
 
-mod binary;
 mod cells;
 mod erf;
 mod exp;
@@ -53,6 +52,7 @@ mod inverse;
 mod log;
 mod math;
 mod pow;
+mod pow_single;
 mod rem;
 mod trig;
 mod turns;

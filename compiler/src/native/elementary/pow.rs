@@ -1,6 +1,6 @@
 //! Powers.
 //!
-//! `x^y = exp(y log|x|)` with C's rules around zeros, infinities and negative bases. f32 goes the way of `binary` where
+//! `x^y = exp(y log|x|)` with C's rules around zeros, infinities and negative bases. f32 goes the way of `pow_single` where
 //! the machine has tables, and elsewhere computes the middle in f64, which needs no more than the plain functions; f64
 //! takes the logarithm and the product as pairs, since an error in the exponent counts up to 745 times. Integers square
 //! and multiply.

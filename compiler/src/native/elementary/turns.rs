@@ -108,12 +108,7 @@ impl Math<'_> {
         let low = self.add(low, rest);
         let low = self.name(low);
         // In radians; what is near 0 needs no reduction, and its products would vanish.
-        let turn = std::f64::consts::TAU;
-        let (angle, back) = (self.mul_c(high, turn), self.mul_c(high, -turn));
-        let (turn, turn_low) = (self.c(turn), self.c(TURN_LOW));
-        let rest = self.mul_add(high, turn, back);
-        let rest = self.mul_add(high, turn_low, rest);
-        let rest = self.mul_add(low, turn, rest);
+        let Pair(angle, rest) = self.times(Pair(high, low), std::f64::consts::TAU, TURN_LOW);
         let (near, zero) = (self.is_c(CompareFn::Lt, size, 0.75), self.c(0.0));
         let near = self.name(near);
         let (angle, rest) = (self.select(near, size, angle), self.select(near, zero, rest));

@@ -147,12 +147,7 @@ impl Math<'_> {
         let rest = self.mul_add(cube, tail, rest);
         let rest = self.add(rest, lost);
         // Times log2 e.
-        let scale = std::f64::consts::LOG2_E;
-        let (scaled, back) = (self.mul_c(high, scale), self.mul_c(high, -scale));
-        let (scale, scale_low) = (self.c(scale), self.c(LOG2_E_LOW));
-        let low = self.mul_add(high, scale, back);
-        let low = self.mul_add(high, scale_low, low);
-        let low = self.mul_add(rest, scale, low);
+        let Pair(scaled, low) = self.times(Pair(high, rest), std::f64::consts::LOG2_E, LOG2_E_LOW);
         let low = self.add(low, log_low);
         // Exact, for the first term is a multiple of 2^-16 that is 0 in the cell of 1.
         let Pair(sum, left) = self.fast_sum(whole, scaled);
