@@ -68,13 +68,14 @@ pub fn compile(target: &Target, name: &str, entries: &[Entry<'_>], weights: &Wei
     let (offsets, _) = weights.layout();
     let plan = clif::Plan::new(target, name, entries, &offsets);
     let jobs = plan.jobs();
+    let twins: Vec<Option<usize>> = jobs.iter().map(|job| plan.twin(job)).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
     let work = || {
         let mut done = vec![];
         loop {
             let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let Some(job) = jobs.get(n) else { return done };
-            if plan.twin(job).is_none() {
+            if twins[n].is_none() {
                 done.push((n, plan.run(job)));
             }
         }
@@ -101,8 +102,8 @@ pub fn compile(target: &Target, name: &str, entries: &[Entry<'_>], weights: &Wei
     }
     problems.or(())?;
     // A twin comes after what it is a copy of, and `share` leaves it out again.
-    let function = |(n, job)| made.get(&plan.twin(job).unwrap_or(n)).expect("every function is made").clone();
-    let functions: Vec<Function> = jobs.iter().enumerate().map(function).collect();
+    let function = |(n, twin): (usize, &Option<usize>)| made[&twin.unwrap_or(n)].clone();
+    let functions: Vec<Function> = twins.iter().enumerate().map(function).collect();
     let stack_bytes = (0..entries.len()).map(|n| plan.stack_bytes(n, &functions)).collect();
     let (functions, now) = share(functions);
     let numbers = |range: std::ops::Range<usize>| range.map(|n| now[n]).collect();
