@@ -6,6 +6,7 @@ pub mod fenced;
 pub mod forms;
 pub mod consumers;
 pub mod kernels;
+pub mod nets;
 pub mod programs;
 pub mod qemu;
 pub mod saved;

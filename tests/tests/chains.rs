@@ -6,70 +6,58 @@ use smc::{
     driver::{self, Executable, Options},
     graph::{Graph, NodeId, evaluate},
     loops::BinaryFn,
-    op::{Binary, Broadcast, Concat, Conv, Op, Reshape},
-    tensor::{DType, Scalar, Tensor, TensorType},
+    op::{Concat, Conv},
+    tensor::{DType, Scalar, Tensor},
 };
 use smc_runtime::{Parallel, Pool};
+use smc_tests::nets::Net;
 
-struct Net {
-    graph: Graph,
-    rng: Rng,
+fn weights(net: &mut Net, shape: &[usize]) -> NodeId {
+    let rng = &mut net.rng;
+    let value = Tensor::from_fn(DType::F32, shape.to_vec(), |_| Scalar::F32(rng.unit() as f32 / 4.0 - 0.125));
+    net.graph.constant(value)
 }
 
-impl Net {
-    fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
-        self.graph.add(op, inputs).unwrap()
-    }
-    fn weights(&mut self, shape: &[usize]) -> NodeId {
-        let rng = &mut self.rng;
-        self.graph
-            .constant(Tensor::from_fn(DType::F32, shape.to_vec(), |_| Scalar::F32(rng.unit() as f32 / 4.0 - 0.125)))
-    }
-    /// A convolution that divides the size by the stride, with a bias and a relu.
-    fn conv(&mut self, x: NodeId, taps: usize, filters: usize, groups: usize, stride: i64) -> NodeId {
-        let channels = self.graph.shape(x)[3].as_int().unwrap() as usize;
-        let filter = self.weights(&[taps, taps, channels / groups, filters]);
-        let side = || vec![Dim::from(taps as i64 / 2); 2];
-        let (dilation, input_dilation) = (vec![1; 2], vec![1; 2]);
-        let conv = Conv { stride: vec![stride; 2], dilation, input_dilation, low: side(), high: side(), groups };
-        let y = self.add(conv, &[x, filter]);
-        let shape = self.graph.shape(y).to_vec();
-        let bias = self.weights(&[1, 1, 1, filters]);
-        let bias = self.add(Broadcast { shape: shape.clone() }, &[bias]);
-        let y = self.add(Binary { f: BinaryFn::Add }, &[y, bias]);
-        let zero = self.graph.constant(Tensor::scalar(DType::F32, Scalar::F32(0.0)));
-        let zero = self.add(Reshape { shape: vec![Dim::one(); 4] }, &[zero]);
-        let zero = self.add(Broadcast { shape }, &[zero]);
-        self.add(Binary { f: BinaryFn::Max }, &[y, zero])
-    }
-    /// Expansion, depthwise convolution of a padded buffer, projection, and what came in.
-    fn inverted(&mut self, x: NodeId, factor: usize) -> NodeId {
-        let channels = self.graph.shape(x)[3].as_int().unwrap() as usize;
-        let y = self.conv(x, 1, channels * factor, 1, 1);
-        let y = self.conv(y, 3, channels * factor, channels * factor, 1);
-        let y = self.conv(y, 1, channels, 1, 1);
-        self.add(Binary { f: BinaryFn::Add }, &[x, y])
-    }
-    /// Two convolutions side by side, joined.
-    fn joined(&mut self, x: NodeId, filters: usize) -> NodeId {
-        let [a, b] = [1, 3].map(|taps| self.conv(x, taps, filters, 1, 1));
-        self.add(Concat { axis: 3 }, &[a, b])
-    }
+/// A convolution that divides the size by the stride, with a bias and a relu.
+fn conv(net: &mut Net, x: NodeId, taps: usize, filters: usize, groups: usize, stride: i64) -> NodeId {
+    let channels = net.graph.shape(x)[3].as_int().unwrap() as usize;
+    let filter = weights(net, &[taps, taps, channels / groups, filters]);
+    let side = || vec![Dim::from(taps as i64 / 2); 2];
+    let (dilation, input_dilation) = (vec![1; 2], vec![1; 2]);
+    let conv = Conv { stride: vec![stride; 2], dilation, input_dilation, low: side(), high: side(), groups };
+    let y = net.add(conv, &[x, filter]);
+    let bias = weights(net, &[filters]);
+    let y = net.with(BinaryFn::Add, y, bias);
+    net.relu(y)
+}
+
+/// Expansion, depthwise convolution of a padded buffer, projection, and what came in.
+fn inverted(net: &mut Net, x: NodeId, factor: usize) -> NodeId {
+    let channels = net.graph.shape(x)[3].as_int().unwrap() as usize;
+    let y = conv(net, x, 1, channels * factor, 1, 1);
+    let y = conv(net, y, 3, channels * factor, channels * factor, 1);
+    let y = conv(net, y, 1, channels, 1, 1);
+    net.with(BinaryFn::Add, x, y)
+}
+
+/// Two convolutions side by side, joined.
+fn joined(net: &mut Net, x: NodeId, filters: usize) -> NodeId {
+    let [a, b] = [1, 3].map(|taps| conv(net, x, taps, filters, 1, 1));
+    net.add(Concat { axis: 3 }, &[a, b])
 }
 
 /// What is read again at the end stays whole, all else passes through padded and joined buffers.
 fn network(batch: &str, [height, width]: [i64; 2]) -> Graph {
-    let mut net = Net { graph: Graph::default(), rng: Rng::new(5) };
-    let shape = vec![batch.parse().unwrap(), height.into(), width.into(), Dim::from(3)];
-    let x = net.graph.input("x", TensorType::new(DType::F32, shape));
-    let stem = net.conv(x, 3, 16, 1, 1);
-    let y = net.inverted(stem, 6);
-    let y = net.joined(y, 24);
-    let y = net.conv(y, 3, 48, 48, 1);
-    let y = net.conv(y, 1, 16, 1, 1);
+    let mut net = Net::new(5);
+    let x = net.input(DType::F32, &format!("{batch},{height},{width},3"));
+    let stem = conv(&mut net, x, 3, 16, 1, 1);
+    let y = inverted(&mut net, stem, 6);
+    let y = joined(&mut net, y, 24);
+    let y = conv(&mut net, y, 3, 48, 48, 1);
+    let y = conv(&mut net, y, 1, 16, 1, 1);
     let y = net.add(Concat { axis: 3 }, &[y, stem]);
-    let y = net.inverted(y, 3);
-    let y = net.conv(y, 3, 32, 32, 2);
+    let y = inverted(&mut net, y, 3);
+    let y = conv(&mut net, y, 3, 32, 32, 2);
     net.graph.output("y", y);
     net.graph
 }

@@ -7,13 +7,13 @@
 use std::{os::unix::process::ExitStatusExt, process::Command, sync::Mutex};
 
 use smc::{
-    base::{Bindings, Dim, Rng, Symbol},
+    base::{Bindings, Dim, Symbol},
     driver::{self, Options},
     emit::load::{Fence, Loaded},
     graph::{Graph, NodeId, random as graphs},
-    loops::{BinaryFn, UnaryFn, random as loops},
+    loops::{BinaryFn, random as loops},
     native::Target,
-    op::{Binary, Broadcast, Concat, Conv, Dot, Op, Pad, Reduce, Reshape, Transpose, Unary, Window},
+    op::{Binary, Concat, Conv, Dot, Pad, Reduce, Transpose, Window},
     tensor::{DType, Scalar, Tensor},
     tf,
 };
@@ -21,6 +21,7 @@ use smc_tests::{
     cases::{Open, Operand, bindings, one_node, read_cases},
     fenced::{self, Fenced, SIDES, doing},
     forms, kernels,
+    nets::Net,
 };
 
 /// What is being done is known of one test at a time.
@@ -126,66 +127,13 @@ fn recorded_cases_stay_inside() {
     assert!(runs > 200, "only {runs} cases ran");
 }
 
-/// A graph under construction.
-struct Net {
-    graph: Graph,
-    rng: Rng,
-}
-
-impl Net {
-    fn new() -> Net {
-        Net { graph: Graph::default(), rng: Rng::new(1) }
-    }
-    fn input(&mut self, dtype: DType, shape: &str) -> NodeId {
-        let name = format!("x{}", self.graph.inputs.len());
-        self.graph.input(name, format!("{dtype}[{shape}]").parse().unwrap())
-    }
-    fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
-        self.graph.add(op, inputs).unwrap()
-    }
-    fn weights(&mut self, dtype: DType, shape: &[usize]) -> NodeId {
-        let ty = smc::tensor::TensorType::new(dtype, shape.iter().map(|&n| Dim::from(n as i64)).collect::<Vec<_>>());
-        let value = graphs::tensor(&mut self.rng, &ty, &Bindings::new());
-        self.graph.constant(value)
-    }
-    /// `f(x, y)`, where `y` is repeated along the leading axes of `x`.
-    fn with(&mut self, f: BinaryFn, x: NodeId, y: NodeId) -> NodeId {
-        let shape = self.graph.shape(x).to_vec();
-        let own = self.graph.shape(y).to_vec();
-        let reshaped = [vec![Dim::one(); shape.len() - own.len()], own].concat();
-        let y = self.add(Reshape { shape: reshaped }, &[y]);
-        let y = self.add(Broadcast { shape }, &[y]);
-        self.add(Binary { f }, &[x, y])
-    }
-    fn relu(&mut self, x: NodeId) -> NodeId {
-        let dtype = self.graph.ty(x).dtype;
-        let zero = self.graph.constant(Tensor::scalar(dtype, Scalar::zero(dtype)));
-        self.with(BinaryFn::Max, x, zero)
-    }
-    /// Folds the last axis and keeps it, repeated.
-    fn fold_last(&mut self, f: BinaryFn, x: NodeId) -> NodeId {
-        let shape = self.graph.shape(x).to_vec();
-        let folded = self.add(Reduce { f, axes: vec![shape.len() - 1] }, &[x]);
-        let mut kept = shape.clone();
-        kept[shape.len() - 1] = Dim::one();
-        let folded = self.add(Reshape { shape: kept }, &[folded]);
-        self.add(Broadcast { shape }, &[folded])
-    }
-    fn softmax(&mut self, x: NodeId) -> NodeId {
-        let most = self.fold_last(BinaryFn::Max, x);
-        let less = self.add(Binary { f: BinaryFn::Sub }, &[x, most]);
-        let e = self.add(Unary { f: UnaryFn::Exp }, &[less]);
-        let sum = self.fold_last(BinaryFn::Add, e);
-        self.add(Binary { f: BinaryFn::Div }, &[e, sum])
-    }
-    /// Runs it with random inputs.
-    fn run(mut self, what: &str, outputs: &[NodeId], bind: &[(&str, i64)]) {
-        outputs.iter().enumerate().for_each(|(n, &id)| self.graph.output(format!("y{n}"), id));
-        let bind: Bindings = bind.iter().map(|(name, n)| (Symbol::new(name), *n)).collect();
-        let types: Vec<_> = self.graph.inputs.iter().map(|p| self.graph.ty(p.node).clone()).collect();
-        let inputs: Vec<Tensor> = types.iter().map(|ty| graphs::tensor(&mut self.rng, ty, &bind)).collect();
-        run_graph(what, &self.graph, &inputs, &bind);
-    }
+/// Runs a net with random inputs.
+fn run_net(mut net: Net, what: &str, outputs: &[NodeId], bind: &[(&str, i64)]) {
+    outputs.iter().enumerate().for_each(|(n, &id)| net.graph.output(format!("y{n}"), id));
+    let bind: Bindings = bind.iter().map(|(name, n)| (Symbol::new(name), *n)).collect();
+    let types: Vec<_> = net.graph.inputs.iter().map(|p| net.graph.ty(p.node).clone()).collect();
+    let inputs: Vec<Tensor> = types.iter().map(|ty| graphs::tensor(&mut net.rng, ty, &bind)).collect();
+    run_graph(what, &net.graph, &inputs, &bind);
 }
 
 /// Around the ends of vectors of 16, 32 and 64 bytes of floats, and of panels of 64.
@@ -196,7 +144,7 @@ fn pointwise_work_of_every_type_stays_inside() {
     let _alone = alone();
     for dtype in [DType::I8, DType::U16, DType::I32, DType::I64, DType::F16, DType::BF16, DType::F32, DType::F64] {
         for n in EDGES.into_iter().chain([127, 129]) {
-            let mut net = Net::new();
+            let mut net = Net::new(1);
             let x = net.input(dtype, &format!("{n}"));
             let y = net.input(dtype, "N");
             let w = net.weights(dtype, &[n]);
@@ -204,7 +152,7 @@ fn pointwise_work_of_every_type_stays_inside() {
             let sum = net.relu(sum);
             let double = net.add(Binary { f: BinaryFn::Add }, &[y, y]);
             let wide = net.add(smc::op::Cast { to: DType::F32 }, &[x]);
-            net.run(&format!("{n} of {dtype}"), &[sum, double, wide], &[("N", n as i64)]);
+            run_net(net, &format!("{n} of {dtype}"), &[sum, double, wide], &[("N", n as i64)]);
         }
     }
 }
@@ -216,7 +164,7 @@ fn matrix_products_stay_inside() {
         for (k, depth) in [1, 3, 8, 17].into_iter().enumerate() {
             let dtype = [DType::F32, DType::F32, DType::F64][(n + k) % 3];
             let rows = [1, 2, 5, 6, 7, 13, 14, 15, 29][(n + 2 * k) % 9];
-            let mut net = Net::new();
+            let mut net = Net::new(1);
             // A constant and a given right operand; rows known and open.
             let (x, z) = (net.input(dtype, &format!("{rows},{depth}")), net.input(dtype, &format!("N,{depth}")));
             let given = net.input(dtype, &format!("{depth},{columns}"));
@@ -228,7 +176,7 @@ fn matrix_products_stay_inside() {
                 let y = net.with(BinaryFn::Add, y, bias);
                 outputs.push(net.relu(y));
             }
-            net.run(&format!("{rows}x{depth}x{columns} of {dtype}"), &outputs, &[("N", rows)]);
+            run_net(net, &format!("{rows}x{depth}x{columns} of {dtype}"), &outputs, &[("N", rows)]);
         }
     }
 }
@@ -248,7 +196,7 @@ fn convolutions_and_pools_stay_inside() {
             high: vec![Dim::from(size as i64 / 2); 2],
             groups,
         };
-        let mut net = Net::new();
+        let mut net = Net::new(1);
         let x = net.input(DType::F32, &format!("N,{height},{width},{channels}"));
         let filter = net.weights(DType::F32, &[size, size, channels, filters]);
         let bias = net.weights(DType::F32, &[filters]);
@@ -267,7 +215,7 @@ fn convolutions_and_pools_stay_inside() {
         };
         let (most, sum) = (net.add(window(BinaryFn::Max), &[x]), net.add(window(BinaryFn::Add), &[x]));
         let what = format!("{height}x{width}x{channels}, {size}x{size}x{filters} by {stride}");
-        net.run(&what, &[y, depthwise, most, sum], &[("N", 1 + n as i64 % 3)]);
+        run_net(net, &what, &[y, depthwise, most, sum], &[("N", 1 + n as i64 % 3)]);
     }
 }
 
@@ -276,7 +224,7 @@ fn convolutions_and_pools_stay_inside() {
 fn strips_of_tiles_stay_inside() {
     let _alone = alone();
     for (shape, channels, batch) in [("N,56,55,64", 64, 1), ("8,15,14,65", 65, 8)] {
-        let mut net = Net::new();
+        let mut net = Net::new(1);
         let conv = Conv {
             stride: vec![1; 2],
             dilation: vec![1; 2],
@@ -289,7 +237,7 @@ fn strips_of_tiles_stay_inside() {
         let filter = net.weights(DType::F32, &[3, 3, channels, channels]);
         let y = net.add(conv, &[x, filter]);
         let y = net.relu(y);
-        net.run(&format!("3x3 of {shape}"), &[y], &[("N", batch)]);
+        run_net(net, &format!("3x3 of {shape}"), &[y], &[("N", batch)]);
     }
 }
 
@@ -299,7 +247,7 @@ fn folds_and_moves_stay_inside() {
     for (n, columns) in EDGES.into_iter().enumerate() {
         let rows = EDGES[(n * 7 + 2) % EDGES.len()];
         for dtype in [DType::F32, [DType::F64, DType::F16][n % 2]] {
-            let mut net = Net::new();
+            let mut net = Net::new(1);
             let x = net.input(dtype, &format!("{rows},{columns}"));
             let open = net.input(dtype, "N,M");
             let soft = net.softmax(x);
@@ -318,7 +266,7 @@ fn folds_and_moves_stay_inside() {
             outputs.push(net.add(Pad { low, high }, &[x, value]));
             outputs.push(net.add(Concat { axis: 1 }, &[x, soft, x]));
             let what = format!("{rows}x{columns} of {dtype}");
-            net.run(&what, &outputs, &[("N", rows as i64), ("M", columns as i64)]);
+            run_net(net, &what, &outputs, &[("N", rows as i64), ("M", columns as i64)]);
         }
     }
 }
@@ -329,7 +277,7 @@ const MISTAKES: [&str; 6] =
 
 /// A kernel that copies its weights and input: called with memory that is a vector too short, it reads one too far.
 fn make_mistake(mistake: &str) {
-    let mut net = Net::new();
+    let mut net = Net::new(1);
     let x = net.input(DType::F32, "21");
     let w = net.weights(DType::F32, &[21]);
     let y = net.with(BinaryFn::Add, x, w);
