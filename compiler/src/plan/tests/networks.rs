@@ -111,6 +111,22 @@ fn dense_layers() {
     }
 }
 
+/// Three columns take four lanes of a vector of 8 or 16, nine all of them.
+#[test]
+fn few_columns_are_computed_in_short_vectors() {
+    let widest = |isa, columns| {
+        let mut net = Net::default();
+        let x = net.input("50,72");
+        let y = net.dot(x, columns);
+        let graph = prepare(&net.done(&[y]), &Choices::default());
+        let program = plan("test", &graph, &TargetInfo::new(isa), &mut Weights::default());
+        let locals = program.launches[0].kernel.locals.iter().map(|(_, l)| *l.shape.last().unwrap());
+        locals.max().unwrap()
+    };
+    assert_eq!([Isa::X64V4, Isa::X64V3, Isa::X64].map(|isa| widest(isa, 3)), [4, 4, 4]);
+    assert_eq!([Isa::X64V4, Isa::X64V3, Isa::X64].map(|isa| widest(isa, 9)), [16, 16, 12]);
+}
+
 /// Panels that no cache holds are read in strips; the last panel is one.
 #[test]
 fn panels_in_strips() {
