@@ -14,12 +14,14 @@ mod parse;
 mod print;
 pub mod random;
 mod verify;
+mod walk;
 mod writer;
 
 pub use emit::{Emit, Operands};
 pub use parse::parse;
 use serde::{Deserialize, Serialize};
-pub use verify::{MAX_UNROLLED, Violation, operands, verify};
+pub use verify::{MAX_UNROLLED, Violation, verify};
+pub use walk::{change_statements, statements};
 pub use writer::Writer;
 
 use crate::{

@@ -128,7 +128,7 @@ impl Printer<'_, '_> {
             if self.printed.get(x.index()) == Some(&false) {
                 self.printed[x.index()] = true;
                 fresh.push(x);
-                operands(&self.kernel.exprs[x].expr, |y| todo.push(y));
+                todo.extend(self.kernel.exprs[x].expr.operands());
             }
         }
         fresh.sort();
@@ -157,9 +157,9 @@ impl Printer<'_, '_> {
                     Expr::Cast(_) => "cast".into(),
                     _ => "bits".into(),
                 };
-                let mut result = Ok(());
-                operands(expr, |x| result = result.and(write!(text, " %{}", x.index())));
-                result?;
+                for x in expr.operands() {
+                    write!(text, " %{}", x.index())?;
+                }
                 text
             }
         };

@@ -163,16 +163,6 @@ fn both(a: &Range<u32>, b: &Range<u32>) -> Range<u32> {
     a.start.max(b.start)..a.end.min(b.end)
 }
 
-/// Calls `f` with every operand.
-pub fn operands(expr: &Expr, mut f: impl FnMut(ExprId)) {
-    match expr {
-        Expr::Const(_) | Expr::Var(_) | Expr::Index(_) | Expr::Load(..) | Expr::Local(..) => (),
-        Expr::Unary(_, x) | Expr::Table(_, x) | Expr::Cast(x) | Expr::Bits(x) => f(*x),
-        Expr::Binary(_, x, y) | Expr::Scale(x, y) | Expr::Compare(_, x, y) => [*x, *y].into_iter().for_each(f),
-        Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => [*x, *y, *z].into_iter().for_each(f),
-    }
-}
-
 /// The scope of every expression, which is that of all variables it is made of.
 fn expressions(kernel: &Kernel, scopes: &Scopes) -> Check<Vec<Range<u32>>> {
     let mut found: Vec<Range<u32>> = Vec::with_capacity(kernel.exprs.len());
@@ -180,8 +170,7 @@ fn expressions(kernel: &Kernel, scopes: &Scopes) -> Check<Vec<Range<u32>>> {
     for (id, typed) in kernel.exprs.iter() {
         let n = id.index();
         let within = |message: String| format!("expression {n}: {message}");
-        let mut ordered = true;
-        operands(&typed.expr, |x| ordered &= x < id);
+        let ordered = typed.expr.operands().all(|x| x < id);
         ensure(ordered, || within("an operand does not precede it".into()))?;
         let mut scope = match &typed.expr {
             Expr::Var(var) => scopes.0.get(var.index()).cloned().ok_or_else(|| within("no such variable".into()))?,
@@ -192,10 +181,10 @@ fn expressions(kernel: &Kernel, scopes: &Scopes) -> Check<Vec<Range<u32>>> {
             _ => ANYWHERE,
         };
         let mut depth = 0;
-        operands(&typed.expr, |x| {
+        for x in typed.expr.operands() {
             scope = both(&scope, &found[x.index()]);
             depth = depth.max(depths[x.index()] + 1);
-        });
+        }
         ensure(depth <= MAX_EXPR_DEPTH, || within("it is nested too deeply".into()))?;
         types::expression(kernel, typed).map_err(within)?;
         found.push(scope);
@@ -296,18 +285,12 @@ impl Statements<'_> {
 
 /// A `Parallel` loop stands alone.
 fn parallel(kernel: &Kernel) -> Check {
-    fn any(block: &[Stmt]) -> bool {
-        block.iter().any(|stmt| match stmt {
-            Stmt::For { kind, body, .. } => *kind == LoopKind::Parallel || any(body),
-            Stmt::If { then, otherwise, .. } => any(then) || any(otherwise),
-            _ => false,
-        })
-    }
     let inner = match &kernel.body[..] {
         [Stmt::For { body, .. }] => body,
         body => body,
     };
-    ensure(!any(inner), || "a parallel loop is not the only outermost statement".into())
+    let is_parallel = |stmt: &Stmt| matches!(stmt, Stmt::For { kind: LoopKind::Parallel, .. });
+    ensure(!statements(inner).any(is_parallel), || "a parallel loop is not the only outermost statement".into())
 }
 
 #[cfg(test)]

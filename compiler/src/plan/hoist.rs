@@ -6,7 +6,7 @@
 
 use crate::{
     base::{Dim, dim::Atom},
-    loops::{Block, Expr, ExprId, Kernel, Stmt, Var, VarId},
+    loops::{Block, Expr, ExprId, Kernel, Stmt, Var, VarId, statements},
 };
 
 /// Rewrites the kernel's body.
@@ -86,11 +86,7 @@ impl Hoist<'_> {
             Expr::Var(v) => !self.inside[v.index()],
             Expr::Index(dim) | Expr::Load(_, dim) => self.is_fixed_dim(dim),
             Expr::Local(..) => false,
-            Expr::Unary(_, x) | Expr::Table(_, x) | Expr::Cast(x) | Expr::Bits(x) => self.is_fixed(*x),
-            Expr::Binary(_, x, y) | Expr::Scale(x, y) | Expr::Compare(_, x, y) => {
-                self.is_fixed(*x) && self.is_fixed(*y)
-            }
-            Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => [x, y, z].into_iter().all(|x| self.is_fixed(*x)),
+            operation => operation.operands().all(|x| self.is_fixed(x)),
         }
     }
     fn is_fixed_dim(&self, dim: &Dim) -> bool {
@@ -106,19 +102,9 @@ impl Hoist<'_> {
 
 /// Marks all variables that get a value in a block.
 fn mark(block: &Block, inside: &mut [bool]) {
-    for stmt in block {
-        match stmt {
-            Stmt::For { var, body, .. } => {
-                inside[var.index()] = true;
-                mark(body, inside);
-            }
-            Stmt::Set { var, .. } => inside[var.index()] = true,
-            Stmt::If { then, otherwise, .. } => {
-                mark(then, inside);
-                mark(otherwise, inside);
-            }
-            Stmt::Assign { .. } | Stmt::Accumulate { .. } | Stmt::Store { .. } => {}
-            Stmt::Prefetch { .. } | Stmt::Check { .. } => {}
+    for stmt in statements(block) {
+        if let Stmt::For { var, .. } | Stmt::Set { var, .. } = stmt {
+            inside[var.index()] = true;
         }
     }
 }

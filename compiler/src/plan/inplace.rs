@@ -7,7 +7,7 @@
 
 use crate::{
     base::Dim,
-    loops::{Block, BufferId, Expr, ExprId, Kernel, Stmt, operands},
+    loops::{BufferId, Expr, ExprId, Kernel, Stmt},
 };
 
 /// Whether the kernel may write its result over the buffer `read`.
@@ -17,43 +17,27 @@ pub fn may_overwrite(kernel: &Kernel, read: BufferId) -> bool {
 }
 
 /// Checks all loads of `read` within a block; counts them.
-fn in_block(kernel: &Kernel, block: &Block, read: BufferId, found: &mut usize) -> bool {
+fn in_block(kernel: &Kernel, block: &[Stmt], read: BufferId, found: &mut usize) -> bool {
     let stores = || block.iter().enumerate().filter(|(_, stmt)| matches!(stmt, Stmt::Store { .. }));
     let store = match (stores().next(), stores().count()) {
         (Some((n, Stmt::Store { index, .. })), 1) => Some((n, index)),
         _ => None,
     };
-    block.iter().enumerate().all(|(n, stmt)| match stmt {
-        Stmt::For { body, .. } => in_block(kernel, body, read, found),
-        Stmt::If { then, otherwise, .. } => {
-            in_block(kernel, then, read, found) && in_block(kernel, otherwise, read, found)
-        }
-        Stmt::Prefetch { .. } => true,
-        Stmt::Set { value, .. }
-        | Stmt::Assign { value, .. }
-        | Stmt::Accumulate { value, .. }
-        | Stmt::Store { value, .. }
-        | Stmt::Check { cond: value, .. } => {
-            let loads = loads(kernel, *value, read);
-            *found += loads.len();
-            loads.iter().all(|index| store.is_some_and(|(at, to)| n <= at && *index == to))
-        }
+    block.iter().enumerate().all(|(n, stmt)| {
+        let loads = stmt.value().map_or(vec![], |value| loads(kernel, value, read));
+        *found += loads.len();
+        loads.iter().all(|index| store.is_some_and(|(at, to)| n <= at && *index == to))
+            && stmt.blocks().into_iter().all(|inner| in_block(kernel, inner, read, found))
     })
 }
 
 /// The indices at which a value loads from a buffer.
 pub(super) fn loads(kernel: &Kernel, value: ExprId, read: BufferId) -> Vec<&Dim> {
-    let (mut open, mut found) = (vec![value], vec![]);
-    while let Some(e) = open.pop() {
-        let expr = &kernel.exprs[e].expr;
-        if let Expr::Load(buffer, index) = expr
-            && *buffer == read
-        {
-            found.push(index);
-        }
-        operands(expr, |x| open.push(x));
-    }
-    found
+    let index = |e: ExprId| match &kernel.exprs[e].expr {
+        Expr::Load(buffer, index) if *buffer == read => Some(index),
+        _ => None,
+    };
+    kernel.reach(value).filter_map(index).collect()
 }
 
 #[cfg(test)]

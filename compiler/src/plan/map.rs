@@ -12,7 +12,7 @@ use super::{
 use crate::{
     base::{Dim, dim::Atom},
     graph::NodeId,
-    loops::{Block, Expr, Kernel, LoopKind, Stmt, Var},
+    loops::{Expr, Kernel, LoopKind, Stmt, Var, statements},
     op::Op,
     tensor::count,
 };
@@ -287,22 +287,15 @@ pub fn write<'g>(
 
 /// Every index of a kernel: of loads, stores, bounds and values.
 fn indices(kernel: &Kernel) -> Vec<Dim> {
-    fn of_block(block: &Block, found: &mut Vec<Dim>) {
-        for stmt in block {
-            match stmt {
-                Stmt::For { body, .. } => of_block(body, found),
-                Stmt::Store { index, .. } | Stmt::Prefetch { index, .. } => found.push(index.clone()),
-                Stmt::If { bounds, then, otherwise } => {
-                    found.extend(bounds.iter().map(|b| b.index.clone()));
-                    of_block(then, found);
-                    of_block(otherwise, found);
-                }
-                Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } | Stmt::Check { .. } => {}
-            }
+    let mut found = vec![];
+    for stmt in statements(&kernel.body) {
+        match stmt {
+            Stmt::Store { index, .. } | Stmt::Prefetch { index, .. } => found.push(index.clone()),
+            Stmt::If { bounds, .. } => found.extend(bounds.iter().map(|b| b.index.clone())),
+            Stmt::For { .. } | Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } => {}
+            Stmt::Check { .. } => {}
         }
     }
-    let mut found = vec![];
-    of_block(&kernel.body, &mut found);
     for (_, e) in kernel.exprs.iter() {
         if let Expr::Load(_, index) | Expr::Index(index) = &e.expr {
             found.push(index.clone());

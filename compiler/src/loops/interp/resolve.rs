@@ -183,7 +183,7 @@ impl Resolver<'_> {
             if *seen != self.statement {
                 *seen = self.statement;
                 order.push(x.index());
-                operands(&self.kernel.exprs[x].expr, |y| todo.push(y));
+                todo.extend(self.kernel.exprs[x].expr.operands());
             }
         }
         order.sort_unstable();

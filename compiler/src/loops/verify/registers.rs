@@ -75,8 +75,8 @@ impl<'a> Facts<'a> {
     fn new(kernel: &'a Kernel) -> Facts<'a> {
         let mut reads = Vec::with_capacity(kernel.exprs.len());
         for (_, typed) in kernel.exprs.iter() {
-            let mut any = matches!(typed.expr, Expr::Local(..));
-            operands(&typed.expr, |x| any |= reads[x.index()]);
+            let reads_local = matches!(typed.expr, Expr::Local(..));
+            let any = reads_local || typed.expr.operands().any(|x| reads[x.index()]);
             reads.push(any);
         }
         let indexing = vec![false; kernel.vars.len()];
@@ -125,7 +125,7 @@ impl<'a> Facts<'a> {
                 self.index(index);
                 self.uses[at].reads.push((*local, index));
             }
-            operands(expr, |x| todo.push(x));
+            todo.extend(expr.operands());
         }
         self.reads[value.index()]
     }

@@ -269,7 +269,7 @@ impl Lower<'_, '_> {
 
     fn collect_expr(&mut self, root: ExprId, found: &mut Places) {
         let k = self.k;
-        for e in self.reach(root) {
+        for e in k.reach(root) {
             match &k.exprs[e].expr {
                 Expr::Index(dim) => self.collect_dim(None, dim, 1, found),
                 Expr::Load(buffer, dim) => {

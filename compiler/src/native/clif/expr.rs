@@ -63,16 +63,6 @@ pub(super) fn register(dtype: DType) -> Type {
     }
 }
 
-/// The operands of an expression.
-pub(super) fn operands(expr: &Expr) -> Vec<ExprId> {
-    match expr {
-        Expr::Const(_) | Expr::Var(_) | Expr::Index(_) | Expr::Load(..) | Expr::Local(..) => vec![],
-        Expr::Unary(_, x) | Expr::Table(_, x) | Expr::Cast(x) | Expr::Bits(x) => vec![*x],
-        Expr::Binary(_, x, y) | Expr::Scale(x, y) | Expr::Compare(_, x, y) => vec![*x, *y],
-        Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => vec![*x, *y, *z],
-    }
-}
-
 /// Whether an operation on integers in wider lanes may give what the integer has not.
 fn may_leave_range(expr: &Expr) -> bool {
     match expr {
@@ -94,23 +84,9 @@ fn bits(scalar: Scalar) -> u64 {
 }
 
 impl Lower<'_, '_> {
-    /// An expression and all that it needs, operands first.
-    pub fn reach(&self, root: ExprId) -> Vec<ExprId> {
-        let (mut found, mut open) = (std::collections::BTreeSet::from([root]), vec![root]);
-        while let Some(e) = open.pop() {
-            for operand in operands(&self.k.exprs[e].expr) {
-                if found.insert(operand) {
-                    open.push(operand);
-                }
-            }
-        }
-        // An operand is older than what uses it.
-        found.into_iter().collect()
-    }
-
     pub fn eval(&mut self, root: ExprId) -> Val {
         let mut done = HashMap::new();
-        for e in self.reach(root) {
+        for e in self.k.reach(root) {
             let value = self.expr(e, &done);
             done.insert(e, value);
         }
@@ -130,7 +106,7 @@ impl Lower<'_, '_> {
             Expr::Load(buffer, dim) => self.load(*buffer, dim),
             Expr::Local(local, index) => self.read_local(*local, index),
             other => {
-                let inputs: Vec<ExprId> = operands(other);
+                let inputs: Vec<ExprId> = other.operands().collect();
                 let values: Vec<Val> = inputs.iter().map(|x| done[x]).collect();
                 self.shared(other, typed.dtype, &inputs, &values)
             }

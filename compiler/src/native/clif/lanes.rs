@@ -14,14 +14,10 @@ use std::{
     rc::Rc,
 };
 
-use super::{
-    expr::{operands, register},
-    looping::stride,
-    narrow::is_narrow,
-};
+use super::{expr::register, looping::stride, narrow::is_narrow};
 use crate::{
     base::Dim,
-    loops::{BinaryFn, Expr, ExprId, Kernel, LocalId, LoopKind, Stmt, Var, VarId},
+    loops::{BinaryFn, Expr, ExprId, Kernel, LocalId, LoopKind, Stmt, Var, VarId, statements},
     native::elementary,
     plan::{Isa, TargetInfo},
     tensor::DType,
@@ -60,12 +56,7 @@ impl Analysis {
         let mut analysis = Analysis::default();
         let mut uses = HashMap::new();
         count_uses(k, &k.body, &mut uses);
-        let all = |e: &Expr| match e {
-            Expr::Local(_, index) => index.clone(),
-            _ => vec![],
-        };
-        let mut indices: Vec<Dim> = k.exprs.iter().flat_map(|(_, e)| all(&e.expr)).collect();
-        written_indices(&k.body, &mut indices);
+        let indices: Vec<&Dim> = accesses(k, &k.body).flat_map(|(_, index)| index).collect();
         for var in k.vars.ids() {
             if indices.iter().any(|d| d.mentions_var(var.index() as u32)) {
                 analysis.indexed.insert(var);
@@ -114,44 +105,29 @@ impl Analysis {
 
 /// How often each local is read or written.
 fn count_uses(k: &Kernel, body: &[Stmt], uses: &mut HashMap<LocalId, usize>) {
-    let value = |root: ExprId, uses: &mut HashMap<LocalId, usize>| {
-        let (mut seen, mut open) = (HashSet::from([root]), vec![root]);
-        while let Some(e) = open.pop() {
+    for stmt in statements(body) {
+        if let Stmt::Assign { local, .. } | Stmt::Accumulate { local, .. } = stmt {
+            *uses.entry(*local).or_default() += 1;
+        }
+        for e in stmt.value().into_iter().flat_map(|value| k.reach(value)) {
             if let Expr::Local(local, _) = &k.exprs[e].expr {
                 *uses.entry(*local).or_default() += 1;
             }
-            open.extend(operands(&k.exprs[e].expr).into_iter().filter(|o| seen.insert(*o)));
-        }
-    };
-    for stmt in body {
-        match stmt {
-            Stmt::For { body, .. } => count_uses(k, body, uses),
-            Stmt::If { then, otherwise, .. } => {
-                count_uses(k, then, uses);
-                count_uses(k, otherwise, uses);
-            }
-            Stmt::Assign { local, value: v, .. } | Stmt::Accumulate { local, value: v, .. } => {
-                *uses.entry(*local).or_default() += 1;
-                value(*v, uses);
-            }
-            Stmt::Set { value: v, .. } | Stmt::Store { value: v, .. } | Stmt::Check { cond: v, .. } => value(*v, uses),
-            Stmt::Prefetch { .. } => {}
         }
     }
 }
 
-fn written_indices(body: &[Stmt], indices: &mut Vec<Dim>) {
-    for stmt in body {
-        match stmt {
-            Stmt::Assign { index, .. } | Stmt::Accumulate { index, .. } => indices.extend(index.iter().cloned()),
-            Stmt::For { body, .. } => written_indices(body, indices),
-            Stmt::If { then, otherwise, .. } => {
-                written_indices(then, indices);
-                written_indices(otherwise, indices);
-            }
-            Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Prefetch { .. } | Stmt::Check { .. } => {}
-        }
-    }
+/// What a block writes to locals and the kernel reads from them: each local with an index.
+fn accesses<'k>(k: &'k Kernel, body: &'k [Stmt]) -> impl Iterator<Item = (LocalId, &'k [Dim])> {
+    let written = statements(body).filter_map(|stmt| match stmt {
+        Stmt::Assign { local, index, .. } | Stmt::Accumulate { local, index, .. } => Some((*local, &index[..])),
+        _ => None,
+    });
+    let read = k.exprs.iter().filter_map(|(_, typed)| match &typed.expr {
+        Expr::Local(local, index) => Some((*local, &index[..])),
+        _ => None,
+    });
+    written.chain(read)
 }
 
 fn lanes_of(
@@ -186,32 +162,8 @@ fn lanes_of(
 
 /// The locals that are indexed by a loop's variable.
 fn indexed_locals(k: &Kernel, var: VarId, body: &[Stmt]) -> HashSet<LocalId> {
-    fn written(body: &[Stmt], note: &mut impl FnMut(LocalId, &[Dim])) {
-        for stmt in body {
-            match stmt {
-                Stmt::Assign { local, index, .. } | Stmt::Accumulate { local, index, .. } => note(*local, index),
-                Stmt::For { body, .. } => written(body, note),
-                Stmt::If { then, otherwise, .. } => {
-                    written(then, note);
-                    written(otherwise, note);
-                }
-                Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Prefetch { .. } | Stmt::Check { .. } => {}
-            }
-        }
-    }
-    let mut found = HashSet::new();
-    let mut note = |local: LocalId, index: &[Dim]| {
-        if index.iter().any(|d| d.mentions_var(var.index() as u32)) {
-            found.insert(local);
-        }
-    };
-    written(body, &mut note);
-    for (_, typed) in k.exprs.iter() {
-        if let Expr::Local(local, index) = &typed.expr {
-            note(*local, index);
-        }
-    }
-    found
+    let indexed = |index: &[Dim]| index.iter().any(|d| d.mentions_var(var.index() as u32));
+    accesses(k, body).filter(|(_, index)| indexed(index)).map(|(local, _)| local).collect()
 }
 
 /// A vector loop under examination; `None` from any of these means that it does not run by lanes.
@@ -253,27 +205,19 @@ impl Look<'_> {
 
     /// Locals that outlive the loop may only accumulate, and by one function.
     fn outer_locals(&mut self, body: &[Stmt]) -> Option<()> {
-        for stmt in body {
-            match stmt {
-                Stmt::Accumulate { local, index, f, .. }
-                    if !self.lanes.private.contains(local) && !index.iter().any(|d| self.mentions(d)) =>
-                {
-                    let dtype = self.k.locals[*local].dtype;
-                    if !is_whole(dtype) || self.lanes.packed.contains(local) {
-                        return None;
-                    }
-                    match self.lanes.outer.iter().find(|(l, _)| l == local) {
-                        Some((_, known)) if known != f => return None,
-                        Some(_) => {}
-                        None => self.lanes.outer.push((*local, *f)),
-                    }
-                }
-                Stmt::For { body, .. } => self.outer_locals(body)?,
-                Stmt::If { then, otherwise, .. } => {
-                    self.outer_locals(then)?;
-                    self.outer_locals(otherwise)?;
-                }
-                _ => {}
+        for stmt in statements(body) {
+            let Stmt::Accumulate { local, index, f, .. } = stmt else { continue };
+            if self.lanes.private.contains(local) || index.iter().any(|d| self.mentions(d)) {
+                continue;
+            }
+            let dtype = self.k.locals[*local].dtype;
+            if !is_whole(dtype) || self.lanes.packed.contains(local) {
+                return None;
+            }
+            match self.lanes.outer.iter().find(|(l, _)| l == local) {
+                Some((_, known)) if known != f => return None,
+                Some(_) => {}
+                None => self.lanes.outer.push((*local, *f)),
             }
         }
         Some(())
@@ -355,14 +299,8 @@ impl Look<'_> {
     /// Whether a value differs between lanes.
     fn expr(&mut self, root: ExprId) -> Option<bool> {
         let k = self.k;
-        let (mut seen, mut open) = (HashSet::from([root]), vec![root]);
-        while let Some(e) = open.pop() {
-            open.extend(operands(&k.exprs[e].expr).into_iter().filter(|o| seen.insert(*o)));
-        }
-        let mut order: Vec<ExprId> = seen.into_iter().collect();
-        order.sort();
         let mut moving: HashSet<ExprId> = HashSet::new();
-        for e in order {
+        for e in k.reach(root) {
             let typed = &k.exprs[e];
             let moves = match &typed.expr {
                 Expr::Const(_) => false,
@@ -386,7 +324,7 @@ impl Look<'_> {
                     moves
                 }
                 other => {
-                    let moves = operands(other).iter().any(|o| moving.contains(o));
+                    let moves = other.operands().any(|o| moving.contains(&o));
                     if moves {
                         self.operation(other, typed.dtype, &moving)?;
                     }
@@ -433,15 +371,8 @@ impl Look<'_> {
 
     /// Whether every register array is indexed from a whole vector on.
     fn packed_indices(&self, body: &[Stmt], width: usize) -> bool {
-        let mut indices = vec![];
-        written_indices(body, &mut indices);
-        let reads = self.k.exprs.iter().filter_map(|(_, e)| match &e.expr {
-            Expr::Local(_, index) => Some(index.clone()),
-            _ => None,
-        });
-        indices.extend(reads.flatten());
         let offset = |d: &Dim| (d - Dim::var(self.var.index() as u32)).content() % width as i64 == 0;
-        indices.iter().filter(|d| self.mentions(d)).all(offset)
+        accesses(self.k, body).flat_map(|(_, index)| index).filter(|d| self.mentions(d)).all(offset)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
         Dim,
         dim::{Atom, Term},
     },
-    loops::{Expr, ExprId, LoopKind, Stmt, VarId},
+    loops::{Expr, ExprId, LoopKind, Stmt, VarId, statements},
 };
 
 /// A vector loop of at most this many vectors and without inner loops is expanded.
@@ -32,16 +32,6 @@ const COUNTERS: usize = 8;
 enum At {
     Const(i64),
     Run(Value),
-}
-
-/// The statements in a loop's body, which name what is computed.
-fn statements(body: &[Stmt]) -> i64 {
-    let inside = |stmt: &Stmt| match stmt {
-        Stmt::For { body, .. } => statements(body),
-        Stmt::If { then, otherwise, .. } => statements(then) + statements(otherwise),
-        _ => 0,
-    };
-    body.iter().map(|stmt| 1 + inside(stmt)).sum()
 }
 
 /// A multiple of a loop's variable that is counted along.
@@ -163,7 +153,9 @@ impl Lower<'_, '_> {
                 let straight = !body.iter().any(|s| matches!(s, Stmt::For { .. }));
                 let copies = |w: i64| n / w + n % w;
                 let short = straight
-                    && lanes.is_some_and(|w| n <= SHORT * w && (masked || copies(w) * statements(body) <= STATEMENTS));
+                    && lanes.is_some_and(|w| {
+                        n <= SHORT * w && (masked || copies(w) * statements(body).count() as i64 <= STATEMENTS)
+                    });
                 if !short && !indexes_registers {
                     return None;
                 }
@@ -337,7 +329,7 @@ impl Lower<'_, '_> {
 
     fn hoist_expr(&mut self, root: ExprId, room: &mut usize) {
         let k = self.k;
-        let order = self.reach(root);
+        let order: Vec<ExprId> = k.reach(root).collect();
         let mut fixed: Vec<ExprId> = vec![];
         for &e in &order {
             let is_fixed = |e: &ExprId| fixed.contains(e);
@@ -346,7 +338,7 @@ impl Lower<'_, '_> {
                 Expr::Var(v) => self.values[v.index()].is_some(),
                 Expr::Index(dim) | Expr::Load(_, dim) => self.is_available(&self.resolve(dim)),
                 Expr::Local(..) => false,
-                other => super::expr::operands(other).iter().all(is_fixed),
+                other => other.operands().all(|x| is_fixed(&x)),
             };
             if yes {
                 fixed.push(e);
@@ -358,8 +350,7 @@ impl Lower<'_, '_> {
         }
         // Only the outermost fixed expressions stay in registers.
         let used_by_moving = |e: &ExprId| {
-            *e == root
-                || order.iter().any(|o| !fixed.contains(o) && super::expr::operands(&k.exprs[*o].expr).contains(e))
+            *e == root || order.iter().any(|o| !fixed.contains(o) && k.exprs[*o].expr.operands().any(|x| x == *e))
         };
         for e in fixed.clone().iter().filter(|e| heavy(e) && used_by_moving(e)) {
             if *room == 0 {

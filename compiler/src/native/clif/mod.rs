@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     base::{Dim, Problems},
-    loops::{Kernel, Stmt},
+    loops::{Kernel, Stmt, statements},
     plan::{Launch, Place, Program, TargetInfo},
 };
 
@@ -295,14 +295,5 @@ fn has_size_function(entry: &Entry<'_>) -> bool {
 
 /// Whether a kernel can end early.
 fn can_fail(kernel: &Kernel) -> bool {
-    fn any(block: &[Stmt]) -> bool {
-        block.iter().any(|stmt| match stmt {
-            Stmt::Check { .. } => true,
-            Stmt::For { body, .. } => any(body),
-            Stmt::If { then, otherwise, .. } => any(then) || any(otherwise),
-            Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } => false,
-            Stmt::Store { .. } | Stmt::Prefetch { .. } => false,
-        })
-    }
-    any(&kernel.body)
+    statements(&kernel.body).any(|stmt| matches!(stmt, Stmt::Check { .. }))
 }

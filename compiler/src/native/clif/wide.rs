@@ -116,7 +116,7 @@ impl Lower<'_, '_> {
             Stmt::Set { value, .. }
             | Stmt::Assign { value, .. }
             | Stmt::Accumulate { value, .. }
-            | Stmt::Store { value, .. } => self.reach(*value).len(),
+            | Stmt::Store { value, .. } => self.k.reach(*value).count(),
             _ => 0,
         };
         body.iter().map(of).sum()

@@ -182,7 +182,7 @@ impl Pass<'_> {
             if seen.is_none_or(|(statement, _)| statement != self.statement) {
                 *seen = Some((self.statement, x));
                 order.push(x);
-                operands(&self.kernel.exprs[x].expr).into_iter().flatten().for_each(|y| todo.push(y));
+                todo.extend(self.kernel.exprs[x].expr.operands());
             }
         }
         order.sort();
@@ -198,7 +198,8 @@ impl Pass<'_> {
     fn expr(&mut self, typed: &Typed) -> ExprId {
         let dtype = typed.dtype;
         if self.replaces(typed) {
-            let [x, y, z] = operands(&typed.expr).map(|x| x.map_or(ExprId::new(0), |x| self.of(x)));
+            let mut operands = typed.expr.operands().map(|x| self.of(x));
+            let [x, y, z] = std::array::from_fn(|_| operands.next().unwrap_or(ExprId::new(0)));
             return match &typed.expr {
                 Expr::Unary(f, _) => self.function(dtype, [x, x], |m, [x, _]| m.unary(*f, x)),
                 Expr::Binary(BinaryFn::Rem, ..) => self.remainder(dtype, x, y),
@@ -327,15 +328,6 @@ impl Math<'_> {
         let whole = self.with_sign(whole, sign);
         let small = self.is_c(CompareFn::Lt, size, limit);
         self.select(small, whole, x)
-    }
-}
-
-fn operands(expr: &Expr) -> [Option<ExprId>; 3] {
-    match expr {
-        Expr::Const(_) | Expr::Var(_) | Expr::Index(_) | Expr::Load(..) | Expr::Local(..) => [None; 3],
-        Expr::Unary(_, x) | Expr::Table(_, x) | Expr::Cast(x) | Expr::Bits(x) => [Some(*x), None, None],
-        Expr::Binary(_, x, y) | Expr::Scale(x, y) | Expr::Compare(_, x, y) => [Some(*x), Some(*y), None],
-        Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => [Some(*x), Some(*y), Some(*z)],
     }
 }
 

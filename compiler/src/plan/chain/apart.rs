@@ -10,7 +10,7 @@ use crate::{
         Dim,
         dim::{Atom, Extents},
     },
-    loops::{Block, BufferId, Expr, Kernel, LoopKind, Stmt, Var, flat, index_of},
+    loops::{Block, BufferId, Expr, ExprId, Kernel, LoopKind, Stmt, Var, change_statements, flat, index_of},
     plan::{inplace::loads, program::Storage},
     tensor::count,
 };
@@ -134,17 +134,17 @@ impl<'k> Apart<'k> {
                 holds && self.holds(otherwise)
             }
             Stmt::Store { buffer, index, value } => {
-                (*buffer != self.buffer || self.is_own(index))
-                    && loads(self.kernel, *value, self.buffer).iter().all(|index| self.is_own(index))
+                (*buffer != self.buffer || self.is_own(index)) && self.is_own_value(*value)
             }
-            Stmt::Prefetch { .. } => true,
-            Stmt::Set { value, .. }
-            | Stmt::Assign { value, .. }
-            | Stmt::Accumulate { value, .. }
-            | Stmt::Check { cond: value, .. } => {
-                loads(self.kernel, *value, self.buffer).iter().all(|index| self.is_own(index))
-            }
+            Stmt::Set { .. }
+            | Stmt::Assign { .. }
+            | Stmt::Accumulate { .. }
+            | Stmt::Prefetch { .. }
+            | Stmt::Check { .. } => stmt.value().is_none_or(|value| self.is_own_value(value)),
         })
+    }
+    fn is_own_value(&self, value: ExprId) -> bool {
+        loads(self.kernel, value, self.buffer).iter().all(|index| self.is_own(index))
     }
     fn is_own(&self, index: &Dim) -> bool {
         (index - &self.start).is_within(&self.slice, self)
@@ -153,24 +153,14 @@ impl<'k> Apart<'k> {
 
 /// Makes a buffer one slice of what it was.
 pub fn shrink(kernel: &mut Kernel, buffer: BufferId, cut: &Cut, slice: i64) {
-    fn stores(block: &mut Block, buffer: BufferId, start: &Dim) {
-        for stmt in block {
-            match stmt {
-                Stmt::For { body, .. } => stores(body, buffer, start),
-                Stmt::If { then, otherwise, .. } => {
-                    stores(then, buffer, start);
-                    stores(otherwise, buffer, start);
-                }
-                Stmt::Store { buffer: to, index, .. } | Stmt::Prefetch { buffer: to, index, .. } if *to == buffer => {
-                    *index = &*index - start
-                }
-                _ => {}
-            }
-        }
-    }
     let start = &cut.index * slice;
     kernel.buffers[buffer].len = Dim::from(slice);
-    stores(&mut kernel.body, buffer, &start);
+    change_statements(&mut kernel.body, &mut |stmt| match stmt {
+        Stmt::Store { buffer: to, index, .. } | Stmt::Prefetch { buffer: to, index, .. } if *to == buffer => {
+            *index = &*index - &start
+        }
+        _ => {}
+    });
     for id in kernel.exprs.ids().collect::<Vec<_>>() {
         if let Expr::Load(from, index) = &mut kernel.exprs[id].expr
             && *from == buffer
