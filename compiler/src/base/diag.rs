@@ -22,6 +22,8 @@ pub struct Place {
     pub node: Option<String>,
     /// The layer's path, such as `sequential/dense`.
     pub layer: Option<String>,
+    /// The signature's key, or the keys of several, where a model has more than one.
+    pub signature: Option<String>,
 }
 
 /// One message to the user.
@@ -63,6 +65,11 @@ impl Diagnostic {
         self.place.layer.get_or_insert_with(|| layer.into());
         self
     }
+    /// Names the signature, unless one is named already.
+    pub fn in_signature(mut self, key: impl Into<String>) -> Diagnostic {
+        self.place.signature.get_or_insert_with(|| key.into());
+        self
+    }
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(help.into());
         self
@@ -78,9 +85,14 @@ impl fmt::Display for Diagnostic {
             Severity::Error => "error",
         };
         write!(f, "{severity}: {}", self.message)?;
-        for (what, value) in
-            [("node", &self.place.node), ("layer", &self.place.layer), ("file", &self.place.file), ("help", &self.help)]
-        {
+        let place = &self.place;
+        for (what, value) in [
+            ("node", &place.node),
+            ("layer", &place.layer),
+            ("signature", &place.signature),
+            ("file", &place.file),
+            ("help", &self.help),
+        ] {
             if let Some(value) = value {
                 write!(f, "\n  {what}: {value}")?;
             }
@@ -118,6 +130,12 @@ impl Problems {
 impl From<Diagnostic> for Problems {
     fn from(diagnostic: Diagnostic) -> Problems {
         Problems(vec![diagnostic])
+    }
+}
+
+impl FromIterator<Diagnostic> for Problems {
+    fn from_iter<I: IntoIterator<Item = Diagnostic>>(diagnostics: I) -> Problems {
+        Problems(diagnostics.into_iter().collect())
     }
 }
 

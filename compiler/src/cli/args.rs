@@ -101,7 +101,7 @@ pub struct Arithmetic {
 pub struct Compile {
     #[command(flatten)]
     pub model: Model,
-    /// The file to write: an object, or an archive when it ends in .a [default: lib<NAME>.o]
+    /// The file to write: an object, or an archive when it ends in .a; `-` is the standard output [default: lib<NAME>.o]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// The prefix of all symbols [default: from the output's or the model's name]
@@ -119,7 +119,7 @@ pub struct Compile {
     pub target: Target,
     #[command(flatten)]
     pub arithmetic: Arithmetic,
-    /// The header to write [default: the output with .h]
+    /// The header to write [default: the output with .h; none beside a stream or a device]
     #[arg(long, value_name = "FILE")]
     pub header: Option<PathBuf>,
     /// Print stages instead of writing files: graph, opt, plan, loops, clif, asm, dot
@@ -152,7 +152,7 @@ pub struct Run {
     /// One input from a numpy file; repeat it for more
     #[arg(long = "input", value_name = "KEY=FILE.npy")]
     pub input: Vec<String>,
-    /// The numpy archive to write the outputs to [default: print them]
+    /// The numpy archive to write the outputs to; `-` is the standard output [default: print them]
     #[arg(long, value_name = "FILE.npz")]
     pub outputs: Option<PathBuf>,
     /// Run the reference evaluator instead of machine code

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use smc::{
     base::{Diagnostic, Problems},
-    driver::{self, Compiled, Options},
-    emit::{archive, interface::c_identifier},
+    driver::{self, Options},
+    emit::interface::c_identifier,
 };
 
 use super::{
     args::{Compile, Model},
-    files, load,
+    load,
+    output::Output,
     term::{Term, answer},
 };
 
@@ -24,8 +25,16 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
         Some(name) => name.clone(),
         None => default_name(output.as_deref(), &args.model),
     };
-    let output = output.unwrap_or_else(|| PathBuf::from(format!("lib{name}.o")));
-    let header = args.header.clone().unwrap_or_else(|| output.with_extension("h"));
+    let path = output.clone().unwrap_or_else(|| PathBuf::from(format!("lib{name}.o")));
+    // Stages take the place of files, unless a file is asked for too.
+    let output = match args.emit.is_empty() || output.is_some() {
+        true => Some(Output::find(&path, args.header.as_deref())?),
+        false => None,
+    };
+    if output.as_ref().is_some_and(Output::takes_standard_output) && (args.json || !args.emit.is_empty()) {
+        let problem = Diagnostic::error("files and answers cannot share the standard output");
+        return Err(problem.help("name a file, or leave --json and --emit out").into());
+    }
     let options = Options {
         name: name.clone(),
         signatures: args.signatures.clone(),
@@ -42,37 +51,22 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
     let compiled = driver::compile(&model, &options, &mut |what| progress.stage(what))?;
     drop(progress);
     term.report(&compiled.notes);
-    if !args.emit.is_empty() {
-        compiled.dumps.iter().for_each(|(title, text)| answer(format!("// {title}\n{text}")));
-        if args.output.is_none() {
-            return Ok(());
-        }
-    }
-    write(&compiled, &output, &header, &name)?;
+    compiled.dumps.iter().for_each(|(title, text)| answer(format!("// {title}\n{text}")));
+    let Some(output) = output else { return Ok(()) };
+    output.write(&compiled, &name)?;
     if args.json {
         answer(serde_json::to_string_pretty(&compiled.report).expect("a report is plain data"));
     } else {
-        term.note(format_args!("wrote {} and {}\n{}", output.display(), header.display(), compiled.report));
+        term.note(format_args!("{output}\n{}", compiled.report));
     }
     Ok(())
-}
-
-fn write(compiled: &Compiled, output: &Path, header: &Path, name: &str) -> Result<(), Problems> {
-    let archive = output.extension().is_some_and(|e| e == "a" || e == "lib");
-    let packed;
-    let bytes = if archive {
-        packed = archive::archive(&format!("{name}.o"), &compiled.object)
-            .map_err(|e| Diagnostic::error(format!("cannot make the archive: {e}")).in_file(output.display()))?;
-        &packed
-    } else {
-        &compiled.object
-    };
-    Ok(files::write_all(&[(output, bytes), (header, compiled.header.as_bytes())])?)
 }
 
 /// `libmnist.o` gives `mnist`; without an output, the model's directory does, above its version number.
 fn default_name(output: Option<&Path>, model: &Model) -> String {
     let stem = |p: &Path| p.file_stem().map(|s| s.to_string_lossy().into_owned());
+    // The name of a stream or a device says nothing about the model.
+    let output = output.filter(|path| *path != Path::new("-") && (path.is_file() || !path.exists()));
     if let Some(stem) = output.and_then(stem) {
         return c_identifier(stem.strip_prefix("lib").filter(|s| !s.is_empty()).unwrap_or(&stem));
     }

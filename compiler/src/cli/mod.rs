@@ -8,6 +8,7 @@ mod files;
 mod inspect;
 mod npz;
 mod ops;
+mod output;
 mod profile;
 mod run;
 mod term;

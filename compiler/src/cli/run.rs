@@ -18,6 +18,7 @@ use super::{
 };
 
 pub fn run(args: &Run, term: &Term) -> Result<(), Problems> {
+    let place = args.outputs.as_deref().map(npz_place).transpose()?;
     let model = load(&args.model)?;
     let signature = pick(&model, args.signature.as_deref())?;
     let given = inputs(args)?;
@@ -35,15 +36,28 @@ pub fn run(args: &Run, term: &Term) -> Result<(), Problems> {
     } else {
         compiled(args, &model, &options, given, term)?
     };
-    match &args.outputs {
-        Some(path) => {
+    match &place {
+        Some(place) => {
             let bytes = npz::npz_bytes(&outputs)
-                .map_err(|e| Diagnostic::error(format!("cannot write the outputs: {e}")).in_file(path.display()))?;
-            files::write_all(&[(path, &bytes)])?;
+                .map_err(|e| Diagnostic::error(format!("cannot write the outputs: {e}")).in_file(place))?;
+            files::write_all(&[(place, &bytes)])?;
         }
         None => outputs.iter().for_each(|(key, t)| answer(format!("{key}: {}", shown(t)))),
     }
     Ok(())
+}
+
+/// Where the outputs go: a file whose name says that it is an archive of arrays, or a stream.
+fn npz_place(path: &Path) -> Result<files::Destination, Diagnostic> {
+    let place = files::Destination::find(path)?;
+    place.takes_bytes()?;
+    let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"));
+    if named || !matches!(place, files::Destination::Regular { .. }) {
+        return Ok(place);
+    }
+    Err(Diagnostic::error("outputs are written as a numpy archive")
+        .in_file(path.display())
+        .help("end the name in .npz"))
 }
 
 /// The machine code's outputs by key.

@@ -14,8 +14,9 @@ mod profile;
 pub mod random;
 mod report;
 mod state;
+mod twins;
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use smc_runtime::{abi::Status, descriptor::Order};
 
@@ -25,9 +26,10 @@ pub use options::{Dump, InputShape, Options};
 pub use profile::{Profile, Step};
 pub use report::{EntryReport, Report};
 use state::Updates;
+use twins::{Twins, twins};
 
 use crate::{
-    base::{Diagnostic, Dim, Problems, Severity},
+    base::{Diagnostic, Dim, Problems, Severity, names::advice},
     emit::{
         descriptor::descriptor,
         header::header,
@@ -39,7 +41,7 @@ use crate::{
     native::{self, Target},
     opt,
     plan::{self, Program, Weights},
-    saved::{Model, Signature},
+    saved::{Model, Signature, TfGraph},
     tf,
 };
 
@@ -47,6 +49,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Entry {
     pub key: String,
+    /// The keys of signatures that compute the same from the same.
+    pub aliases: Vec<String>,
     /// Empty in what [`compile`] leaves, unless [`Options::keep_imported`] asks for it.
     pub imported: Graph,
     /// Empty in what [`compile`] leaves.
@@ -81,6 +85,7 @@ pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) ->
     stage("importing");
     let (entries, notes) = entries(model, options)?;
     clock.lap("import and optimise");
+    let entries = twins::apart(entries);
     let compiled = back_end(entries, model.digest()?, &target, options, stage, clock)?;
     Ok(Compiled { notes: Problems([notes.0, compiled.notes.0].concat()), ..compiled })
 }
@@ -89,7 +94,7 @@ pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) ->
 pub fn compile_graphs(graphs: Vec<(String, Graph)>, options: &Options) -> Result<Compiled, Problems> {
     let entry = |(key, graph): (String, Graph)| {
         let optimised = optimise(&graph);
-        Entry { key, imported: graph, optimised, notes: vec![] }
+        Entry { key, aliases: vec![], imported: graph, optimised, notes: vec![] }
     };
     let entries = graphs.into_iter().map(entry).collect();
     back_end(entries, [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
@@ -160,35 +165,43 @@ fn back_end(
     Ok(Compiled { object, header, interface, entries, steps, report, dumps, notes })
 }
 
-/// The signatures as optimised graphs. Of those that are not asked for by name, the ones that cannot be served are left
-/// out with a warning.
+/// The signatures as optimised graphs, twins as one. Of those that are not asked for by name, the ones that cannot be
+/// served are left out with a warning.
 pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems), Problems> {
     let by_name = !options.signatures.is_empty();
     let chosen = choose(model, &options.signatures)?;
+    let several = chosen.len() > 1;
     let updated = state::updates(model);
-    let (mut entries, mut notes, mut failures) = (vec![], Problems::default(), Problems::default());
-    for signature in &chosen {
-        match entry(model, signature, &updated, options) {
-            Ok(entry) => {
+    let (mut entries, mut notes, mut failures) = (vec![], Problems::default(), vec![]);
+    for Twins { signatures, graph } in twins(model, chosen) {
+        let keys = twins::keys(&signatures);
+        let place = |p: Problems| if several { p.map(|d| d.in_signature(&keys)) } else { p };
+        let entry = graph.and_then(|graph| entry(model, &signatures, graph, &updated, options));
+        match entry {
+            Ok(mut entry) => {
+                entry.notes = place(Problems(entry.notes)).0;
                 notes.0.extend(entry.notes.iter().cloned());
                 entries.push(entry);
             }
-            Err(problems) if !by_name && chosen.len() > 1 => {
-                notes.push(left_out(signature, &problems));
-                failures.extend(problems);
-            }
-            Err(problems) => failures.extend(problems),
+            Err(problems) => failures.push((signatures, place(problems))),
         }
     }
-    if entries.is_empty() || (by_name && failures.has_errors()) {
-        return Err(failures);
+    if entries.is_empty() || (by_name && !failures.is_empty()) {
+        return Err(failures.into_iter().flat_map(|(_, problems)| problems.0).collect());
     }
+    notes.0.extend(failures.iter().map(|(signatures, problems)| left_out(signatures, problems)));
     unknown_inputs(&entries, options).or((entries, notes))
 }
 
-/// One signature as a graph of primitives, simplified.
-fn entry(model: &Model, signature: &Signature, updated: &Updates, options: &Options) -> Result<Entry, Problems> {
-    let source = model.graph(signature)?;
+/// One graph of primitives, simplified.
+fn entry(
+    model: &Model,
+    twins: &[Signature],
+    source: TfGraph,
+    updated: &Updates,
+    options: &Options,
+) -> Result<Entry, Problems> {
+    let signature = &twins[0];
     let mut notes = state::check(&source, signature, updated, !options.signatures.is_empty())?;
     let has = |key: &str| signature.inputs.iter().any(|slot| slot.key == key);
     let shapes =
@@ -197,7 +210,8 @@ fn entry(model: &Model, signature: &Signature, updated: &Updates, options: &Opti
     let imported = tf::import(&source, &|variable| model.read(variable), &import)?;
     notes.extend(imported.notes);
     let optimised = optimise(&imported.graph);
-    Ok(Entry { key: signature.name.clone(), imported: imported.graph, optimised, notes })
+    let aliases = twins[1..].iter().map(|s| s.name.clone()).collect();
+    Ok(Entry { key: signature.name.clone(), aliases, imported: imported.graph, optimised, notes })
 }
 
 /// All passes. An error is a fault of a pass, not of the model.
@@ -223,26 +237,28 @@ fn choose(model: &Model, names: &[String]) -> Result<Vec<Signature>, Problems> {
     problems.or(chosen)
 }
 
-fn left_out(signature: &Signature, problems: &Problems) -> Diagnostic {
+fn left_out(twins: &[Signature], problems: &Problems) -> Diagnostic {
     let errors: Vec<_> = problems.0.iter().filter(|d| d.severity == Severity::Error).collect();
     let first = errors.first().map_or("it cannot be compiled", |d| d.message.as_str());
     let more = if errors.len() > 1 { format!(" (and {} more)", errors.len() - 1) } else { String::new() };
-    Diagnostic::warning(format!("signature `{}` is left out: {first}{more}", signature.name))
-        .help(format!("`--signature {}` shows all of its problems", signature.name))
+    let (what, is) = if twins.len() == 1 { ("signature", "is") } else { ("signatures", "are") };
+    Diagnostic::warning(format!("{what} {} {is} left out: {first}{more}", twins::keys(twins)))
+        .help(format!("`--signature {}` shows all of its problems", twins[0].name))
 }
 
 /// A shape for an input that no entry has is a slip of the user's.
 fn unknown_inputs(entries: &[Entry], options: &Options) -> Problems {
-    let mut problems = Problems::default();
-    for shape in &options.shapes {
-        let ports = || entries.iter().flat_map(|e| &e.imported.inputs);
-        if ports().all(|p| p.name != shape.input) {
-            let known: Vec<_> = ports().map(|p| format!("`{}`", p.name)).collect();
-            let problem = Diagnostic::error(format!("no signature has an input `{}`", shape.input));
-            problems.push(problem.help(format!("the inputs are {}", known.join(", "))));
-        }
-    }
-    problems
+    let known: BTreeSet<&str> = entries.iter().flat_map(|e| &e.imported.inputs).map(|p| p.name.as_str()).collect();
+    let unknown = options.shapes.iter().filter(|shape| !known.contains(&shape.input[..]));
+    let names: Vec<_> = known.iter().copied().collect();
+    let problem = |shape: &InputShape| {
+        Diagnostic::error(format!("no signature has an input `{}`", shape.input)).help(advice(
+            &shape.input,
+            "inputs",
+            &names,
+        ))
+    };
+    unknown.map(problem).collect()
 }
 
 /// Names and layouts of everything that a caller sees.

@@ -20,7 +20,7 @@ use super::{
     variables::{self, Sources, Variable},
 };
 use crate::{
-    base::{Diagnostic, Problems},
+    base::{Diagnostic, Problems, names::advice},
     tensor::Tensor,
 };
 
@@ -91,7 +91,7 @@ impl Model {
         let names: Vec<_> = self.signatures.iter().map(|s| s.name.as_str()).collect();
         let help = match names.len() {
             0 => "the model exports nothing that could be compiled".to_string(),
-            _ => format!("the model has: {}", names.join(", ")),
+            _ => advice(name, "signatures", &names),
         };
         Err(Diagnostic::error(format!("the model has no signature `{name}`")).in_file(self.shown_path()).help(help))
     }

@@ -17,6 +17,7 @@ mod prune;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod twin;
 
 use std::collections::BTreeMap;
 

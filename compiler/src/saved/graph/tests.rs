@@ -2,14 +2,14 @@
 
 use smc_proto::{DataType, GraphDef};
 
-use super::{Builder, Library};
+use super::{Builder, Library, TfGraph};
 use crate::saved::{
     text,
     types::{TfShape, TfType},
 };
 
 /// Builds from the main graph of a model, whose inputs and outputs are named `KEY` or `KEY=TENSOR`.
-fn build(model: &str, inputs: &[&str], outputs: &[&str]) -> Result<String, String> {
+fn build(model: &str, inputs: &[&str], outputs: &[&str]) -> Result<TfGraph, String> {
     let graph: GraphDef = text::decode(model.as_bytes(), "tensorflow.GraphDef").unwrap();
     let library = Library::new(Some(&graph), model.len());
     let mut builder = Builder::new(&library);
@@ -26,12 +26,12 @@ fn build(model: &str, inputs: &[&str], outputs: &[&str]) -> Result<String, Strin
         let outputs = fetched.collect::<Result<Vec<_>, crate::base::Diagnostic>>()?;
         builder.finish(inputs, outputs)
     };
-    build().map(|graph| graph.to_string()).map_err(|e| e.to_string())
+    build().map_err(|e| e.to_string())
 }
 
 fn check(model: &str, inputs: &[&str], outputs: &[&str], expected: &str) {
     let trim = |text: &str| text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
-    assert_eq!(trim(&build(model, inputs, outputs).unwrap_or_else(|e| e)), trim(expected));
+    assert_eq!(trim(&build(model, inputs, outputs).map_or_else(|e| e, |graph| graph.to_string())), trim(expected));
 }
 
 /// A function of one argument `x` and one result `y`.
@@ -143,7 +143,7 @@ fn loops_of_version_1_close_backwards() {
         node {{ name: "c" op: "LoopCond" input: "m" }} node {{ name: "s" op: "Switch" input: "m" input: "c" }}
         node {{ name: "n" op: "NextIteration" input: "s:1" }} node {{ name: "y" op: "Exit" input: "s" }}"#
     );
-    let text = build(&model, &["x"], &["y"]).unwrap();
+    let text = build(&model, &["x"], &["y"]).unwrap().to_string();
     assert!(text.contains("m = Merge(e, n)") && text.contains("n = NextIteration(s:1)"), "{text}");
     let cycle = r#"node { name: "a" op: "Relu" input: "b" } node { name: "b" op: "Relu" input: "a" }"#;
     assert!(build(cycle, &[], &["a"]).unwrap_err().contains("cycle"));
@@ -184,4 +184,32 @@ fn hostile_functions_are_refused() {
     }
     chain += "node { name: \"c3000\" op: \"NoOp\" }";
     assert!(build(&chain, &["x"], &["c0"]).is_ok(), "no recursion along chains of calls");
+}
+
+#[test]
+fn calls_of_one_function_are_twins() {
+    let library = function("f", r#"node_def { name: "r" op: "Relu" input: "x" }"#, "r:activations:0");
+    let table = |name: &str| {
+        format!(
+            r#"node {{ name: "{name}" op: "HashTableV2" attr {{ key: "key_dtype" value {{ type: DT_INT64 }} }}
+            attr {{ key: "value_dtype" value {{ type: DT_INT64 }} }} }}
+            node {{ name: "{name}_size" op: "LookupTableSizeV2" input: "{name}" }}"#
+        )
+    };
+    let model = [
+        X,
+        &call("a", "f", "x"),
+        &call("b", "f", "x"),
+        r#"node { name: "leaky" op: "LeakyRelu" input: "x" }"#,
+        r#"node { name: "leakier" op: "LeakyRelu" input: "x" attr { key: "alpha" value { f: 0.5 } } }"#,
+        &table("t"),
+        &table("u"),
+        &library,
+    ]
+    .concat();
+    let content = |input: &str, output: &str| build(&model, &[input], &[output]).unwrap().content();
+    assert_eq!(content("x", "y=a"), content("x", "y=b"), "only the names of nodes differ");
+    assert_ne!(content("x", "y=a"), content("x", "z=a"), "keys differ");
+    assert_ne!(content("x", "y=leaky"), content("x", "y=leakier"), "attributes differ");
+    assert_ne!(content("x", "y=t_size"), content("x", "y=u_size"), "the tables may hold other values");
 }

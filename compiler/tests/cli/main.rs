@@ -1,56 +1,11 @@
 //! The program as a user meets it: files written or left alone, answers, messages and exit statuses.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+mod outputs;
+mod support;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a package of the workspace").to_path_buf()
-}
+use std::fs;
 
-fn mnist() -> String {
-    root().join("examples/mnist/model").display().to_string()
-}
-
-/// Runs `smc` in a folder.
-fn smc(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_smc")).args(args).current_dir(folder).output().expect("smc starts")
-}
-
-/// The output stream of a run that succeeds.
-fn answer(folder: &Path, args: &[&str]) -> String {
-    let out = smc(folder, args);
-    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).expect("text")
-}
-
-/// The error stream of a run that ends with this status and writes no file.
-fn refusal(args: &[&str], status: i32) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let out = smc(folder.path(), args);
-    let message = String::from_utf8(out.stderr).expect("text");
-    assert_eq!(out.status.code(), Some(status), "{args:?}: {message}");
-    assert!(!message.contains("panicked"), "{message}");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?} leaves a file");
-    message
-}
-
-/// A `.npy` file of f32.
-fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
-    let dims: String = shape.iter().map(|n| format!("{n},")).collect();
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({dims}), }}");
-    while (header.len() + 11) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    values.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
-    bytes
-}
+use support::{answer, mnist, npy, refusal, smc};
 
 #[test]
 fn compile_writes_an_object_and_its_header() {
