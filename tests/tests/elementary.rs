@@ -8,7 +8,7 @@ use smc::{
     native::{Target, elementary},
     tensor::{DType, Scalar},
 };
-use smc_tests::kernels;
+use smc_tests::{kernels, programs::not_run};
 
 /// The functions that some target has expanded: rounding and the elementary ones.
 const UNARY: [UnaryFn; 22] = *UnaryFn::ALL.last_chunk().unwrap();
@@ -82,7 +82,7 @@ fn run(target: &Target, f: Function, dtype: DType) -> (Vec<u8>, Vec<u8>) {
 fn compare(cpu: &str) {
     let target = Target::new(None, Some(cpu)).unwrap();
     if !target.runs_here() {
-        eprintln!("this machine is no {cpu}: not run");
+        not_run(&format!("{} at {cpu}: this machine is none", file!()));
         return;
     }
     let floats = UNARY.map(Function::Unary).into_iter().chain(FLOAT_BINARY.map(Function::Binary));
@@ -273,7 +273,7 @@ impl Compiled {
 fn accuracy(cpu: &str) {
     let target = Target::new(None, Some(cpu)).unwrap();
     if !target.runs_here() {
-        eprintln!("this machine is no {cpu}: not run");
+        not_run(&format!("{} at {cpu}: this machine is none", file!()));
         return;
     }
     let (mut failures, a) = (String::new(), samples(40_009));

@@ -6,7 +6,7 @@ use smc::{
     loops::random::{self, Case, Options},
     native::{self, Target},
 };
-use smc_tests::{forms, kernels, qemu};
+use smc_tests::{forms, kernels, programs::not_run, qemu};
 
 /// Every target that differs in code or format.
 const TARGETS: [(&str, &str); 13] = [
@@ -74,7 +74,7 @@ fn other_machines_agree_with_the_interpreter() {
     for machine in &qemu::MACHINES {
         if let Some(missing) = [machine.gcc, machine.qemu[0]].into_iter().find(|p| !qemu::installed(p)) {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing} is not installed");
-            eprintln!("{missing} is not installed: {} {} is not run", machine.triple, machine.cpu);
+            not_run(&format!("kernels on {} {}: {missing} is not installed", machine.triple, machine.cpu));
             continue;
         }
         if let Err(why) = machine.check(&all, directory.path()) {

@@ -5,7 +5,7 @@ use smc::{
     loops::random::{self, Case, Options},
     native::Target,
 };
-use smc_tests::{forms, kernels};
+use smc_tests::{forms, kernels, programs::not_run};
 
 /// The buffers after the machine ran `NAME_run{n}`, or the status it returned.
 fn execute(loaded: &Loaded, name: &str, n: usize, case: &Case) -> Result<Vec<Vec<u8>>, i32> {
@@ -83,7 +83,7 @@ fn quietly(f: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 fn compare(cpu: &str, seeds: std::ops::Range<u64>, options: Options) {
     let target = Target::new(None, Some(cpu)).unwrap();
     if !target.runs_here() {
-        eprintln!("this machine is no {cpu}: not run");
+        not_run(&format!("{} at {cpu}: this machine is none", file!()));
         return;
     }
     let mut failures = vec![];

@@ -2,16 +2,14 @@
 //!
 //! Runs when the environment variable SMC_CORPUS names a folder whose subfolders hold a SavedModel in `model/`.
 
-use std::{env, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use smc::saved::{Model, Options, SlotPlace, inspect};
+use smc_tests::programs::corpus;
 
-/// The corpus' models, or none (said on the error stream) when there is no corpus.
-fn models() -> Vec<PathBuf> {
-    let Some(corpus) = env::var_os("SMC_CORPUS") else {
-        eprintln!("skipped: SMC_CORPUS does not name a folder of SavedModels");
-        return vec![];
-    };
+/// The corpus' models, or none, which is told, when there is no corpus.
+fn models(what: &str) -> Vec<PathBuf> {
+    let Some(corpus) = corpus(what) else { return vec![] };
     let folders = fs::read_dir(corpus).expect("SMC_CORPUS is a folder").flatten().map(|e| e.path().join("model"));
     let mut found: Vec<_> = folders.filter(|p| p.is_dir()).collect();
     found.sort();
@@ -21,7 +19,7 @@ fn models() -> Vec<PathBuf> {
 
 #[test]
 fn every_graph_builds_and_every_variable_reads() {
-    for folder in models() {
+    for folder in models("loading the corpus") {
         let shown = folder.display();
         let started = std::time::Instant::now();
         let model = Model::open(&folder, &Options::default()).unwrap_or_else(|e| panic!("{shown}: {e}"));
@@ -46,7 +44,7 @@ fn every_graph_builds_and_every_variable_reads() {
 
 #[test]
 fn every_model_is_described() {
-    for folder in models() {
+    for folder in models("describing the corpus") {
         let model = Model::open(&folder, &Options::default()).unwrap();
         let description = inspect::describe(&model);
         assert_eq!(description.problems, Vec::<String>::new(), "{}", folder.display());

@@ -1,6 +1,6 @@
 //! Whole models import: the examples classify digits in the evaluator, and real models import or say why not.
 
-use std::{env, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use smc::{
     base::{Bindings, Symbol},
@@ -9,6 +9,7 @@ use smc::{
     tensor::{DType, Scalar, Tensor},
     tf::{self, Imported},
 };
+use smc_tests::programs::corpus;
 
 fn import(model: &Model, signature: &str, options: &tf::Options) -> Imported {
     let signature = model.signature(signature).unwrap();
@@ -58,10 +59,7 @@ fn the_examples_classify_digits() {
 
 #[test]
 fn the_corpus_imports_or_says_why_not() {
-    let Some(corpus) = env::var_os("SMC_CORPUS") else {
-        eprintln!("skipped: SMC_CORPUS does not name a folder of SavedModels");
-        return;
-    };
+    let Some(corpus) = corpus("importing the corpus") else { return };
     let folders = fs::read_dir(corpus).expect("SMC_CORPUS is a folder").flatten().map(|e| e.path().join("model"));
     for folder in folders.filter(|p| p.is_dir()) {
         let model = Model::open(&folder, &Options::default()).unwrap();

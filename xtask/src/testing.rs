@@ -1,6 +1,7 @@
 //! Running tests and adding up what they say.
 
 use std::{
+    collections::BTreeSet,
     env,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -13,17 +14,22 @@ use crate::{
     venv,
 };
 
-/// How many tests passed and failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How many tests passed and failed, and what was not run for want of something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     passed: u64,
     failed: u64,
     ignored: u64,
+    /// As the tests say it, each once.
+    not_run: BTreeSet<String>,
 }
 
 impl Counts {
     /// Adds what a closing line says: `test result: ok. 3 passed; 0 failed; 1 ignored` or `9 models: 8 passed, 1 failed`.
     pub fn add_line(&mut self, line: &str) {
+        if let Some(what) = line.strip_prefix("NOT RUN: ") {
+            self.not_run.insert(what.trim().into());
+        }
         if !line.starts_with("test result: ") && !line.contains(" models, ") {
             return;
         }
@@ -52,13 +58,21 @@ impl Counts {
             passed: self.passed + other.passed,
             failed: self.failed + other.failed,
             ignored: self.ignored + other.ignored,
+            not_run: self.not_run.into_iter().chain(other.not_run).collect(),
         }
+    }
+
+    /// What is said at the end: what was not run, and the counts, in which it is skipped.
+    fn summary(&self) -> String {
+        let list: String = self.not_run.iter().map(|what| format!("not run: {what}\n")).collect();
+        let skipped = self.ignored + self.not_run.len() as u64;
+        let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+        format!("{list}\n{} passed, {} failed{skipped}", self.passed, self.failed)
     }
 
     /// Prints the closing line; an error unless all passed and there was something to pass.
     pub fn verdict(self) -> Result<()> {
-        let ignored = if self.ignored > 0 { format!(", {} skipped", self.ignored) } else { String::new() };
-        println!("\n{} passed, {} failed{ignored}", self.passed, self.failed);
+        println!("\n{}", self.summary());
         match self {
             Counts { failed: 0, passed: 1.., .. } => Ok(()),
             Counts { failed: 0, .. } => bail!("no test ran"),
@@ -126,10 +140,14 @@ pub fn bless(filter: Option<&str>) -> Result<()> {
     run_command(cargo().args(["test", "--workspace"]).args(filter).env("BLESS", "1"))
 }
 
-/// Formatting, lints and every test.
+/// Formatting, lints, documentation, the fuzz target and every test.
 pub fn ci() -> Result<()> {
     run_command(cargo().args(["fmt", "--all", "--check"]))?;
+    packages::check(false)?;
     run_command(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    run_command(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))?;
+    // Without a nightly compiler it builds, but coverage does not guide it.
+    run_command(cargo().args(["build", "--package", "smc-fuzz"]))?;
     run_all()
 }
 
@@ -199,6 +217,14 @@ mod tests {
                     test result: FAILED. 2 passed; 1 failed; 0 ignored\n9 passed in a comment\n\
                     12 models, 30 s: 35 passed, 2 failed, 4 not covered";
         assert_eq!(counts(text), (40, 3, 1));
+    }
+
+    #[test]
+    fn what_is_not_run_is_said_once_and_counted() {
+        let mut counts = Counts::default();
+        let text = "NOT RUN: the corpus\ntest result: ok. 3 passed; 0 failed; 1 ignored\nNOT RUN: the corpus";
+        text.lines().for_each(|line| counts.add_line(line));
+        assert_eq!(counts.summary(), "not run: the corpus\n\n3 passed, 0 failed, 2 skipped");
     }
 
     #[test]

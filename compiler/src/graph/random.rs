@@ -2,7 +2,7 @@
 //!
 //! A case grows node by node: an operator of a random kind is given random attributes and operands, and what does not
 //! fit is thrown away. Every node is evaluated at once, so that no node of a case faults and none is large, and so that
-//! indices and divisors can be chosen among nodes whose values allow it. The match over [`Kind`] is exhaustive: an
+//! indices and divisors can be chosen among nodes whose values allow it. The match over [`Kind`](crate::op::Kind) is exhaustive: an
 //! operator that is not generated does not compile. What plans treat as one thing, such as a softmax, would hardly come
 //! about by chance and is added as a whole now and then. A case follows from its seed alone.
 

@@ -27,7 +27,7 @@ use crate::tensor::{DType, Scalar};
 /// The most elements that a constant has in text.
 pub const MAX_INLINE: usize = 16;
 
-/// Constants by the name that [`print`] gives them.
+/// Constants by the name that [`print()`] gives them.
 pub type Constants = BTreeMap<String, Tensor>;
 
 /// What is wrong with a text, and in which line, counted from 1.

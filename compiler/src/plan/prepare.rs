@@ -21,7 +21,7 @@ const MAX_FOLDED: usize = 1 << 26;
 /// What the user may ask of a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Choices {
-    /// Every convolution multiplies what its definition multiplies, and nothing else: no [`winograd`].
+    /// Every convolution multiplies what its definition multiplies, and nothing else: no Winograd.
     pub direct: bool,
 }
 
