@@ -27,7 +27,7 @@ fn readme_names_existing_files() {
     let readme = fs::read_to_string(smc_tests::root().join("README.md")).unwrap();
     for word in readme.split(|c: char| c.is_whitespace() || "`\"()".contains(c)) {
         let path = word.trim_end_matches(['.', ',', ':']);
-        if ["examples/", "runtime/", "tests/", "compiler/"].iter().any(|dir| path.starts_with(dir)) {
+        if ["examples/", "runtime/", "tests/", "compiler/", "docs/"].iter().any(|dir| path.starts_with(dir)) {
             assert!(smc_tests::root().join(path).exists(), "README.md names {path}, which is not there");
         }
     }

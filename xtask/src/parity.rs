@@ -30,7 +30,7 @@ pub fn run(options: &Options, level: Option<&str>) -> Result<Counts> {
     let smc = build_smc()?;
     let jobs = options.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let mut parity = script("parity.py")?;
-    parity.arg("--smc").arg(smc).arg("--cache").arg(target().join("parity")).args(["--jobs", &jobs.to_string()]);
+    parity.arg("--smc").arg(&smc).arg("--cache").arg(target().join("parity")).args(["--jobs", &jobs.to_string()]);
     if let Some(only) = &options.only {
         parity.args(["--only", only]);
     }
@@ -42,7 +42,11 @@ pub fn run(options: &Options, level: Option<&str>) -> Result<Counts> {
         parity.env("SMC_CPU", level);
     }
     let mut counts = Counts::default();
-    let succeeded = run_watching(&mut parity, |line| counts.add_line(line))?;
+    let mut succeeded = run_watching(&mut parity, |line| counts.add_line(line))?;
+    if level.is_none() && options.only.is_none() {
+        let mut documented = script("documented.py")?;
+        succeeded &= run_watching(documented.arg("--smc").arg(smc), |line| counts.add_line(line))?;
+    }
     Ok(counts.after(succeeded))
 }
 
