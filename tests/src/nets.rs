@@ -36,7 +36,7 @@ impl Net {
         let own = self.graph.shape(y).to_vec();
         let reshaped = [vec![Dim::one(); shape.len() - own.len()], own].concat();
         let y = self.add(Reshape { shape: reshaped }, &[y]);
-        let y = self.add(Broadcast { shape }, &[y]);
+        let y = self.add(Broadcast::to(shape), &[y]);
         self.add(Binary { f }, &[x, y])
     }
     pub fn relu(&mut self, x: NodeId) -> NodeId {
@@ -51,7 +51,7 @@ impl Net {
         let mut kept = shape.clone();
         kept[shape.len() - 1] = Dim::one();
         let folded = self.add(Reshape { shape: kept }, &[folded]);
-        self.add(Broadcast { shape }, &[folded])
+        self.add(Broadcast::to(shape), &[folded])
     }
     pub fn softmax(&mut self, x: NodeId) -> NodeId {
         let most = self.fold_last(BinaryFn::Max, x);

@@ -35,7 +35,7 @@ fn residual(batch: &str, [height, width, channels]: [usize; 3]) -> Graph {
     let bias = weights(&mut graph, vec![channels]);
     let bias =
         graph.add(Reshape { shape: vec![Dim::one(), Dim::one(), Dim::one(), channels.into()] }, &[bias]).unwrap();
-    let bias = graph.add(Broadcast { shape }, &[bias]).unwrap();
+    let bias = graph.add(Broadcast::to(shape), &[bias]).unwrap();
     let y = graph.add(Binary { f: BinaryFn::Add }, &[y, bias]).unwrap();
     let y = graph.add(Binary { f: BinaryFn::Add }, &[y, x]).unwrap();
     graph.output("y", y);

@@ -169,8 +169,8 @@ impl Call<'_> {
         let text = Status::from_code(status).map_or("unknown status", Status::text);
         let mut d = Diagnostic::error(format!("signature `{}` stopped with status {status}: {text}", s.key));
         if status == Status::BrokenGuard.code() {
-            let guards: Vec<_> = s.guards.iter().map(|g| format!("{} == {}", g.left, g.right)).collect();
-            d = d.help(format!("the model asks for {}", guards.join(", ")));
+            let guards: Vec<_> = s.guards.iter().map(|g| g.text.as_str()).collect();
+            d = d.help(format!("it serves shapes where {}", guards.join("; ")));
         }
         d
     }

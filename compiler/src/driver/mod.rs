@@ -4,6 +4,7 @@
 //! the [`Options`]; reading arguments and writing files is the program's.
 
 mod bind;
+mod conditions;
 pub mod docs;
 mod dump;
 mod execute;
@@ -21,6 +22,7 @@ use std::{collections::BTreeSet, time::Instant};
 use smc_runtime::{abi::Status, descriptor::Order};
 
 pub use bind::{bind, check_assumptions};
+use conditions::conditions;
 pub use execute::{Call, Executable};
 pub use options::{Dump, InputShape, Options};
 pub use profile::{Profile, Step};
@@ -29,11 +31,11 @@ use state::Updates;
 use twins::{Twins, twins};
 
 use crate::{
-    base::{Diagnostic, Dim, Problems, Severity, names::advice},
+    base::{Diagnostic, Problems, Severity, names::advice},
     emit::{
         descriptor::descriptor,
         header::header,
-        interface::{self, Guard, Interface},
+        interface::{self, Interface},
         object::Object,
     },
     graph::Graph,
@@ -271,7 +273,7 @@ fn describe(options: &Options, target: &Target, fingerprint: [u8; 32], programs:
     for ((signature, levels), program) in signatures.iter_mut().zip(programs).zip(lowest()) {
         program.symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
         signature.workspace = native::workspace(levels);
-        signature.guards = program.guards.iter().map(guard).collect();
+        signature.guards = conditions(&program.guards);
     }
     let level = |l: &native::Level| interface::Level { name: l.cpu.into(), number: l.number };
     Interface {
@@ -280,19 +282,6 @@ fn describe(options: &Options, target: &Target, fingerprint: [u8; 32], programs:
         fingerprint,
         levels: target.levels.iter().map(level).collect(),
         signatures,
-    }
-}
-
-fn guard(guard: &plan::Guard) -> Guard {
-    match guard {
-        plan::Guard::Equal(left, right) => {
-            let text = "an operator of the model needs these extents to be equal".into();
-            Guard { left: left.clone(), right: right.clone(), text }
-        }
-        plan::Guard::Nonneg(extent) => {
-            let text = format!("{extent} is at least 0");
-            Guard { left: extent.at_least(&Dim::zero()), right: extent.clone(), text }
-        }
     }
 }
 

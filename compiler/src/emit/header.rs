@@ -106,7 +106,7 @@ fn write_signature(out: &mut String, model: &str, s: &Signature) {
     );
     line(out, &format!(" * The call uses at most {} bytes of stack on the calling thread.", s.stack_bytes));
     for guard in &s.guards {
-        line(out, &format!(" * Served only where {} == {}: {}.", guard.left, guard.right, comment(&guard.text)));
+        line(out, &format!(" * Served only where {}.", comment(&guard.text)));
     }
     line(out, " */");
     line(out, &format!("int {function}(const struct {function} *io, void *workspace, size_t workspace_bytes);"));

@@ -83,7 +83,7 @@ pub struct Dimension {
 pub struct Guard {
     pub left: Dim,
     pub right: Dim,
-    /// The condition in words.
+    /// The condition as people read it, behind `where`.
     pub text: String,
 }
 

@@ -17,7 +17,7 @@ pub use eval::evaluate;
 
 use crate::{
     base::{Arena, Dim, Id},
-    op::{Facts, Infer, Op},
+    op::{Broadcast, Facts, Infer, Op},
     tensor::{Tensor, TensorType},
 };
 
@@ -163,6 +163,19 @@ impl Graph {
     /// Takes `a == b` as given; the compiled entry checks it.
     pub fn assume_equal(&mut self, a: Dim, b: Dim) {
         self.facts.assume_equal(a, b);
+    }
+
+    /// Takes `from == 1 or from == to` as given; the compiled entry checks it.
+    pub fn assume_repeated(&mut self, from: Dim, to: Dim) {
+        self.facts.assume_repeated(from, to);
+    }
+    /// Appends `x` repeated to a shape of its rank, or says why it does not fit; `x` itself where it has that shape.
+    pub fn broadcast(&mut self, x: NodeId, shape: &[Dim]) -> Infer<NodeId> {
+        if self.shape(x) == shape {
+            return Ok(x);
+        }
+        let op = Broadcast::new(self.shape(x), shape, &self.facts);
+        self.add(op, &[x])
     }
 
     /// How many nodes use each node, outputs counted.

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! assume T == 2*floor(T,2)
+//! assume N in 1, T
 //! input "x" %0
 //! %0 = input : f32[N,4]
 //! %1 = const [0.5] : f32[]
@@ -48,6 +49,9 @@ pub fn print(graph: &Graph) -> (String, Constants) {
     let (mut text, mut constants) = (String::new(), Constants::new());
     for (a, b) in graph.facts().assumed() {
         line(&mut text, format_args!("assume {a} == {b}"));
+    }
+    for (from, to) in graph.facts().repeated() {
+        line(&mut text, format_args!("assume {from} in 1, {to}"));
     }
     for port in &graph.inputs {
         line(&mut text, format_args!("input {} %{}", quote(&port.name), port.node.index()));
@@ -185,8 +189,12 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn line(&mut self, text: &str) -> Infer<()> {
         if let Some(rest) = text.strip_prefix("assume ") {
-            let (a, b) = rest.split_once("==").ok_or("expected `assume a == b`")?;
-            self.graph.assume_equal(a.parse()?, b.parse()?);
+            if let Some((from, to)) = rest.split_once(" in 1,") {
+                self.graph.assume_repeated(from.parse()?, to.parse()?);
+            } else {
+                let (a, b) = rest.split_once("==").ok_or("expected `assume a == b` or `assume a in 1, b`")?;
+                self.graph.assume_equal(a.parse()?, b.parse()?);
+            }
         } else if let Some(rest) = text.strip_prefix("input ") {
             let (name, rest) = json::<String>(rest)?;
             self.ports.push((name, rest.trim().into()));

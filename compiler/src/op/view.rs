@@ -9,6 +9,22 @@ use crate::loops::flat;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Broadcast {
     pub shape: Vec<Dim>,
+    /// The axes whose extent is 1 or the result's, and only a call shows which; all other axes of extent 1 are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<usize>,
+}
+
+impl Broadcast {
+    /// From one shape to another of its rank; an axis is open where `facts` do not prove its extents equal.
+    pub fn new(from: &[Dim], to: &[Dim], facts: &Facts) -> Broadcast {
+        let is_open = |(_, (from, to)): &(usize, (&Dim, &Dim))| !from.is(1) && !facts.equal(from, to);
+        let open = from.iter().zip(to).enumerate().filter(is_open).map(|(axis, _)| axis);
+        Broadcast { shape: to.to_vec(), open: open.collect() }
+    }
+    /// To a shape all of whose axes are the operand's or repeat an extent that is known to be 1.
+    pub fn to(shape: Vec<Dim>) -> Broadcast {
+        Broadcast { shape, open: vec![] }
+    }
 }
 
 /// The same elements in row-major order under another shape.
@@ -50,9 +66,12 @@ impl Primitive for Broadcast {
     const NAME: &'static str = "broadcast";
     fn infer(&self, inputs: &[&TensorType], facts: &Facts) -> Infer<TensorType> {
         let [x] = operands(inputs)?;
-        let fits = |(from, to): (&Dim, &Dim)| from.is(1) || facts.equal(from, to);
+        let fits = |(axis, (from, to)): (usize, (&Dim, &Dim))| match self.open.contains(&axis) {
+            true => facts.repeats(from, to),
+            false => from.is(1) || facts.equal(from, to),
+        };
         let negative = self.shape.iter().any(is_negative);
-        if negative || x.rank() != self.shape.len() || !x.shape.iter().zip(&self.shape).all(fits) {
+        if negative || x.rank() != self.shape.len() || !x.shape.iter().zip(&self.shape).enumerate().all(fits) {
             return Err(format!("cannot broadcast {x} to {}", show(&self.shape)));
         }
         Ok(TensorType::new(x.dtype, self.shape.clone()))
@@ -65,7 +84,12 @@ impl Primitive for Broadcast {
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let from = at.shape(0);
-        let ix: Vec<_> = ix.iter().zip(&from).map(|(i, n)| if n.is(1) { Dim::zero() } else { i.clone() }).collect();
+        let at_axis = |axis: usize| match &from[axis] {
+            n if n.is(1) => Dim::zero(),
+            n if self.open.contains(&axis) => &ix[axis] * n.broadcast_step(),
+            _ => ix[axis].clone(),
+        };
+        let ix: Vec<_> = (0..ix.len()).map(at_axis).collect();
         at.read(0, &ix)
     }
     fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {

@@ -4,7 +4,7 @@ use crate::{
     base::{Bindings, Dim},
     graph::{Graph, Node, NodeId},
     loops::BinaryFn,
-    op::{Binary, Broadcast, Op, Reshape},
+    op::{Binary, Op, Reshape},
     tensor::{DType, Scalar, Tensor, TensorType},
 };
 
@@ -112,7 +112,7 @@ impl<'g> Rewrite<'g> {
     }
     /// The new node `x` repeated along axes of extent 1.
     pub fn broadcast(&mut self, x: NodeId, shape: &[Dim]) -> Option<NodeId> {
-        if self.new.shape(x) == shape { Some(x) } else { self.add(Broadcast { shape: shape.to_vec() }, &[x]) }
+        self.new.broadcast(x, shape).ok()
     }
     pub fn reshape(&mut self, x: NodeId, shape: &[Dim]) -> Option<NodeId> {
         if self.new.shape(x) == shape { Some(x) } else { self.add(Reshape { shape: shape.to_vec() }, &[x]) }

@@ -336,7 +336,8 @@ impl State<'_> {
     fn reads(&self, user: NodeId, operand: NodeId) -> f64 {
         let ratio = || elements(self.graph, user) / elements(self.graph, operand).max(1.0);
         match self.graph.op(user) {
-            Op::Broadcast(_) | Op::Slice(_) => ratio(),
+            Op::Broadcast(op) => ratio() * GUESS.powi(op.open.len() as i32),
+            Op::Slice(_) => ratio(),
             Op::Gather(_) => ratio().max(1.0),
             Op::Window(op) => ratio() * op.size.iter().map(|&n| n as f64).product::<f64>(),
             op if matches!(op, Op::Dot(_) | Op::Conv(_)) || kind(op) == Kind::Whole => REUSE,
@@ -361,7 +362,10 @@ fn elements(graph: &Graph, id: NodeId) -> f64 {
     estimate(&graph.ty(id).count())
 }
 
-/// A guess at the value of a dim: every symbol is 16.
+/// A guess at the value of a symbol.
+const GUESS: f64 = 16.0;
+
+/// A guess at the value of a dim.
 pub fn estimate(dim: &Dim) -> f64 {
-    dim.eval_with(&|atom| matches!(atom, Atom::Sym(_)).then_some(16)).unwrap_or(1 << 30).max(0) as f64
+    dim.eval_with(&|atom| matches!(atom, Atom::Sym(_)).then_some(GUESS as i64)).unwrap_or(1 << 30).max(0) as f64
 }

@@ -41,7 +41,7 @@ use crate::{
     base::{Arena, Dim, Symbol},
     graph::{Graph, NodeId},
     loops::{Buffer, BufferId, LoopKind, Stmt, verify},
-    op::Op,
+    op::{Facts, Op},
     tensor::TensorType,
 };
 use lower::{Bound, Context, Lowered, Site};
@@ -85,13 +85,19 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
         inputs: graph.inputs.iter().map(port).collect(),
         outputs: graph.outputs.iter().map(port).collect(),
         symbols: symbols(graph),
-        guards: graph.facts().assumed().iter().map(|(a, b)| Guard::Equal(a.clone(), b.clone())).collect(),
+        guards: guards(graph.facts()),
         storage,
         launches,
         chains,
         workspace,
         workspace_bound,
     }
+}
+
+fn guards(facts: &Facts) -> Vec<Guard> {
+    let equal = facts.assumed().iter().map(|(a, b)| Guard::Equal(a.clone(), b.clone()));
+    let repeated = facts.repeated().iter().map(|(from, to)| Guard::Repeated(from.clone(), to.clone()));
+    equal.chain(repeated).collect()
 }
 
 /// Whether all operands of a concatenation were written where they belong, so that nothing is left to do.
@@ -136,7 +142,7 @@ fn what(graph: &Graph, tip: NodeId, root: NodeId) -> &'static str {
 fn symbols(graph: &Graph) -> Vec<Symbol> {
     let inputs = graph.inputs.iter().flat_map(|p| graph.shape(p.node));
     let rest = graph.outputs.iter().flat_map(|p| graph.shape(p.node));
-    let guards = graph.facts().assumed().iter().flat_map(|(a, b)| [a, b]);
+    let guards = graph.facts().assumed().iter().chain(graph.facts().repeated()).flat_map(|(a, b)| [a, b]);
     let extents = graph.iter().filter_map(|(_, node)| match &node.op {
         Op::Extent(dim) => Some(dim),
         _ => None,

@@ -11,7 +11,7 @@ use super::fuse::is_elementwise;
 use crate::{
     base::{Dim, dim::NoVars},
     graph::{Graph, NodeId},
-    op::{Broadcast, Concat, Conv, Op, Pad, Reshape, Slice},
+    op::{Concat, Conv, Op, Pad, Reshape, Slice},
     tensor::{Scalar, Tensor},
 };
 
@@ -127,7 +127,7 @@ impl Phases {
                     if !to.shape(from).split_last()?.1.iter().all(|n| n.is(1)) {
                         return None;
                     }
-                    vec![to.add(Broadcast { shape: shape.clone() }, &[from]).ok()?; first.parts.len()]
+                    vec![to.broadcast(from, &shape).ok()?; first.parts.len()]
                 }
             });
         }

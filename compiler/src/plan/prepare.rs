@@ -102,7 +102,7 @@ fn by_channel(to: &mut Graph, conv: &Conv, inputs: &[NodeId]) -> (Conv, Vec<Node
     let shape = to.shape(x)[..=n].to_vec();
     let axes = |last: &[i64]| [&shape[..], &last.iter().map(|&d| Dim::from(d)).collect::<Vec<_>>()].concat();
     let x = add(to, Reshape { shape: axes(&[groups, 1]) }, &[x]);
-    let x = add(to, Broadcast { shape: axes(&[groups, each]) }, &[x]);
+    let x = add(to, Broadcast::to(axes(&[groups, each])), &[x]);
     let x = add(to, Reshape { shape: axes(&[filters]) }, &[x]);
     (Conv { groups: filters as usize, ..conv.clone() }, vec![x, filter])
 }

@@ -46,6 +46,8 @@ pub struct IoPort {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Guard {
     Equal(Dim, Dim),
+    /// The first is 1 or the second.
+    Repeated(Dim, Dim),
     /// The dim is at least 0.
     Nonneg(Dim),
 }

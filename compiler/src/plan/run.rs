@@ -24,6 +24,7 @@ pub fn interpret(
     for guard in &program.guards {
         let holds = match guard {
             Guard::Equal(a, b) => value(a) == value(b),
+            Guard::Repeated(from, to) => value(from) == 1 || value(from) == value(to),
             Guard::Nonneg(a) => value(a) >= 0,
         };
         assert!(holds, "{guard:?} does not hold under {bind:?}");

@@ -121,7 +121,7 @@ pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Optio
     shape.extend_from_slice(to.shape(weights));
     let weights = add(to, Reshape { shape }, &[weights]);
     let shape = matrix(IN * IN, &[&Dim::from(channels), &Dim::from(columns)]);
-    let weights = add(to, Broadcast { shape }, &[weights]);
+    let weights = add(to, Broadcast::to(shape), &[weights]);
     let products = add(to, Dot {}, &[transforms, weights]);
 
     // Products A, then A' (products A), each sum shared by the results that need it.

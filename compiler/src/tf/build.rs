@@ -331,7 +331,7 @@ impl Import<'_> {
             }
         }
         let x = self.reshape(x, &from)?;
-        if from == shape { Ok(x) } else { self.add(Broadcast { shape: shape.to_vec() }, &[x]) }
+        if from == shape { Ok(x) } else { self.add(Broadcast::new(&from, shape, self.graph.facts()), &[x]) }
     }
     /// The shape that all of these broadcast to.
     pub(super) fn common_shape(&mut self, shapes: &[Vec<Dim>]) -> Result<Vec<Dim>, Stop> {

@@ -5,6 +5,7 @@
 //! products are distinct and no coefficient is zero, so two dims that differ only by the laws of rings are equal.
 //! Coefficients saturate: a shape that overflows 64 bits stays far out of range and is refused where sizes are checked.
 
+mod broadcast;
 mod parse;
 mod range;
 
@@ -407,7 +408,13 @@ impl fmt::Display for Atom {
             Atom::Sym(s) => write!(f, "{s}"),
             Atom::Var(v) => write!(f, "i{v}"),
             Atom::Div(a, b) => write!(f, "floor({a},{b})"),
-            Atom::Max(a, b) => write!(f, "max({a},{b})"),
+            Atom::Max(a, b) => match Dim::atom(self.clone()).broadcast_of() {
+                Some(extents) => {
+                    let extents: Vec<_> = extents.iter().map(Dim::to_string).collect();
+                    write!(f, "broadcast({})", extents.join(","))
+                }
+                None => write!(f, "max({a},{b})"),
+            },
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Reads the textual form of dims: sums, products, parentheses, `floor(a,b)`, `max(a,b)`, `min(a,b)`.
+//! Reads the textual form of dims: sums, products, parentheses, `floor(a,b)`, `max(a,b)`, `min(a,b)`,
+//! `broadcast(a,b,..)`.
 
 use std::str::FromStr;
 
@@ -99,6 +100,14 @@ impl Parser<'_> {
                 "max" => a.at_least(&b),
                 _ => a.at_most(&b),
             });
+        }
+        if name == "broadcast" && self.eat('(') {
+            let mut extents = vec![self.sum(depth + 1)?];
+            while self.eat(',') {
+                extents.push(self.sum(depth + 1)?);
+            }
+            self.expect(')')?;
+            return Ok(Dim::broadcast(&extents));
         }
         let variable = name.strip_prefix('i').and_then(|n| n.parse().ok());
         Ok(variable.map_or_else(|| Dim::sym(name), Dim::var))

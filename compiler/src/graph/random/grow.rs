@@ -56,6 +56,8 @@ const COMPARE: [CompareFn; 6] =
 pub(super) struct Grower {
     pub(super) rng: Rng,
     case: Case,
+    /// Whether there is a `K`.
+    meets: bool,
     /// One per node.
     values: Vec<Tensor>,
 }
@@ -63,8 +65,12 @@ pub(super) struct Grower {
 pub fn grow(seed: u64, size: usize) -> Case {
     let mut rng = Rng::new(seed);
     let bind = [("N", rng.range(0, 4)), ("M", rng.range(1, 5))].map(|(name, n)| (Symbol::new(name), n));
-    let case = Case { graph: Graph::default(), bind: bind.into(), inputs: vec![] };
-    let mut grower = Grower { rng, case, values: vec![] };
+    let mut case = Case { graph: Graph::default(), bind: bind.into(), inputs: vec![] };
+    let meets = seed % 4 == 3;
+    if meets {
+        meet(&mut rng, &mut case);
+    }
+    let mut grower = Grower { rng, case, meets, values: vec![] };
     let mut operators = 0;
     // Most attempts succeed; the bound guards against a seed that never does.
     for _ in 0..size * 40 {
@@ -83,6 +89,18 @@ pub fn grow(seed: u64, size: usize) -> Case {
     }
     grower.name_outputs();
     grower.case
+}
+
+/// An extent `K` that is 1 or `N`, which may be 1 itself.
+fn meet(rng: &mut Rng, case: &mut Case) {
+    let [k, n] = ["K", "N"].map(Symbol::new);
+    let value = if rng.once_in(3) { case.bind[&n] } else { 1 };
+    let [from, to] = [&k, &n].map(Dim::from);
+    let common = Dim::broadcast(&[from.clone(), to.clone()]);
+    case.graph.assume_repeated(from.clone(), to.clone());
+    case.graph.assume_repeated(from, common.clone());
+    case.graph.assume_repeated(to, common);
+    case.bind.insert(k, value);
 }
 
 /// Mostly small, sometimes extreme or special.
@@ -157,6 +175,8 @@ impl Grower {
         let (n, m) = (Dim::sym("N"), Dim::sym("M"));
         match self.rng.below(16) {
             0 => Dim::zero(),
+            2 if self.meets => Dim::sym("K"),
+            3 if self.meets => Dim::broadcast(&[Dim::sym("K"), n]),
             1..=3 => n,
             4 | 5 => m,
             6 => n + 1,
@@ -222,6 +242,31 @@ impl Grower {
         let mut dtypes = NUMERIC.to_vec();
         dtypes.push(DType::Bool);
         self.operand(&dtypes, 0)
+    }
+    /// Something with an extent that may be 1, mostly.
+    fn few(&mut self) -> NodeId {
+        let x = self.any();
+        if self.rng.once_in(3) {
+            return x;
+        }
+        let ty = self.ty(x);
+        let mut shape = ty.shape;
+        for n in &mut shape {
+            if self.rng.once_in(2) {
+                *n = Dim::sym(self.rng.pick(&["K", "N"]));
+            }
+        }
+        self.same(&TensorType::new(ty.dtype, shape))
+    }
+    /// An extent that an axis may be repeated to.
+    fn stretched(&mut self, n: Dim) -> Dim {
+        let known = ["K", "N"].map(Dim::sym);
+        match known.iter().position(|d| *d == n) {
+            Some(0) if self.meets && self.rng.once_in(2) => known[1].clone(),
+            Some(_) if self.meets && !self.rng.once_in(4) => Dim::broadcast(&known),
+            None if n.is(1) && !self.rng.once_in(3) => self.dim(),
+            _ => n,
+        }
     }
     /// Paddings that are at least `least`.
     pub(super) fn paddings(&mut self, rank: usize, least: i64) -> Vec<Dim> {
@@ -293,10 +338,10 @@ impl Grower {
                 self.add(Bitcast { to }, &[x])
             }
             Kind::Broadcast => {
-                let x = self.any();
-                let stretch = |g: &mut Self, n: Dim| if n.is(1) && !g.rng.once_in(3) { g.dim() } else { n };
-                let shape = self.shape(x).into_iter().map(|n| stretch(self, n)).collect();
-                self.add(Broadcast { shape }, &[x])
+                let x = if self.meets { self.few() } else { self.any() };
+                let shape: Shape = self.shape(x).into_iter().map(|n| self.stretched(n)).collect();
+                let op = Broadcast::new(&self.shape(x), &shape, self.case.graph.facts());
+                self.add(op, &[x])
             }
             Kind::Reshape => self.reshape(),
             Kind::Transpose => {

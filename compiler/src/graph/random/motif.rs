@@ -34,7 +34,7 @@ impl Grower {
     fn reduced(&mut self, f: BinaryFn, axes: &[usize], x: NodeId) -> Option<(NodeId, NodeId)> {
         let y = self.add(Reduce { f, axes: axes.to_vec() }, &[x])?;
         let shape = self.shape(x);
-        Some((y, self.add(Broadcast { shape }, &[y])?))
+        Some((y, self.add(Broadcast::to(shape), &[y])?))
     }
     fn softmax(&mut self) -> Option<NodeId> {
         let x = self.operand(&FLOATS, 1);
@@ -65,11 +65,11 @@ impl Grower {
         let shape = self.shape(square);
         let one = self.constant(dtype, 1.0);
         let one = self.add(crate::op::Reshape { shape: vec![Dim::one(); shape.len()] }, &[one])?;
-        let one = self.add(Broadcast { shape }, &[one])?;
+        let one = self.add(Broadcast::to(shape), &[one])?;
         let spread = self.binary(BinaryFn::Add, square, one)?;
         let spread = self.add(Unary { f: UnaryFn::Sqrt }, &[spread])?;
         let shape = self.shape(x);
-        let wide = self.add(Broadcast { shape }, &[spread])?;
+        let wide = self.add(Broadcast::to(shape), &[spread])?;
         if self.rng.once_in(3) {
             // The statistics count for something besides.
             self.binary(BinaryFn::Add, first, spread)?;

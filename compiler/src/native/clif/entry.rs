@@ -102,6 +102,12 @@ pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
                     let (a, b) = (sizes.dim(w, a), sizes.dim(w, b));
                     w.b.ins().icmp(IntCC::Equal, a, b)
                 }
+                Guard::Repeated(from, to) => {
+                    let (from, to) = (sizes.dim(w, from), sizes.dim(w, to));
+                    let one = w.b.ins().icmp_imm_s(IntCC::Equal, from, 1);
+                    let equal = w.b.ins().icmp(IntCC::Equal, from, to);
+                    w.b.ins().bor(one, equal)
+                }
                 Guard::Nonneg(d) => {
                     let d = sizes.dim(w, d);
                     w.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, d, 0)

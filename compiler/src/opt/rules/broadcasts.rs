@@ -1,11 +1,7 @@
 //! Repetition comes last: what is computed of repeated values is computed once and then repeated.
 
 use super::{Rewrite, Rule};
-use crate::{
-    base::Dim,
-    graph::NodeId,
-    op::{Broadcast, Op},
-};
+use crate::{base::Dim, graph::NodeId, op::Op};
 
 pub const RULES: &[Rule] = &[Rule {
     name: "pointwise-of-broadcast",
@@ -45,8 +41,9 @@ fn pointwise_of_broadcast(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
     };
     let inner: Vec<NodeId> = node.inputs.iter().map(|&x| repeated(rw, x)).collect::<Option<_>>()?;
     let small = |a: usize| {
-        let all_one = inner.iter().all(|&x| rw.ty(x).shape[a].is(1));
-        if all_one { Dim::one() } else { node.ty.shape[a].clone() }
+        let mut apart = inner.iter().map(|&x| &rw.ty(x).shape[a]).filter(|n| !n.is(1));
+        let Some(first) = apart.next() else { return Dim::one() };
+        if apart.all(|n| n == first) { first.clone() } else { node.ty.shape[a].clone() }
     };
     let shape: Vec<Dim> = (0..node.ty.rank()).map(small).collect();
     if shape == node.ty.shape {
@@ -58,5 +55,5 @@ fn pointwise_of_broadcast(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
         operands.push(rw.broadcast(x, &shape)?);
     }
     let y = rw.add(node.op.clone(), &operands)?;
-    rw.add(Broadcast { shape: node.ty.shape.clone() }, &[y])
+    rw.broadcast(y, &node.ty.shape)
 }

@@ -5,7 +5,7 @@ use super::{Rewrite, Rule};
 use crate::{
     base::Dim,
     graph::NodeId,
-    op::{Broadcast, Concat, Op, Pad, Reduce, Reshape, Slice, Transpose, Window},
+    op::{Concat, Op, Pad, Reduce, Reshape, Slice, Transpose, Window},
 };
 
 pub const RULES: &[Rule] = &[
@@ -140,7 +140,7 @@ fn transpose_of_broadcast(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
     let Op::Broadcast(_) = rw.old.op(x) else { return None };
     let x = rw.new_of(rw.node(x).inputs[0]);
     let x = rw.add(Transpose { perm: perm.to_vec() }, &[x])?;
-    rw.add(Broadcast { shape: rw.ty(id).shape.clone() }, &[x])
+    rw.broadcast(x, &rw.ty(id).shape)
 }
 
 /// Every operand is transposed alike, or costs nothing to transpose.

@@ -5,7 +5,7 @@ use crate::{
     base::Dim,
     graph::NodeId,
     loops::BinaryFn,
-    op::{Broadcast, Concat, Op, Reshape, Slice, Transpose},
+    op::{Concat, Op, Reshape, Slice, Transpose},
 };
 
 pub const RULES: &[Rule] = &[
@@ -135,7 +135,10 @@ fn view_of_view(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
     let x = *inner.inputs.first()?;
     let op: Op = match (&node.op, &inner.op) {
         (Op::Reshape(outer), Op::Reshape(_)) => Reshape { shape: outer.shape.clone() }.into(),
-        (Op::Broadcast(outer), Op::Broadcast(_)) => Broadcast { shape: outer.shape.clone() }.into(),
+        (Op::Broadcast(outer), Op::Broadcast(_)) => {
+            let x = rw.new_of(x);
+            return rw.broadcast(x, &outer.shape);
+        }
         (Op::Transpose(outer), Op::Transpose(inner)) => {
             Transpose { perm: outer.perm.iter().map(|&p| inner.perm[p]).collect() }.into()
         }

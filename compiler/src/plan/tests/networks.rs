@@ -41,7 +41,7 @@ impl Net {
         let missing = shape.len() - self.graph.shape(x).len();
         let reshaped = [vec![Dim::one(); missing], self.graph.shape(x).to_vec()].concat();
         let x = self.add(Reshape { shape: reshaped }, &[x]);
-        self.add(Broadcast { shape }, &[x])
+        self.add(Broadcast::to(shape), &[x])
     }
     pub fn bias(&mut self, x: NodeId) -> NodeId {
         let ty = self.graph.ty(x).clone();
@@ -317,7 +317,7 @@ fn batched_products() {
     let a = net.add(Dot {}, &[x, w]);
     let b = net.add(Dot {}, &[x, y]);
     let shared = net.weights(DType::F32, &[1, 6, 5]);
-    let shared = net.add(Broadcast { shape: ["3", "6", "5"].map(|d| d.parse().unwrap()).to_vec() }, &[shared]);
+    let shared = net.add(Broadcast::to(["3", "6", "5"].map(|d| d.parse().unwrap()).to_vec()), &[shared]);
     let c = net.add(Dot {}, &[x, shared]);
     check_batches("batched", &net.done(&[a, b, c]));
 }
