@@ -1,18 +1,22 @@
 """Makes the small SavedModels beside this file, as `cargo xtask models` runs it in the pinned TensorFlow and Keras.
 
-Each is a shape of model that the loader must understand; `stored.json` holds what TensorFlow reads from each checkpoint.
-Everything is seeded. Models of TensorFlow 1 are made through the compatibility interface.
+Each is a shape of model that the loader must understand; `stored.json` holds what TensorFlow reads from each checkpoint,
+`answers.json` what it computes. Everything is seeded. Models of TensorFlow 1 are made through the compatibility
+interface. With names as arguments, only those models are made again.
 """
 
 import json
 import os
 import pathlib
 import shutil
+import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras
 import numpy as np
 import tensorflow as tf
+
+import control
 
 HERE = pathlib.Path(__file__).parent
 v1 = tf.compat.v1
@@ -218,6 +222,7 @@ MODELS = [
     keras_export,
     several_signatures,
     exported_function,
+    *control.MODELS,
 ]
 
 
@@ -231,10 +236,16 @@ def stored_values(path):
     return {name: np.asarray(reader.get_tensor(name)).tolist() for name in names}
 
 
+def inputs(spec):
+    if spec.dtype == tf.bool:
+        return tf.constant(True)
+    return tf.reshape(tf.range(1.0, 7.0), [-1, 3]) if spec.shape.rank == 2 else tf.constant([1.0, 2.5])
+
+
 def main():
     # Models remember the paths of their assets.
     os.chdir(HERE)
-    for make in MODELS:
+    for make in [make for make in MODELS if len(sys.argv) == 1 or make.__name__ in sys.argv]:
         path = HERE / make.__name__
         shutil.rmtree(path, ignore_errors=True)
         make(path)
@@ -242,7 +253,9 @@ def main():
             if (path / useless).is_dir() and not any((path / useless).iterdir()):
                 (path / useless).rmdir()
     values = {make.__name__: stored_values(HERE / make.__name__) for make in MODELS}
-    (HERE / "stored.json").write_text(json.dumps(values, separators=(",", ":"), sort_keys=True) + "\n")
+    answers = {make.__name__: control.answers(HERE / make.__name__, inputs) for make in control.MODELS}
+    for name, content in [("stored", values), ("answers", answers)]:
+        (HERE / f"{name}.json").write_text(json.dumps(content, separators=(",", ":"), sort_keys=True) + "\n")
 
 
 main()

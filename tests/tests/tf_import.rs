@@ -213,6 +213,19 @@ fn deep_graphs_do_not_overflow_the_stack() {
     assert!(imported.graph.len() >= 20_000 && started.elapsed().as_secs() < 20);
 }
 
+/// What a row does not give is told, and so is every output that needs it.
+#[test]
+fn outputs_that_a_row_does_not_give_are_told() {
+    let mut b = Builder::default();
+    let x = b.floats("x", &[2]);
+    let relu = b.node("relu", "Relu", &[x], &[]);
+    let beyond = At { index: 1, ..relu };
+    let after = b.node("after", "Neg", &[beyond], &[]);
+    let problems = b.import(&[after, relu, beyond], &Options::default()).unwrap_err();
+    assert_eq!(problems.0.len(), 1, "{problems}");
+    assert!(problems.to_string().contains("output 1 of Relu is not supported yet\n  node: relu"), "{problems}");
+}
+
 #[test]
 fn loops_are_reported_as_they_stand() {
     let mut b = Builder::default();

@@ -160,7 +160,8 @@ impl Model {
     }
 
     fn library(&self) -> Library<'_> {
-        Library::new(self.meta.graph_def.as_ref(), self.bytes)
+        let ops = self.meta.meta_info_def.as_ref().and_then(|info| info.stripped_op_list.as_ref());
+        Library::new(self.meta.graph_def.as_ref(), ops.map_or(&[], |list| &list.op), self.bytes)
     }
 
     fn located(&self, problems: Problems) -> Problems {
@@ -196,13 +197,14 @@ impl Model {
             let port = tensor_name(signature, slot, "input").and_then(|tensor| {
                 let (at, index) = builder.locate(tensor)?;
                 let ty = self.input_type(&library.main.nodes[at], index, &slot.ty);
-                builder.feed(&slot.key, tensor, ty)
+                builder.feed(&slot.key, tensor, ty).map_err(|d| of_slot(d, "input", slot, tensor))
             });
             collect(port, &mut inputs, &mut problems);
         }
         let mut outputs = Vec::new();
         for slot in &signature.outputs {
-            let source = tensor_name(signature, slot, "output").and_then(|tensor| builder.fetch(tensor));
+            let source = tensor_name(signature, slot, "output")
+                .and_then(|tensor| builder.fetch(tensor).map_err(|d| of_slot(d, "output", slot, tensor)));
             collect(
                 source.map(|source| Port { key: slot.key.clone(), source, ty: slot.ty.clone() }),
                 &mut outputs,
@@ -302,6 +304,12 @@ fn collect<T>(result: Result<T, Diagnostic>, values: &mut Vec<T>, problems: &mut
         Ok(value) => values.push(value),
         Err(problem) => problems.push(problem),
     }
+}
+
+/// Says of which input or output of the signature a problem speaks.
+fn of_slot(problem: Diagnostic, what: &str, slot: &Slot, tensor: &str) -> Diagnostic {
+    let message = format!("{what} `{}` of the signature is `{tensor}`: {}", slot.key, problem.message);
+    Diagnostic { message, ..problem }
 }
 
 fn tensor_name<'s>(signature: &Signature, slot: &'s Slot, what: &str) -> Result<&'s str, Diagnostic> {

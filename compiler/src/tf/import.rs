@@ -170,7 +170,9 @@ impl<'a> Import<'a> {
         }
         self.problems = grouped(std::mem::take(&mut self.problems));
         let notes = grouped(Problems(self.notes)).0;
-        self.problems.or(()).map(|()| Imported { graph: self.graph, notes })
+        self.problems.or(())?;
+        assert_eq!(self.graph.outputs.len(), self.tf.outputs.len(), "import: an output was lost without a word");
+        Ok(Imported { graph: self.graph, notes })
     }
 
     /// Imports a node and all it needs.
@@ -227,21 +229,27 @@ impl<'a> Import<'a> {
 
     /// The value of a scalar predicate, where it does not depend on the inputs.
     pub(super) fn known_bool(&self, at: NodeOutput) -> Option<bool> {
-        let Some(Value::Tensor(id)) = self.output_of(at) else { return None };
-        match self.graph.dims(id)? {
+        let Some(Done::Values(values)) = &self.done[at.node.index()] else { return None };
+        let Some(Value::Tensor(id)) = values.get(at.index as usize) else { return None };
+        match self.graph.dims(*id)? {
             [dim] => dim.as_int().map(|n| n != 0),
             _ => None,
         }
     }
 
-    fn output_of(&self, at: NodeOutput) -> Option<Value> {
-        match self.done[at.node.index()].as_ref()? {
-            Done::Values(values) => values
-                .get(at.index as usize)
-                .copied()
-                .or(Some(Value::Dead).filter(|_| values.first() == Some(&Value::Dead))),
-            Done::Failed => None,
+    /// The value of a node that was imported; `None` when it failed, which has been told.
+    fn output_of(&mut self, at: NodeOutput) -> Option<Value> {
+        let Some(Done::Values(values)) = &self.done[at.node.index()] else { return None };
+        let dead = || values.first().copied().filter(|first| *first == Value::Dead);
+        let value = values.get(at.index as usize).copied().or_else(dead);
+        if value.is_none() {
+            let node = &self.tf.nodes[at.node];
+            let problem = node.fault(format!("output {} of {} is not supported yet", at.index, node.op));
+            if !self.problems.0.contains(&problem) {
+                self.problems.push(problem);
+            }
         }
+        value
     }
 
     /// All operands are there: runs the row.

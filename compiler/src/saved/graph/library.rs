@@ -5,7 +5,7 @@ use std::{
     sync::OnceLock,
 };
 
-use smc_proto::{AttrValue, FunctionDef, GraphDef, NodeDef, attr_value::Value, op_def::ArgDef};
+use smc_proto::{AttrValue, FunctionDef, GraphDef, NodeDef, OpDef, attr_value::Value, op_def::ArgDef};
 
 use super::{effect, reference::Reference};
 use crate::saved::op_defs::{Count, op_def};
@@ -38,18 +38,33 @@ pub struct Library<'m> {
     /// The size of the file the graph was read from.
     pub bytes: usize,
     functions: BTreeMap<&'m str, Scope<'m>>,
+    /// The model's own definitions of operators, which know those of other libraries.
+    ops: BTreeMap<&'m str, &'m OpDef>,
     effects: OnceLock<BTreeSet<&'m str>>,
 }
 
 impl<'m> Library<'m> {
-    pub fn new(graph: Option<&'m GraphDef>, bytes: usize) -> Library<'m> {
+    pub fn new(graph: Option<&'m GraphDef>, ops: &'m [OpDef], bytes: usize) -> Library<'m> {
         let functions = graph.and_then(|g| g.library.as_ref()).into_iter().flat_map(|l| &l.function);
         let named = functions.filter_map(|f| Some((f.signature.as_ref()?.name.as_str(), f)));
         Library {
             main: Scope::new(graph.map_or(&[], |g| &g.node), None),
             bytes,
             functions: named.map(|(name, f)| (name, Scope::new(&f.node_def, Some(f)))).collect(),
+            ops: ops.iter().map(|op| (op.name.as_str(), op)).collect(),
             effects: OnceLock::new(),
+        }
+    }
+    /// The output arguments of an operator or function by name, each with the number of tensors it stands for (`None`
+    /// when an attribute is missing that says it); `None` for an operator that nobody defines.
+    pub fn outputs_of<'a>(&'a self, op: &str, attrs: &Attrs<'a>) -> Option<Vec<(&'a str, Option<usize>)>> {
+        let counted = |args: &'a [ArgDef]| args.iter().map(|a| (a.name.as_str(), attrs.arg_count(a))).collect();
+        if let Some(scope) = self.functions.get(op) {
+            return Some(counted(&scope.function?.signature.as_ref()?.output_arg));
+        }
+        match (op_def(op), self.ops.get(op)) {
+            (Some(known), _) => Some(known.outputs.iter().map(|a| (a.name, attrs.count(&a.count))).collect()),
+            (None, custom) => custom.map(|def| counted(&def.output_arg)),
         }
     }
     pub fn function(&self, name: &str) -> Option<&Scope<'m>> {

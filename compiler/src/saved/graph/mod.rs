@@ -2,6 +2,7 @@
 //!
 //! Invariants of a [`TfGraph`]:
 //! - nodes stand after the nodes they read, except that a `Merge` may read a later `NextIteration`;
+//! - every edge names an output that its node has, where the operator is known;
 //! - names are unique; a node of an inlined function is named `CALL/NODE`;
 //! - every tensor that is fed is output 0 of a `Placeholder`, which is listed among the inputs;
 //! - control edges lead to nodes that have an effect or read state, or to a `NoOp` that joins several of these;

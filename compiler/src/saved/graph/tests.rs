@@ -1,6 +1,6 @@
 //! Graphs in the text form of the file go in, flat graphs come out in their own text form.
 
-use smc_proto::{DataType, GraphDef};
+use smc_proto::{DataType, GraphDef, OpList};
 
 use super::{Builder, Library, TfGraph};
 use crate::saved::{
@@ -10,8 +10,14 @@ use crate::saved::{
 
 /// Builds from the main graph of a model, whose inputs and outputs are named `KEY` or `KEY=TENSOR`.
 fn build(model: &str, inputs: &[&str], outputs: &[&str]) -> Result<TfGraph, String> {
+    build_with(model, "", inputs, outputs)
+}
+
+/// The same for a model that brings definitions of operators with it.
+fn build_with(model: &str, ops: &str, inputs: &[&str], outputs: &[&str]) -> Result<TfGraph, String> {
     let graph: GraphDef = text::decode(model.as_bytes(), "tensorflow.GraphDef").unwrap();
-    let library = Library::new(Some(&graph), model.len());
+    let ops: OpList = text::decode(ops.as_bytes(), "tensorflow.OpList").unwrap();
+    let library = Library::new(Some(&graph), &ops.op, model.len());
     let mut builder = Builder::new(&library);
     let split =
         |text: &str| text.split_once('=').map_or((text.to_string(), text.to_string()), |(k, t)| (k.into(), t.into()));
@@ -147,6 +153,57 @@ fn loops_of_version_1_close_backwards() {
     assert!(text.contains("m = Merge(e, n)") && text.contains("n = NextIteration(s:1)"), "{text}");
     let cycle = r#"node { name: "a" op: "Relu" input: "b" } node { name: "b" op: "Relu" input: "a" }"#;
     assert!(build(cycle, &[], &["a"]).unwrap_err().contains("cycle"));
+}
+
+/// An output that a node does not have is refused where it is named: by a signature, a node, a function, a feed.
+#[test]
+fn outputs_that_do_not_exist_are_refused() {
+    let split = r#"node_def { name: "s" op: "Split" input: "x" input: "x" attr { key: "num_split" value { i: 2 } } }"#;
+    let model = format!(
+        r#"{X} {} {} {} node {{ name: "idle" op: "NoOp" }} node {{ name: "a" op: "Relu" input: "x" }}
+        node {{ name: "s" op: "Split" input: "x" input: "x" attr {{ key: "num_split" value {{ i: 3 }} }} }}
+        node {{ name: "b" op: "Relu" input: "a:1" }} node {{ name: "c" op: "Relu" input: "s:3" }}
+        node {{ name: "uncounted" op: "Split" input: "x" input: "x" }}
+        node {{ name: "if" op: "If" input: "x" input: "x" attr {{ key: "Tout" value {{ list {{ type: DT_FLOAT }} }} }} }}"#,
+        function("f", split, "s:output:2"),
+        function("g", "", "x"),
+        call("f1", "f", "x") + &call("g1", "g", "x"),
+    );
+    for (output, what) in [
+        ("a:1", "node `a` (Relu) has no output 1"),
+        ("idle", "node `idle` (NoOp) has no output 0"),
+        ("s:3", "node `s` (Split) has no output 3"),
+        ("b", "node `a` (Relu) has no output 1"),
+        ("c", "node `s` (Split) has no output 3"),
+        ("if:1", "node `if` (If) has no output 1"),
+        ("uncounted", "lacks the attribute that counts its `output`"),
+        ("f1", "node `s` (Split) has no output 2 of `output`"),
+        ("g1:1", "function `g` has no result 1"),
+    ] {
+        let message = build(&model, &["x"], &[output]).unwrap_err();
+        assert!(message.contains(what), "{output}: {message}");
+    }
+    assert!(build(&model, &["x"], &["b"]).unwrap_err().contains("node: b"), "the reader is named");
+    assert!(build(&model, &["x", "m=a:1"], &["a"]).unwrap_err().contains("has no output 1"));
+    assert!(build(&model, &["x"], &["s:2", "if", "g1"]).is_ok());
+}
+
+/// The outputs of an operator of another library are those that the model defines, or taken as they are named.
+#[test]
+fn custom_operators_stand_for_themselves() {
+    let body = r#"node_def { name: "c" op: "My>Op" input: "x" attr { key: "n" value { i: 2 } } }
+        node_def { name: "r" op: "Neg" input: "c:rest:0" }"#;
+    let model = format!("{X} {} {}", function("f", body, "r:y:0"), call("y", "f", "x"));
+    let read = |ops: &str| build_with(&model, ops, &["x"], &["y"]).map(|g| g.to_string().contains("y/r = Neg(y/c:2)"));
+    assert_eq!(read(""), Ok(false), "nothing is known of it");
+    let def = |rest: &str| {
+        format!(
+            "op {{ name: \"My>Op\" output_arg {{ name: \"first\" number_attr: \"n\" }}
+             output_arg {{ name: \"{rest}\" type: DT_FLOAT }} }}"
+        )
+    };
+    assert_eq!(read(&def("rest")), Ok(true));
+    assert!(read(&def("other")).unwrap_err().contains("node `c` (My>Op) has no output `rest`"));
 }
 
 #[test]

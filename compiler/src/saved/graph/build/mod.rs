@@ -129,6 +129,7 @@ impl<'l, 'm> Builder<'l, 'm> {
         if let Some(&source) = self.feeds.get(&(at, index)) {
             return Ok(Port { key: key.into(), source, ty });
         }
+        self.check_output(MAIN, at, index)?;
         let name = if index == 0 { self.library.main.nodes[at].name.clone() } else { tensor.replace(':', "_") };
         let port = self.input(key, &name, ty);
         self.feeds.insert((at, index), port.source);

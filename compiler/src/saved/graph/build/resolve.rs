@@ -12,7 +12,6 @@ use crate::{
             NodeOutput, Reference,
             library::{Attrs, data_inputs},
         },
-        op_defs::op_def,
     },
 };
 
@@ -42,39 +41,54 @@ impl<'m> Builder<'_, 'm> {
         let scope = self.frames[frame].scope;
         let missing = || Diagnostic::error(format!("there is no node `{}`", reference.name));
         let at = scope.find(reference.name).ok_or_else(missing)?;
-        let (first, count) = match reference.output {
-            None => (reference.index.unwrap_or(0) as usize, 1),
-            Some(output) => self
-                .output_position(&scope.nodes[at], output, &self.frames[frame].attrs)
-                .and_then(|(first, count)| part(first, count, reference.index))
-                .ok_or_else(|| Diagnostic::error(format!("`{}` has no output `{text}`", scope.nodes[at].op)))?,
-        };
+        let (first, count) = self.output_position(frame, at, reference)?;
         let output = |p| u32::try_from(p).map_err(|_| malformed());
         (first..first + count).map(|p| self.follow(frame, at, output(p)?)).collect()
     }
 
-    /// Where an output argument starts among a node's outputs, and how many tensors it stands for.
-    fn output_position(
-        &self,
-        def: &NodeDef,
-        output: &str,
-        outer: &BTreeMap<String, AttrValue>,
-    ) -> Option<(usize, usize)> {
-        let attrs = Attrs { own: &def.attr, outer: Some(outer), op: &def.op };
-        let mut counts: Box<dyn Iterator<Item = (&str, Option<usize>)>> = match self.library.function(&def.op) {
-            Some(scope) => {
-                let args = &scope.function?.signature.as_ref()?.output_arg;
-                Box::new(args.iter().map(move |a| (a.name.as_str(), attrs.arg_count(a))))
-            }
-            None => Box::new(op_def(&def.op)?.outputs.iter().map(move |a| (a.name, attrs.count(&a.count)))),
+    /// The first of a node's outputs that a reference means, and how many.
+    fn output_position(&self, frame: usize, at: usize, reference: Reference) -> Result<(usize, usize), Diagnostic> {
+        let Frame { scope, attrs, .. } = &self.frames[frame];
+        let def = &scope.nodes[at];
+        let Some(output) = reference.output else { return Ok((reference.index.unwrap_or(0) as usize, 1)) };
+        // The operator itself is reported; its outputs are not told apart.
+        let Some(outputs) = self.outputs_of(def, attrs)? else {
+            return Ok((reference.index.unwrap_or(0) as usize, 1));
         };
-        let mut position = 0usize;
-        counts.find_map(|(name, count)| {
-            let first = position;
-            let count = count.unwrap_or(0);
-            position = position.saturating_add(count);
-            (name == output).then_some((first, count))
-        })
+        let mut first = 0usize;
+        for (name, count) in outputs {
+            if name == output {
+                let missing = || no_output(def, &format!("output {} of `{output}`", reference.index.unwrap_or(0)));
+                return part(first, count, reference.index).ok_or_else(missing);
+            }
+            first = first.saturating_add(count);
+        }
+        Err(no_output(def, &format!("output `{output}`")))
+    }
+
+    /// The names and counts of a node's output arguments; `None` for an operator that nobody defines.
+    #[allow(clippy::type_complexity)]
+    fn outputs_of<'a>(
+        &'a self,
+        def: &'a NodeDef,
+        outer: &'a BTreeMap<String, AttrValue>,
+    ) -> Result<Option<Vec<(&'a str, usize)>>, Diagnostic> {
+        let attrs = Attrs { own: &def.attr, outer: Some(outer), op: &def.op };
+        let Some(outputs) = self.library.outputs_of(&def.op, &attrs) else { return Ok(None) };
+        let counted = |(name, count): (&'a str, Option<usize>)| {
+            let missing = || format!("`{}` ({}) lacks the attribute that counts its `{name}`", def.name, def.op);
+            count.map(|count| (name, count)).ok_or_else(|| Diagnostic::error(missing()))
+        };
+        outputs.into_iter().map(counted).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Refuses an output that the node does not have. Those of operators that nobody defines are not known.
+    pub(super) fn check_output(&self, frame: usize, at: usize, index: u32) -> Result<(), Diagnostic> {
+        let Frame { scope, attrs, .. } = &self.frames[frame];
+        let def = &scope.nodes[at];
+        let Some(outputs) = self.outputs_of(def, attrs)? else { return Ok(()) };
+        let count = outputs.iter().fold(0usize, |n, (_, count)| n.saturating_add(*count));
+        if (index as usize) < count { Ok(()) } else { Err(no_output(def, &format!("output {index}"))) }
     }
 
     /// Argument `position` of a frame, seen from the frame of its call.
@@ -113,6 +127,7 @@ impl<'m> Builder<'_, 'm> {
                     }
                     let def = &self.frames[frame].scope.nodes[at];
                     let Some(callee) = self.library.callee(def) else {
+                        self.check_output(frame, at, index)?;
                         return Ok(NodeOutput { node: self.demand(frame, at)?, index });
                     };
                     let body = self.enter(frame, at, callee)?;
@@ -154,19 +169,12 @@ impl<'m> Builder<'_, 'm> {
             let (position, _) = part(first, count, reference.index).filter(|p| p.1 == 1).ok_or_else(malformed)?;
             return Ok(Step::Argument { frame, position });
         }
-        let Frame { scope, attrs, .. } = &self.frames[frame];
         let missing = || Diagnostic::error(format!("there is no node `{}`", reference.name));
-        let at = scope.find(reference.name).ok_or_else(missing)?;
-        let index = match reference.output {
-            None => reference.index.unwrap_or(0),
-            Some(output) => {
-                let position = self.output_position(&scope.nodes[at], output, attrs);
-                let position = position.and_then(|(first, count)| part(first, count, reference.index));
-                let position = position.filter(|p| p.1 == 1).ok_or_else(malformed)?;
-                u32::try_from(position.0).map_err(|_| malformed())?
-            }
-        };
-        Ok(Step::Output { frame, at, index })
+        let at = self.frames[frame].scope.find(reference.name).ok_or_else(missing)?;
+        match self.output_position(frame, at, reference)? {
+            (first, 1) => Ok(Step::Output { frame, at, index: u32::try_from(first).map_err(|_| malformed())? }),
+            _ => Err(malformed()),
+        }
     }
 }
 
@@ -179,6 +187,12 @@ enum Step {
 /// The attributes a function is instantiated by, as those of its arguments.
 fn frame_attrs(own: &BTreeMap<String, AttrValue>) -> Attrs<'_> {
     Attrs { own, outer: None, op: "" }
+}
+
+/// What is said of an output that a node does not have.
+fn no_output(def: &NodeDef, output: &str) -> Diagnostic {
+    let what = format!("node `{}` ({}) has no {output}", def.name, def.op);
+    Diagnostic::error(what).help("the file contradicts itself: it is damaged or was edited; export the model again")
 }
 
 /// Element `index` of an argument that stands for `count` tensors, or all of them.
