@@ -41,7 +41,7 @@ class Branches(tf.Module):
     @signature([None])
     def numbers(self, x):
         nan, empty = tf.constant(np.nan), tf.zeros([0, 3])
-        predicates = [True, False, 3, 0, -0.0, nan, np.int64(0), np.uint8(1), 0j, 1j, "", "no", empty, [False], [[0.0]]]
+        predicates = [True, False, 3, 0, -0.0, nan, np.int64(0), np.uint8(1), np.float64(2), np.int8(0), "", "no", empty, [False], [[0.0]]]
         predicates = [tf.convert_to_tensor(p) for p in predicates]
         sums = [tf.reduce_sum(choose(p, x, n % 2 == 0)) for n, p in enumerate(predicates)]
         return {"y": tf.stack(sums)}
@@ -207,7 +207,35 @@ def saver(make):
     return save
 
 
-MODELS = [saver(make) for make in [Branches, Decided, Effects]]
+def v1_branches(path):
+    """Switch and Merge: constants and effects in branches, of which one is taken."""
+    v1 = tf.compat.v1
+    v1.disable_control_flow_v2()
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None], "x")
+        phase = v1.placeholder_with_default(False, [], "keras_learning_phase")
+        count = v1.get_variable("count", initializer=0.0, use_resource=False)
+        constant = v1.cond(phase, lambda: tf.constant(3.0), lambda: tf.constant(5.0))
+
+        def assigned():
+            with tf.control_dependencies([v1.assign_add(count, 1.0), v1.Assert(tf.constant(False), ["training"])]):
+                return tf.identity(x)
+
+        def checked():
+            with tf.control_dependencies([v1.Assert(tf.reduce_all(x > 0.0), [x])]):
+                return tf.identity(x)
+
+        y = v1.cond(phase, assigned, checked) * constant
+        infos = [{key: v1.saved_model.build_tensor_info(t)} for key, t in [("x", x), ("y", y)]]
+        predict = v1.saved_model.build_signature_def(*infos, "tensorflow/serving/predict")
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.Builder(str(path))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"predict": predict}, strip_default_attrs=True)
+        builder.save()
+    v1.enable_control_flow_v2()
+
+
+MODELS = [*(saver(make) for make in [Branches, Decided, Effects]), v1_branches]
 
 
 def answers(path, inputs):

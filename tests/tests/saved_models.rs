@@ -49,6 +49,7 @@ fn matches(tensor: &Tensor, json: &serde_json::Value) -> bool {
     fn flat(json: &serde_json::Value, out: &mut Vec<f64>) {
         match json {
             serde_json::Value::Array(items) => items.iter().for_each(|i| flat(i, out)),
+            serde_json::Value::Bool(truth) => out.push(*truth as u8 as f64),
             other => out.push(other.as_f64().expect("a number")),
         }
     }
@@ -296,5 +297,5 @@ fn missing_parts_are_told() {
 #[test]
 fn unknown_signatures_list_the_known_ones() {
     let message = model("several_signatures").signature("predict").unwrap_err().to_string();
-    assert!(message.contains("add, affine, greet, nothing, repeat"), "{message}");
+    assert!(message.contains("`add`, `affine`, `greet`, `nothing`, `repeat`"), "{message}");
 }

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde::Serialize;
 use smc::{
     base::Problems,
+    driver,
     saved::{
         TfShape,
-        inspect::{Description, SignatureDescription, SlotDescription, describe},
+        inspect::{Description, SignatureDescription, SlotDescription, describe_by},
     },
     tf,
 };
@@ -29,7 +30,7 @@ struct Inspection {
 
 pub fn run(args: &Inspect, _: &Term) -> Result<(), Problems> {
     let model = load(&args.model)?;
-    let model = describe(&model);
+    let model = describe_by(&model, &|signature| driver::source(&model, signature));
     let unsupported = model.signatures.iter().map(|s| (s.name.clone(), missing(s))).filter(|(_, m)| !m.is_empty());
     let inspection = Inspection { unsupported: unsupported.collect(), model };
     if args.json {

@@ -14,6 +14,7 @@ mod options;
 mod profile;
 pub mod random;
 mod report;
+mod source;
 mod state;
 mod twins;
 
@@ -173,9 +174,9 @@ pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems
     let by_name = !options.signatures.is_empty();
     let chosen = choose(model, &options.signatures)?;
     let several = chosen.len() > 1;
-    let updated = state::updates(model);
+    let updated = state::updates(model, options);
     let (mut entries, mut notes, mut failures) = (vec![], Problems::default(), vec![]);
-    for Twins { signatures, graph } in twins(model, chosen) {
+    for Twins { signatures, graph } in twins(model, chosen, options) {
         let keys = twins::keys(&signatures);
         let place = |p: Problems| if several { p.map(|d| d.in_signature(&keys)) } else { p };
         let entry = graph.and_then(|graph| entry(model, &signatures, graph, &updated, options));
@@ -204,16 +205,18 @@ fn entry(
     options: &Options,
 ) -> Result<Entry, Problems> {
     let signature = &twins[0];
+    let import = source::import_options(signature, options);
     let mut notes = state::check(&source, signature, updated, !options.signatures.is_empty())?;
-    let has = |key: &str| signature.inputs.iter().any(|slot| slot.key == key);
-    let shapes =
-        options.shapes.iter().filter(|s| has(&s.input)).map(|s| (s.input.clone(), s.extents.clone())).collect();
-    let import = tf::Options { batch: options.batch, shapes };
     let imported = tf::import(&source, &|variable| model.read(variable), &import)?;
     notes.extend(imported.notes);
     let optimised = optimise(&imported.graph);
     let aliases = twins[1..].iter().map(|s| s.name.clone()).collect();
     Ok(Entry { key: signature.name.clone(), aliases, imported: imported.graph, optimised, notes })
+}
+
+/// The flat graph of a signature, in which the branches are taken whose predicates are known.
+pub fn source(model: &Model, signature: &Signature) -> Result<TfGraph, Problems> {
+    source::graph(model, signature, &tf::Options::default())
 }
 
 /// All passes. An error is a fault of a pass, not of the model.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::{Options, source};
 use crate::{
     base::{Diagnostic, Problems},
     saved::{Model, Signature, TfGraph},
@@ -14,15 +15,36 @@ use crate::{
 pub type Updates = BTreeMap<String, String>;
 
 /// What the model's signatures update. Signatures whose graph cannot be made update nothing that could be served.
-pub fn updates(model: &Model) -> Updates {
-    let mut updates = Updates::new();
-    for signature in model.signatures() {
-        let Ok(graph) = model.graph(signature) else { continue };
-        for variable in graph.variables.values().filter(|v| v.assigned_by.is_some()) {
-            updates.entry(variable.key.clone()).or_insert_with(|| signature.name.clone());
+///
+/// A branch that is not taken updates nothing, unless some signature updates what decides about it.
+pub fn updates(model: &Model, options: &Options) -> Updates {
+    let mut graphs: Vec<(&Signature, TfGraph)> = model
+        .signatures()
+        .iter()
+        .filter_map(|signature| {
+            let import = source::import_options(signature, options);
+            Some((signature, source::graph(model, signature, &import).ok()?))
+        })
+        .collect();
+    loop {
+        let mut updates = Updates::new();
+        for (signature, graph) in &graphs {
+            for key in graph.updates.keys() {
+                updates.entry(key.clone()).or_insert_with(|| signature.name.clone());
+            }
+        }
+        let is_updated = |graph: &TfGraph| graph.variables.values().any(|v| updates.contains_key(&v.key));
+        let undecided = graphs.iter_mut().filter(|(_, graph)| !graph.decisions.is_empty() && is_updated(graph));
+        let mut changed = false;
+        for (signature, graph) in undecided {
+            if let Ok(open) = model.graph(signature) {
+                (*graph, changed) = (open, true);
+            }
+        }
+        if !changed {
+            return updates;
         }
     }
-    updates
 }
 
 /// Refuses a graph that reads what another signature updates; `by_name` turns that into warnings.

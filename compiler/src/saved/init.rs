@@ -55,7 +55,7 @@ pub(super) fn assets(meta: &MetaGraphDef, files: &dyn Files, folder: &str) -> Ve
 
 /// The operations with an effect that initialisation runs.
 pub(super) fn initialisers(graph: &TfGraph) -> Vec<Initialiser> {
-    let effects = graph.nodes.iter().filter(|(_, n)| has_effect(&n.op));
+    let effects = graph.nodes.iter().filter(|(id, n)| has_effect(&n.op) || graph.effects.contains_key(id));
     effects.map(|(_, n)| Initialiser { node: n.name.clone(), op: n.op.clone() }).collect()
 }
 

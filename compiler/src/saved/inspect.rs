@@ -76,11 +76,16 @@ pub struct VariableDescription {
 
 /// Describes a model; what is wrong with one signature does not hide the others.
 pub fn describe(model: &Model) -> Description {
+    describe_by(model, &|signature| model.graph(signature))
+}
+
+/// The same by graphs that the caller makes, such as those in which known branches are taken.
+pub fn describe_by(model: &Model, graph: &dyn Fn(&Signature) -> Result<TfGraph, Problems>) -> Description {
     let mut problems = Problems::default();
     let mut variables: BTreeMap<(String, String), VariableDescription> = BTreeMap::new();
     let mut signatures = Vec::new();
     for signature in model.signatures() {
-        let graph = model.graph(signature).unwrap_or_else(|p| {
+        let graph = graph(signature).unwrap_or_else(|p| {
             problems.extend(p);
             TfGraph::default()
         });

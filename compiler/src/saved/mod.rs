@@ -7,6 +7,7 @@
 //! Promise: no input makes this module panic, hang, or take more memory than a fixed multiple of the files' size plus
 //! the constants they spell out; what is wrong with them is told in diagnostics.
 
+mod body;
 mod bundle;
 mod directory;
 mod files;
@@ -22,6 +23,7 @@ mod tensor_proto;
 mod text;
 mod types;
 mod variables;
+mod writes;
 
 pub use bundle::{Bundle, Slice};
 pub use files::{Disk, Files, Memory};

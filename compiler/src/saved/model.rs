@@ -8,16 +8,18 @@ use smc_proto::{
 };
 
 use super::{
+    body,
     bundle::Bundle,
     directory,
     files::{Disk, Files, read_all},
-    graph::{Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
+    graph::{Branches, Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
     init::{self, Asset, Initialiser},
     objects::Objects,
     restore::{Restored, is_variable},
     signature::{self, Signature, SignatureKind, Slot, SlotPlace},
     types::{TfShape, TfType, base_type, data_type},
     variables::{self, Sources, Variable},
+    writes::writes,
 };
 use crate::{
     base::{Diagnostic, Problems, names::advice},
@@ -143,12 +145,18 @@ impl Model {
         Ok(bundle.read(&variable.key, variable.part.as_ref())?)
     }
 
-    /// The flat graph of an entry point.
+    /// The flat graph of an entry point, in which all branches are open.
     pub fn graph(&self, signature: &Signature) -> Result<TfGraph, Problems> {
+        self.graph_taking(signature, &Branches::new())
+    }
+
+    /// The flat graph of an entry point in which these branches are taken.
+    pub fn graph_taking(&self, signature: &Signature, branches: &Branches) -> Result<TfGraph, Problems> {
         let library = self.library();
+        let builder = Builder::taking(&library, branches);
         let graph = match &signature.kind {
-            SignatureKind::Declared { .. } => self.declared_graph(&library, signature),
-            SignatureKind::Function { function } => self.function_graph(&library, signature, function),
+            SignatureKind::Declared { .. } => self.declared_graph(builder, &library, signature),
+            SignatureKind::Function { function } => self.function_graph(builder, signature, function),
         };
         graph.and_then(|graph| self.finish(&library, graph)).map_err(|p| self.located(p))
     }
@@ -156,7 +164,7 @@ impl Model {
     /// The body of functional control flow: what a function named in an attribute computes from its arguments.
     pub fn body(&self, function: &NameAttrList) -> Result<TfGraph, Problems> {
         let library = self.library();
-        variables::body(&library, function).and_then(|g| self.finish(&library, g)).map_err(|p| self.located(p))
+        body::body(&library, function).and_then(|g| self.finish(&library, g)).map_err(|p| self.located(p))
     }
 
     fn library(&self) -> Library<'_> {
@@ -171,7 +179,8 @@ impl Model {
 
     fn finish(&self, library: &Library, mut graph: TfGraph) -> Result<TfGraph, Problems> {
         // What may be wrong with variables does not concern graphs that have none.
-        if !graph.nodes.iter().any(|(_, n)| is_variable(&n.op)) {
+        let writes = writes(&graph, library)?;
+        if writes.inside.is_empty() && !graph.nodes.iter().any(|(_, n)| is_variable(&n.op)) {
             return Ok(graph);
         }
         let read = || {
@@ -185,12 +194,16 @@ impl Model {
             Ok(Sources { objects, restored, restore_faults, initialised })
         };
         let sources = self.sources.get_or_init(read).as_ref().map_err(Problems::clone)?;
-        graph.variables = variables::resolve(&graph, library, sources, self.bundle.as_ref())?;
+        variables::resolve(&mut graph, writes, sources, self.bundle.as_ref())?;
         Ok(graph)
     }
 
-    fn declared_graph(&self, library: &Library, signature: &Signature) -> Result<TfGraph, Problems> {
-        let mut builder = Builder::new(library);
+    fn declared_graph(
+        &self,
+        mut builder: Builder,
+        library: &Library,
+        signature: &Signature,
+    ) -> Result<TfGraph, Problems> {
         let mut problems = Problems::default();
         let mut inputs = Vec::new();
         for slot in &signature.inputs {
@@ -233,8 +246,7 @@ impl Model {
         TfType { dtype, shape: shape.refined_by(&declared.shape) }
     }
 
-    fn function_graph(&self, library: &Library, signature: &Signature, function: &str) -> Result<TfGraph, Problems> {
-        let mut builder = Builder::new(library);
+    fn function_graph(&self, mut builder: Builder, signature: &Signature, function: &str) -> Result<TfGraph, Problems> {
         let mut inputs = Vec::new();
         let mut args = Vec::new();
         for slot in &signature.inputs {

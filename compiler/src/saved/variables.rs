@@ -4,21 +4,17 @@
 //! Where both speak they must agree, or name tensors of equal content; one alone is believed; a variable of which
 //! neither knows is an error. Names of variables prove nothing and are not used.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use smc_proto::{DataType, NameAttrList, attr_value::Value};
+use std::collections::BTreeMap;
 
 use super::{
     bundle::{Bundle, Slice},
-    graph::{Builder, Library, Node, NodeOutput, Origin, Port, TfGraph, has_effect, is_functional},
+    graph::{Library, Node, Origin, TfGraph},
     objects::Objects,
-    restore::{Restored, Stored, is_variable, passed_through, resource_name},
-    types::{TfShape, TfType, data_type},
+    restore::{Restored, Stored, is_variable, resource_name},
+    types::{TfShape, TfType},
+    writes::{Writes, writes},
 };
-use crate::base::{Diagnostic, Id, Problems};
-
-/// How deep control flow may be nested in control flow.
-const MAX_NESTING: usize = 30;
+use crate::base::{Diagnostic, Problems};
 
 /// A variable that a graph uses.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,26 +42,35 @@ pub(super) struct Sources {
     pub initialised: BTreeMap<String, String>,
 }
 
-/// Every variable of a graph, by its node.
+/// Ties every variable of a graph to its value, and says which values the graph changes.
 pub(super) fn resolve(
-    graph: &TfGraph,
-    library: &Library,
+    graph: &mut TfGraph,
+    writes: Writes,
     sources: &Sources,
     bundle: Option<&Bundle>,
-) -> Result<BTreeMap<Id<Node>, Variable>, Problems> {
+) -> Result<(), Problems> {
     let mut problems = Problems::default();
-    let mut assigned = assignments(graph, library)?;
+    let Writes { nodes: mut assigned, inside } = writes;
+    // A body may make another handle of a variable that the graph knows.
+    let by_name: BTreeMap<_, _> = inside.iter().filter_map(|(node, by)| Some((resource_name(node)?, by))).collect();
     let mut found = BTreeMap::new();
     for (id, node) in graph.nodes.iter().filter(|(_, n)| is_variable(&n.op)) {
+        let by_name = || resource_name(node).and_then(|name| by_name.get(&name).map(ToString::to_string));
+        let assigned_by = assigned.remove(&id).or_else(by_name);
         match resolve_one(node, sources, bundle) {
-            Ok(variable) => drop(found.insert(id, Variable { assigned_by: assigned.remove(&id), ..variable })),
+            Ok(variable) => drop(found.insert(id, Variable { assigned_by, ..variable })),
             Err(problem) => problems.push(problem),
         }
     }
     if problems.has_errors() {
         problems.extend(sources.restore_faults.clone());
     }
-    problems.or(found)
+    problems.or(())?;
+    let here = found.values().filter_map(|v| Some((v.key.clone(), v.assigned_by.clone()?)));
+    let inside = inside.into_iter().filter_map(|(node, by)| Some((resolve_one(&node, sources, bundle).ok()?.key, by)));
+    graph.updates = here.chain(inside).collect();
+    graph.variables = found;
+    Ok(())
 }
 
 fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Result<Variable, Diagnostic> {
@@ -140,121 +145,11 @@ fn stored(node: &Node, sources: &Sources, bundle: &Bundle) -> Result<Option<Stor
     Ok(by_node.or_else(by_resource).cloned())
 }
 
-/// A function's body as a graph, with its arguments as inputs.
-pub(super) fn body(library: &Library, function: &NameAttrList) -> Result<TfGraph, Problems> {
-    let unknown = || Diagnostic::error(format!("the model has no function `{}`", function.name));
-    let scope = library.function(&function.name).ok_or_else(unknown)?;
-    let def = scope.function.ok_or_else(unknown)?;
-    let signature = def.signature.as_ref().ok_or_else(unknown)?;
-    let mut builder = Builder::new(library);
-    let mut inputs = Vec::new();
-    for (at, arg) in signature.input_arg.iter().enumerate() {
-        let lists = || Diagnostic::error(format!("function `{}` takes lists, which is not supported", function.name));
-        if !arg.number_attr.is_empty() || !arg.type_list_attr.is_empty() {
-            return Err(lists().into());
-        }
-        let by_attr = || match function.attr.get(&arg.type_attr)?.value.as_ref()? {
-            Value::Type(t) => Some(data_type(*t)),
-            _ => None,
-        };
-        let dtype = if arg.type_attr.is_empty() { Some(data_type(arg.r#type)) } else { by_attr() };
-        let shapes = def.arg_attr.get(&(at as u32)).and_then(|a| a.attr.get("_output_shapes")?.value.as_ref());
-        let shape = match shapes {
-            Some(Value::List(list)) => TfShape::from_proto(list.shape.first()),
-            _ => TfShape::UNKNOWN,
-        };
-        let ty = TfType { dtype: dtype.unwrap_or(DataType::DtInvalid), shape };
-        inputs.push(builder.input(&arg.name, &arg.name, ty));
-    }
-    let args: Vec<_> = inputs.iter().map(|port| port.source).collect();
-    let results = builder.call(function, args)?;
-    let keys = signature.output_arg.iter().map(|arg| (arg.name.clone(), data_type(arg.r#type)));
-    let port = |((key, dtype), source): ((String, DataType), NodeOutput)| Port {
-        key,
-        source,
-        ty: TfType { dtype, shape: TfShape::UNKNOWN },
-    };
-    let outputs = keys.zip(results).map(port).collect();
-    builder.finish(inputs, outputs)
-}
-
-/// The variables that some node of the graph changes, with the name of such a node.
-fn assignments(graph: &TfGraph, library: &Library) -> Result<BTreeMap<Id<Node>, String>, Problems> {
-    let mut memo = BTreeMap::new();
-    let mut assigned = BTreeMap::new();
-    for (source, writer) in writes(graph, library, &mut memo, 0)? {
-        if is_variable(&graph.nodes[source].op) {
-            assigned.entry(source).or_insert(writer);
-        }
-    }
-    Ok(assigned)
-}
-
 /// The variables of the main graph that a graph changes, by name, each with the name of a node that does.
 pub(super) fn assigned_by_name(graph: &TfGraph, library: &Library) -> Result<BTreeMap<String, String>, Problems> {
-    let named = assignments(graph, library)?.into_iter().filter_map(|(id, writer)| match &graph.nodes[id].origin {
+    let named = writes(graph, library)?.nodes.into_iter().filter_map(|(id, writer)| match &graph.nodes[id].origin {
         Origin::Defined { function, node } if function.is_empty() => Some((node.clone(), writer)),
         _ => None,
     });
     Ok(named.collect())
-}
-
-/// The nodes at which handles start that a graph writes through, each with the writing node's name.
-fn writes(
-    graph: &TfGraph,
-    library: &Library,
-    memo: &mut BTreeMap<String, BTreeSet<usize>>,
-    nesting: usize,
-) -> Result<Vec<(Id<Node>, String)>, Problems> {
-    let mut found = Vec::new();
-    for (_, node) in graph.nodes.iter() {
-        if has_effect(&node.op) {
-            let origins = node.inputs.iter().map(|&input| passed_through(graph, input).node);
-            found.extend(origins.map(|origin| (origin, node.name.clone())));
-        }
-        if !is_functional(&node.op) {
-            continue;
-        }
-        // A loop hands all of its operands on; the others keep one for the condition.
-        let first = usize::from(!node.op.contains("While"));
-        for function in functions_of(node).filter(|f| library.has_effect(&f.name)) {
-            for arg in written_args(function, library, memo, nesting)? {
-                if let Some(&input) = node.inputs.get(arg + first) {
-                    found.push((passed_through(graph, input).node, node.name.clone()));
-                }
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn functions_of(node: &Node) -> impl Iterator<Item = &NameAttrList> {
-    node.attrs.values().flat_map(|attr| match &attr.value {
-        Some(Value::Func(f)) => std::slice::from_ref(f),
-        Some(Value::List(list)) => &list.func[..],
-        _ => &[],
-    })
-}
-
-/// The arguments through which a function writes.
-fn written_args(
-    function: &NameAttrList,
-    library: &Library,
-    memo: &mut BTreeMap<String, BTreeSet<usize>>,
-    nesting: usize,
-) -> Result<BTreeSet<usize>, Problems> {
-    if let Some(known) = memo.get(&function.name) {
-        return Ok(known.clone());
-    }
-    if nesting > MAX_NESTING {
-        return Err(Diagnostic::error(format!("control flow is nested more than {MAX_NESTING} deep")).into());
-    }
-    // A function that reaches itself adds nothing on the way round.
-    memo.insert(function.name.clone(), BTreeSet::new());
-    let graph = body(library, function)?;
-    let origins = writes(&graph, library, memo, nesting + 1)?;
-    let is_arg = |id: Id<Node>| graph.inputs.iter().position(|port| port.source.node == id);
-    let args: BTreeSet<usize> = origins.into_iter().filter_map(|(id, _)| is_arg(id)).collect();
-    memo.insert(function.name.clone(), args.clone());
-    Ok(args)
 }

@@ -1,6 +1,6 @@
 //! Leaves, values that pass unchanged, variables, and the control flow of TensorFlow 1 where the predicate is known.
 
-use super::{Import, Outputs, TfOp, Value, build::one};
+use super::{Import, Outputs, TfOp, Value, build::one, life::NUMBERS_UNCHECKED};
 use crate::{base::Diagnostic, graph::NodeId, saved::decode_tensor, tensor::DType};
 
 pub(super) const OPS: &[TfOp] = &[
@@ -58,8 +58,7 @@ fn assertion(_: &mut Import) -> Outputs {
 }
 
 fn check_numerics(cx: &mut Import) -> Outputs {
-    let note = Diagnostic::note("the compiled code does not look for NaN and infinities here").at_node(&cx.node.name);
-    cx.notes.push(note);
+    cx.notes.push(Diagnostic::note(NUMBERS_UNCHECKED).at_node(&cx.node.name));
     pass(cx)
 }
 
@@ -101,7 +100,7 @@ fn switch(cx: &mut Import) -> Outputs {
     match cx.node.inputs.get(1).and_then(|&predicate| cx.known_bool(predicate)) {
         Some(false) => Ok(vec![data, Value::Dead]),
         Some(true) => Ok(vec![Value::Dead, data]),
-        None => Err("the branch depends on the values of the inputs, which is not supported yet".into()),
+        None => Err(cx.open_branch(*cx.node.inputs.get(1).ok_or("Switch lacks its predicate")?).into()),
     }
 }
 

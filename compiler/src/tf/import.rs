@@ -12,11 +12,12 @@ use super::{
     Stop, find,
     inputs::identifier,
     life::{Life, is_merge},
+    refuse::Changed,
 };
 use crate::{
     base::{Diagnostic, Dim, Id, Problems, Symbol},
     graph::{Graph, NodeId},
-    saved::{Node, NodeOutput, Origin, TfGraph, Variable, graph::has_effect},
+    saved::{Node, NodeOutput, Origin, TfGraph, Variable},
     tensor::Tensor,
 };
 
@@ -57,17 +58,31 @@ pub type Variables<'a> = dyn Fn(&Variable) -> Result<Tensor, Problems> + 'a;
 
 /// The meaning of `tf` as a graph of primitives, or everything that stands in the way.
 pub fn import(tf: &TfGraph, variables: &Variables<'_>, options: &Options) -> Result<Imported, Problems> {
+    let (outcome, mut import, known) = substituting(tf, variables, options, Import::run);
+    match outcome {
+        Ok(()) => import.finish(&known),
+        Err(problems) => {
+            import.problems.extend(problems);
+            Err(import.problems)
+        }
+    }
+}
+
+/// Does `work` with an import, anew as often as a symbol has to be replaced; with the import and what was replaced.
+pub(super) fn substituting<'a, T>(
+    tf: &'a TfGraph,
+    variables: &'a Variables<'a>,
+    options: &Options,
+    work: impl Fn(&mut Import<'a>) -> Result<T, Stop>,
+) -> (Result<T, Problems>, Import<'a>, BTreeMap<Symbol, Dim>) {
     let mut known: BTreeMap<Symbol, Dim> = BTreeMap::new();
     let mut read = HashMap::new();
     loop {
         let mut import = Import::new(tf, variables, std::mem::take(&mut read));
-        let outcome = import.declare_inputs(options, &known).and_then(|()| import.run());
+        let outcome = import.declare_inputs(options, &known).and_then(|()| work(&mut import));
         match outcome {
-            Ok(()) => return import.finish(&known),
-            Err(Stop::Fault(problems)) => {
-                import.problems.extend(problems);
-                return Err(import.problems);
-            }
+            Ok(result) => return (Ok(result), import, known),
+            Err(Stop::Fault(problems)) => return (Err(problems), import, known),
             Err(Stop::Assume(symbol, dim)) => {
                 known.values_mut().for_each(|d| *d = replace(d, &symbol, &dim));
                 known.insert(symbol, dim);
@@ -102,6 +117,7 @@ pub struct Import<'a> {
     pub(super) entered: Vec<bool>,
     pub(super) life: HashMap<Id<Node>, Life>,
     pub(super) unsupported: BTreeMap<&'a str, Vec<&'a Node>>,
+    pub(super) changed: Vec<Changed>,
     pub(super) problems: Problems,
     pub(super) notes: Vec<Diagnostic>,
 }
@@ -131,6 +147,7 @@ impl<'a> Import<'a> {
             entered: vec![false; tf.nodes.len()],
             life: HashMap::new(),
             unsupported: BTreeMap::new(),
+            changed: vec![],
             problems: Problems::default(),
             notes: vec![],
         }
@@ -140,6 +157,7 @@ impl<'a> Import<'a> {
         for port in &self.tf.outputs {
             self.demand(port.source.node)?;
         }
+        self.confirm_decisions()?;
         self.look_at_effects()
     }
 
@@ -157,9 +175,8 @@ impl<'a> Import<'a> {
                 None => {}
             }
         }
-        for (op, nodes) in std::mem::take(&mut self.unsupported) {
-            self.problems.push(unsupported(op, &nodes));
-        }
+        let refusals = self.refusals();
+        self.problems.0.extend(refusals);
         for (symbol, dim) in known {
             let place =
                 self.tf.inputs.iter().map(|p| p.key.as_str()).find(|key| symbol.name().starts_with(&identifier(key)));
@@ -314,9 +331,14 @@ impl<'a> Import<'a> {
         };
         if let Some(by) = &variable.assigned_by {
             let problem = Diagnostic::error(format!("the signature changes variable `{}` at `{by}`", variable.name));
-            return Err(problem
-                .help("models with state are not supported yet; choose a signature that only computes")
-                .into());
+            let problem =
+                problem.help("models with state are not supported yet; choose a signature that only computes");
+            let problem = self.node.layer().iter().fold(problem.at_node(&self.node.name), |p, layer| p.in_layer(layer));
+            if self.changed.iter().all(|c| c.handle != handle) {
+                self.changed.push(Changed { handle, problem });
+            }
+            // It is told at the end, beside its kin.
+            return Err(Stop::Fault(Problems::default()));
         }
         let value = match self.read.get(&handle) {
             Some(value) => value.clone(),
@@ -352,26 +374,4 @@ fn grouped(problems: Problems) -> Problems {
         problem
     };
     Problems(counts.into_iter().map(told).collect())
-}
-
-/// One message for all nodes of an operator, with the layers that need it.
-fn unsupported(op: &str, nodes: &[&Node]) -> Diagnostic {
-    let message = match nodes.len() {
-        1 => format!("operator {op} is not supported yet"),
-        n => format!("operator {op} is not supported yet; {n} nodes need it"),
-    };
-    let message = if has_effect(op) && (op.contains("Assign") || op.contains("Apply") || op.contains("Scatter")) {
-        format!("the signature changes a variable by {op}, and models with state are not supported yet")
-    } else {
-        message
-    };
-    let mut problem = Diagnostic::error(message).at_node(&nodes[0].name);
-    let mut layers: Vec<String> = nodes.iter().filter_map(|n| n.layer()).collect();
-    layers.dedup();
-    if !layers.is_empty() {
-        let shown = layers.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-        problem =
-            problem.in_layer(if layers.len() > 3 { format!("{shown}, and {} more", layers.len() - 3) } else { shown });
-    }
-    problem
 }

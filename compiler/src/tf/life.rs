@@ -3,7 +3,7 @@
 //! Deadness spreads along the edges from a `Switch` whose predicate is known; a `Merge` asks for it before it asks for
 //! its operands, so that nothing is imported for a branch that is not taken.
 
-use super::{Import, Stop};
+use super::{Import, Stop, refuse};
 use crate::{
     base::{Diagnostic, Id},
     saved::{Node, NodeOutput, graph::has_effect},
@@ -62,42 +62,35 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// Nodes that only control edges reach: assertions that hold vanish, others are dropped with a note, and whatever
-    /// changes a variable is refused.
+    /// Nodes that run for their effects alone, and functions that do: checks that hold vanish, other checks and messages
+    /// are dropped with a note, and whatever changes a variable is refused.
     pub(super) fn look_at_effects(&mut self) -> Result<(), Stop> {
-        let mut seen = vec![false; self.tf.nodes.len()];
-        let mut stack: Vec<Id<Node>> = self.tf.outputs.iter().map(|p| p.source.node).collect();
-        let mut reached = vec![];
-        while let Some(id) = stack.pop() {
-            if std::mem::replace(&mut seen[id.index()], true) || self.life.get(&id) == Some(&Life::Dead) {
+        let mut unchecked = vec![];
+        for (id, node) in self.tf.nodes.iter() {
+            let within = self.tf.effects.get(&id);
+            // What the outputs needed is imported, or refused already.
+            if self.done[id.index()].is_some() || !(has_effect(&node.op) || within.is_some()) || !self.runs(id)? {
                 continue;
             }
-            let node = &self.tf.nodes[id];
-            stack.extend(&node.controls);
-            stack.extend(
-                node.inputs
-                    .iter()
-                    .map(|e| e.node)
-                    .filter(|n| self.done[id.index()].is_none() || self.done[n.index()].is_some()),
-            );
-            if self.done[id.index()].is_none() && has_effect(&node.op) {
-                reached.push(id);
+            if has_effect(&node.op) && effect_of(&node.op) == Effect::Change {
+                self.unsupported.entry(&node.op).or_default().push(node);
             }
-        }
-        reached.sort();
-        let mut unchecked = vec![];
-        for id in reached {
-            let node = &self.tf.nodes[id];
-            match node.op.as_str() {
-                "Assert" => {
-                    if self.assertion(node)? != Some(true) {
-                        unchecked.push(node);
-                    }
-                }
-                "Print" | "PrintV2" | "LoggingOps" => self.notes.push(
-                    Diagnostic::note("the model prints a message here; compiled code does not").at_node(&node.name),
-                ),
-                _ => self.unsupported.entry(&node.op).or_default().push(node),
+            let changes = within.into_iter().flatten().find(|(op, _)| effect_of(op) == Effect::Change);
+            if let Some((op, inner)) = changes {
+                self.problems.push(refuse::effect_within(node, op, inner));
+            }
+            let own = has_effect(&node.op).then_some(node.op.as_str());
+            let ops = || own.into_iter().chain(within.into_iter().flatten().map(|(op, _)| op.as_str()));
+            if ops().any(|op| effect_of(op) == Effect::Message) {
+                let note = "the model prints a message here; compiled code does not";
+                self.notes.push(Diagnostic::note(note).at_node(&node.name));
+            }
+            if ops().any(|op| effect_of(op) == Effect::Numbers) {
+                self.notes.push(Diagnostic::note(NUMBERS_UNCHECKED).at_node(&node.name));
+            }
+            let asserts = ops().any(|op| effect_of(op) == Effect::Assertion);
+            if asserts && !(own.is_some() && self.assertion(node)? == Some(true)) {
+                unchecked.push(node);
             }
         }
         if let Some(first) = unchecked.first() {
@@ -111,17 +104,66 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// What is known of an assertion's condition; problems on the way to it are not the user's.
+    /// Whether a node is executed: a node on a branch that is not taken is not.
+    fn runs(&mut self, id: Id<Node>) -> Result<bool, Stop> {
+        let node = &self.tf.nodes[id];
+        let before = node.controls.iter().map(|&node| (NodeOutput { node, index: 0 }, true));
+        for (edge, control) in node.inputs.iter().map(|&input| (input, false)).chain(before) {
+            let dead = loop {
+                match self.is_dead(edge) {
+                    Ok(dead) => break if control { self.life[&edge.node] == Life::Dead } else { dead },
+                    Err(predicate) => self.demand_quietly(predicate)?,
+                }
+            };
+            if dead {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Imports what only decides whether something else is told; problems on the way are not the user's.
+    fn demand_quietly(&mut self, id: Id<Node>) -> Result<(), Stop> {
+        let told = (self.problems.clone(), self.unsupported.clone(), self.changed.clone());
+        self.demand(id)?;
+        (self.problems, self.unsupported, self.changed) = told;
+        Ok(())
+    }
+
+    /// What is known of an assertion's condition.
     fn assertion(&mut self, node: &'a Node) -> Result<Option<bool>, Stop> {
         let Some(&condition) = node.inputs.first() else { return Ok(None) };
-        let (problems, unsupported) = (self.problems.clone(), self.unsupported.clone());
-        self.demand(condition.node)?;
-        (self.problems, self.unsupported) = (problems, unsupported);
+        self.demand_quietly(condition.node)?;
         let known = self.known_bool(condition);
         if known == Some(false) {
             return Err(node.fault("the assertion fails for every input").into());
         }
         Ok(known)
+    }
+}
+
+/// What is said of a check of numbers that is left out.
+pub(super) const NUMBERS_UNCHECKED: &str = "the compiled code does not look for NaN and infinities here";
+
+/// What an operator does beside computing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Effect {
+    /// It refuses values that do not meet a condition.
+    Assertion,
+    /// It refuses NaN and infinities.
+    Numbers,
+    /// It prints.
+    Message,
+    /// It changes a variable or the world, or nobody knows.
+    Change,
+}
+
+fn effect_of(op: &str) -> Effect {
+    match op {
+        "Assert" => Effect::Assertion,
+        "CheckNumerics" | "CheckNumericsV2" => Effect::Numbers,
+        "Print" | "PrintV2" => Effect::Message,
+        _ => Effect::Change,
     }
 }
 

@@ -6,6 +6,7 @@
 //! depends on the values of the inputs); it never ignores it. Knows nothing of targets.
 
 mod array;
+mod branch;
 mod build;
 mod conv;
 mod count;
@@ -24,10 +25,12 @@ mod nn;
 mod norm;
 mod pool;
 mod reduce;
+mod refuse;
 mod shape;
 mod slice;
 mod space;
 
+pub use branch::known_branches;
 pub use import::{Import, Imported, Options, Value, import};
 
 use crate::base::{Diagnostic, Dim, Problems, Symbol};

@@ -87,6 +87,11 @@ pub fn is_functional(op: &str) -> bool {
     matches!(op, "If" | "StatelessIf" | "While" | "StatelessWhile" | "Case" | "StatelessCase" | "For" | "MapDefun")
 }
 
+/// Operators that call one of several functions, by their first operand.
+pub fn is_branch(op: &str) -> bool {
+    matches!(op, "If" | "StatelessIf" | "Case" | "StatelessCase")
+}
+
 /// Operators that take a reference to a variable and only read or hand it on.
 const REF_READS: &[&str] = &[
     "RefIdentity",

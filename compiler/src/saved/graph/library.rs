@@ -1,7 +1,7 @@
 //! The model's functions and its main graph, as scopes in which names are looked up.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::OnceLock,
 };
 
@@ -14,12 +14,16 @@ use crate::saved::op_defs::{Count, op_def};
 pub struct Scope<'m> {
     pub nodes: &'m [NodeDef],
     pub function: Option<&'m FunctionDef>,
+    /// Whether an argument may stand for several tensors.
+    pub takes_lists: bool,
     index: OnceLock<HashMap<&'m str, usize>>,
 }
 
 impl<'m> Scope<'m> {
     fn new(nodes: &'m [NodeDef], function: Option<&'m FunctionDef>) -> Scope<'m> {
-        Scope { nodes, function, index: OnceLock::new() }
+        let args = function.and_then(|f| f.signature.as_ref()).into_iter().flat_map(|s| &s.input_arg);
+        let takes_lists = args.into_iter().any(|a| !a.number_attr.is_empty() || !a.type_list_attr.is_empty());
+        Scope { nodes, function, takes_lists, index: OnceLock::new() }
     }
     /// The position of a node.
     pub fn find(&self, name: &str) -> Option<usize> {
@@ -40,7 +44,7 @@ pub struct Library<'m> {
     functions: BTreeMap<&'m str, Scope<'m>>,
     /// The model's own definitions of operators, which know those of other libraries.
     ops: BTreeMap<&'m str, &'m OpDef>,
-    effects: OnceLock<BTreeSet<&'m str>>,
+    effects: OnceLock<Effects<'m>>,
 }
 
 impl<'m> Library<'m> {
@@ -71,17 +75,28 @@ impl<'m> Library<'m> {
         self.functions.get(name)
     }
     /// The function a node calls and that is inlined in its place: a call of the general kind, or of a function by name.
-    pub fn callee(&self, node: &'m NodeDef) -> Option<&'m str> {
+    pub fn callee(&self, node: &'m NodeDef) -> Option<Callee<'m>> {
         if self.functions.contains_key(node.op.as_str()) {
-            return Some(&node.op);
+            return Some(Callee { function: &node.op, attrs: &node.attr, first: 0 });
         }
         if !matches!(node.op.as_str(), "PartitionedCall" | "StatefulPartitionedCall") {
             return None;
         }
         match node.attr.get("f")?.value.as_ref()? {
-            Value::Func(f) => Some(&f.name),
+            // The general call carries the function's attributes beside its name.
+            Value::Func(f) => Some(Callee { function: &f.name, attrs: &f.attr, first: 0 }),
             _ => None,
         }
+    }
+    /// The functions between which an `If` (else, then) or a `Case` chooses; they take its operands from the second on.
+    pub fn branches(node: &'m NodeDef) -> Vec<Callee<'m>> {
+        let attr = |name: &str| node.attr.get(name).and_then(|a| a.value.as_ref());
+        let functions = match (attr("else_branch"), attr("then_branch"), attr("branches")) {
+            (Some(Value::Func(no)), Some(Value::Func(yes)), _) => vec![no, yes],
+            (_, _, Some(Value::List(list))) => list.func.iter().collect(),
+            _ => vec![],
+        };
+        functions.into_iter().map(|f| Callee { function: &f.name, attrs: &f.attr, first: 1 }).collect()
     }
     /// Whether running a node changes something besides its results, functions it calls included.
     pub fn effect_of(&self, op: &str, attrs: &BTreeMap<String, AttrValue>) -> bool {
@@ -90,29 +105,55 @@ impl<'m> Library<'m> {
     }
     /// Whether running a function changes something besides its results.
     pub fn has_effect(&self, function: &str) -> bool {
-        self.effects.get_or_init(|| self.find_effects()).contains(function)
+        self.effects().contains_key(function)
     }
-    /// The least set that holds every function with an effect and its callers.
-    fn find_effects(&self) -> BTreeSet<&'m str> {
+    /// The operators with an effect in the functions that a node names, each with a node of that operator.
+    pub fn effects_within(&self, op: &str, attrs: &BTreeMap<String, AttrValue>) -> BTreeMap<String, String> {
+        let known = |name: &str| self.functions.contains_key(name);
+        let within = called(op, attrs, &known).filter_map(|f| self.effects().get(f)).flatten();
+        within.map(|(op, node)| (op.to_string(), node.to_string())).collect()
+    }
+    fn effects(&self) -> &Effects<'m> {
+        self.effects.get_or_init(|| self.find_effects())
+    }
+    /// The least map that holds every effect of a function for its callers too.
+    fn find_effects(&self) -> Effects<'m> {
         let known = |name: &str| self.functions.contains_key(name);
         let mut callers: BTreeMap<&str, Vec<&'m str>> = BTreeMap::new();
-        let mut found: Vec<&'m str> = Vec::new();
+        let mut found: Vec<(&'m str, &'m str, &'m str)> = Vec::new();
         for (&name, scope) in &self.functions {
             for node in scope.nodes {
                 if effect::has_effect(&node.op) && !known(&node.op) {
-                    found.push(name);
+                    found.push((name, &node.op, &node.name));
                 }
                 called(&node.op, &node.attr, &known).for_each(|callee| callers.entry(callee).or_default().push(name));
             }
         }
-        let mut effects = BTreeSet::new();
-        while let Some(name) = found.pop() {
-            if effects.insert(name) {
-                found.extend(callers.get(name).into_iter().flatten());
+        let mut effects = Effects::new();
+        while let Some((name, op, node)) = found.pop() {
+            let of_function = effects.entry(name).or_default();
+            // A function needs one operator of another library to be known for it, which bounds the work.
+            let is_custom = |op: &str| op_def(op).is_none();
+            if of_function.contains_key(op) || (is_custom(op) && of_function.keys().any(|o| is_custom(o))) {
+                continue;
             }
+            of_function.insert(op, node);
+            found.extend(callers.get(name).into_iter().flatten().map(|&caller| (caller, op, node)));
         }
         effects
     }
+}
+
+/// By function, the operators with an effect in it and in what it calls, each with a node of that operator.
+type Effects<'m> = BTreeMap<&'m str, BTreeMap<&'m str, &'m str>>;
+
+/// A function that a node calls.
+pub struct Callee<'m> {
+    pub function: &'m str,
+    /// What its attributes are.
+    pub attrs: &'m BTreeMap<String, AttrValue>,
+    /// The node's operand that is its first argument.
+    pub first: usize,
 }
 
 /// The functions a node calls: itself, when it is one, and those in its attributes.

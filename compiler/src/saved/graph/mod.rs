@@ -8,7 +8,9 @@
 //! - control edges lead to nodes that have an effect or read state, or to a `NoOp` that joins several of these;
 //! - every node with an effect that TensorFlow would execute is present.
 //!
-//! Functional control flow stays as it is: the bodies are graphs of their own, made by [`super::Model::body`].
+//! Functional control flow stays as it is, with what its bodies do beside computing in [`TfGraph::effects`]; a branch
+//! that [`Branches`] names is inlined in the place of its `If` or `Case`, and its predicate stays as a [`Decision`].
+//! Other bodies are graphs of their own, made by [`super::Model::body`].
 
 mod build;
 mod effect;
@@ -25,7 +27,7 @@ use std::collections::BTreeMap;
 use smc_proto::{AttrValue, DataType, NameAttrList, TensorProto, attr_value::ListValue, attr_value::Value};
 
 pub(super) use build::Builder;
-pub use effect::{has_effect, is_functional, is_stateful};
+pub use effect::{has_effect, is_branch, is_functional, is_stateful};
 pub(super) use library::Library;
 pub(super) use reference::Reference;
 
@@ -86,6 +88,32 @@ pub struct TfGraph {
     pub outputs: Vec<Port>,
     /// Where the value of each variable node is stored.
     pub variables: BTreeMap<Id<Node>, Variable>,
+    /// The stored tensors whose variables the graph changes, bodies included, each with the name of a node that does.
+    pub updates: BTreeMap<String, String>,
+    /// The nodes that choose between functions, by the places at which [`Branches`] names them.
+    pub sites: BTreeMap<Id<Node>, Site>,
+    /// The choices that were made already.
+    pub decisions: Vec<Decision>,
+    /// Operators with an effect in the functions that a node names, each with one node of that operator.
+    pub effects: BTreeMap<Id<Node>, BTreeMap<String, String>>,
+}
+
+/// A node of the file at one call: the positions of the calls that lead to it, then its own. The first number tells the
+/// main graph from an exported function.
+pub type Site = Vec<u32>;
+
+/// Which function each `If` or `Case` calls, where that is known: 0 and 1 are the else and then branch of an `If`.
+pub type Branches = BTreeMap<Site, usize>;
+
+/// An `If` or `Case` in whose place one of its functions stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    pub node: String,
+    pub op: String,
+    pub predicate: NodeOutput,
+    /// The number of its functions, and which of them was taken.
+    pub branches: usize,
+    pub taken: usize,
 }
 
 impl TfGraph {

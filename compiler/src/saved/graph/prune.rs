@@ -1,9 +1,12 @@
 //! Leaves what outputs and effects need, in an order in which operands come first.
 //!
-//! Everything that was collected would be executed, so every node with an effect is a root beside the outputs. From
-//! the roots, data edges decide what lives. A control edge then leads to the nearest living nodes behind which state is
-//! read or changed, and vanishes when there are none; where it would lead to many through one dropped node, that node
-//! stays as a `NoOp`, so that the number of edges does not multiply.
+//! Everything that was collected would be executed, so every node with an effect is a root beside the outputs and the
+//! predicates of decisions. From the roots, data edges decide what lives. A control edge then leads to the nearest living
+//! nodes behind which state is read or changed, and vanishes when there are none; where it would lead to many through
+//! one dropped node, that node stays as a `NoOp`, so that the number of edges does not multiply.
+//!
+//! Nodes behind a `Switch` may not run. What has no operands runs with the nodes it waits for, so these stay where they
+//! may not run: the constants of a branch hang on its pivot.
 
 use std::collections::HashMap;
 
@@ -22,29 +25,65 @@ enum Mark {
 
 /// `has_effect` answers for functional control flow too.
 pub fn prune(mut graph: TfGraph, has_effect: impl Fn(&Node) -> bool) -> Result<TfGraph, Problems> {
-    let mut kept = live_nodes(&graph, &has_effect);
+    let pivots = pivots(&graph, &has_effect);
+    let mut kept = live_nodes(&graph, &pivots, &has_effect);
     refuse_unfed(&graph, &kept)?;
     // Where nothing is changed, the order of reading does not matter.
     let changes = graph.nodes.iter().any(|(_, n)| has_effect(n));
     let controls = if changes { control_edges(&graph, &mut kept) } else { vec![vec![]; graph.nodes.len()] };
-    for (id, controls) in graph.nodes.ids().zip(controls) {
+    for ((id, mut controls), pivots) in graph.nodes.ids().zip(controls).zip(pivots) {
+        controls.extend(pivots);
+        controls.sort_unstable();
+        controls.dedup();
         graph.nodes[id].controls = controls;
     }
     let order = operands_first(&graph, &kept)?;
     Ok(rebuild(graph, &order))
 }
 
-fn live_nodes(graph: &TfGraph, has_effect: &impl Fn(&Node) -> bool) -> Vec<bool> {
+/// The nodes that stay whatever their users are.
+fn roots(graph: &TfGraph) -> impl Iterator<Item = Id<Node>> {
+    let ports = graph.inputs.iter().chain(&graph.outputs).map(|p| p.source.node);
+    ports.chain(graph.decisions.iter().map(|d| d.predicate.node))
+}
+
+fn live_nodes(graph: &TfGraph, pivots: &[Vec<Id<Node>>], has_effect: &impl Fn(&Node) -> bool) -> Vec<bool> {
     let mut live = vec![false; graph.nodes.len()];
-    let ports = graph.outputs.iter().chain(&graph.inputs).map(|p| p.source.node);
     let effects = graph.nodes.iter().filter(|(_, n)| has_effect(n)).map(|(id, _)| id);
-    let mut todo: Vec<_> = ports.chain(effects).collect();
+    let mut todo: Vec<_> = roots(graph).chain(effects).collect();
     while let Some(id) = todo.pop() {
         if !std::mem::replace(&mut live[id.index()], true) {
             todo.extend(graph.nodes[id].inputs.iter().map(|i| i.node));
+            todo.extend(&pivots[id.index()]);
         }
     }
     live
+}
+
+/// The nodes that each node without operands, or with an effect, waits for and that may not run.
+fn pivots(graph: &TfGraph, has_effect: &impl Fn(&Node) -> bool) -> Vec<Vec<Id<Node>>> {
+    let is = |id: Id<Node>, ops: [&str; 2]| ops.contains(&graph.nodes[id].op.as_str());
+    let switches: Vec<_> = graph.nodes.ids().filter(|&id| is(id, ["Switch", "RefSwitch"])).collect();
+    let mut pivots = vec![vec![]; graph.nodes.len()];
+    if switches.is_empty() {
+        return pivots;
+    }
+    let mut users = vec![vec![]; graph.nodes.len()];
+    for (id, node) in graph.nodes.iter() {
+        let before = node.inputs.iter().map(|i| i.node).chain(node.controls.iter().copied());
+        before.for_each(|b| users[b.index()].push(id));
+    }
+    let mut gated = vec![false; graph.nodes.len()];
+    let mut todo = switches;
+    while let Some(id) = todo.pop() {
+        if !std::mem::replace(&mut gated[id.index()], true) {
+            todo.extend(users[id.index()].iter().filter(|&&user| !is(user, ["Merge", "RefMerge"])));
+        }
+    }
+    for (id, node) in graph.nodes.iter().filter(|(_, n)| n.inputs.is_empty() || has_effect(n)) {
+        pivots[id.index()] = node.controls.iter().copied().filter(|c| gated[c.index()] && *c != id).collect();
+    }
+    pivots
 }
 
 /// Every placeholder that is needed must be an input.
@@ -116,8 +155,7 @@ fn operands_first(graph: &TfGraph, kept: &[bool]) -> Result<Vec<Id<Node>>, Probl
     let closes_loop = |id: Id<Node>| matches!(&graph.nodes[id].op[..], "NextIteration" | "RefNextIteration");
     let mut order = Vec::new();
     let mut marks = vec![Mark::New; graph.nodes.len()];
-    let roots = graph.inputs.iter().chain(&graph.outputs).map(|p| p.source.node);
-    let roots: Vec<_> = roots.chain(graph.nodes.ids().filter(|id| kept[id.index()])).collect();
+    let roots: Vec<_> = roots(graph).chain(graph.nodes.ids().filter(|id| kept[id.index()])).collect();
     for root in roots {
         let mut todo = vec![root];
         while let Some(&id) = todo.last() {
@@ -164,6 +202,9 @@ fn rebuild(mut graph: TfGraph, order: &[Id<Node>]) -> TfGraph {
     for port in graph.inputs.iter_mut().chain(&mut graph.outputs) {
         port.source = moved(port.source);
     }
+    graph.decisions.iter_mut().for_each(|d| d.predicate = moved(d.predicate));
+    let placed = std::mem::take(&mut graph.sites).into_iter();
+    graph.sites = placed.filter_map(|(id, site)| Some((new_ids[id.index()]?, site))).collect();
     TfGraph { nodes, ..graph }
 }
 

@@ -44,6 +44,10 @@ impl TfGraph {
             part(&edge(&port.source));
         }
         part(&(self.inputs.len() as u64).to_le_bytes());
+        for decision in &self.decisions {
+            part(&edge(&decision.predicate));
+            part(format!("{} {}", decision.op, decision.taken).as_bytes());
+        }
         hash.finalize().into()
     }
 }

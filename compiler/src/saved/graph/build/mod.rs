@@ -16,8 +16,8 @@ use prost::Message;
 use smc_proto::{AttrValue, DataType, NameAttrList, NodeDef, TensorProto, attr_value::Value};
 
 use super::{
-    Node, NodeOutput, Origin, Port, Reference, TfGraph, effect, is_functional,
-    library::{Library, Scope, control_inputs, data_inputs},
+    Branches, Decision, Node, NodeOutput, Origin, Port, Reference, Site, TfGraph, effect, is_branch, is_functional,
+    library::{Callee, Library, Scope, control_inputs, data_inputs},
     prune,
 };
 use crate::{
@@ -37,6 +37,8 @@ struct Frame<'l, 'm> {
     scope: &'l Scope<'m>,
     /// The frame and position of the call.
     call: Option<(usize, usize)>,
+    /// The call's operand that is the first argument.
+    first: usize,
     /// What the arguments are, when there is no call.
     args: Vec<NodeOutput>,
     /// The attributes by which the function's own are instantiated.
@@ -61,6 +63,9 @@ pub struct Builder<'l, 'm> {
     frames: Vec<Frame<'l, 'm>>,
     seen: HashMap<(usize, usize), Id<Node>>,
     entered: HashMap<(usize, usize), usize>,
+    branches: &'l Branches,
+    sites: BTreeMap<Id<Node>, Site>,
+    decisions: Vec<Decision>,
     feeds: HashMap<(usize, u32), NodeOutput>,
     /// Nodes of which some output is fed: they do not run.
     fed: HashMap<usize, Id<Node>>,
@@ -74,7 +79,16 @@ const MAIN: usize = 0;
 
 impl<'l, 'm> Builder<'l, 'm> {
     pub fn new(library: &'l Library<'m>) -> Builder<'l, 'm> {
+        static NONE: Branches = Branches::new();
+        Builder::taking(library, &NONE)
+    }
+
+    /// A builder that knows which functions some nodes call.
+    pub fn taking(library: &'l Library<'m>, branches: &'l Branches) -> Builder<'l, 'm> {
         let mut builder = Builder {
+            branches,
+            sites: BTreeMap::new(),
+            decisions: Vec::new(),
             library,
             nodes: Arena::default(),
             frames: Vec::new(),
@@ -98,7 +112,8 @@ impl<'l, 'm> Builder<'l, 'm> {
         prefix: String,
         depth: usize,
     ) -> usize {
-        self.frames.push(Frame { scope, call, args: Vec::new(), attrs, prefix, depth, entry: None, exit: None });
+        let (args, entry, exit) = (Vec::new(), None, None);
+        self.frames.push(Frame { scope, call, first: 0, args, attrs, prefix, depth, entry, exit });
         self.frames.len() - 1
     }
 
@@ -191,9 +206,37 @@ impl<'l, 'm> Builder<'l, 'm> {
         if self.problems.has_errors() {
             return Err(self.problems);
         }
-        prune::prune(TfGraph { nodes: self.nodes, inputs, outputs, ..Default::default() }, |node| {
-            self.library.effect_of(&node.op, &node.attrs)
-        })
+        let Builder { library, nodes, sites, decisions, .. } = self;
+        let collected = TfGraph { nodes, inputs, outputs, sites, decisions, ..Default::default() };
+        let mut graph = prune::prune(collected, |node| library.effect_of(&node.op, &node.attrs))?;
+        for (id, node) in graph.nodes.iter() {
+            let effects = library.effects_within(&node.op, &node.attrs);
+            if !effects.is_empty() {
+                graph.effects.insert(id, effects);
+            }
+        }
+        Ok(graph)
+    }
+
+    /// The function that stands in the place of a node.
+    fn callee(&self, frame: usize, at: usize) -> Option<Callee<'m>> {
+        let def = &self.frames[frame].scope.nodes[at];
+        if !is_branch(&def.op) || self.branches.is_empty() {
+            return self.library.callee(def);
+        }
+        let taken = *self.branches.get(&self.site(frame, at))?;
+        Library::branches(def).into_iter().nth(taken)
+    }
+
+    fn site(&self, mut frame: usize, at: usize) -> Site {
+        let mut site = vec![at as u32];
+        while let Some((outer, at)) = self.frames[frame].call {
+            site.push(at as u32);
+            frame = outer;
+        }
+        site.push((frame != MAIN) as u32);
+        site.reverse();
+        site
     }
 
     fn scope_of(&self, function: &str) -> Result<&'l Scope<'m>, Diagnostic> {
@@ -266,8 +309,7 @@ impl<'l, 'm> Builder<'l, 'm> {
         {
             return Ok(input);
         }
-        let def = &self.frames[frame].scope.nodes[at];
-        match self.library.callee(def) {
+        match self.callee(frame, at) {
             Some(callee) => {
                 let body = self.enter(frame, at, callee)?;
                 Ok(self.exit(body))
@@ -328,10 +370,11 @@ impl<'l, 'm> Builder<'l, 'm> {
     }
 
     /// The frame of a call, entered at its first use.
-    fn enter(&mut self, frame: usize, at: usize, callee: &'m str) -> Result<usize, Diagnostic> {
+    fn enter(&mut self, frame: usize, at: usize, callee: Callee<'m>) -> Result<usize, Diagnostic> {
         if let Some(&body) = self.entered.get(&(frame, at)) {
             return Ok(body);
         }
+        let Callee { function: callee, attrs, first } = callee;
         let scope = self.scope_of(callee)?;
         let def = &self.frames[frame].scope.nodes[at];
         let depth = self.frames[frame].depth + 1;
@@ -350,16 +393,28 @@ impl<'l, 'm> Builder<'l, 'm> {
             );
         }
         self.charge(name.len() + def.encoded_len())?;
-        // The general call carries the function's attributes beside its name; a direct call has them itself.
-        let mut attrs = match def.attr.get("f").and_then(|a| a.value.as_ref()) {
-            Some(Value::Func(f)) if f.name == callee => f.attr.clone(),
-            _ => def.attr.clone(),
-        };
+        let mut attrs = attrs.clone();
         instantiate(&mut attrs, &self.frames[frame].attrs);
         let body = self.add_frame(scope, Some((frame, at)), attrs, format!("{name}/"), depth);
+        self.frames[body].first = first;
         self.entered.insert((frame, at), body);
         self.demand_effects(body);
+        if is_branch(&def.op) {
+            self.decide(frame, at, name)?;
+        }
         Ok(body)
+    }
+
+    /// Keeps the predicate of a branch that is taken: TensorFlow computes it, and whoever reads the graph may check it.
+    fn decide(&mut self, frame: usize, at: usize, node: String) -> Result<(), Diagnostic> {
+        let def = &self.frames[frame].scope.nodes[at];
+        let missing = || Diagnostic::error(format!("{} has no predicate", def.op)).at_node(&node);
+        let predicate = data_inputs(def).next().ok_or_else(missing)?;
+        let predicate = self.resolve(frame, predicate).and_then(one)?;
+        let (op, branches) = (def.op.clone(), Library::branches(def).len());
+        let taken = self.branches[&self.site(frame, at)];
+        self.decisions.push(Decision { node, op, predicate, branches, taken });
+        Ok(())
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), Diagnostic> {
@@ -389,7 +444,11 @@ impl<'l, 'm> Builder<'l, 'm> {
         let inference = learning_phase(&node);
         self.charge(cost)?;
         let is_constant = inference.is_some();
+        let is_branch = is_branch(&node.op);
         let id = self.nodes.push(inference.unwrap_or(node));
+        if is_branch {
+            self.sites.insert(id, self.site(frame, at));
+        }
         self.seen.insert((frame, at), id);
         if !is_constant {
             self.todo.push(Todo::Node { frame, at, id });

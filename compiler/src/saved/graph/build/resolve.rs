@@ -7,11 +7,9 @@ use smc_proto::{AttrValue, NodeDef};
 use super::{Builder, Frame, MAIN, MAX_NODES, MAX_STEPS, full_name};
 use crate::{
     base::Diagnostic,
-    saved::{
-        graph::{
-            NodeOutput, Reference,
-            library::{Attrs, data_inputs},
-        },
+    saved::graph::{
+        NodeOutput, Reference,
+        library::{Attrs, data_inputs},
     },
 };
 
@@ -104,7 +102,7 @@ impl<'m> Builder<'_, 'm> {
     fn trace(&mut self, mut step: Step) -> Result<NodeOutput, Diagnostic> {
         for _ in 0..MAX_STEPS {
             self.charge(8)?;
-            let (frame, text) = match step {
+            let (frame, reference) = match step {
                 Step::Argument { frame, position } => match self.frames[frame].call {
                     None => {
                         let missing = || Diagnostic::error(format!("a function lacks its argument {position}"));
@@ -116,7 +114,8 @@ impl<'m> Builder<'_, 'm> {
                             Diagnostic::error(format!("the call has no argument {position}"))
                                 .at_node(full_name(&self.frames[outer].prefix, &def.name))
                         };
-                        (outer, data_inputs(def).nth(position).ok_or_else(missing)?)
+                        let operand = self.operand(outer, def, position + self.frames[frame].first)?;
+                        (outer, operand.ok_or_else(missing)?)
                     }
                 },
                 Step::Output { frame, at, index } => {
@@ -125,16 +124,17 @@ impl<'m> Builder<'_, 'm> {
                     {
                         return Ok(source);
                     }
-                    let def = &self.frames[frame].scope.nodes[at];
-                    let Some(callee) = self.library.callee(def) else {
+                    let Some(callee) = self.callee(frame, at) else {
                         self.check_output(frame, at, index)?;
                         return Ok(NodeOutput { node: self.demand(frame, at)?, index });
                     };
                     let body = self.enter(frame, at, callee)?;
-                    (body, self.returned(body, index as usize)?)
+                    let returned = self.returned(body, index as usize)?;
+                    let malformed = || Diagnostic::error(format!("`{returned}` is not a tensor's name"));
+                    (body, Reference::parse(returned).filter(|r| !r.control).ok_or_else(malformed)?)
                 }
             };
-            step = self.one_step(frame, text)?;
+            step = self.one_step(frame, reference)?;
         }
         Err(Diagnostic::error("a tensor passes through functions without end"))
     }
@@ -161,10 +161,36 @@ impl<'m> Builder<'_, 'm> {
         Err(missing())
     }
 
+    /// Operand `position` of a call. In a function, one input may stand for a list of operands.
+    fn operand(&self, frame: usize, def: &'m NodeDef, position: usize) -> Result<Option<Reference<'m>>, Diagnostic> {
+        let scope = self.frames[frame].scope;
+        let mut first = 0usize;
+        for text in data_inputs(def) {
+            let malformed = || Diagnostic::error(format!("`{text}` is not a tensor's name"));
+            let reference = Reference::parse(text).filter(|r| !r.control).ok_or_else(malformed)?;
+            let one = scope.function.is_none() || reference.index.is_some();
+            let count = match reference.output {
+                _ if one => 1,
+                None if !scope.takes_lists => 1,
+                None => self.arg_position(frame, reference.name).map_or(1, |(_, count)| count),
+                Some(_) => {
+                    let missing = || Diagnostic::error(format!("there is no node `{}`", reference.name));
+                    self.output_position(frame, scope.find(reference.name).ok_or_else(missing)?, reference)?.1
+                }
+            };
+            let end = first.saturating_add(count);
+            if position < end {
+                let index = if count == 1 { reference.index } else { Some((position - first) as u32) };
+                return Ok(Some(Reference { index, ..reference }));
+            }
+            first = end;
+        }
+        Ok(None)
+    }
+
     /// Where a name that stands for a single tensor leads.
-    fn one_step(&self, frame: usize, text: &str) -> Result<Step, Diagnostic> {
-        let malformed = || Diagnostic::error(format!("`{text}` is not one tensor's name"));
-        let reference = Reference::parse(text).filter(|r| !r.control).ok_or_else(malformed)?;
+    fn one_step(&self, frame: usize, reference: Reference) -> Result<Step, Diagnostic> {
+        let malformed = || Diagnostic::error(format!("`{}` stands for several tensors", reference.name));
         if let Some((first, count)) = self.arg_position(frame, reference.name) {
             let (position, _) = part(first, count, reference.index).filter(|p| p.1 == 1).ok_or_else(malformed)?;
             return Ok(Step::Argument { frame, position });

@@ -1,0 +1,32 @@
+//! A signature's graph as the rest of the compiler sees it: branches whose predicates are known are taken, round by
+//! round, because a function that is inlined may hold further branches.
+
+use super::Options;
+use crate::{
+    base::Problems,
+    saved::{Model, Signature, TfGraph, graph::Branches},
+    tf,
+};
+
+/// What the user fixes of this signature's inputs.
+pub fn import_options(signature: &Signature, options: &Options) -> tf::Options {
+    let has = |key: &str| signature.inputs.iter().any(|slot| slot.key == key);
+    let shapes = options.shapes.iter().filter(|s| has(&s.input));
+    tf::Options { batch: options.batch, shapes: shapes.map(|s| (s.input.clone(), s.extents.clone())).collect() }
+}
+
+/// The flat graph of an entry point.
+pub fn graph(model: &Model, signature: &Signature, options: &tf::Options) -> Result<TfGraph, Problems> {
+    let mut taken = Branches::new();
+    loop {
+        let graph = model.graph_taking(signature, &taken)?;
+        if graph.sites.is_empty() {
+            return Ok(graph);
+        }
+        let before = taken.len();
+        taken.extend(tf::known_branches(&graph, &|variable| model.read(variable), options));
+        if taken.len() == before {
+            return Ok(graph);
+        }
+    }
+}

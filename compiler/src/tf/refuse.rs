@@ -1,0 +1,190 @@
+//! What is said of operators without a row: one message for each cause, with what the model's author can do.
+//!
+//! A recurrent layer or an augmentation is a dozen operators; it is told once, by the layers that need it.
+
+use std::collections::BTreeMap;
+
+use super::Import;
+use crate::{
+    base::{Diagnostic, Id},
+    saved::{
+        Node, TfGraph,
+        graph::{has_effect, is_branch},
+        op_def,
+    },
+};
+
+/// Why an operator is refused. Each kind but [`Cause::Operator`] is one message for all of its operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause<'a> {
+    Loop,
+    Random,
+    Python,
+    Jax,
+    Forest,
+    State,
+    Operator(&'a str),
+}
+
+fn cause_of(op: &str) -> Cause<'_> {
+    const RANDOM: [&str; 9] = [
+        "Random",
+        "Multinomial",
+        "TruncatedNormal",
+        "StatefulUniform",
+        "StatefulStandardNormal",
+        "NonDeterministicInts",
+        "RngSkip",
+        "RngReadAndSkip",
+        "SampleDistortedBoundingBox",
+    ];
+    match op {
+        "While" | "StatelessWhile" | "For" | "LoopCond" | "EmptyTensorList" => Cause::Loop,
+        "Enter" | "RefEnter" | "Exit" | "RefExit" | "NextIteration" | "RefNextIteration" => Cause::Loop,
+        _ if op.starts_with("TensorList") || op.starts_with("TensorArray") => Cause::Loop,
+        "PyFunc" | "PyFuncStateless" | "EagerPyFunc" => Cause::Python,
+        "XlaCallModule" => Cause::Jax,
+        _ if op.starts_with("SimpleML") => Cause::Forest,
+        _ if op_def(op).is_some() && RANDOM.iter().any(|part| op.contains(part)) => Cause::Random,
+        _ if changes_variable(op) => Cause::State,
+        _ => Cause::Operator(op),
+    }
+}
+
+fn changes_variable(op: &str) -> bool {
+    has_effect(op) && op_def(op).is_some() && ["Assign", "Apply", "Scatter"].iter().any(|part| op.contains(part))
+}
+
+/// A variable that the signature changes, and what is said where it is read.
+#[derive(Clone)]
+pub(super) struct Changed {
+    pub handle: Id<Node>,
+    pub problem: Diagnostic,
+}
+
+impl<'a> Import<'a> {
+    /// Every problem with what cannot be imported at all.
+    pub(super) fn refusals(&mut self) -> Vec<Diagnostic> {
+        let mut by_cause: BTreeMap<Cause<'a>, Vec<&'a Node>> = BTreeMap::new();
+        let mut problems = vec![];
+        for (op, nodes) in std::mem::take(&mut self.unsupported) {
+            if is_branch(op) {
+                let open = |n: &&Node| n.inputs.first().map(|&p| self.open_branch(p).at_node(&n.name));
+                problems.extend(nodes.iter().filter_map(open));
+                continue;
+            }
+            by_cause.entry(cause_of(op)).or_default().extend(nodes);
+        }
+        let changed = std::mem::take(&mut self.changed);
+        // A generator's seed, and the rest of a random layer, are part of its cause.
+        let random = by_cause.get(&Cause::Random).map_or(vec![], |nodes| layers(nodes, false));
+        let in_random = |node: &Node| {
+            let within = |layer: &String| {
+                random.iter().any(|r| r == layer || r.rsplit_once('/').is_some_and(|(o, _)| o == layer))
+            };
+            node.layer().as_ref().is_some_and(within)
+        };
+        for (cause, nodes) in &mut by_cause {
+            match cause {
+                Cause::State => {
+                    nodes.retain(|n| !in_random(n) && !changed.iter().any(|c| writes(self.tf, n, c.handle)))
+                }
+                Cause::Operator(_) => nodes.retain(|n| !in_random(n)),
+                _ => {}
+            }
+        }
+        let is_seed = |c: &&Changed| !random.is_empty() && self.tf.nodes[c.handle].name.contains("seed_generator");
+        problems.extend(changed.iter().filter(|c| !is_seed(c)).map(|c| c.problem.clone()));
+        problems.extend(
+            by_cause.iter().filter(|(_, nodes)| !nodes.is_empty()).map(|(cause, nodes)| refusal(*cause, nodes)),
+        );
+        problems
+    }
+}
+
+/// Whether a node's first operand is this variable.
+fn writes(tf: &TfGraph, node: &Node, handle: Id<Node>) -> bool {
+    let name = |id: Id<Node>| tf.variables.get(&id).map(|v| (&v.name, &v.key));
+    node.inputs.first().is_some_and(|i| i.node == handle || name(i.node).is_some() && name(i.node) == name(handle))
+}
+
+/// One message for all nodes of a cause, with the layers that need it.
+fn refusal(cause: Cause<'_>, nodes: &[&Node]) -> Diagnostic {
+    let mut ops: Vec<&str> = nodes.iter().map(|n| n.op.as_str()).collect();
+    ops.sort();
+    ops.dedup();
+    let ops = ops.join(", ");
+    let need = if nodes.len() > 1 { format!("; {} nodes need it", nodes.len()) } else { String::new() };
+    let (message, help) = match cause {
+        Cause::Loop => (
+            format!("loops such as those of recurrent layers ({ops}) are not supported yet"),
+            "a recurrent layer over a fixed number of steps compiles when it is unrolled: build it with `unroll=True`, \
+             load the weights, and export the model again",
+        ),
+        Cause::Random => (
+            format!("the signature draws random numbers ({ops}), which is not supported"),
+            "`predict` does not augment or drop, but an exported signature may: export a function that fixes \
+             `training=False`, such as `archive.add_endpoint(\"serve\", lambda x: model(x, training=False), [spec])` of a \
+             `keras.export.ExportArchive`",
+        ),
+        Cause::Python => (
+            format!("the model calls a Python function ({ops}), which exists only in the program that saved it"),
+            "write the function with TensorFlow's operators and export the model again",
+        ),
+        Cause::Jax => (
+            format!("the model holds a program that JAX compiled ({ops}), not TensorFlow's operators"),
+            "export it with `jax2tf.convert(f, native_serialization=False)`, or build the model with the TensorFlow backend \
+             of Keras",
+        ),
+        Cause::Forest => (
+            format!("the model is a decision forest ({ops}), which is not supported yet"),
+            "only networks of TensorFlow's operators are compiled; YDF itself compiles forests to C++ (`model.to_cpp()`)",
+        ),
+        Cause::State => (
+            format!("the signature changes a variable by {ops}, and models with state are not supported yet"),
+            "choose a signature that only computes",
+        ),
+        Cause::Operator(op) if op_def(op).is_none() => (
+            format!("{op} is no TensorFlow operator: another library defines it{need}"),
+            "express it by TensorFlow's operators and export the model again",
+        ),
+        Cause::Operator(op) => (format!("operator {op} is not supported yet{need}"), ""),
+    };
+    let mut problem = Diagnostic::error(message).at_node(&nodes[0].name);
+    if !help.is_empty() {
+        problem = problem.help(help);
+    }
+    let layers = layers(nodes, true);
+    match &layers[..] {
+        [] => problem,
+        [first, second, third, ..] if layers.len() > 3 => {
+            problem.in_layer(format!("{first}, {second}, {third}, and {} more", layers.len() - 3))
+        }
+        all => problem.in_layer(all.join(", ")),
+    }
+}
+
+/// The layers of some nodes, each once; those inside another one are left out for `outermost`.
+fn layers(nodes: &[&Node], outermost: bool) -> Vec<String> {
+    let mut layers: Vec<String> = vec![];
+    nodes.iter().filter_map(|n| n.layer()).for_each(|l| {
+        if !layers.contains(&l) {
+            layers.push(l)
+        }
+    });
+    let inside = |l: &String, o: &String| l.strip_prefix(o.as_str()).is_some_and(|rest| rest.starts_with('/'));
+    let all = layers.clone();
+    layers.retain(|l| !outermost || !all.iter().any(|o| inside(l, o)));
+    layers
+}
+
+/// What is said of an effect in a function that a node calls.
+pub(super) fn effect_within(node: &Node, op: &str, inner: &str) -> Diagnostic {
+    let place = format!("at `{inner}`, in a function that {} calls here", node.op);
+    let problem = if changes_variable(op) {
+        format!("the signature changes a variable by {op} {place}, and models with state are not supported yet")
+    } else {
+        format!("operator {op} {place} is not supported yet")
+    };
+    node.fault(problem)
+}
