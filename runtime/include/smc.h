@@ -104,7 +104,35 @@ enum smc_action {
   SMC_ADD = 2,
   SMC_MUL = 3,
   SMC_FLOOR_DIV = 4,
-  SMC_MAX = 5
+  SMC_MAX = 5,
+  /* Floats are on the stack as the bits of a double; see the runtime crate's Action for what each one does. */
+  SMC_TO_I32 = 6,
+  SMC_TO_I64 = 7,
+  SMC_LESS = 8,
+  SMC_LESS_EQUAL = 9,
+  SMC_EQUAL = 10,
+  SMC_AND = 11,
+  SMC_OR = 12,
+  SMC_XOR = 13,
+  SMC_SHL = 14,
+  SMC_SHR = 15,
+  SMC_POW = 16,
+  SMC_QUOTIENT = 17,
+  SMC_SELECT = 18,
+  SMC_TO_REAL = 19,
+  SMC_SINGLE = 20,
+  SMC_NEG = 21,
+  SMC_ABS = 22,
+  SMC_FLOOR = 23,
+  SMC_CEIL = 24,
+  SMC_ROUND = 25,
+  SMC_TRUNC = 26,
+  SMC_ADD_REAL = 27,
+  SMC_SUB_REAL = 28,
+  SMC_MUL_REAL = 29,
+  SMC_DIV_REAL = 30,
+  SMC_MIN_REAL = 31,
+  SMC_MAX_REAL = 32
 };
 
 /* f16 and bf16 are passed as their bits in a uint16_t, bool as a uint8_t of 0 or 1, complex numbers as two parts. */
@@ -207,6 +235,103 @@ static inline int64_t smc_find_tensor(const struct smc_model *model, struct smc_
 
 /* ---- sizes ---- */
 
+/* A double as it is on the stack, and back. */
+static inline int64_t smc_bits(double x) {
+  union { double x; int64_t bits; } as;
+  as.x = x;
+  return as.bits;
+}
+static inline double smc_real(int64_t bits) {
+  union { double x; int64_t bits; } as;
+  as.bits = bits;
+  return as.x;
+}
+
+/* The greatest whole number that is not more than x. */
+static inline double smc_floor(double x) {
+  double whole;
+  if (!(x > -4503599627370496.0 && x < 4503599627370496.0)) return x;
+  whole = (double)(int64_t)x;
+  return whole > x ? whole - 1 : whole;
+}
+
+/* The nearest whole number; halves go to even. */
+static inline double smc_round(double x) {
+  double below = smc_floor(x), rest = x - below;
+  return rest > 0.5 || (rest == 0.5 && ((int64_t)below & 1)) ? below + 1 : below;
+}
+
+/* How many operands a step takes. */
+static inline uint32_t smc_arity(uint32_t action) {
+  switch (action) {
+    case SMC_PUSH_CONST: case SMC_PUSH_SYMBOL: return 0;
+    case SMC_TO_I32: case SMC_TO_I64: case SMC_TO_REAL: case SMC_SINGLE: case SMC_NEG: case SMC_ABS:
+    case SMC_FLOOR: case SMC_CEIL: case SMC_ROUND: case SMC_TRUNC: return 1;
+    case SMC_SELECT: return 3;
+    default: return 2;
+  }
+}
+
+/* A step with one operand; 0 where it has no value. */
+static inline int smc_convert(uint32_t action, int64_t a, int64_t *value) {
+  double x = smc_real(a);
+  switch (action) {
+    case SMC_TO_I32:
+      if (!(x > -2147483649.0 && x < 2147483648.0)) return 0;
+      *value = (int64_t)x;
+      return 1;
+    case SMC_TO_I64:
+      if (!(x >= -9223372036854775808.0 && x < 9223372036854775808.0)) return 0;
+      *value = (int64_t)x;
+      return 1;
+    case SMC_TO_REAL: *value = smc_bits((double)a); return 1;
+    case SMC_SINGLE: *value = smc_bits((double)(float)x); return 1;
+    case SMC_NEG: *value = smc_bits(-x); return 1;
+    case SMC_ABS: *value = smc_bits(x < 0 ? -x : x); return 1;
+    case SMC_FLOOR: *value = smc_bits(smc_floor(x)); return 1;
+    case SMC_CEIL: *value = smc_bits(-smc_floor(-x)); return 1;
+    case SMC_ROUND: *value = smc_bits(smc_round(x)); return 1;
+    case SMC_TRUNC: *value = smc_bits(x < 0 ? -smc_floor(-x) : smc_floor(x)); return 1;
+    default: return 0;
+  }
+}
+
+static inline int smc_combine(uint32_t action, int64_t a, int64_t b, int64_t *value);
+
+/* One step with two operands that no sum and product says; 0 where it has no value. */
+static inline int smc_combine_formula(uint32_t action, int64_t a, int64_t b, int64_t *value) {
+  double x = smc_real(a), y = smc_real(b);
+  switch (action) {
+    case SMC_LESS: *value = x < y; return 1;
+    case SMC_LESS_EQUAL: *value = x <= y; return 1;
+    case SMC_EQUAL: *value = x == y; return 1;
+    case SMC_AND: *value = a & b; return 1;
+    case SMC_OR: *value = a | b; return 1;
+    case SMC_XOR: *value = a ^ b; return 1;
+    case SMC_SHL:
+    case SMC_POW:
+      if (b < 0 || b > 63) return 0;
+      for (*value = action == SMC_SHL ? a : 1; b > 0; b--)
+        if (!smc_combine(SMC_MUL, *value, action == SMC_SHL ? 2 : a, value)) return 0;
+      return 1;
+    case SMC_SHR:
+      if (b < 0 || b > 63) return 0;
+      *value = a < 0 ? ~(int64_t)(~(uint64_t)a >> b) : a >> b;
+      return 1;
+    case SMC_QUOTIENT:
+      if (b == 0 || (b == -1 && a == INT64_MIN)) return 0;
+      *value = a / b - (a % b != 0 && (a % b < 0) != (b < 0));
+      return 1;
+    case SMC_ADD_REAL: *value = smc_bits(x + y); return 1;
+    case SMC_SUB_REAL: *value = smc_bits(x - y); return 1;
+    case SMC_MUL_REAL: *value = smc_bits(x * y); return 1;
+    case SMC_DIV_REAL: *value = smc_bits(x / y); return 1;
+    case SMC_MIN_REAL: *value = x < y || x != x ? a : b; return 1;
+    case SMC_MAX_REAL: *value = x > y || x != x ? a : b; return 1;
+    default: return 0;
+  }
+}
+
 /* One step with two operands; 0 when the result does not fit 64 bits or b does not divide. */
 static inline int smc_combine(uint32_t action, int64_t a, int64_t b, int64_t *value) {
   switch (action) {
@@ -230,7 +355,7 @@ static inline int smc_combine(uint32_t action, int64_t a, int64_t b, int64_t *va
     case SMC_MAX:
       *value = a > b ? a : b;
       return 1;
-    default: return 0;
+    default: return smc_combine_formula(action, a, b, value);
   }
 }
 
@@ -242,9 +367,16 @@ static inline int smc_eval(const struct smc_model *model, struct smc_array expre
   uint32_t i, depth = 0;
   for (i = 0; i < expression.count; i++, step++) {
     if (step->action > SMC_PUSH_SYMBOL) {
-      if (depth < 2 || !smc_combine(step->action, stack[depth - 2], stack[depth - 1], &stack[depth - 2]))
+      uint32_t arity = smc_arity(step->action);
+      int64_t *top;
+      if (depth < arity) return SMC_BAD_DIMENSION;
+      top = stack + depth - arity;
+      if (arity == 3)
+        top[0] = top[0] != 0 ? top[1] : top[2];
+      else if (!(arity == 1 ? smc_convert(step->action, top[0], top)
+                            : smc_combine(step->action, top[0], top[1], top)))
         return SMC_BAD_DIMENSION;
-      depth--;
+      depth -= arity - 1;
     } else {
       int64_t pushed = step->action == SMC_PUSH_SYMBOL ? dims[step->symbol] : step->value;
       if (depth == SMC_MAX_STACK || (step->action == SMC_PUSH_SYMBOL && pushed < 0)) return SMC_BAD_DIMENSION;

@@ -266,6 +266,61 @@ pub enum Action {
     FloorDiv = 4,
     /// Replaces the two topmost values by the greater one.
     Max = 5,
+    // Each of these replaces its operands by its value; a float is there as the bits of a double.
+    /// The integer that the double is toward zero, one of 32 bits.
+    ToI32 = 6,
+    /// As [`Action::ToI32`], of 64 bits.
+    ToI64 = 7,
+    /// 1 where the lower double is less than the upper one, and 0 elsewhere.
+    Less = 8,
+    /// 1 where it is not more.
+    LessEqual = 9,
+    /// 1 where both doubles are equal.
+    Equal = 10,
+    /// The bits that both have.
+    And = 11,
+    /// The bits that one has.
+    Or = 12,
+    /// The bits in which both differ.
+    Xor = 13,
+    /// The lower one, shifted left by the upper one, 0 to 63 bits, without loss.
+    Shl = 14,
+    /// The lower one, shifted right with its sign by 0 to 63 bits.
+    Shr = 15,
+    /// The lower one to the power of the upper one, 0 to 63.
+    Pow = 16,
+    /// The floor of the lower over the upper, which is not 0.
+    Quotient = 17,
+    /// Of three values the second where the first is not 0, and the third elsewhere.
+    Select = 18,
+    /// The double nearest to an integer.
+    ToReal = 19,
+    /// The single nearest to a double, as a double.
+    Single = 20,
+    /// The double with the other sign.
+    Neg = 21,
+    /// Its magnitude.
+    Abs = 22,
+    /// The greatest whole double that is not more.
+    Floor = 23,
+    /// The least whole double that is not less.
+    Ceil = 24,
+    /// The nearest whole double; halves go to even.
+    Round = 25,
+    /// The whole double toward zero.
+    Trunc = 26,
+    /// The sum of doubles.
+    AddReal = 27,
+    /// Their difference.
+    SubReal = 28,
+    /// Their product.
+    MulReal = 29,
+    /// Their quotient.
+    DivReal = 30,
+    /// The lesser one; NaN where one is NaN.
+    MinReal = 31,
+    /// The greater one; NaN where one is NaN.
+    MaxReal = 32,
 }
 
 impl Action {
@@ -277,11 +332,44 @@ impl Action {
             3 => Action::Mul,
             4 => Action::FloorDiv,
             5 => Action::Max,
+            6 => Action::ToI32,
+            7 => Action::ToI64,
+            8 => Action::Less,
+            9 => Action::LessEqual,
+            10 => Action::Equal,
+            11 => Action::And,
+            12 => Action::Or,
+            13 => Action::Xor,
+            14 => Action::Shl,
+            15 => Action::Shr,
+            16 => Action::Pow,
+            17 => Action::Quotient,
+            18 => Action::Select,
+            19 => Action::ToReal,
+            20 => Action::Single,
+            21 => Action::Neg,
+            22 => Action::Abs,
+            23 => Action::Floor,
+            24 => Action::Ceil,
+            25 => Action::Round,
+            26 => Action::Trunc,
+            27 => Action::AddReal,
+            28 => Action::SubReal,
+            29 => Action::MulReal,
+            30 => Action::DivReal,
+            31 => Action::MinReal,
+            32 => Action::MaxReal,
             _ => return None,
         })
     }
-    /// Whether it takes two values from the stack rather than none.
-    pub const fn is_binary(self) -> bool {
-        !matches!(self, Action::Const | Action::Symbol)
+    /// How many values it takes from the stack.
+    pub const fn arity(self) -> usize {
+        match self {
+            Action::Const | Action::Symbol => 0,
+            Action::ToI32 | Action::ToI64 | Action::ToReal | Action::Single => 1,
+            Action::Neg | Action::Abs | Action::Floor | Action::Ceil | Action::Round | Action::Trunc => 1,
+            Action::Select => 3,
+            _ => 2,
+        }
     }
 }

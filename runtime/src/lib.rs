@@ -20,6 +20,7 @@
 pub mod abi;
 pub mod descriptor;
 pub mod error;
+mod formula;
 pub mod model;
 #[cfg(feature = "std")]
 pub mod pool;

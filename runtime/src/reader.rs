@@ -9,6 +9,7 @@ use core::{fmt, marker::PhantomData, slice};
 use crate::{
     abi::{ABI_VERSION, ElementType, Status},
     descriptor::{Action, Array, Expr, Guard, Header, MAGIC, MAX_STACK, Order, Record, Signature, Step, Tensor, Text},
+    formula::apply,
 };
 
 /// Why bytes are not a descriptor that this crate reads.
@@ -111,7 +112,7 @@ impl<'a> Descriptor<'a> {
 
     /// The expression's value where `symbols` are those of its signature, in order.
     ///
-    /// [`Status::BadDimension`] when a symbol is missing or negative, the arithmetic overflows or divides by less than 1.
+    /// [`Status::BadDimension`] when a symbol is missing or negative, the arithmetic overflows or a step has no value.
     pub fn eval(&self, expr: Expr, symbols: &[i64]) -> Result<i64, Status> {
         let mut stack = [0i64; MAX_STACK];
         let mut depth = 0usize;
@@ -121,9 +122,10 @@ impl<'a> Descriptor<'a> {
                 Action::Symbol => {
                     symbols.get(step.symbol as usize).copied().filter(|&n| n >= 0).ok_or(Status::BadDimension)?
                 }
-                binary => {
-                    depth = depth.checked_sub(2).ok_or(Status::BadDimension)?;
-                    combine(binary, stack[depth], stack[depth + 1]).ok_or(Status::BadDimension)?
+                action => {
+                    let end = depth;
+                    depth = depth.checked_sub(action.arity()).ok_or(Status::BadDimension)?;
+                    apply(action, &stack[depth..end]).ok_or(Status::BadDimension)?
                 }
             };
             *stack.get_mut(depth).ok_or(Status::BadDimension)? = value;
@@ -136,17 +138,6 @@ impl<'a> Descriptor<'a> {
     fn span<T: Record>(&self, array: Array<T>) -> Option<&'a [u8]> {
         let length = (array.count as usize).checked_mul(T::BYTES)?;
         self.bytes.get(array.offset as usize..)?.get(..length)
-    }
-}
-
-/// The value of a binary action.
-fn combine(action: Action, a: i64, b: i64) -> Option<i64> {
-    match action {
-        Action::Add => a.checked_add(b),
-        Action::Mul => a.checked_mul(b),
-        Action::FloorDiv if b >= 1 => Some(a.div_euclid(b)),
-        Action::Max => Some(a.max(b)),
-        Action::FloorDiv | Action::Const | Action::Symbol => None,
     }
 }
 
@@ -251,9 +242,7 @@ impl<'a> Check<'a> {
             if action == Action::Symbol && symbol >= symbols {
                 return Err(Corrupt::Value("a symbol of an expression"));
             }
-            if action.is_binary() {
-                depth = depth.checked_sub(2).ok_or(Corrupt::Bounds("the stack of an expression"))?;
-            }
+            depth = depth.checked_sub(action.arity()).ok_or(Corrupt::Bounds("the stack of an expression"))?;
             depth += 1;
             if depth > MAX_STACK {
                 return Err(Corrupt::Bounds("the stack of an expression"));

@@ -23,6 +23,7 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
         inputs: vec![],
         outputs: vec![],
         symbols: case.bind.keys().cloned().collect(),
+        formulas: vec![],
         guards: vec![],
         storage: Arena::default(),
         launches: vec![],

@@ -230,6 +230,19 @@ fn c_and_rust_evaluate_alike() {
     };
     // Both symbols stay in the first extent, so that they are the signature's.
     let mut dims: Vec<Dim> = vec!["n*m-m".parse().unwrap(), 3.into(), Dim::sym("n"), Dim::sym("m"), i64::MAX.into()];
+    let formulas = [
+        "i32((f32(n)*0.7f32))",
+        "i64(((f64(n)/-3f32)+(f32(m)-0.1f64)))",
+        "i64(round((f64(n)/2f32)))+i32(floor((f32(m)*-0.5f32)))+i64(ceil((f64(n)*1.5f32)))+i64(trunc(f32(m)))",
+        "i64(max(abs(neg(f64(n))),min(f64(m),(1f32/f64(n)))))",
+        "select(less(f32(n),f32(m)),n-m,m)+less_equal(f64(n),f64(m))+equal(f64(n),f64(m))",
+        "and(n,m-9)+or(n-3,m)-xor(n,m)",
+        "shl(n-3,m)",
+        "shr(n-3,m)",
+        "pow(n-3,m)",
+        "quotient(n-3,m-2)",
+    ];
+    dims.extend(formulas.map(|text| text.parse::<Dim>().unwrap()));
     while dims.len() < 60 {
         let (a, b) =
             (dims[random(dims.len() as u64) as usize].clone(), dims[random(dims.len() as u64) as usize].clone());

@@ -275,6 +275,7 @@ fn describe(options: &Options, target: &Target, fingerprint: [u8; 32], programs:
     let mut signatures = interface::signatures(named);
     for ((signature, levels), program) in signatures.iter_mut().zip(programs).zip(lowest()) {
         program.symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
+        signature.formulas = program.formulas.clone();
         signature.workspace = native::workspace(levels);
         signature.guards = conditions(&program.guards);
     }

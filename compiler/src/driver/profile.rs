@@ -121,13 +121,13 @@ impl Call<'_> {
         };
         let weights = symbol(&format!("{}_weights", self.executable.interface().name))?.cast::<c_void>();
         let mut kernels = vec![];
+        let value = |dim: &Dim| {
+            let unknown = || Diagnostic::error(format!("the inputs do not determine the extent `{dim}`"));
+            dim.eval(self.bindings()).ok_or_else(unknown)
+        };
         for step in steps {
             // SAFETY: the symbol is a kernel's, and all kernels have this signature.
             let task = unsafe { std::mem::transmute::<*const u8, Task>(symbol(&step.symbol)?) };
-            let value = |dim: &Dim| {
-                let unknown = || Diagnostic::error(format!("the inputs do not determine the extent `{dim}`"));
-                dim.eval(self.bindings()).ok_or_else(unknown)
-            };
             let (extent, work) = match &step.parallel {
                 Some((extent, work)) => (value(extent)?, value(work)?),
                 None => (1, 0),
@@ -135,7 +135,12 @@ impl Call<'_> {
             let splits = extent > 1 && work >= WORTH_SHARING;
             kernels.push((task, extent, work / 1000, threads.filter(|_| splits)));
         }
+        let mut formulas = vec![];
+        for formula in &self.executable.interface().signatures[self.signature].formulas {
+            formulas.push(value(&Dim::from(formula))?);
+        }
         let mut frame = Frame {
+            formulas: formulas.as_ptr(),
             io: self.io.as_ptr().cast(),
             workspace: self.workspace.address() as *mut c_void,
             weights,

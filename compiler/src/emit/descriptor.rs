@@ -10,7 +10,10 @@ use smc_runtime::{
 };
 
 use crate::{
-    base::{Dim, dim::Atom},
+    base::{
+        Dim,
+        dim::{Atom, Formula, Function, Number, Real},
+    },
     emit::interface::{Interface, Level, Signature, Tensor},
     tensor::DType,
 };
@@ -222,6 +225,55 @@ fn atom(s: &Signature, atom: &Atom) -> Result<Program, String> {
             let (a, b) = (sum(s, a)?, sum(s, b)?);
             Ok(if a.depth >= b.depth { a.then(Action::Max, b) } else { b.then(Action::Max, a) })
         }
+        Atom::Of(of) => formula(s, of),
+    }
+}
+
+/// Its arguments in order, and its action.
+fn formula(s: &Signature, formula: &Formula) -> Result<Program, String> {
+    let (mut steps, mut depth) = (vec![], 0);
+    for (below, arg) in formula.args().iter().enumerate() {
+        let program = match arg {
+            Number::Int(dim) => sum(s, dim)?,
+            Number::Real(Real::Of(inner)) => self::formula(s, inner)?,
+            Number::Real(Real::Const(bits)) => Program::leaf(Action::Const, 0, *bits as i64),
+        };
+        steps.extend(program.steps);
+        depth = depth.max(below + program.depth);
+    }
+    steps.push(Step { action: action(formula.function()) as u32, symbol: 0, value: 0 });
+    Ok(Program { steps, depth })
+}
+
+fn action(f: Function) -> Action {
+    match f {
+        Function::ToI32 => Action::ToI32,
+        Function::ToI64 => Action::ToI64,
+        Function::Less => Action::Less,
+        Function::LessEqual => Action::LessEqual,
+        Function::Equal => Action::Equal,
+        Function::And => Action::And,
+        Function::Or => Action::Or,
+        Function::Xor => Action::Xor,
+        Function::Shl => Action::Shl,
+        Function::Shr => Action::Shr,
+        Function::Pow => Action::Pow,
+        Function::Quotient => Action::Quotient,
+        Function::Select => Action::Select,
+        Function::ToReal => Action::ToReal,
+        Function::Single => Action::Single,
+        Function::Neg => Action::Neg,
+        Function::Abs => Action::Abs,
+        Function::Floor => Action::Floor,
+        Function::Ceil => Action::Ceil,
+        Function::Round => Action::Round,
+        Function::Trunc => Action::Trunc,
+        Function::Add => Action::AddReal,
+        Function::Sub => Action::SubReal,
+        Function::Mul => Action::MulReal,
+        Function::Div => Action::DivReal,
+        Function::Min => Action::MinReal,
+        Function::Max => Action::MaxReal,
     }
 }
 

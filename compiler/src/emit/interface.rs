@@ -3,12 +3,12 @@
 //! One place decides the C names and the layout of the io structs, so that the three agree. Within a signature all
 //! member names differ; within a model all function names differ; none is a keyword of C or C++.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use smc_runtime::abi::SLOT_BYTES;
 
 use crate::{
-    base::{Dim, Symbol},
+    base::{Dim, Symbol, dim::Formula},
     tensor::TensorType,
 };
 
@@ -53,6 +53,8 @@ pub struct Signature {
     pub inputs: Vec<Tensor>,
     pub outputs: Vec<Tensor>,
     pub symbols: Vec<Dimension>,
+    /// What a call computes of them first, each behind those that it is made of.
+    pub formulas: Vec<Arc<Formula>>,
     /// What must hold for every call.
     pub guards: Vec<Guard>,
     /// Bytes of the workspace.
@@ -124,6 +126,7 @@ pub fn signatures(named: Vec<Named>) -> Vec<Signature> {
             inputs,
             outputs,
             symbols,
+            formulas: vec![],
             guards: vec![],
             workspace: Dim::zero(),
             stack_bytes: 0,

@@ -277,6 +277,7 @@ mod tests {
             inputs: vec![],
             outputs: vec![],
             symbols: vec![],
+            formulas: vec![],
             guards: vec![],
             storage: Arena::default(),
             launches: vec![],

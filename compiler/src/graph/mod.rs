@@ -16,7 +16,7 @@ pub use draw::draw;
 pub use eval::evaluate;
 
 use crate::{
-    base::{Arena, Dim, Id},
+    base::{Arena, Dim, Id, dim::Number},
     op::{Broadcast, Facts, Infer, Op},
     tensor::{Tensor, TensorType},
 };
@@ -50,6 +50,8 @@ pub struct Graph {
     facts: Facts,
     origins: Vec<Option<Arc<str>>>,
     origin: Option<Arc<str>>,
+    /// By node, what is tracked of its elements; and of integers as dims.
+    numbers: Vec<Option<Vec<Number>>>,
     dims: Vec<Option<Vec<Dim>>>,
 }
 
@@ -61,7 +63,7 @@ impl PartialEq for Graph {
     }
 }
 
-/// Integer tensors up to this many elements are tracked as dims.
+/// Tensors up to this many elements are tracked as numbers that follow from extents.
 const MAX_TRACKED: usize = 64;
 
 impl Graph {
@@ -102,19 +104,21 @@ impl Graph {
         }
     }
     fn push(&mut self, op: Op, inputs: Vec<NodeId>, ty: TensorType) -> NodeId {
-        let dims = self.track(&op, &inputs, &ty);
-        self.dims.push(dims);
+        let numbers = self.track(&op, &inputs, &ty);
+        let dims = |numbers: &Vec<Number>| numbers.iter().map(|n| n.as_dim().cloned()).collect();
+        self.dims.push(numbers.as_ref().filter(|_| !ty.dtype.is_float()).and_then(dims));
+        self.numbers.push(numbers);
         self.origins.push(self.origin.clone());
         self.nodes.push(Node { op, inputs, ty })
     }
-    fn track(&self, op: &Op, inputs: &[NodeId], ty: &TensorType) -> Option<Vec<Dim>> {
+    fn track(&self, op: &Op, inputs: &[NodeId], ty: &TensorType) -> Option<Vec<Number>> {
         let small = ty.count().as_int().is_some_and(|n| n <= MAX_TRACKED as i64);
-        if !small || !(ty.dtype.is_int() || ty.dtype == crate::tensor::DType::Bool) {
+        if !small {
             return None;
         }
-        let known: Vec<Option<&[Dim]>> = inputs.iter().map(|&i| self.dims(i)).collect();
+        let known: Vec<Option<&[Number]>> = inputs.iter().map(|&i| self.numbers(i)).collect();
         let types: Vec<_> = inputs.iter().map(|&i| &self.nodes[i].ty).collect();
-        op.dims(&known, &types, ty)
+        op.numbers(&known, &types, ty)
     }
 
     pub fn node(&self, id: NodeId) -> &Node {
@@ -149,6 +153,10 @@ impl Graph {
     /// The elements of a small integer or bool tensor as dims, where they do not depend on the inputs' values.
     pub fn dims(&self, id: NodeId) -> Option<&[Dim]> {
         self.dims[id.index()].as_deref()
+    }
+    /// The elements of a small tensor, where they follow from extents.
+    pub fn numbers(&self, id: NodeId) -> Option<&[Number]> {
+        self.numbers[id.index()].as_deref()
     }
     /// The value of a constant.
     pub fn as_const(&self, id: NodeId) -> Option<&Tensor> {

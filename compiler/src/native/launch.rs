@@ -20,6 +20,8 @@ pub struct Frame {
     pub weights: *const c_void,
     /// 0; a failed check stores its fault here.
     pub status: i64,
+    /// The values of the program's formulas, in their order.
+    pub formulas: *const i64,
 }
 
 /// What a kernel of a chain is given: a frame, on the stack of the chain's function, with more behind it.
@@ -39,11 +41,12 @@ impl Frame {
     pub(super) const WORKSPACE: i32 = 8;
     pub(super) const WEIGHTS: i32 = 16;
     pub(super) const STATUS: i32 = 24;
-    pub(super) const BYTES: u32 = 32;
-    pub(super) const SLICE: i32 = 32;
-    pub(super) const KERNEL: i32 = 40;
-    pub(super) const FIRST: i32 = 48;
-    pub(super) const CHAIN_BYTES: u32 = 56;
+    pub(super) const FORMULAS: i32 = 32;
+    pub(super) const BYTES: u32 = 40;
+    pub(super) const SLICE: i32 = 40;
+    pub(super) const KERNEL: i32 = 48;
+    pub(super) const FIRST: i32 = 56;
+    pub(super) const CHAIN_BYTES: u32 = 64;
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -52,6 +55,7 @@ const _: () = {
     assert!(
         offset_of!(Frame, weights) == Frame::WEIGHTS as usize && offset_of!(Frame, status) == Frame::STATUS as usize
     );
+    assert!(offset_of!(Frame, formulas) == Frame::FORMULAS as usize);
     assert!(size_of::<Frame>() == Frame::BYTES as usize);
     assert!(offset_of!(ChainFrame, frame) == 0 && offset_of!(ChainFrame, slice) == Frame::SLICE as usize);
     assert!(offset_of!(ChainFrame, kernel) == Frame::KERNEL as usize);

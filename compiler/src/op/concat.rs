@@ -44,10 +44,10 @@ impl Primitive for Concat {
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         self.read_from(at, 0..at.count(), ix)
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
+    fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], _: &TensorType) -> Option<Vec<Number>> {
         let none = Bindings::new();
         let shapes: Vec<Vec<usize>> = types.iter().map(|t| t.concrete(&none)).collect::<Option<_>>()?;
-        let known: Vec<&[Dim]> = inputs.iter().copied().collect::<Option<_>>()?;
+        let known: Vec<&[Number]> = inputs.iter().copied().collect::<Option<_>>()?;
         let outer: usize = shapes[0][..self.axis].iter().product();
         let mut dims = vec![];
         for row in 0..outer {

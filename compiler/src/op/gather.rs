@@ -87,14 +87,15 @@ impl Primitive for Gather {
         let bounds = if self.checked { vec![] } else { vec![Bound { index: Dim::zero(), extent }] };
         at.within(bounds, |at| at.read(0, &from), |at| at.w.constant(dtype, Scalar::zero(dtype)))
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+    fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let none = Bindings::new();
         let (params, indices) = (inputs[0]?, inputs[1]?);
         let (from, which, out) = (types[0].concrete(&none)?, types[1].concrete(&none)?, out.concrete(&none)?);
-        let mut dims: Vec<Option<Dim>> = vec![];
+        let mut dims: Vec<Option<Number>> = vec![];
         crate::tensor::for_each_index(&out, |ix| {
             let (at, outer, inner) = self.split(ix, which.len());
-            let place = indices[flat_index(&which, &at)].as_int().and_then(|i| usize::try_from(i).ok());
+            let place =
+                indices[flat_index(&which, &at)].as_dim().and_then(Dim::as_int).and_then(|i| usize::try_from(i).ok());
             let place = place.filter(|&i| i < from[self.axis]);
             dims.push(place.map(|i| params[flat_index(&from, &[outer, &[i], inner].concat())].clone()));
         });

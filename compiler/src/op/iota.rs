@@ -34,10 +34,12 @@ impl Primitive for Iota {
         let index = at.w.index(ix[self.axis].clone());
         at.w.cast(self.dtype, index)
     }
-    fn dims(&self, _: &[Option<&[Dim]>], _: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+    fn numbers(&self, _: &[Option<&[Number]>], _: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let shape = out.concrete(&Bindings::new())?;
         let mut dims = vec![];
-        crate::tensor::for_each_index(&shape, |ix| dims.push(Dim::from(ix[self.axis])));
-        Some(dims)
+        crate::tensor::for_each_index(&shape, |ix| {
+            dims.push(number::constant(Scalar::from_i64(self.dtype, ix[self.axis] as i64)))
+        });
+        dims.into_iter().collect()
     }
 }

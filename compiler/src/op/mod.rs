@@ -13,6 +13,7 @@ mod fold;
 mod gather;
 mod iota;
 mod kernel;
+mod number;
 mod pad;
 mod pick;
 mod pointwise;
@@ -42,7 +43,7 @@ pub use view::{Broadcast, Reshape, Slice, Transpose};
 pub use window::Window;
 
 use crate::{
-    base::{Bindings, Dim},
+    base::{Bindings, Dim, dim::Number},
     loops::{BufferId, Emit, ExprId, Fault, LoopKind},
     tensor::{Tensor, TensorType},
 };
@@ -71,9 +72,9 @@ pub trait Primitive: Clone + PartialEq + std::fmt::Debug + Serialize + Deseriali
     }
     /// Whether `write` is overridden, so that the result needs a buffer.
     const WHOLE: bool = false;
-    /// The elements of an integer result as dims, given those of the operands where they are known. This is how
-    /// shapes that the model computes become symbolic extents.
-    fn dims(&self, _inputs: &[Option<&[Dim]>], _types: &[&TensorType], _out: &TensorType) -> Option<Vec<Dim>> {
+    /// The elements of the result as numbers that follow from extents, given those of the operands where they are
+    /// known. This is how shapes that the model computes become symbolic extents.
+    fn numbers(&self, _: &[Option<&[Number]>], _types: &[&TensorType], _out: &TensorType) -> Option<Vec<Number>> {
         None
     }
 }
@@ -181,12 +182,28 @@ macro_rules! ops {
                     $(Op::$Op(_) => $Op::WHOLE,)*
                 }
             }
-            pub fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+            /// As [`Primitive::numbers`]; `None` also where the result's type is not tracked.
+            pub fn numbers(
+                &self,
+                inputs: &[Option<&[Number]>],
+                types: &[&TensorType],
+                out: &TensorType,
+            ) -> Option<Vec<Number>> {
                 match self {
+                    _ if !number::is_tracked(out.dtype) => None,
                     Op::Input => None,
-                    Op::Const(t) => Some(t.to_i64s()?.into_iter().map(Dim::from).collect()),
-                    Op::Extent(dim) => Some(vec![dim.clone()]),
-                    $(Op::$Op(op) => op.dims(inputs, types, out),)*
+                    Op::Const(t) => t.scalars().map(number::constant).collect(),
+                    Op::Extent(dim) => Some(vec![dim.clone().into()]),
+                    $(Op::$Op(op) => op.numbers(inputs, types, out),)*
+                }
+            }
+            /// The dims in its attributes that need not be in the shape of its result.
+            pub fn inner_dims(&self) -> Vec<&Dim> {
+                match self {
+                    Op::Extent(dim) => vec![dim],
+                    Op::Slice(op) => op.start.iter().collect(),
+                    Op::Pad(op) => op.low.iter().chain(&op.high).collect(),
+                    _ => vec![],
                 }
             }
         }

@@ -49,7 +49,7 @@ impl Primitive for Pad {
         let bounds = from.iter().zip(at.shape(0)).map(|(index, extent)| Bound { index: index.clone(), extent });
         at.within(bounds.collect(), |at| at.read(0, &from), |at| at.read(1, &[]))
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+    fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let (x, value) = (inputs[0]?, inputs[1]?);
         let none = Bindings::new();
         let (from, out) = (types[0].concrete(&none)?, out.concrete(&none)?);

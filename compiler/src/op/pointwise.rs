@@ -77,9 +77,8 @@ impl Primitive for Unary {
         let x = at.read(0, ix);
         at.w.unary(self.f, x)
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
-        (self.f == UnaryFn::Neg).then_some(())?;
-        Some(inputs[0]?.iter().map(|d| -d).collect())
+    fn numbers(&self, inputs: &[Option<&[Number]>], _: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
+        inputs[0]?.iter().map(|x| number::unary(self.f, out.dtype, x)).collect()
     }
 }
 
@@ -140,25 +139,8 @@ impl Primitive for Binary {
         }
         at.w.binary(self.f, x, y)
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
-        let f: fn(&Dim, &Dim) -> Option<Dim> = match self.f {
-            BinaryFn::Add => |x, y| Some(x + y),
-            BinaryFn::Sub => |x, y| Some(x - y),
-            BinaryFn::Mul => |x, y| Some(x * y),
-            BinaryFn::Max => |x, y| Some(x.at_least(y)),
-            BinaryFn::Min => |x, y| Some(x.at_most(y)),
-            // Truncating and flooring division agree where nothing is negative.
-            BinaryFn::Div => |x, y| {
-                let positive = y.as_int().is_some_and(|y| y > 0);
-                (positive && x.is_nonneg(&crate::base::dim::NoVars)).then(|| x.floor_div(y))
-            },
-            BinaryFn::Rem => |x, y| {
-                let positive = y.as_int().is_some_and(|y| y > 0);
-                (positive && x.is_nonneg(&crate::base::dim::NoVars)).then(|| x - y * x.floor_div(y))
-            },
-            _ => return None,
-        };
-        inputs[0]?.iter().zip(inputs[1]?).map(|(x, y)| f(x, y)).collect()
+    fn numbers(&self, inputs: &[Option<&[Number]>], _: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
+        inputs[0]?.iter().zip(inputs[1]?).map(|(x, y)| number::binary(self.f, out.dtype, x, y)).collect()
     }
 }
 
@@ -182,23 +164,9 @@ impl Primitive for Compare {
         let (x, y) = (at.read(0, ix), at.read(1, ix));
         at.w.compare(self.f, x, y)
     }
-    /// 1 for true and 0 for false where that is decided for every value of the symbols.
-    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
-        types[0].dtype.is_int().then_some(())?;
-        let decide = |(x, y): (&Dim, &Dim)| {
-            let nonneg = |d: Dim| d.is_nonneg(&crate::base::dim::NoVars);
-            let (ge, gt, le, lt) = (nonneg(x - y), nonneg(x - y - 1), nonneg(y - x), nonneg(y - x - 1));
-            let (yes, no) = match self.f {
-                CompareFn::Eq => (ge && le, gt || lt),
-                CompareFn::Ne => (gt || lt, ge && le),
-                CompareFn::Lt => (lt, ge),
-                CompareFn::Le => (le, gt),
-                CompareFn::Gt => (gt, le),
-                CompareFn::Ge => (ge, lt),
-            };
-            (yes || no).then(|| Dim::from(yes as i64))
-        };
-        inputs[0]?.iter().zip(inputs[1]?).map(decide).collect()
+    /// 1 for true and 0 for false.
+    fn numbers(&self, inputs: &[Option<&[Number]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Number>> {
+        inputs[0]?.iter().zip(inputs[1]?).map(|(x, y)| number::compare(self.f, x, y)).collect()
     }
 }
 
@@ -219,9 +187,9 @@ impl Primitive for Select {
         let (cond, x, y) = (at.read(0, ix), at.read(1, ix), at.read(2, ix));
         at.w.select(cond, x, y)
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
+    fn numbers(&self, inputs: &[Option<&[Number]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Number>> {
         let (cond, x, y) = (inputs[0]?, inputs[1]?, inputs[2]?);
-        Some((0..x.len()).map(|n| if cond[n].is(0) { y[n].clone() } else { x[n].clone() }).collect())
+        (0..x.len()).map(|n| number::select(&cond[n], &x[n], &y[n])).collect()
     }
 }
 
@@ -242,14 +210,8 @@ impl Primitive for Cast {
         at.w.cast(self.to, x)
     }
     /// Extents fit every integer type that a model keeps them in, but for the narrow ones.
-    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
-        let wide = |d: DType| matches!(d, DType::I32 | DType::I64 | DType::U32 | DType::U64);
-        let exact = |d: &Dim| {
-            d.as_int().is_some_and(|n| eval::cast(self.to, crate::tensor::Scalar::Int(n)).as_i64() == Some(n))
-        };
-        let known = inputs[0]?;
-        let keeps = wide(self.to) && wide(types[0].dtype) || self.to.is_int() && known.iter().all(exact);
-        keeps.then(|| known.to_vec())
+    fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], _: &TensorType) -> Option<Vec<Number>> {
+        inputs[0]?.iter().map(|x| number::cast(types[0].dtype, self.to, x)).collect()
     }
 }
 

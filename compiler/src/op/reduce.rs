@@ -56,28 +56,35 @@ impl Primitive for Reduce {
         });
         at.w.cast(dtype, folded)
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+    fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let none = Bindings::new();
         let (known, shape, out) = (inputs[0]?, types[0].concrete(&none)?, out.concrete(&none)?);
-        let mut dims: Vec<Option<Dim>> = vec![None; out.iter().product()];
+        let dtype = types[0].dtype;
+        // In which order floats are added is not said.
+        if dtype.is_float() && !matches!(self.f, BinaryFn::Max | BinaryFn::Min) {
+            return None;
+        }
+        let mut folds: Vec<Option<Number>> = vec![None; out.iter().product()];
+        let mut fits = true;
         crate::tensor::for_each_index(&shape, |ix| {
             let to: Vec<usize> = (0..ix.len()).map(|a| if self.axes.contains(&a) { 0 } else { ix[a] }).collect();
             let x = &known[crate::tensor::flat_index(&shape, ix)];
-            let folded = &mut dims[crate::tensor::flat_index(&out, &to)];
-            *folded = Some(match folded.take() {
-                None => x.clone(),
-                Some(y) if self.f == BinaryFn::Add => y + x,
-                Some(y) if self.f == BinaryFn::Mul => y * x,
-                Some(y) if self.f == BinaryFn::Max => y.at_least(x),
-                Some(y) => y.at_most(x),
-            });
+            let folded = &mut folds[crate::tensor::flat_index(&out, &to)];
+            *folded = match folded.take() {
+                None => Some(x.clone()),
+                Some(y) => number::binary(self.f, dtype, &y, x),
+            };
+            fits &= folded.is_some();
         });
+        let logical = dtype == crate::tensor::DType::Bool;
         let empty = match self.f {
             BinaryFn::Add => Some(Dim::zero()),
             BinaryFn::Mul => Some(Dim::one()),
-            BinaryFn::Max | BinaryFn::Min => None,
-            _ => return None,
+            BinaryFn::And if logical => Some(Dim::one()),
+            BinaryFn::Or if logical => Some(Dim::zero()),
+            _ => None,
         };
-        dims.into_iter().map(|d| d.or_else(|| empty.clone())).collect()
+        fits.then_some(())?;
+        folds.into_iter().map(|n| n.or_else(|| empty.clone().map(Number::Int))).collect()
     }
 }

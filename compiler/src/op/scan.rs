@@ -81,22 +81,29 @@ impl Primitive for Scan {
             });
         });
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+    fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let (known, shape) = (inputs[0]?, out.concrete(&Bindings::new())?);
-        if types[0].rank() != 1 || self.exclusive || self.reverse {
-            return None;
+        let dtype = types[0].dtype;
+        // What comes before the first element: the greatest of nothing is none that is tracked.
+        let start = match self.f {
+            BinaryFn::Add => number::constant(Scalar::from_i64(dtype, 0)),
+            BinaryFn::Mul => number::constant(Scalar::from_i64(dtype, 1)),
+            _ => None,
+        };
+        let (n, inner) = (shape[self.axis], shape[self.axis + 1..].iter().product::<usize>().max(1));
+        let mut results: Vec<Option<Number>> = vec![None; known.len()];
+        for line in (0..known.len()).filter(|p| (p / inner).is_multiple_of(n)) {
+            let mut sum: Option<Number> = None;
+            for step in 0..n {
+                let place = line + inner * if self.reverse { n - 1 - step } else { step };
+                let next = match &sum {
+                    None => known[place].clone(),
+                    Some(sum) => number::binary(self.f, dtype, sum, &known[place])?,
+                };
+                results[place] = if self.exclusive { sum.or_else(|| start.clone()) } else { Some(next.clone()) };
+                sum = Some(next);
+            }
         }
-        let mut dims: Vec<Dim> = Vec::with_capacity(shape[0]);
-        for x in known {
-            let next = match (dims.last(), self.f) {
-                (None, _) => x.clone(),
-                (Some(sum), BinaryFn::Add) => sum + x,
-                (Some(sum), BinaryFn::Mul) => sum * x,
-                (Some(sum), BinaryFn::Max) => sum.at_least(x),
-                (Some(sum), _) => sum.at_most(x),
-            };
-            dims.push(next);
-        }
-        Some(dims)
+        results.into_iter().collect()
     }
 }

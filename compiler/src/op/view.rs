@@ -50,11 +50,11 @@ pub struct Slice {
 
 /// The elements of a result, each taken from operand 0 at the index that `from` gives, where all is constant.
 fn rearranged(
-    known: Option<&[Dim]>,
+    known: Option<&[Number]>,
     ty: &TensorType,
     out: &TensorType,
     from: impl Fn(&[usize]) -> Vec<usize>,
-) -> Option<Vec<Dim>> {
+) -> Option<Vec<Number>> {
     let known = known?;
     let (shape, out) = (ty.concrete(&Bindings::new())?, out.concrete(&Bindings::new())?);
     let mut dims = vec![];
@@ -92,7 +92,7 @@ impl Primitive for Broadcast {
         let ix: Vec<_> = (0..ix.len()).map(at_axis).collect();
         at.read(0, &ix)
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+    fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let from = types[0].concrete(&Bindings::new())?;
         rearranged(inputs[0], types[0], out, |ix| {
             ix.iter().zip(&from).map(|(&i, &n)| if n == 1 { 0 } else { i }).collect()
@@ -127,8 +127,8 @@ impl Primitive for Reshape {
         }
         at.read(0, &back)
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Dim>> {
-        inputs[0].map(<[Dim]>::to_vec)
+    fn numbers(&self, inputs: &[Option<&[Number]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Number>> {
+        inputs[0].map(<[Number]>::to_vec)
     }
 }
 
@@ -157,7 +157,7 @@ impl Primitive for Transpose {
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         at.read(0, &unpermute(&self.perm, ix))
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+    fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         rearranged(inputs[0], types[0], out, |ix| unpermute(&self.perm, ix))
     }
 }
@@ -198,7 +198,7 @@ impl Primitive for Slice {
         let from: Vec<_> = (0..ix.len()).map(|a| &self.start[a] + &ix[a] * self.stride[a]).collect();
         at.read(0, &from)
     }
-    fn dims(&self, inputs: &[Option<&[Dim]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Dim>> {
+    fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let start: Vec<i64> = self.start.iter().map(Dim::as_int).collect::<Option<_>>()?;
         rearranged(inputs[0], types[0], out, |ix| {
             (0..ix.len()).map(|a| (start[a] + ix[a] as i64 * self.stride[a]) as usize).collect()

@@ -27,7 +27,10 @@ mod winograd;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 pub use chain::MIN_SLICES;
 pub use fuse::{Fusion, MAX_CODE, Role, fuse};
@@ -38,10 +41,13 @@ pub use run::interpret;
 pub use target::{Isa, TargetInfo, WORTH_SHARING};
 
 use crate::{
-    base::{Arena, Dim, Symbol},
+    base::{
+        Arena, Dim, Symbol,
+        dim::{Formula, NoVars},
+    },
     graph::{Graph, NodeId},
     loops::{Buffer, BufferId, LoopKind, Stmt, verify},
-    op::{Facts, Op},
+    op::Op,
     tensor::TensorType,
 };
 use lower::{Bound, Context, Lowered, Site};
@@ -85,19 +91,14 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
         inputs: graph.inputs.iter().map(port).collect(),
         outputs: graph.outputs.iter().map(port).collect(),
         symbols: symbols(graph),
-        guards: guards(graph.facts()),
+        formulas: formulas(graph),
+        guards: guards(graph),
         storage,
         launches,
         chains,
         workspace,
         workspace_bound,
     }
-}
-
-fn guards(facts: &Facts) -> Vec<Guard> {
-    let equal = facts.assumed().iter().map(|(a, b)| Guard::Equal(a.clone(), b.clone()));
-    let repeated = facts.repeated().iter().map(|(from, to)| Guard::Repeated(from.clone(), to.clone()));
-    equal.chain(repeated).collect()
 }
 
 /// Whether all operands of a concatenation were written where they belong, so that nothing is left to do.
@@ -155,6 +156,38 @@ fn symbols(graph: &Graph) -> Vec<Symbol> {
         }
     }
     symbols
+}
+
+/// What is assumed, and that no extent is negative where that is not clear.
+fn guards(graph: &Graph) -> Vec<Guard> {
+    let facts = graph.facts();
+    let equal = facts.assumed().iter().map(|(a, b)| Guard::Equal(a.clone(), b.clone()));
+    let repeated = facts.repeated().iter().map(|(from, to)| Guard::Repeated(from.clone(), to.clone()));
+    let mut guards: Vec<Guard> = equal.chain(repeated).collect();
+    let mut seen = HashSet::new();
+    for (_, node) in graph.iter() {
+        let padding = match &node.op {
+            Op::Pad(op) => op.low.iter().chain(&op.high).collect(),
+            _ => vec![],
+        };
+        for dim in node.ty.shape.iter().chain(padding) {
+            if dim.as_symbol().is_none() && seen.insert(dim) && !dim.is_nonneg(&NoVars) {
+                guards.push(Guard::Nonneg(dim.clone()));
+            }
+        }
+    }
+    guards
+}
+
+/// Every formula in the graph, each behind those that it is made of.
+fn formulas(graph: &Graph) -> Vec<Arc<Formula>> {
+    let mut found = vec![];
+    let facts = graph.facts().assumed().iter().chain(graph.facts().repeated());
+    facts.flat_map(|(a, b)| [a, b]).for_each(|dim| dim.formulas(&mut found));
+    for (_, node) in graph.iter() {
+        node.ty.shape.iter().chain(node.op.inner_dims()).for_each(|dim| dim.formulas(&mut found));
+    }
+    found
 }
 
 struct Planner<'g> {

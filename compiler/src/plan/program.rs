@@ -1,9 +1,9 @@
 //! What a plan is: kernels in order, their buffers, and the shared weights.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, sync::Arc};
 
 use crate::{
-    base::{Arena, Dim, Id, Symbol},
+    base::{Arena, Dim, Id, Symbol, dim::Formula},
     loops::Kernel,
     tensor::{DType, Tensor, TensorType},
 };
@@ -22,6 +22,8 @@ pub struct Program {
     pub outputs: Vec<IoPort>,
     /// The unknown extents, in the order of the call's dimension fields.
     pub symbols: Vec<Symbol>,
+    /// What is computed of them at entry, once per call: each behind those that it is made of.
+    pub formulas: Vec<Arc<Formula>>,
     /// Checked at entry, before anything else is computed from the symbols.
     pub guards: Vec<Guard>,
     pub storage: Arena<Storage>,

@@ -147,7 +147,7 @@ fn unpack(cx: &mut Import) -> Outputs {
 }
 
 /// The paddings before and after each axis.
-fn paddings(cx: &Import, rank: usize) -> Result<(Vec<Dim>, Vec<Dim>)> {
+fn paddings(cx: &mut Import, rank: usize) -> Result<(Vec<Dim>, Vec<Dim>)> {
     let dims = cx.dims(1, "the paddings")?;
     if dims.len() != 2 * rank {
         return Err(format!("{} paddings do not fit rank {rank}", dims.len()).into());
@@ -155,12 +155,16 @@ fn paddings(cx: &Import, rank: usize) -> Result<(Vec<Dim>, Vec<Dim>)> {
     if let Some(dim) = dims.iter().find(|d| d.as_int().is_some_and(|n| n < 0)) {
         return Err(format!("the padding {dim} is negative").into());
     }
+    for dim in &dims {
+        cx.require_at_most(&Dim::zero(), dim, "a padding")?;
+    }
     Ok((dims.iter().step_by(2).cloned().collect(), dims.iter().skip(1).step_by(2).cloned().collect()))
 }
 
 fn pad(cx: &mut Import) -> Outputs {
     let x = cx.arg(0)?;
-    let (low, high) = paddings(cx, cx.rank(x))?;
+    let rank = cx.rank(x);
+    let (low, high) = paddings(cx, rank)?;
     let value = if cx.count() > 2 { cx.arg(2)? } else { cx.scalar_like(x, 0.0)? };
     let value = cx.reshape(value, &[])?;
     one(cx.pad(x, value, &low, &high)?)

@@ -6,7 +6,7 @@
 
 use super::{Import, Outputs, Stop, Value};
 use crate::{
-    base::{Bindings, Dim},
+    base::{Bindings, Dim, dim::Number},
     graph::NodeId,
     loops::{BinaryFn, CompareFn, UnaryFn},
     op::{Binary, Broadcast, Cast, Compare, Concat, Op, Pad, Reshape, Select, Slice, Transpose, Unary},
@@ -52,7 +52,7 @@ impl Import<'_> {
     pub(super) fn rank(&self, x: NodeId) -> usize {
         self.graph.shape(x).len()
     }
-    /// The elements of integer operand `n`, called `what` when they depend on the values of the model's inputs.
+    /// The elements of integer operand `n`, called `what` when they are not known.
     pub(super) fn dims(&self, n: usize, what: &str) -> Result<Vec<Dim>, Stop> {
         let id = self.arg(n)?;
         if let Some(dims) = self.graph.dims(id) {
@@ -61,8 +61,7 @@ impl Import<'_> {
         if let Some(values) = self.graph.as_const(id).and_then(Tensor::to_i64s) {
             return Ok(values.into_iter().map(Dim::from).collect());
         }
-        Err(format!("{what} of {} depends on the values of the inputs, which is not supported yet", self.node.op)
-            .into())
+        Err(self.unknown(id, what))
     }
     /// The one element of integer operand `n`.
     pub(super) fn dim(&self, n: usize, what: &str) -> Result<Dim, Stop> {
@@ -71,13 +70,24 @@ impl Import<'_> {
             dims => Err(format!("{what} of {} has {} elements instead of one", self.node.op, dims.len()).into()),
         }
     }
+    /// The one element of operand `n`, integer or float.
+    pub(super) fn number(&self, n: usize, what: &str) -> Result<Number, Stop> {
+        let id = self.arg(n)?;
+        match self.graph.numbers(id) {
+            Some([number]) => Ok(number.clone()),
+            Some(all) => Err(format!("{what} of {} has {} elements instead of one", self.node.op, all.len()).into()),
+            None => Err(self.unknown(id, what)),
+        }
+    }
     /// The elements of integer operand `n`, which have to be constants.
     pub(super) fn ints(&self, n: usize, what: &str) -> Result<Vec<i64>, Stop> {
         let dims = self.dims(n, what)?;
         let ints: Option<Vec<i64>> = dims.iter().map(Dim::as_int).collect();
-        ints.ok_or_else(|| {
-            format!("{what} of {} depends on an open extent, which is not supported", self.node.op).into()
-        })
+        match (ints, self.arg(n)) {
+            (Some(ints), _) => Ok(ints),
+            (None, Ok(id)) => Err(self.unknown(id, what)),
+            (None, Err(stop)) => Err(stop),
+        }
     }
     pub(super) fn int(&self, n: usize, what: &str) -> Result<i64, Stop> {
         match self.ints(n, what)?[..] {

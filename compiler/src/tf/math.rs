@@ -8,7 +8,7 @@ use super::{
     build::{one, widened},
 };
 use crate::{
-    base::{Dim, dim::NoVars},
+    base::Dim,
     graph::NodeId,
     loops::{BinaryFn, CompareFn, UnaryFn},
     tensor::{DType, Scalar, Tensor},
@@ -200,13 +200,6 @@ fn truncate_div(cx: &mut Import) -> Outputs {
     one(if cx.dtype(x).is_float() { cx.unary(UnaryFn::Trunc, quotient)? } else { quotient })
 }
 
-/// Whether truncation is flooring: both are extents, and the divisor is positive.
-fn counts(cx: &Import, x: NodeId, y: NodeId) -> bool {
-    let known = |id, f: fn(&Dim) -> bool| cx.graph.dims(id).is_some_and(|dims| dims.iter().all(f));
-    cx.dtype(x).is_unsigned_int()
-        || known(x, |d| d.is_nonneg(&NoVars)) && known(y, |d| d.as_int().is_some_and(|n| n > 0))
-}
-
 /// Whether `rest` is not zero and of the other sign than `y`: flooring takes one more step than truncation.
 fn crosses_zero(cx: &mut Import, rest: NodeId, y: NodeId) -> Result<NodeId> {
     let zero = cx.scalar_like(rest, 0.0)?;
@@ -219,11 +212,14 @@ fn crosses_zero(cx: &mut Import, rest: NodeId, y: NodeId) -> Result<NodeId> {
 fn floor_div(cx: &mut Import) -> Outputs {
     let (x, y) = (cx.arg(0)?, cx.arg(1)?);
     let dtype = cx.dtype(x);
+    if let Some(quotient) = of_extents(cx, x, y, |x, y| x.floored_over(y))? {
+        return one(quotient);
+    }
     let quotient = cx.div(x, y)?;
     if dtype.is_float() {
         return one(cx.unary(UnaryFn::Floor, quotient)?);
     }
-    if counts(cx, x, y) {
+    if dtype.is_unsigned_int() {
         return one(quotient);
     }
     let rest = cx.binary(BinaryFn::Rem, x, y)?;
@@ -232,11 +228,31 @@ fn floor_div(cx: &mut Import) -> Outputs {
     one(cx.sub(quotient, step)?)
 }
 
+/// `f` of integers that follow from extents, where all of them do and it can be said.
+fn of_extents(cx: &mut Import, x: NodeId, y: NodeId, f: fn(&Dim, &Dim) -> Option<Dim>) -> Result<Option<NodeId>> {
+    if cx.graph.dims(x).is_none() || cx.graph.dims(y).is_none() || !cx.dtype(x).is_int() {
+        return Ok(None);
+    }
+    let [x, y] = cx.broadcast([x, y])?;
+    let (Some(a), Some(b)) = (cx.graph.dims(x), cx.graph.dims(y)) else { return Ok(None) };
+    // What is constant is folded in another way.
+    if a.iter().chain(b).all(|d| d.as_int().is_some()) {
+        return Ok(None);
+    }
+    let Some(dims) = a.iter().zip(b).map(|(a, b)| f(a, b)).collect::<Option<Vec<Dim>>>() else { return Ok(None) };
+    let (dtype, shape) = (cx.dtype(x), cx.shape(x));
+    let vector = cx.dims_tensor(&dims, dtype)?;
+    Ok(Some(cx.reshape(vector, &shape)?))
+}
+
 /// Takes the divisor's sign; a float result of 0 keeps the dividend's.
 fn floor_mod(cx: &mut Import) -> Outputs {
     let (x, y) = (cx.arg(0)?, cx.arg(1)?);
+    if let Some(rest) = of_extents(cx, x, y, |x, y| Some(x - y * x.floored_over(y)?))? {
+        return one(rest);
+    }
     let rest = cx.binary(BinaryFn::Rem, x, y)?;
-    if counts(cx, x, y) {
+    if cx.dtype(x).is_unsigned_int() {
         return one(rest);
     }
     let step = crosses_zero(cx, rest, y)?;

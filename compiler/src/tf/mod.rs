@@ -23,6 +23,7 @@ mod math;
 mod matrix;
 mod nn;
 mod norm;
+mod origin;
 mod pool;
 mod reduce;
 mod refuse;

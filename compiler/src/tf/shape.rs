@@ -2,7 +2,10 @@
 
 use super::{Import, Outputs, Stop, TfOp, build::one, flow::variable};
 use crate::{
-    base::{Diagnostic, Dim, dim::NoVars},
+    base::{
+        Diagnostic, Dim,
+        dim::{Function, NoVars, Number},
+    },
     graph::NodeId,
     loops::{BinaryFn, CompareFn},
     op::{Gather, Iota, Reduce},
@@ -212,23 +215,57 @@ fn range(cx: &mut Import) -> Outputs {
 
 fn int_steps(cx: &mut Import) -> Result<Dim> {
     let (start, limit) = (cx.dim(0, "the start")?, cx.dim(1, "the limit")?);
-    let delta = cx.int(2, "the step")?;
-    let (low, high) = if delta > 0 { (start, limit) } else { (limit, start) };
-    if delta == 0 {
+    let delta = cx.dim(2, "the step")?;
+    if delta.is(0) {
         return Err("the step is 0".into());
     }
+    let (low, high, size) = if delta.is_nonneg(&NoVars) {
+        (start, limit, delta)
+    } else if (-&delta).is_nonneg(&NoVars) {
+        (limit, start, -delta)
+    } else {
+        return Err(cx.unknown(cx.arg(2)?, "the sign of the step"));
+    };
+    cx.require_at_most(&Dim::one(), &size, "the step of a range")?;
     cx.require_at_most(&low, &high, "the start of a range and its limit")?;
-    let size = i64::try_from(delta.unsigned_abs()).map_err(|_| "the step is too large")?;
-    Ok((high - low).ceil_div(&Dim::from(size)))
+    Ok((high - low).ceil_div(&size))
 }
 
-/// Floats have to be constants: their number of steps is no polynomial of extents.
+/// As TensorFlow counts: in the type of the range.
 fn float_steps(cx: &mut Import) -> Result<Dim> {
+    let dtype = cx.dtype(cx.arg(0)?);
+    if dtype.size() < 4 {
+        return half_steps(cx);
+    }
+    let rounded = |x: Number| if dtype == DType::F32 { Number::of(Function::Single, &[x]) } else { Some(x) };
+    let [start, limit, delta] = [cx.number(0, "the start")?, cx.number(1, "the limit")?, cx.number(2, "the step")?];
+    let Some(step) = delta.as_real() else { return Err(cx.unknown(cx.arg(2)?, "the step")) };
+    if step == 0.0 {
+        return Err("the step is 0".into());
+    }
+    let count = || {
+        let way = rounded(Number::of(Function::Sub, &[limit.clone(), start.clone()])?)?;
+        let steps = rounded(Number::of(Function::Div, &[way, delta])?)?;
+        let steps = Number::of(Function::Ceil, &[Number::of(Function::Abs, &[steps])?])?;
+        let ends = if step > 0.0 { [start.clone(), limit.clone()] } else { [limit.clone(), start.clone()] };
+        let leads = Number::of(Function::LessEqual, &ends)?;
+        Some((Number::of(Function::ToI64, &[steps])?.as_dim()?.clone(), leads.as_dim()?.clone()))
+    };
+    let (count, leads) = count().ok_or("a range of so many elements is too large")?;
+    if leads.is(0) {
+        return Err(format!("no range leads from {start} to {limit} by {step}").into());
+    }
+    cx.require_equal(&leads, &Dim::one(), "the direction of a range and that of its step")?;
+    Ok(count)
+}
+
+/// The half types have to be constants.
+fn half_steps(cx: &mut Import) -> Result<Dim> {
     let mut values = [0.0; 3];
     for (n, value) in values.iter_mut().enumerate() {
         let id = cx.arg(n)?;
         let known = cx.graph.as_const(id).filter(|t| t.count() == 1).and_then(|t| t.get(0).as_f64());
-        *value = known.ok_or("a range of floats that depends on the inputs is not supported")?;
+        *value = known.ok_or_else(|| cx.unknown(id, "a limit"))?;
     }
     let [start, limit, delta] = values;
     if delta == 0.0 || (delta > 0.0) != (limit >= start) && limit != start {

@@ -144,8 +144,8 @@ fn axes_of_entries(masks: &Masks, entries: usize, rank: usize) -> Result<Entries
     Ok(Entries { axes, places })
 }
 
-/// A position counted from the front. One whose sign depends on a symbol is what it is for extents of at least 1,
-/// which the entry then checks.
+/// A position counted from the front. One that is negative for an empty extent only is what it is for extents of at
+/// least 1, which the entry then checks; one of either sign is chosen by it.
 fn from_front(cx: &mut Import, at: &Dim, extent: &Dim) -> Result<Dim> {
     if at.is_nonneg(&NoVars) {
         return Ok(at.clone());
@@ -162,7 +162,10 @@ fn from_front(cx: &mut Import, at: &Dim, extent: &Dim) -> Result<Dim> {
         cx.require_at_most(&Dim::zero(), &below_zero, "a position that counts from the end")?;
         return Ok(extent + at);
     }
-    Err(format!("whether the position {at} counts from the front or the end depends on the inputs").into())
+    let counts_from_end = (below_zero + 1).sign();
+    counts_from_end
+        .choose(&(extent + at), at)
+        .ok_or_else(|| format!("whether the position {at} counts from the front or the end is not known").into())
 }
 
 /// An index out of range is an error.

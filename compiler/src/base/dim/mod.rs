@@ -1,13 +1,15 @@
 //! Symbolic extents and indices in one normal form, so that `==` is the only equality.
 //!
 //! A [`Dim`] is a sum of terms; a term is an integer times a sorted product of atoms; an atom is a named symbol of the
-//! model, a variable of a kernel, or a floor division or maximum that did not simplify. Terms are sorted, their
-//! products are distinct and no coefficient is zero, so two dims that differ only by the laws of rings are equal.
+//! model, a variable of a kernel, a floor division or maximum that did not simplify, or a [`Formula`]. Terms are sorted,
+//! their products are distinct and no coefficient is zero, so two dims that differ only by the laws of rings are equal.
 //! Coefficients saturate: a shape that overflows 64 bits stays far out of range and is refused where sizes are checked.
 
 mod broadcast;
+mod formula;
 mod parse;
 mod range;
+mod whole;
 
 use std::{
     collections::BTreeMap,
@@ -16,6 +18,7 @@ use std::{
     sync::Arc,
 };
 
+pub use formula::{Formula, Function, Kind, Number, Real, Value};
 pub use parse::split_list;
 pub use range::{Extents, NoVars};
 
@@ -52,6 +55,8 @@ pub enum Atom {
     Div(Arc<Dim>, Arc<Dim>),
     /// The greater one.
     Max(Arc<Dim>, Arc<Dim>),
+    /// What a formula of extents computes.
+    Of(Arc<Formula>),
 }
 
 /// A product of atoms with an integer coefficient; no atoms stand for the constant 1.
@@ -91,6 +96,12 @@ impl From<usize> for Dim {
 impl From<&Symbol> for Dim {
     fn from(symbol: &Symbol) -> Dim {
         Dim::atom(Atom::Sym(symbol.clone()))
+    }
+}
+
+impl From<&Arc<Formula>> for Dim {
+    fn from(formula: &Arc<Formula>) -> Dim {
+        Dim::atom(Atom::Of(formula.clone()))
     }
 }
 
@@ -189,14 +200,29 @@ impl Dim {
     }
 
     /// Calls `f` with every atom, those inside divisions and maxima included.
-    pub fn for_each_atom(&self, f: &mut impl FnMut(&Atom)) {
+    pub fn for_each_atom(&self, f: &mut dyn FnMut(&Atom)) {
         for atom in self.0.iter().flat_map(|t| &t.atoms) {
             f(atom);
-            if let Atom::Div(a, b) | Atom::Max(a, b) = atom {
-                a.for_each_atom(f);
-                b.for_each_atom(f);
+            match atom {
+                Atom::Div(a, b) | Atom::Max(a, b) => {
+                    a.for_each_atom(f);
+                    b.for_each_atom(f);
+                }
+                Atom::Of(formula) => formula.for_each_inner(&mut |dim| dim.for_each_atom(f)),
+                Atom::Sym(_) | Atom::Var(_) => {}
             }
         }
+    }
+    /// Adds the formulas in it that are not in `found`, each behind those that it is made of.
+    pub fn formulas(&self, found: &mut Vec<Arc<Formula>>) {
+        self.for_each_atom(&mut |atom| {
+            if let Atom::Of(formula) = atom
+                && !found.contains(formula)
+            {
+                formula.for_each_inner(&mut |dim| dim.formulas(found));
+                found.push(formula.clone());
+            }
+        });
     }
     /// The symbols in it, sorted, without repetition.
     pub fn symbols(&self) -> Vec<Symbol> {
@@ -225,6 +251,7 @@ impl Dim {
                     Atom::Sym(_) | Atom::Var(_) => f(atom).unwrap_or_else(|| Dim::atom(atom.clone())),
                     Atom::Div(a, b) => a.substitute(f).floor_div(&b.substitute(f)),
                     Atom::Max(a, b) => a.substitute(f).at_least(&b.substitute(f)),
+                    Atom::Of(formula) => formula.substituted(f),
                 };
                 p * value
             });
@@ -243,6 +270,10 @@ impl Dim {
                         a.eval_with(f)?.div_euclid(by)
                     }
                     Atom::Max(a, b) => a.eval_with(f)?.max(b.eval_with(f)?),
+                    Atom::Of(formula) => match formula.eval_with(f)? {
+                        Value::Int(n) => n,
+                        Value::Real(_) => return None,
+                    },
                 };
                 p.checked_mul(value)
             })?;
@@ -415,6 +446,7 @@ impl fmt::Display for Atom {
                 }
                 None => write!(f, "max({a},{b})"),
             },
+            Atom::Of(formula) => write!(f, "{formula}"),
         }
     }
 }

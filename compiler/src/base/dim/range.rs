@@ -53,6 +53,9 @@ impl Dim {
         if rest.is(0) || rest.is_within(by, extents) {
             return whole;
         }
+        if let Some((inner, by)) = flattened(&rest, by) {
+            return whole + inner.floor_div_in(&by, extents);
+        }
         // A common factor of both leaves the division too: floor(2a/4) is floor(a/2).
         let common = super::gcd(rest.content(), by.content());
         if common > 1 {
@@ -65,6 +68,24 @@ impl Dim {
     pub fn rem_in(&self, by: &Dim, extents: &dyn Extents) -> Dim {
         self - by * self.floor_div_in(by, extents)
     }
+}
+
+/// `(floor(a / b) + r) / by` as `(a + b * r) / (b * by)`, which has the same floor: so the quotients that follow each
+/// other in a network are one. Divisors are constants, and nothing is a kernel's variable: indices come apart by the
+/// quotients that they were made of.
+fn flattened(d: &Dim, by: &Dim) -> Option<(Dim, Dim)> {
+    let by = by.as_int()?;
+    let mut quotients = d.0.iter().filter(|t| t.atoms.iter().any(|a| matches!(a, Atom::Div(..))));
+    let (quotient, None) = (quotients.next()?, quotients.next()) else { return None };
+    let (1, [Atom::Div(a, b)]) = (quotient.k, &quotient.atoms[..]) else { return None };
+    let b = b.as_int()?;
+    let mut varies = false;
+    d.for_each_atom(&mut |atom| varies |= matches!(atom, Atom::Var(_)));
+    if varies {
+        return None;
+    }
+    let rest = d - Dim::from_terms([quotient.clone()]);
+    Some((a.as_ref() + rest * b, Dim::from(b.checked_mul(by)?)))
 }
 
 /// Polynomial division by the leading term: `d == q * by + r`.
@@ -105,7 +126,7 @@ fn nonneg(d: &Dim, proof: &Proof<'_>, depth: usize) -> bool {
             continue;
         }
         tried.push(atom);
-        if bounded(d, atom, proof).iter().any(|b| nonneg(b, proof, depth - 1)) {
+        if bounded(d, atom, proof).iter().any(|all| all.iter().all(|b| nonneg(b, proof, depth - 1))) {
             return true;
         }
     }
@@ -118,11 +139,14 @@ fn atom_nonneg(atom: &Atom, proof: &Proof<'_>, depth: usize) -> bool {
         Atom::Var(v) => proof.extents.extent(*v).is_some(),
         Atom::Div(a, _) => depth > 0 && nonneg(a, proof, depth - 1),
         Atom::Max(a, b) => depth > 0 && (nonneg(a, proof, depth - 1) || nonneg(b, proof, depth - 1)),
+        Atom::Of(formula) => {
+            formula.range().0 >= 0.0 || formula.low().is_some_and(|low| depth > 0 && nonneg(&low, proof, depth - 1))
+        }
     }
 }
 
-/// Lower bounds of `d` in which `atom` no longer occurs.
-fn bounded(d: &Dim, atom: &Atom, proof: &Proof<'_>) -> Vec<Dim> {
+/// Sets of dims in which `atom` no longer occurs: `d` is at least 0 where all of a set are.
+fn bounded(d: &Dim, atom: &Atom, proof: &Proof<'_>) -> Vec<Vec<Dim>> {
     let (with, without): (Vec<Term>, Vec<Term>) = d.0.iter().cloned().partition(|t| t.atoms.contains(atom));
     let mut factors = with;
     for t in &mut factors {
@@ -137,27 +161,80 @@ fn bounded(d: &Dim, atom: &Atom, proof: &Proof<'_>) -> Vec<Dim> {
     if !positive && !nonneg(&-&factor, proof, 2) {
         return vec![];
     }
+    let one = |dim: Dim| vec![vec![dim]];
     match atom {
         Atom::Sym(_) => vec![],
         Atom::Var(v) => match proof.extents.extent(*v) {
-            Some(_) if positive => vec![rest],
-            Some(extent) => vec![rest + factor * (extent - 1)],
+            Some(_) if positive => one(rest),
+            Some(extent) => one(rest + factor * (extent - 1)),
             None => vec![],
         },
         // by * floor(a / by) lies in a-by+1 ..= a.
         Atom::Div(a, by) => {
             let (q, r) = divide_terms(&factor, by);
-            if !r.is(0) {
-                return vec![];
-            }
             let bound = if positive { a.as_ref() - by.as_ref() + 1 } else { a.as_ref().clone() };
-            vec![rest + q * bound]
+            if r.is(0) {
+                return one(rest + q * bound);
+            }
+            // An integer is at least 0 where `by` times it is more than -by.
+            one(by.as_ref() * &rest + factor * bound + by.as_ref() - 1)
         }
-        Atom::Max(a, b) if positive => vec![&rest + &factor * a.as_ref(), rest + factor * b.as_ref()],
-        Atom::Max(a, b) if nonneg(a, proof, 2) && nonneg(b, proof, 2) => {
-            vec![rest + factor * (a.as_ref() + b.as_ref())]
+        Atom::Max(a, b) if positive => [a, b].map(|x| vec![&rest + &factor * x.as_ref()]).into(),
+        Atom::Max(a, b) => vec![[a, b].map(|x| &rest + &factor * x.as_ref()).into()],
+        Atom::Of(formula) => {
+            let bound = if positive { formula.low() } else { formula.high() };
+            bound.map(|bound| vec![rest + factor * bound]).into_iter().collect()
         }
-        Atom::Max(..) => vec![],
+    }
+}
+
+/// No extent is longer: a call that says so is refused.
+const LONGEST: f64 = (1u64 << 40) as f64;
+
+impl Dim {
+    /// Floats between which the value lies for all symbols that a call may have; wide where it is not clear.
+    pub fn range(&self) -> (f64, f64) {
+        let sum = self.0.iter().fold((0.0, 0.0), |(low, high), t| {
+            let factors = t.atoms.iter().map(Atom::range);
+            let (a, b) = factors.fold((t.k as f64, t.k as f64), times);
+            (low + a, high + b)
+        });
+        // The sum forgets what its terms have in common.
+        if sum.0 < 0.0 && self.0.len() > 1 && self.is_nonneg(&NoVars) { (0.0, sum.1) } else { sum }
+    }
+    /// Whether a double holds the value, whatever it is.
+    pub fn is_exact_double(&self) -> bool {
+        let (least, most) = self.range();
+        let exact = (1u64 << 53) as f64;
+        least >= -exact && most <= exact
+    }
+}
+
+fn times((a, b): (f64, f64), (c, d): (f64, f64)) -> (f64, f64) {
+    // Nothing is infinitely often nothing.
+    let product = |x: f64, y: f64| if x == 0.0 || y == 0.0 { 0.0 } else { x * y };
+    let ends = [product(a, c), product(a, d), product(b, c), product(b, d)];
+    (ends.into_iter().fold(f64::INFINITY, f64::min), ends.into_iter().fold(f64::NEG_INFINITY, f64::max))
+}
+
+impl Atom {
+    fn range(&self) -> (f64, f64) {
+        match self {
+            Atom::Sym(_) => (0.0, LONGEST),
+            Atom::Var(_) => (f64::NEG_INFINITY, f64::INFINITY),
+            Atom::Max(a, b) => {
+                let (a, b) = (a.range(), b.range());
+                (a.0.max(b.0), a.1.max(b.1))
+            }
+            Atom::Of(formula) => formula.range(),
+            // The divisor is at least 1: the quotient is no farther from 0 than what is divided.
+            Atom::Div(a, by) => {
+                let (low, high) = a.range();
+                let by = by.as_int().map_or(1.0, |by| by as f64);
+                let (low, high) = if by > 1.0 { (low / by, high / by) } else { (low.min(0.0), high.max(0.0)) };
+                (low.floor(), high.floor())
+            }
+        }
     }
 }
 
@@ -187,6 +264,42 @@ mod tests {
         assert!(!d("N-T").is_nonneg(&vars));
     }
 
+    #[test]
+    fn signs_follow_from_ranges() {
+        for text in [
+            "min(6,N)",
+            "min(N,T)",
+            "N-min(6,N)",
+            "-floor(-N,4)",
+            "N-floor(N,2)",
+            "N-2*floor(N,2)",
+            "4*floor(N+3,4)-N",
+            "max(N-6,0)",
+            "N*min(N,T)*floor(T,2)",
+            "1-min(1,max(0,N-T))",
+            "floor(N,2)-floor(N,4)",
+            "N-max(0,min(N,T-5))",
+        ] {
+            assert!(text.parse::<Dim>().unwrap().is_nonneg(&NoVars), "{text}");
+        }
+        for text in ["min(6,N)-1", "-floor(-N,4)-1", "floor(N-4,2)", "2*floor(N,2)-N", "max(-N,-T)"] {
+            assert!(!text.parse::<Dim>().unwrap().is_nonneg(&NoVars), "{text}");
+        }
+    }
+
+    /// A quotient of a quotient is one quotient, so that what follows in a network stays short.
+    #[test]
+    fn quotients_of_quotients_are_one() {
+        let d = |text: &str| text.parse::<Dim>().unwrap();
+        let mut n = d("N");
+        for _ in 0..16 {
+            n = (n + 1).floor_div(&2.into());
+        }
+        assert_eq!(n, d("floor(N+65535,65536)"));
+        assert_eq!(d("floor(floor(N,3)+T,5)"), d("floor(N+3*T,15)"));
+        assert_eq!(d("floor(floor(N,3)+floor(T,2),5)").to_string(), "floor(floor(N,3)+floor(T,2),5)");
+    }
+
     /// Nested divisions end in time, proved or not.
     #[test]
     fn proofs_end() {
@@ -204,7 +317,16 @@ mod tests {
     fn proofs_hold() {
         let d = |text: &str| text.parse::<Dim>().unwrap();
         let vars = Vars(vec![d("N"), d("T"), d("5")]);
-        for text in ["i0*T+i1", "i2*3+i1-T", "floor(i0*5+i2,3)", "max(i0-i1,2)*3-6", "N*5-i0*5-i2-1", "T-floor(i1,2)"] {
+        for text in [
+            "i0*T+i1",
+            "i2*3+i1-T",
+            "floor(i0*5+i2,3)",
+            "max(i0-i1,2)*3-6",
+            "N*5-i0*5-i2-1",
+            "T-floor(i1,2)",
+            "min(i0,i1)-floor(i2-4,3)",
+            "-floor(-i2,3)-min(T,i2)+1",
+        ] {
             for by in ["3", "T", "5", "T+2", "2*T"] {
                 let (e, by) = (d(text), d(by));
                 let (q, claim) = (e.floor_div_in(&by, &vars), e.is_nonneg(&vars));

@@ -1,7 +1,7 @@
 //! A kernel made ready to run: symbols replaced by their values, ids by positions, expressions put in order.
 
 use super::*;
-use crate::base::dim::Atom;
+use crate::base::dim::{Atom, Value as Known};
 
 pub type Block = Vec<Code>;
 
@@ -32,6 +32,14 @@ impl Poly {
                     }
                     Atom::Var(v) => factors.push(Factor::Var(*v as usize)),
                     Atom::Div(a, b) => factors.push(Factor::Div(Poly::new(a, bind)?, Poly::new(b, bind)?)),
+                    Atom::Of(formula) => {
+                        let value = formula.eval_with(&|atom| match atom {
+                            Atom::Sym(s) => bind.get(s).copied(),
+                            _ => None,
+                        });
+                        let Some(Known::Int(n)) = value else { return Err(format!("`{formula}` has no value")) };
+                        k = k.checked_mul(n).ok_or_else(|| format!("`{dim}` overflows"))?;
+                    }
                     Atom::Max(a, b) => factors.push(Factor::Max(Poly::new(a, bind)?, Poly::new(b, bind)?)),
                 }
             }

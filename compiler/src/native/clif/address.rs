@@ -77,7 +77,7 @@ impl Lower<'_, '_> {
     /// How many loops are around the place where an atom changes; `None` when a variable in it is not bound yet.
     fn atom_level(&self, atom: &Atom) -> Option<u32> {
         match atom {
-            Atom::Sym(_) => Some(0),
+            Atom::Sym(_) | Atom::Of(_) => Some(0),
             Atom::Var(v) => match self.binds[*v as usize] {
                 Bind::Unbound => None,
                 Bind::Const(_) => Some(0),
@@ -173,6 +173,7 @@ impl Lower<'_, '_> {
                 self.remember(key, value);
                 value
             }
+            Atom::Of(f) => *self.formulas.get(f).unwrap_or_else(|| panic!("`{f}` is not a formula of the program")),
             Atom::Max(a, b) => {
                 let (a, b) = (self.dim(a), self.dim(b));
                 let greater = self.b.ins().icmp(IntCC::SignedGreaterThan, a, b);

@@ -5,6 +5,7 @@
 
 mod chains;
 mod checked;
+mod formula;
 
 use std::collections::BTreeMap;
 
@@ -95,7 +96,9 @@ pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
             let bad = w.b.ins().ushr_imm_u(all, i64::from(SYMBOL_BITS));
             w.leave_if(bad, Status::BadDimension);
         }
-        let mut sizes = Checked { program, symbols, wrapped: None };
+        let mut sizes = Checked { program, symbols, formulas: vec![], wrapped: None };
+        sizes.compute_formulas(w);
+        sizes.leave_if_wrapped(w);
         for guard in &program.guards {
             let holds = match guard {
                 Guard::Equal(a, b) => {
@@ -177,13 +180,16 @@ pub(super) fn entry(plan: &Plan<'_>, entry: usize) -> Code {
         };
         let inputs = program.inputs.iter().enumerate().map(|(n, p)| (Slots(program).input(n), &p.ty));
         let outputs = program.outputs.iter().enumerate().map(|(n, p)| (Slots(program).output(n), &p.ty));
-        let mut sizes = Checked { program, symbols, wrapped: None };
+        let mut sizes = Checked { program, symbols, formulas: vec![], wrapped: None };
+        sizes.compute_formulas(w);
+        // The check of the dimensions has seen them all.
+        sizes.wrapped = None;
         w.check_pointers(io, inputs.chain(outputs), &mut sizes);
         if !native::workspace(plan.entries[entry].programs).is(0) {
             w.check_workspace(memory, bytes, needed, settled(&plan.entries[entry]));
         }
         let wanted = w.slot(io, Slots(program).cpu());
-        let frame = w.frame(io, memory);
+        let frame = w.frame(io, memory, &sizes.formulas);
         if plan.chooses() {
             w.run_chosen(entry, wanted, frame);
         } else {
@@ -199,8 +205,8 @@ pub(super) fn run_level(plan: &Plan<'_>, entry: usize, level: usize) -> Code {
     write(plan, &[types::I64], &[types::I32], |w| {
         let frame = w.params[0];
         let io = w.b.ins().load(types::I64, plain(), frame, Frame::IO);
-        let symbols = w.symbols(program, io);
-        w.run(entry, level, io, frame, &mut Checked { program, symbols, wrapped: None });
+        let mut sizes = w.sizes(program, io, frame);
+        w.run(entry, level, io, frame, &mut sizes);
     })
 }
 
@@ -283,6 +289,17 @@ impl Writer<'_> {
     }
     fn symbols(&mut self, program: &Program, io: Value) -> Vec<Value> {
         (0..program.symbols.len()).map(|n| self.slot(io, Slots(program).symbol(n))).collect()
+    }
+
+    /// What a frame knows of a call's sizes.
+    fn sizes<'p>(&mut self, program: &'p Program, io: Value, frame: Value) -> Checked<'p> {
+        let symbols = self.symbols(program, io);
+        let mut formulas = vec![];
+        if !program.formulas.is_empty() {
+            let values = self.slot(frame, Frame::FORMULAS);
+            formulas = (0..program.formulas.len()).map(|n| self.slot(values, 8 * n as i32)).collect();
+        }
+        Checked { program, symbols, formulas, wrapped: None }
     }
 
     /// Returns a status when the condition holds: as it is from an `int` function, negated from an `int64_t` one.
@@ -386,7 +403,7 @@ impl Writer<'_> {
     }
 
     /// A new frame, as kernels expect it.
-    fn frame(&mut self, io: Value, memory: Value) -> Value {
+    fn frame(&mut self, io: Value, memory: Value, formulas: &[Value]) -> Value {
         let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, Frame::BYTES, 3);
         let slot = self.b.create_sized_stack_slot(slot);
         let frame = self.b.ins().stack_addr(types::I64, slot, 0);
@@ -396,12 +413,28 @@ impl Writer<'_> {
         let weights = self.b.create_global_value(weights);
         let weights = self.b.ins().symbol_value(types::I64, weights);
         let zero = self.b.ins().iconst(types::I64, 0);
-        for (value, offset) in
-            [(io, Frame::IO), (memory, Frame::WORKSPACE), (weights, Frame::WEIGHTS), (zero, Frame::STATUS)]
-        {
+        let formulas = if formulas.is_empty() { zero } else { self.kept(formulas) };
+        for (value, offset) in [
+            (io, Frame::IO),
+            (memory, Frame::WORKSPACE),
+            (weights, Frame::WEIGHTS),
+            (zero, Frame::STATUS),
+            (formulas, Frame::FORMULAS),
+        ] {
             self.b.ins().store(plain(), value, frame, offset);
         }
         frame
+    }
+
+    /// The address of values on the stack.
+    fn kept(&mut self, values: &[Value]) -> Value {
+        let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, 8 * values.len() as u32, 3);
+        let slot = self.b.create_sized_stack_slot(slot);
+        let address = self.b.ins().stack_addr(types::I64, slot, 0);
+        for (n, value) in values.iter().enumerate() {
+            self.b.ins().store(plain(), *value, address, 8 * n as i32);
+        }
+        address
     }
 
     /// Refuses a call that asks for another level than the only one.

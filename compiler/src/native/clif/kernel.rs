@@ -1,6 +1,6 @@
 //! A kernel's statements, in order. Loops are in `looping`, expressions in `expr`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use cranelift_codegen::ir::{
     self, AbiParam, FuncRef, InstBuilder, MemFlagsData, Signature, Type, UserFuncName, Value, types,
@@ -9,7 +9,10 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 use super::{Base, Frame, address::Key, expr::Val, lanes::Analysis, local::Registers, parallel_extent, wide::Wide};
 use crate::{
-    base::{Diagnostic, Dim, Problems, Symbol, dim::Atom},
+    base::{
+        Diagnostic, Dim, Problems, Symbol,
+        dim::{Atom, Formula},
+    },
     loops::{Bound, BufferId, ExprId, Fault, Kernel, Stmt, VarId},
     native::{Level, intrinsic::Intrinsic},
     plan::TargetInfo,
@@ -45,6 +48,7 @@ pub(super) struct Lower<'a, 'f> {
     frame: Value,
     pub buffers: HashMap<BufferId, Value>,
     pub symbols: HashMap<Symbol, Value>,
+    pub formulas: HashMap<Arc<Formula>, Value>,
     pub binds: Vec<Bind>,
     /// How many variables are bound to constants.
     pub constants: usize,
@@ -72,6 +76,7 @@ pub(super) fn lower(
     k: &Kernel,
     bases: Vec<Base>,
     symbols: Vec<(Symbol, i32)>,
+    formulas: &[Arc<Formula>],
 ) -> Result<ir::Function, Problems> {
     supported(k)?;
     let mut signature = Signature::new(target.isa.default_call_conv());
@@ -94,6 +99,7 @@ pub(super) fn lower(
         frame,
         buffers: HashMap::new(),
         symbols: HashMap::new(),
+        formulas: HashMap::new(),
         binds: vec![Bind::Unbound; k.vars.len()],
         constants: 0,
         values: vec![None; k.vars.len()],
@@ -107,6 +113,7 @@ pub(super) fn lower(
         analysis: Analysis::new(k, info),
         intrinsics: HashMap::new(),
     };
+    lower.load_formulas(formulas);
     lower.load_bases(&symbols);
     lower.declare_locals();
     lower.hoist_addresses(&k.body);
@@ -138,6 +145,18 @@ pub(super) fn constant_memory() -> MemFlagsData {
 }
 
 impl Lower<'_, '_> {
+    /// Loads what the entry has computed.
+    fn load_formulas(&mut self, formulas: &[Arc<Formula>]) {
+        if formulas.is_empty() {
+            return;
+        }
+        let values = self.b.ins().load(types::I64, constant_memory(), self.frame, Frame::FORMULAS);
+        for (n, formula) in formulas.iter().enumerate() {
+            let value = self.b.ins().load(types::I64, constant_memory(), values, n as i32 * 8);
+            self.formulas.insert(formula.clone(), value);
+        }
+    }
+
     /// Loads the buffers' pointers and the symbols that occur.
     fn load_bases(&mut self, slots: &[(Symbol, i32)]) {
         let io = self.b.ins().load(types::I64, constant_memory(), self.frame, Frame::IO);

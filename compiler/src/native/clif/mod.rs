@@ -229,7 +229,7 @@ impl<'a> Plan<'a> {
         let (bases, symbols): (Vec<_>, Vec<_>) = (bases.collect(), symbols.collect());
         let lower = |info: &TargetInfo, machine| {
             let expanded = elementary::expand(&launch.kernel, machine);
-            kernel::lower(level, info, &expanded, bases.clone(), symbols.clone()).map_err(place)
+            kernel::lower(level, info, &expanded, bases.clone(), symbols.clone(), &program.formulas).map_err(place)
         };
         if !level.info.is_wide() {
             return Ok(code::finish(level, lower(&level.info, level.machine())?));
@@ -253,8 +253,8 @@ impl<'a> Plan<'a> {
         let same = |earlier: &usize| {
             let other = program(*earlier);
             other.launches.get(k).is_some_and(|launch| launch.kernel == own.launches[k].kernel)
-                && (other.inputs.len(), other.outputs.len(), &other.symbols)
-                    == (own.inputs.len(), own.outputs.len(), &own.symbols)
+                && (other.inputs.len(), other.outputs.len(), &other.symbols, &other.formulas)
+                    == (own.inputs.len(), own.outputs.len(), &own.symbols, &own.formulas)
                 && places(other).eq(places(own))
         };
         (0..e).find(same).map(|earlier| self.first(earlier, l) + k)

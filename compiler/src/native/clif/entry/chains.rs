@@ -21,8 +21,7 @@ pub fn chain(plan: &Plan<'_>, entry: usize, level: usize, number: usize) -> Code
     write(plan, &[types::I64; 3], &[], |w| {
         let &[outer, begin, end] = &w.params[..] else { unreachable!("the function has three parameters") };
         let io = w.slot(outer, Frame::IO);
-        let symbols = w.symbols(program, io);
-        let mut sizes = Checked { program, symbols, wrapped: None };
+        let mut sizes = w.sizes(program, io, outer);
         let frame = w.chain_frame(program, chain, outer, begin, &mut sizes);
         let slices = sizes.dim(w, &chain.slices);
         let [first, last] = [begin, end].map(|task| {
@@ -77,7 +76,7 @@ impl Writer<'_> {
         let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, Frame::CHAIN_BYTES, 3);
         let slot = self.b.create_sized_stack_slot(slot);
         let frame = self.b.ins().stack_addr(types::I64, slot, 0);
-        for offset in [Frame::IO, Frame::WORKSPACE, Frame::WEIGHTS, Frame::STATUS] {
+        for offset in [Frame::IO, Frame::WORKSPACE, Frame::WEIGHTS, Frame::STATUS, Frame::FORMULAS] {
             let value = self.slot(outer, offset);
             self.b.ins().store(plain(), value, frame, offset);
         }

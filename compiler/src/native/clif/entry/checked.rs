@@ -15,6 +15,9 @@ use crate::{
 /// Symbols with more bits are refused: no tensor is that long, and the products of one with a constant need no check.
 pub const SYMBOL_BITS: u32 = 40;
 
+/// Formulas that may be so great are taken to be any number.
+const LARGE: f64 = (1u64 << 52) as f64;
+
 /// Whether no step of computing the dim overflows, whatever the symbols are.
 pub fn fits(dim: &Dim) -> bool {
     most(dim) < 1 << 62
@@ -27,6 +30,10 @@ fn most(dim: &Dim) -> u128 {
         Atom::Div(a, b) if b.as_int().is_some_and(|b| b > 0) => most(a).saturating_add(1),
         Atom::Div(..) | Atom::Var(_) => u128::MAX,
         Atom::Max(a, b) => most(a).max(most(b)),
+        Atom::Of(formula) => {
+            let (least, most) = formula.range();
+            if most.max(-least) < LARGE { most.max(-least) as u128 } else { u128::MAX }
+        }
     };
     let term = |t: &Term| t.atoms.iter().map(atom).fold(u128::from(t.k.unsigned_abs()), u128::saturating_mul);
     dim.terms().iter().map(term).fold(0, u128::saturating_add)
@@ -36,6 +43,8 @@ fn most(dim: &Dim) -> u128 {
 pub struct Checked<'a> {
     pub program: &'a Program,
     pub symbols: Vec<Value>,
+    /// The values of the program's formulas, as far as they are computed.
+    pub formulas: Vec<Value>,
     /// Negative when something overflowed or a division was not by a positive number.
     pub wrapped: Option<Value>,
 }
@@ -78,6 +87,10 @@ impl Checked<'_> {
                 let n = self.program.symbols.iter().position(|known| known == s);
                 self.symbols[n.unwrap_or_else(|| panic!("`{s}` is not a symbol of the program"))]
             }
+            Atom::Of(formula) => {
+                let n = self.program.formulas.iter().position(|known| known == formula);
+                self.formulas[n.unwrap_or_else(|| panic!("`{formula}` is not a formula of the program"))]
+            }
             Atom::Var(v) => panic!("i{v} occurs outside of kernels"),
             Atom::Div(a, b) if b.as_int().is_some_and(|b| b > 0) && a.is_nonneg(&NoVars) => {
                 let (a, b) = (self.dim(w, a), self.dim(w, b));
@@ -105,7 +118,7 @@ impl Checked<'_> {
         }
     }
 
-    fn plus(&mut self, w: &mut Writer<'_>, a: Value, b: Value) -> Value {
+    pub(super) fn plus(&mut self, w: &mut Writer<'_>, a: Value, b: Value) -> Value {
         let sum = w.b.ins().iadd(a, b);
         // The sign differs from both operands' signs.
         let (x, y) = (w.b.ins().bxor(a, sum), w.b.ins().bxor(b, sum));
@@ -114,7 +127,7 @@ impl Checked<'_> {
         sum
     }
 
-    fn times(&mut self, w: &mut Writer<'_>, a: Value, b: Value) -> Value {
+    pub(super) fn times(&mut self, w: &mut Writer<'_>, a: Value, b: Value) -> Value {
         let (low, high) = (w.b.ins().imul(a, b), w.b.ins().smulhi(a, b));
         // The high half is nothing but the low half's sign.
         let sign = w.b.ins().sshr_imm_u(low, 63);
@@ -126,7 +139,7 @@ impl Checked<'_> {
     }
 
     /// Notes an overflow when `sign` is negative.
-    fn note(&mut self, w: &mut Writer<'_>, sign: Value) {
+    pub(super) fn note(&mut self, w: &mut Writer<'_>, sign: Value) {
         self.wrapped = Some(match self.wrapped {
             None => sign,
             Some(before) => w.b.ins().bor(before, sign),
