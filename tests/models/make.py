@@ -37,14 +37,19 @@ def variable(shape, seed, **options):
     return v1.get_variable("w", shape, tf.float32, initial, use_resource=False, **options)
 
 
-def v1_model(path, build, init=None):
+def v1_model(path, build, init=None, saver=None):
     """Saves the signatures that `build` makes from placeholders and variables."""
     with tf.Graph().as_default(), v1.Session() as session:
         signatures = build()
         session.run([v1.global_variables_initializer(), v1.tables_initializer()])
         builder = v1.saved_model.Builder(str(path))
         builder.add_meta_graph_and_variables(
-            session, ["serve"], signatures, strip_default_attrs=True, main_op=init() if init else None
+            session,
+            ["serve"],
+            signatures,
+            strip_default_attrs=True,
+            main_op=init() if init else None,
+            saver=saver() if saver else None,
         )
         builder.save()
 
@@ -71,6 +76,20 @@ def v1_partitioned(path):
         return {"serving_default": predict({"x": x}, {"y": tf.matmul(x, tf.convert_to_tensor(w), name="y")})}
 
     v1_model(path, build)
+
+
+def checkpoint_v1(path):
+    """A checkpoint of the first version, with a partitioned variable and several types."""
+
+    def build():
+        x = v1.placeholder(tf.float32, [None, 5], "x")
+        w = variable((5, 2), 2, partitioner=v1.fixed_size_partitioner(2))
+        kinds = [(tf.float64, [0.1, -2.5]), (tf.int32, [7, -8]), (tf.int64, [1 << 40, -1]), (tf.bool, [True, False])]
+        others = [v1.get_variable(d.name, dtype=d, initializer=tf.constant(v, d), use_resource=False) for d, v in kinds]
+        total = tf.add_n([tf.reduce_sum(tf.cast(o[1], tf.float32)) for o in others])
+        return {"serving_default": predict({"x": x}, {"y": tf.matmul(x, tf.convert_to_tensor(w)) + total})}
+
+    v1_model(path, build, saver=lambda: v1.train.Saver(write_version=v1.train.SaverDef.V1))
 
 
 def v1_midgraph(path):
@@ -214,6 +233,7 @@ def exported_function(path):
 MODELS = [
     v1_simple,
     v1_partitioned,
+    checkpoint_v1,
     v1_midgraph,
     v1_counter,
     v1_table,
@@ -229,11 +249,20 @@ MODELS = [
 def stored_values(path):
     """Every tensor of the checkpoint, as lists."""
     prefix = path / "variables" / "variables"
-    if not (path / "variables" / "variables.index").exists():
+    if not any((path / "variables" / name).exists() for name in ["variables", "variables.index"]):
         return {}
     reader = tf.train.load_checkpoint(str(prefix))
     names = [n for n in sorted(reader.get_variable_to_shape_map()) if n != "_CHECKPOINTABLE_OBJECT_GRAPH"]
-    return {name: np.asarray(reader.get_tensor(name)).tolist() for name in names}
+    types = reader.get_variable_to_dtype_map()
+
+    def read(name):
+        # Unlike the reader, the operator joins the slices of a checkpoint of version 1.
+        parts = tf.raw_ops.RestoreV2(
+            prefix=str(prefix), tensor_names=[name], shape_and_slices=[""], dtypes=[types[name]]
+        )
+        return parts[0].numpy().tolist()
+
+    return {name: read(name) for name in names}
 
 
 def inputs(spec):

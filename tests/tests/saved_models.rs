@@ -270,6 +270,14 @@ fn missing_parts_are_told() {
     assert!(message(&remove("saved_model.pb")).contains("no SavedModel in this folder"));
     let no_index = message(&remove("variables/variables.index"));
     assert!(no_index.contains("has no value") && no_index.contains("node: dense/w"), "{no_index}");
+    let no_folder = {
+        let mut files = files_of(&folder("keras_export"));
+        files.0.retain(|path, _| !path.starts_with("variables/"));
+        let model = load(&files, &Options::default()).unwrap();
+        model.graph(&model.signature("serving_default").unwrap()).unwrap_err()
+    };
+    assert_eq!(no_folder.0.len(), 1, "{no_folder}");
+    assert!(no_folder.to_string().contains("and 5 others have no value"), "{no_folder}");
     let no_data = message(&remove("variables/variables.data-00000-of-00001"));
     assert!(no_data.contains("file: variables/variables.data-00000-of-00001"), "{no_data}");
     let chunked = message(&|files| {
@@ -292,6 +300,35 @@ fn missing_parts_are_told() {
         files.0.extend(other.0.into_iter().filter(|(path, _)| path.starts_with("variables")));
     });
     assert!(reshaped.contains("checkpoint"), "{reshaped}");
+}
+
+/// What is no SavedModel is told by what it is.
+#[test]
+fn other_files_are_told_apart() {
+    let refused = |path: PathBuf| Model::open(path, &Options::default()).err().unwrap().to_string();
+    assert!(refused(folder("nowhere")).contains("cannot open the model"));
+    let main = refused(folder("v1_simple/saved_model.pb"));
+    assert!(main.contains("the main file of one") && main.contains("name the folder"), "{main}");
+    assert!(refused(folder("make.py")).contains("model.export(DIR)"));
+
+    let loaded = |path: &str, bytes: Vec<u8>| {
+        load(&Memory([(path.to_string(), bytes.into())].into()), &Options::default()).err().unwrap()
+    };
+    let node = smc_proto::NodeDef { name: "x".into(), op: "Placeholder".into(), ..Default::default() };
+    let graph = smc_proto::GraphDef { node: vec![node], ..Default::default() };
+    let frozen = loaded("saved_model.pb", smc_proto::Message::encode_to_vec(&graph));
+    assert!(frozen.contains("a frozen graph (a GraphDef)") && frozen.contains("import_graph_def"), "{frozen}");
+    let lite = loaded("saved_model.pb", b"\x1c\0\0\0TFL3\0\0".to_vec());
+    assert!(lite.contains("a TFLite model"), "{lite}");
+    let beside = loaded("model.keras", b"PK\x03\x04".to_vec());
+    assert!(beside.contains("`model.keras` is a Keras archive") && beside.contains("model.export(DIR)"), "{beside}");
+
+    let mut files = files_of(&folder("exported_function"));
+    let mut saved = <smc_proto::SavedModel as smc_proto::Message>::decode(&files.0["saved_model.pb"][..]).unwrap();
+    saved.meta_graphs[0].object_graph_def = None;
+    files.0.insert("saved_model.pb".into(), smc_proto::Message::encode_to_vec(&saved).into());
+    let none = load(&files, &Options::default()).unwrap().no_signature().to_string();
+    assert!(none.contains("tf.saved_model.save(module, DIR, signatures="), "{none}");
 }
 
 #[test]

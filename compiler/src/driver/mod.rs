@@ -228,7 +228,7 @@ fn optimise(graph: &Graph) -> Graph {
 fn choose(model: &Model, names: &[String]) -> Result<Vec<Signature>, Problems> {
     if names.is_empty() {
         return match model.signatures() {
-            [] => Err(Diagnostic::error("the model has no signature and exports no function").into()),
+            [] => Err(model.no_signature().into()),
             all => Ok(all.to_vec()),
         };
     }

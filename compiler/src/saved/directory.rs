@@ -6,7 +6,7 @@ use smc_proto::{FingerprintDef, MetaGraphDef, SavedModel};
 use super::{
     Options,
     files::{Files, read_all},
-    text,
+    foreign, text,
 };
 use crate::base::{Diagnostic, Problems};
 
@@ -38,7 +38,16 @@ pub(super) fn open(files: &dyn Files, options: &Options) -> Result<Opened, Probl
     };
     let size = bytes.len();
     let model = match *name {
-        "saved_model.pb" => SavedModel::decode(bytes).map_err(|e| damaged(e.to_string()))?,
+        "saved_model.pb" => {
+            let decoded = SavedModel::decode(bytes.clone());
+            // Some other bytes decode as a message without contents.
+            let other = || foreign::other_bytes(&bytes).map(|d| d.in_file(&shown));
+            match decoded {
+                Ok(model) if !model.meta_graphs.is_empty() => model,
+                Ok(model) => other().map_or(Ok(model), Err)?,
+                Err(e) => return Err(other().unwrap_or_else(|| damaged(e.to_string())).into()),
+            }
+        }
         "saved_model.pbtxt" => text::decode::<SavedModel>(&bytes, "tensorflow.SavedModel").map_err(damaged)?,
         _ => {
             return Err(Diagnostic::error("the model is split into chunks (saved_model.cpb), which smc does not read")
@@ -73,9 +82,12 @@ fn version_folder(files: &dyn Files, wanted: Option<u64>) -> Result<String, Diag
     let Some(version) = wanted else {
         let newest = versions.pop().map(|(_, folder)| folder);
         return newest.ok_or_else(|| {
-            Diagnostic::error("there is no SavedModel in this folder")
-                .in_file(here())
-                .help("name the folder that holds saved_model.pb, or one with numbered versions of it")
+            let problem = Diagnostic::error("there is no SavedModel in this folder").in_file(here());
+            let named = |name: String| Some((foreign::kind(&name, b"")?, name));
+            match files.list("").into_iter().find_map(named) {
+                Some(((what, help), name)) => problem.help(format!("`{name}` is {what}: {help}")),
+                None => problem.help("name the folder that holds saved_model.pb, or one with numbered versions of it"),
+            }
         });
     };
     let available: Vec<_> = versions.iter().map(|(v, _)| v.to_string()).collect();

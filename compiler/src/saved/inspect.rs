@@ -8,7 +8,7 @@ use super::{
     Asset, Initialiser, Model, Signature, SignatureKind, Slot, SlotPlace, TfGraph,
     types::{TfShape, host_type, type_name},
 };
-use crate::base::{Diagnostic, Problems};
+use crate::base::Problems;
 
 /// A model's description.
 #[derive(Clone, Debug, Serialize)]
@@ -98,8 +98,7 @@ pub fn describe_by(model: &Model, graph: &dyn Fn(&Signature) -> Result<TfGraph, 
         signatures.push(describe_signature(signature, &graph));
     }
     if model.signatures().is_empty() {
-        problems
-            .push(Diagnostic::error("the model has no signature and exports no function").in_file(model.shown_path()));
+        problems.push(model.no_signature());
     }
     let initialisers = model.initialisers().unwrap_or_else(|p| {
         problems.extend(p);

@@ -11,6 +11,7 @@ mod body;
 mod bundle;
 mod directory;
 mod files;
+mod foreign;
 pub mod graph;
 mod init;
 pub mod inspect;
@@ -27,6 +28,7 @@ mod writes;
 
 pub use bundle::{Bundle, Slice};
 pub use files::{Disk, Files, Memory};
+pub use foreign::EXPORT;
 pub use graph::{Node, NodeOutput, Origin, Port, TfGraph};
 pub use init::{Asset, Initialiser};
 pub use model::{Model, Options};

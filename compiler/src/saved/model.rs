@@ -12,6 +12,7 @@ use super::{
     bundle::Bundle,
     directory,
     files::{Disk, Files, read_all},
+    foreign,
     graph::{Branches, Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
     init::{self, Asset, Initialiser},
     objects::Objects,
@@ -52,7 +53,11 @@ pub struct Model {
 impl Model {
     /// Loads the model in a folder on disk.
     pub fn open(folder: impl Into<std::path::PathBuf>, options: &Options) -> Result<Model, Problems> {
-        Model::load(Arc::new(Disk::new(folder)), options)
+        let folder = folder.into();
+        match foreign::refuse(&folder) {
+            Some(problem) => Err(problem.into()),
+            None => Model::load(Arc::new(Disk::new(folder)), options),
+        }
     }
 
     /// Loads a model from its files.
@@ -76,6 +81,13 @@ impl Model {
     /// The functions that the model's objects export, by the path of attributes that leads to each.
     pub fn functions(&self) -> Vec<Signature> {
         signature::exported(&self.meta)
+    }
+
+    /// What is said of a model without any entry point.
+    pub fn no_signature(&self) -> Diagnostic {
+        Diagnostic::error("the model has no signature and exports no function")
+            .in_file(self.shown_path())
+            .help(format!("save it with one: {}", foreign::EXPORT))
     }
 
     /// A signature or an exported function by name; the error lists what there is.
@@ -119,8 +131,9 @@ impl Model {
     /// SHA-256 of the main file and of the checkpoint's index, which holds a checksum of every stored tensor.
     pub fn digest(&self) -> Result<[u8; 32], Diagnostic> {
         let mut hash = Sha256::new();
-        for path in [self.path.clone(), format!("{}variables/variables.index", self.folder)] {
-            hash.update(read_all(&*self.files, &path)?.unwrap_or_default());
+        let listed = self.bundle.iter().flat_map(|b| b.listed_in());
+        for path in std::iter::once(&self.path).chain(listed) {
+            hash.update(read_all(&*self.files, path)?.unwrap_or_default());
         }
         Ok(hash.finalize().into())
     }

@@ -50,6 +50,30 @@ pub fn decode(proto: &TensorProto) -> Result<Tensor, String> {
     Ok(Tensor::from_bytes(dtype, shape, bytes))
 }
 
+/// The tensor of a message that has no raw bytes and spells out every value.
+pub fn decode_whole(proto: &TensorProto) -> Result<Tensor, String> {
+    let listed = match host_type(data_type(proto.dtype)) {
+        Some(DType::Bool) => proto.bool_val.len(),
+        Some(DType::I8 | DType::I16 | DType::I32 | DType::U8 | DType::U16) => proto.int_val.len(),
+        Some(DType::I64) => proto.int64_val.len(),
+        Some(DType::U32) => proto.uint32_val.len(),
+        Some(DType::U64) => proto.uint64_val.len(),
+        Some(DType::F16 | DType::BF16) => proto.half_val.len(),
+        Some(DType::F32) => proto.float_val.len(),
+        Some(DType::F64) => proto.double_val.len(),
+        Some(DType::C64) => proto.scomplex_val.len() / 2,
+        Some(DType::C128) => proto.dcomplex_val.len() / 2,
+        Some(DType::Str) => proto.string_val.len(),
+        None => 0,
+    };
+    let shape = TfShape::from_proto(proto.tensor_shape.as_ref()).fixed().unwrap_or_default();
+    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).ok_or("its shape is too large")?;
+    if listed != count || !proto.tensor_content.is_empty() {
+        return Err(format!("{listed} values are stored for {shape:?}"));
+    }
+    decode(proto)
+}
+
 /// The values listed in the field of the type, at most `count`.
 fn listed(p: &TensorProto, dtype: DType, count: usize) -> Vec<Scalar> {
     fn from<T: Copy>(values: &[T], count: usize, f: impl Fn(T) -> Scalar) -> Vec<Scalar> {

@@ -54,7 +54,17 @@ pub(super) fn resolve(
     // A body may make another handle of a variable that the graph knows.
     let by_name: BTreeMap<_, _> = inside.iter().filter_map(|(node, by)| Some((resource_name(node)?, by))).collect();
     let mut found = BTreeMap::new();
+    let sharded = shards(graph, sources, bundle);
+    problems.0.extend(sharded.iter().map(|(key, nodes)| sharded_variable(key, nodes)));
+    let is_shard = |node: &Node| sharded.values().flatten().any(|shard| shard.name == node.name);
+    let mut unstored = vec![];
     for (id, node) in graph.nodes.iter().filter(|(_, n)| is_variable(&n.op)) {
+        if bundle.is_none() && initialised_by(node, sources).is_none() {
+            unstored.push(node);
+        }
+        if is_shard(node) || bundle.is_none() && initialised_by(node, sources).is_none() {
+            continue;
+        }
         let by_name = || resource_name(node).and_then(|name| by_name.get(&name).map(ToString::to_string));
         let assigned_by = assigned.remove(&id).or_else(by_name);
         match resolve_one(node, sources, bundle) {
@@ -65,6 +75,7 @@ pub(super) fn resolve(
     if problems.has_errors() {
         problems.extend(sources.restore_faults.clone());
     }
+    problems.0.extend(no_checkpoint(&unstored));
     problems.or(())?;
     let here = found.values().filter_map(|v| Some((v.key.clone(), v.assigned_by.clone()?)));
     let inside = inside.into_iter().filter_map(|(node, by)| Some((resolve_one(&node, sources, bundle).ok()?.key, by)));
@@ -74,20 +85,12 @@ pub(super) fn resolve(
 }
 
 fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Result<Variable, Diagnostic> {
-    let name = match node.attr_str("shared_name") {
-        Ok(shared) if !shared.is_empty() => shared,
-        _ => &node.name,
-    };
-    if let Origin::Defined { function, node: defined } = &node.origin
-        && let Some(writer) = sources.initialised.get(defined).filter(|_| function.is_empty())
-    {
+    let name = variable_name(node);
+    if let Some(writer) = initialised_by(node, sources) {
         let what = format!("variable `{name}` is set when the model is initialised, by `{writer}`");
         return Err(node.fault(what).help("values that are computed at start-up are not supported yet"));
     }
-    let bundle = bundle.ok_or_else(|| {
-        node.fault(format!("variable `{name}` has no value: the model has no file variables/variables.index"))
-            .help("copy the model's `variables` folder beside saved_model.pb")
-    })?;
+    let bundle = bundle.ok_or_else(|| node.fault("the model has no checkpoint"))?;
     let Stored { key, part } = stored(node, sources, bundle)?.ok_or_else(|| {
         node.fault(format!("variable `{name}` has no value: neither the saved objects nor the restore graph name one"))
             .help("export the model again; smc never guesses by names which weights belong to a variable")
@@ -116,6 +119,61 @@ fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Resul
     }
 }
 
+/// What the model calls a variable.
+fn variable_name(node: &Node) -> &str {
+    match node.attr_str("shared_name") {
+        Ok(shared) if !shared.is_empty() => shared,
+        _ => &node.name,
+    }
+}
+
+/// The node that sets a variable when the model is initialised.
+fn initialised_by<'s>(node: &Node, sources: &'s Sources) -> Option<&'s String> {
+    match &node.origin {
+        Origin::Defined { function, node } if function.is_empty() => sources.initialised.get(node),
+        _ => None,
+    }
+}
+
+/// Variables without a checkpoint: one problem, whatever their number.
+fn no_checkpoint(unstored: &[&Node]) -> Option<Diagnostic> {
+    let first = unstored.first()?;
+    let what = match unstored.len() {
+        1 => format!("variable `{}` has no value", variable_name(first)),
+        n => format!("variable `{}` and {} others have no value", variable_name(first), n - 1),
+    };
+    let what = format!("{what}: the model has no file variables/variables.index");
+    Some(first.fault(what).help("copy the model's `variables` folder beside saved_model.pb"))
+}
+
+/// The variables that are told to hold the same stored tensor, but are only parts of it.
+fn shards<'g>(graph: &'g TfGraph, sources: &Sources, bundle: Option<&Bundle>) -> BTreeMap<String, Vec<&'g Node>> {
+    let mut by_key: BTreeMap<String, Vec<&Node>> = BTreeMap::new();
+    for (_, node) in graph.nodes.iter().filter(|(_, n)| is_variable(&n.op)) {
+        let Some(bundle) = bundle else { continue };
+        let Ok(Some(Stored { key, part: None })) = stored(node, sources, bundle) else { continue };
+        let whole = bundle.ty(&key).and_then(|ty| ty.shape.fixed());
+        let own = node.attr_shape("shape").ok().and_then(|shape| shape.fixed());
+        let is_part = |(own, whole): (Vec<usize>, Vec<usize>)| {
+            own.len() == whole.len() && own != whole && own.iter().zip(&whole).all(|(own, whole)| own <= whole)
+        };
+        if own.zip(whole).is_some_and(is_part) {
+            by_key.entry(key).or_default().push(node);
+        }
+    }
+    by_key.retain(|_, nodes| nodes.len() > 1);
+    by_key
+}
+
+fn sharded_variable(key: &str, nodes: &[&Node]) -> Diagnostic {
+    let names = nodes.iter().map(|n| format!("`{}`", variable_name(n))).collect::<Vec<_>>().join(", ");
+    let what = format!("variables {names} are shards of one variable, which is stored whole as `{key}`");
+    nodes[0].fault(what).help(
+        "TensorFlow does not restore a sharded variable (a ShardedVariable, made by a partitioner) into its shards either; \
+         build the model without the partitioner, load the weights, and export it again",
+    )
+}
+
 /// What the witnesses say of a variable.
 fn stored(node: &Node, sources: &Sources, bundle: &Bundle) -> Result<Option<Stored>, Diagnostic> {
     let Sources { objects, restored, .. } = sources;
@@ -136,6 +194,8 @@ fn stored(node: &Node, sources: &Sources, bundle: &Bundle) -> Result<Option<Stor
             return disagree(first, other);
         }
         return match by_node {
+            // The saved objects name the whole of which the restore graph reads a part.
+            Some(other) if other.part.is_some() && other.key == *first => Ok(Some(other.clone())),
             Some(other) if other.part.is_some() || different(&other.key) => disagree(first, &other.key),
             _ => Ok(Some(Stored { key: first.to_string(), part: None })),
         };

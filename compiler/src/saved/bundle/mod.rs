@@ -2,7 +2,7 @@
 //!
 //! The index maps a key to type, shape, data file, offset, size and checksum. A partitioned tensor has an entry that
 //! lists its slices, each stored under a key of its own. Data may be padded between entries. Tensors of a big-endian
-//! writer are swapped after the checksum is verified.
+//! writer are swapped after the checksum is verified. Checkpoints of version 1 have no index ([`version_1`]).
 //!
 //! Invariant: no length of the file is trusted before it was compared with what is there, so that a damaged bundle
 //! gives a diagnostic and never a large allocation.
@@ -11,6 +11,7 @@ mod boxes;
 mod checksum;
 mod slice;
 mod table;
+mod version_1;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -43,13 +44,17 @@ pub struct Bundle {
     shards: i32,
     big_endian: bool,
     entries: BTreeMap<Vec<u8>, BundleEntryProto>,
+    /// The tensors of a checkpoint of version 1.
+    inline: Option<version_1::Contents>,
+    /// What names the tensors: the index, or the files of version 1.
+    listed_in: Vec<String>,
 }
 
 impl Bundle {
-    /// Opens `PREFIX.index`; `None` when there is no such file.
+    /// Opens `PREFIX.index`, or the files of version 1; `None` when there is neither.
     pub fn open(files: Arc<dyn Files>, prefix: &str) -> Result<Option<Bundle>, Problems> {
         let path = format!("{prefix}.index");
-        let Some(bytes) = read_all(&*files, &path)? else { return Ok(None) };
+        let Some(bytes) = read_all(&*files, &path)? else { return Bundle::open_version_1(files, prefix) };
         let shown = files.shown(&path);
         let fault = |what: String| Diagnostic::error(format!("damaged checkpoint index: {what}")).in_file(&shown);
         let mut table = table::read(&bytes).map_err(fault)?;
@@ -64,7 +69,24 @@ impl Bundle {
             }
         }
         let big_endian = header.endianness() == Endianness::Big;
-        problems.or(Some(Bundle { files, prefix: prefix.into(), shards: header.num_shards, big_endian, entries }))
+        let (inline, listed_in, prefix, shards) = (None, vec![path], prefix.into(), header.num_shards);
+        problems.or(Some(Bundle { files, prefix, shards, big_endian, entries, inline, listed_in }))
+    }
+
+    fn open_version_1(files: Arc<dyn Files>, prefix: &str) -> Result<Option<Bundle>, Problems> {
+        let listed_in = version_1::shards(&*files, prefix)?;
+        if listed_in.is_empty() {
+            return Ok(None);
+        }
+        let mut contents = version_1::open(&*files, &listed_in)?;
+        let entries = std::mem::take(&mut contents.entries);
+        let (prefix, shards, big_endian, inline) = (prefix.into(), 0, false, Some(contents));
+        Ok(Some(Bundle { files, prefix, shards, big_endian, entries, inline, listed_in }))
+    }
+
+    /// The files that name the tensors and hold their checksums.
+    pub fn listed_in(&self) -> &[String] {
+        &self.listed_in
     }
 
     /// The keys of whole tensors, in order; those of single slices are not among them.
@@ -81,6 +103,9 @@ impl Bundle {
     /// Whether two keys hold equal tensors, as far as type, shape, size and checksum can tell.
     pub fn same_content(&self, a: &str, b: &str) -> bool {
         let (Some(x), Some(y)) = (self.entries.get(a.as_bytes()), self.entries.get(b.as_bytes())) else { return false };
+        if self.inline.is_some() {
+            return a == b || self.read(a, None).is_ok_and(|a| self.read(b, None).as_ref() == Ok(&a));
+        }
         let plain = x.slices.is_empty() && y.slices.is_empty();
         a == b || plain && (x.dtype, &x.shape, x.size, x.crc32c) == (y.dtype, &y.shape, y.size, y.crc32c)
     }
@@ -99,12 +124,12 @@ impl Bundle {
 
     fn missing(&self, key: &str) -> Diagnostic {
         Diagnostic::error(format!("the checkpoint has no tensor `{key}`"))
-            .in_file(self.files.shown(&format!("{}.index", self.prefix)))
+            .in_file(self.files.shown(&self.listed_in[0]))
             .help("the checkpoint belongs to another model, or the model was saved without it")
     }
 
     fn fault(&self, key: &str, what: impl std::fmt::Display) -> Diagnostic {
-        let file = self.files.shown(&format!("{}.index", self.prefix));
+        let file = self.files.shown(&self.listed_in[0]);
         Diagnostic::error(format!("checkpoint tensor `{}`: {what}", key.as_bytes().escape_ascii())).in_file(file)
     }
 
@@ -172,6 +197,9 @@ impl Bundle {
 
     fn read_plain(&self, key: &str, entry: &BundleEntryProto) -> Result<Tensor, Diagnostic> {
         let (dtype, shape) = self.fixed_type(key, entry)?;
+        if let Some(contents) = &self.inline {
+            return contents.read(entry).map_err(|e| self.fault(key, e));
+        }
         let stored = self.stored_bytes(key, entry)?;
         let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         let count = count.ok_or_else(|| self.fault(key, "its shape is too large"))?;
@@ -199,7 +227,7 @@ impl Bundle {
         }
         let path = format!("{}.data-{:05}-of-{:05}", self.prefix, entry.shard_id, self.shards);
         let size = self.files.size(&path).ok_or_else(|| {
-            Diagnostic::error(format!("the data file of checkpoint tensor `{key}` is missing"))
+            Diagnostic::error("a data file of the checkpoint is missing")
                 .in_file(self.files.shown(&path))
                 .help("copy the model's whole `variables` folder")
         })?;

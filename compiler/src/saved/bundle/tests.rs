@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use smc_proto::DataType;
+use bytes::Bytes;
+use prost::Message;
+use smc_proto::{DataType, SavedSlice, SavedSliceMeta, SavedTensorSliceMeta, SavedTensorSlices, TensorProto};
 
 use super::{
     Bundle, Slice,
@@ -65,6 +67,94 @@ fn partitioned_tensors_are_put_together() {
     let mut outside = Writer::default();
     outside.partitioned(b"w", &[2, 1], &[(0, 1, &[1.0]), (1, 2, &[1.0, 2.0])]);
     assert!(read(&outside, "w").unwrap_err().contains("outside"));
+}
+
+/// A checkpoint of version 1 in two files, with one tensor in a piece in each.
+fn version_1(change: impl Fn(&mut Vec<SavedTensorSlices>)) -> Memory {
+    let file = |slice: &Slice, values: &[f32], others: &[(&str, TensorProto)]| {
+        let mut listed = vec![(b"w".to_vec(), slice.clone(), DataType::DtFloat, super::writer::shape(&[3]))];
+        let mut data = vec![TensorProto { float_val: values.to_vec(), ..Default::default() }];
+        for (name, value) in others {
+            let dtype = if value.string_val.is_empty() { DataType::DtHalf } else { DataType::DtString };
+            listed.push((name.as_bytes().to_vec(), Slice(vec![(0, None)]), dtype, super::writer::shape(&[2])));
+            data.push(value.clone());
+        }
+        let tensor = listed.iter().map(|(name, slice, dtype, shape)| SavedSliceMeta {
+            name: String::from_utf8(name.clone()).unwrap(),
+            shape: Some(shape.clone()),
+            r#type: *dtype as i32,
+            slice: vec![super::writer::proto_slice(slice)],
+        });
+        let meta = SavedTensorSliceMeta { tensor: tensor.collect(), versions: None };
+        let mut messages = vec![SavedTensorSlices { meta: Some(meta), data: None }];
+        messages.extend(data.into_iter().map(|data| SavedTensorSlices {
+            meta: None,
+            data: Some(SavedSlice { data: Some(data), ..Default::default() }),
+        }));
+        change(&mut messages);
+        let keys = listed.iter().map(|(name, slice, _, _)| slice.key(name));
+        let mut entries: Vec<_> =
+            std::iter::once(vec![]).chain(keys).zip(messages.iter().map(|m| m.encode_to_vec())).collect();
+        entries.sort();
+        Bytes::from(table(&entries, true))
+    };
+    let halves = TensorProto { half_val: vec![0x3c00, 0xbc00], ..Default::default() };
+    let words = TensorProto { string_val: vec!["a".into(), "".into()], ..Default::default() };
+    let slice = |start, length| Slice(vec![(start, length)]);
+    let first = file(&slice(0, Some(2)), &[1.0, 2.0], &[("h", halves)]);
+    let second = file(&slice(2, Some(1)), &[3.0], &[("s", words)]);
+    let path = |shard| format!("v-0000{shard}-of-00002");
+    Memory([(path(0), first), (path(1), second)].into())
+}
+
+#[test]
+fn checkpoints_of_version_1_are_read() {
+    let files = version_1(|_| ());
+    let bundle = open(files.clone());
+    assert_eq!(bundle.keys().collect::<Vec<_>>(), ["h", "s", "w"]);
+    assert_eq!(bundle.read("w", None).unwrap(), Tensor::from_f32([3], &[1.0, 2.0, 3.0]));
+    let part = |text| bundle.read("w", Some(&Slice::parse(text).unwrap().1)).unwrap();
+    assert_eq!(part("3 2,1"), Tensor::from_f32([1], &[3.0]), "a stored part");
+    assert_eq!(part("3 1,2"), Tensor::from_f32([2], &[2.0, 3.0]), "a part across two");
+    assert_eq!(bundle.read("s", None).unwrap().strings(), [&b"a"[..], b""]);
+    assert_eq!(bundle.read("h", None).unwrap().get(1), crate::tensor::Scalar::F32(-1.0));
+    assert!(bundle.same_content("h", "h") && !bundle.same_content("h", "w"));
+    assert_eq!(bundle.listed_in().len(), 2);
+
+    let whole = Memory([("v".to_string(), files.0["v-00001-of-00002"].clone())].into());
+    assert!(open(whole).read("w", None).unwrap_err().message.contains("do not cover it"));
+    let mut without = files;
+    without.0.remove("v-00000-of-00002");
+    let problem = Bundle::open(Arc::new(without), "v").err().unwrap().to_string();
+    assert!(
+        problem.contains("a file of the checkpoint is missing") && problem.contains("v-00000-of-00002"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn damage_of_version_1_is_told() {
+    let opened = |change: &dyn Fn(&mut Vec<SavedTensorSlices>)| Bundle::open(Arc::new(version_1(change)), "v");
+    let refused = |change: &dyn Fn(&mut Vec<SavedTensorSlices>), with: &str| {
+        let message = opened(change).err().unwrap().to_string();
+        assert!(message.contains(with), "{message}");
+    };
+    let tensor = |messages: &mut Vec<SavedTensorSlices>| messages[0].meta.as_mut().unwrap().tensor[0].clone();
+    refused(&|m| m[0].meta = None, "does not list its tensors");
+    refused(&|m| m[0].meta.as_mut().unwrap().tensor[0].name = "x".into(), "tensor `x` lacks a slice");
+    refused(&|m| m[0].meta.as_mut().unwrap().tensor[0].shape = Some(super::writer::shape(&[1])), "a slice outside");
+    refused(&|m| m[0].meta.as_mut().unwrap().tensor[0].shape = Some(super::writer::shape(&[-1])), "no fixed shape");
+    refused(
+        &|m| {
+            let again = SavedSliceMeta { r#type: DataType::DtInt32 as i32, ..tensor(m) };
+            m[0].meta.as_mut().unwrap().tensor.push(again);
+        },
+        "two types or shapes",
+    );
+    let short = opened(&|m| m[1].data.as_mut().unwrap().data.as_mut().unwrap().float_val.truncate(0)).unwrap().unwrap();
+    assert!(short.read("w", None).unwrap_err().message.contains("0 values are stored"));
+    let huge = opened(&|m| m[0].meta.as_mut().unwrap().tensor[1].shape = Some(super::writer::shape(&[1 << 50])));
+    assert!(huge.unwrap().unwrap().read("h", None).unwrap_err().message.contains("2 values are stored"));
 }
 
 #[test]

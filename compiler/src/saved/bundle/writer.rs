@@ -106,7 +106,7 @@ impl Writer {
     }
 }
 
-fn proto_slice(slice: &Slice) -> smc_proto::TensorSliceProto {
+pub fn proto_slice(slice: &Slice) -> smc_proto::TensorSliceProto {
     use smc_proto::tensor_slice_proto::{Extent, extent::HasLength};
     let extent = |&(start, length): &(u64, Option<u64>)| Extent {
         start: start as i64,
