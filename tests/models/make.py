@@ -219,6 +219,17 @@ class Exported(tf.Module):
         return {"first": tf.matmul(x, self.w) + self.c, "rest": [x, x + 1.0]}
 
 
+def sharded(path):
+    """A variable in shards, which TensorFlow stores as one tensor and does not restore."""
+    from tensorflow.python.distribute.sharded_variable import ShardedVariable
+
+    module = tf.Module()
+    module.v = ShardedVariable([tf.Variable(numbers(n, 2, seed=n), name=f"part_{k}") for k, n in enumerate([3, 2])])
+    parts = list(module.v.variables)
+    read = tf.function(lambda: {"y": tf.concat([p.read_value() for p in parts], 0)}, input_signature=[])
+    tf.saved_model.save(module, str(path), signatures={"serving_default": read})
+
+
 def exported_function(path):
     tf.saved_model.save(Exported(), str(path))
     from tensorflow.core.protobuf import saved_model_pb2
@@ -242,6 +253,7 @@ MODELS = [
     keras_export,
     several_signatures,
     exported_function,
+    sharded,
     *control.MODELS,
 ]
 

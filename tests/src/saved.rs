@@ -36,6 +36,7 @@ pub fn exercise(files: Memory) -> bool {
 fn exercise_graph(model: &Model, graph: &TfGraph, depth: usize) {
     for variable in graph.variables.values() {
         let _ = model.read(variable);
+        let _ = model.initial(variable);
     }
     for (_, node) in graph.nodes.iter() {
         let _ = node.layer();

@@ -115,6 +115,23 @@ fn assignments_are_refused_wherever_they_are() {
     assert!(notes.to_string().contains("updated by signature `assign_in_branch`"), "{notes}");
 }
 
+/// A main operation sets variables after they were restored: from constants, from each other, in the order of its edges.
+#[test]
+fn the_initialisation_gives_variables_their_values() {
+    for signature in ["constant", "chained", "counted", "local", "restored", "table"] {
+        assert_eq!(answers("v1_initialised", signature), Vec::<String>::new(), "{signature}");
+    }
+    let racy = refused("v1_initialised", "refused_racy");
+    assert!(
+        racy.contains("no edge says which of `Assign") && racy.contains("variable `refused_racy` is set"),
+        "{racy}"
+    );
+    let random = refused("v1_initialised", "refused_random");
+    assert!(random.contains("draws random numbers"), "{random}");
+    let (all, notes) = entries(&model("v1_initialised"), &Options::default()).unwrap();
+    assert_eq!((all.len(), notes.0.len()), (6, 2), "{notes}");
+}
+
 /// A branch that is not taken today is taken when another signature sets the flag: then what it assigns is state.
 #[test]
 fn flags_that_a_signature_sets_decide_nothing() {

@@ -32,7 +32,7 @@ fn every_graph_builds_and_every_variable_reads() {
             let graph = model.graph(signature).unwrap_or_else(|e| panic!("{shown}, {}: {e}", signature.name));
             assert_eq!(graph.inputs.len(), signature.inputs.len());
             assert_eq!(graph.outputs.len(), signature.outputs.len());
-            for variable in graph.variables.values() {
+            for variable in graph.variables.values().filter(|v| v.initial.is_none()) {
                 let value = model.read(variable).unwrap_or_else(|e| panic!("{shown}, {}: {e}", variable.name));
                 assert_eq!(Some(value.shape), variable.ty.shape.fixed());
             }

@@ -8,6 +8,7 @@ mod conditions;
 pub mod docs;
 mod dump;
 mod execute;
+mod initial;
 mod listing;
 pub mod machine;
 mod options;
@@ -207,7 +208,7 @@ fn entry(
     let signature = &twins[0];
     let import = source::import_options(signature, options);
     let mut notes = state::check(&source, signature, updated, !options.signatures.is_empty())?;
-    let imported = tf::import(&source, &|variable| model.read(variable), &import)?;
+    let imported = tf::import(&source, &|variable| initial::read(model, variable), &import)?;
     notes.extend(imported.notes);
     let optimised = optimise(&imported.graph);
     let aliases = twins[1..].iter().map(|s| s.name.clone()).collect();

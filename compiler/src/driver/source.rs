@@ -1,7 +1,7 @@
 //! A signature's graph as the rest of the compiler sees it: branches whose predicates are known are taken, round by
 //! round, because a function that is inlined may hold further branches.
 
-use super::Options;
+use super::{Options, initial};
 use crate::{
     base::Problems,
     saved::{Model, Signature, TfGraph, graph::Branches},
@@ -24,7 +24,7 @@ pub fn graph(model: &Model, signature: &Signature, options: &tf::Options) -> Res
             return Ok(graph);
         }
         let before = taken.len();
-        taken.extend(tf::known_branches(&graph, &|variable| model.read(variable), options));
+        taken.extend(tf::known_branches(&graph, &|variable| initial::read(model, variable), options));
         if taken.len() == before {
             return Ok(graph);
         }

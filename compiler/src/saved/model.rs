@@ -15,12 +15,13 @@ use super::{
     foreign,
     graph::{Branches, Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
     init::{self, Asset, Initialiser},
+    initial,
     objects::Objects,
     restore::{Restored, is_variable},
     signature::{self, Signature, SignatureKind, Slot, SlotPlace},
     types::{TfShape, TfType, base_type, data_type},
     variables::{self, Sources, Variable},
-    writes::writes,
+    writes::{Writes, writes},
 };
 use crate::{
     base::{Diagnostic, Problems, names::advice},
@@ -151,8 +152,26 @@ impl Model {
         Ok(init::initialisers(&graph))
     }
 
-    /// The value of a variable, read now.
+    /// What computes the value of a variable that the initialisation sets: a graph without inputs, whose variables are
+    /// those that were restored.
+    pub fn initial(&self, variable: &Variable) -> Result<TfGraph, Problems> {
+        let unknown = |why: String| Diagnostic::error(why).in_file(self.shown_path());
+        let initial = variable.initial.as_ref().ok_or_else(|| unknown("the initialisation does not set it".into()))?;
+        let library = self.library();
+        let init = init::graph(&self.meta, &library, &self.assets())?;
+        let mut graph = initial::value(&init, initial, &variable.ty).map_err(unknown)?;
+        let sources = self.sources(&library)?;
+        let restored = Sources { initialised: Default::default(), ..sources.clone() };
+        variables::resolve(&mut graph, Writes::default(), &restored, self.bundle.as_ref())?;
+        Ok(graph)
+    }
+
+    /// The stored value of a variable, read now.
     pub fn read(&self, variable: &Variable) -> Result<Tensor, Problems> {
+        if let Some(initial) = &variable.initial {
+            let what = format!("variable `{}` is set when the model is initialised", variable.name);
+            return Err(Diagnostic::error(what).at_node(&initial.writer).into());
+        }
         let missing = || Diagnostic::error("the model has no variables").in_file(self.shown_folder());
         let bundle = self.bundle.as_ref().ok_or_else(missing)?;
         Ok(bundle.read(&variable.key, variable.part.as_ref())?)
@@ -196,19 +215,23 @@ impl Model {
         if writes.inside.is_empty() && !graph.nodes.iter().any(|(_, n)| is_variable(&n.op)) {
             return Ok(graph);
         }
+        variables::resolve(&mut graph, writes, self.sources(library)?, self.bundle.as_ref())?;
+        Ok(graph)
+    }
+
+    /// What is known of the model's variables.
+    fn sources(&self, library: &Library) -> Result<&Sources, Problems> {
         let read = || {
             let objects = Objects::read(&self.meta, self.bundle.as_ref())?;
             let init = init::graph(&self.meta, library, &self.assets())?;
-            let initialised = variables::assigned_by_name(&init, library)?;
+            let initialised = initial::assigned(&init, &writes(&init, library)?);
             let (restored, restore_faults) = match Restored::read(&self.meta, library) {
                 Ok(restored) => (restored, Problems::default()),
                 Err(faults) => (Restored::default(), faults),
             };
             Ok(Sources { objects, restored, restore_faults, initialised })
         };
-        let sources = self.sources.get_or_init(read).as_ref().map_err(Problems::clone)?;
-        variables::resolve(&mut graph, writes, sources, self.bundle.as_ref())?;
-        Ok(graph)
+        self.sources.get_or_init(read).as_ref().map_err(Problems::clone)
     }
 
     fn declared_graph(

@@ -16,7 +16,7 @@ const OBJECT_GRAPH_KEY: &str = "_CHECKPOINTABLE_OBJECT_GRAPH";
 const VALUE: &str = "VARIABLE_VALUE";
 
 /// The answers of the object graph.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
     /// The objects behind a variable's handle, by the handle's node in the main graph; normally one.
     pub of_handle: BTreeMap<String, BTreeSet<usize>>,

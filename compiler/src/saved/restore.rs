@@ -25,7 +25,7 @@ pub(super) struct Stored {
 }
 
 /// The answers of the restore subgraph.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Restored {
     /// By the variable's node in the main graph.
     pub of_node: BTreeMap<String, Stored>,

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use super::{
     bundle::{Bundle, Slice},
-    graph::{Library, Node, Origin, TfGraph},
+    graph::{Node, Origin, TfGraph},
+    initial::{Initial, identity},
     objects::Objects,
     restore::{Restored, Stored, is_variable, resource_name},
     types::{TfShape, TfType},
-    writes::{Writes, writes},
+    writes::Writes,
 };
 use crate::base::{Diagnostic, Problems};
 
@@ -23,23 +24,25 @@ pub struct Variable {
     pub name: String,
     /// Its type as stored; the shape is fixed.
     pub ty: TfType,
-    /// The stored tensor with its value.
+    /// The stored tensor with its value; the variable's name where the initialisation alone gives it one.
     pub key: String,
     /// The part of the stored tensor, when a large variable was split.
     pub part: Option<Slice>,
+    /// What the initialisation assigns to it after it was restored: then that is its value.
+    pub initial: Option<Initial>,
     /// A node that changes it, if one does: then its value is state, not a constant.
     pub assigned_by: Option<String>,
 }
 
 /// Both witnesses, and who overrides them.
+#[derive(Clone)]
 pub(super) struct Sources {
     pub objects: Objects,
     pub restored: Restored,
     /// Why the restore graph says nothing, when it cannot be followed; told when a variable depends on it.
     pub restore_faults: Problems,
-    /// The variables that initialisation changes after they were restored, by their nodes in the main graph, each with
-    /// the node that does it.
-    pub initialised: BTreeMap<String, String>,
+    /// The variables that the initialisation changes after they were restored; see [`super::initial::assigned`].
+    pub initialised: BTreeMap<String, Initial>,
 }
 
 /// Ties every variable of a graph to its value, and says which values the graph changes.
@@ -86,9 +89,13 @@ pub(super) fn resolve(
 
 fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Result<Variable, Diagnostic> {
     let name = variable_name(node);
-    if let Some(writer) = initialised_by(node, sources) {
-        let what = format!("variable `{name}` is set when the model is initialised, by `{writer}`");
-        return Err(node.fault(what).help("values that are computed at start-up are not supported yet"));
+    if let Some(initial) = initialised_by(node, sources) {
+        let ty =
+            TfType { dtype: node.attr_type("dtype")?, shape: node.attr_shape("shape").unwrap_or(TfShape::UNKNOWN) };
+        let key = bundle.and_then(|bundle| stored(node, sources, bundle).ok()?);
+        let key = key.map_or_else(|| name.to_string(), |stored| stored.key);
+        let initial = Some(initial.clone());
+        return Ok(Variable { name: name.into(), ty, key, part: None, initial, assigned_by: None });
     }
     let bundle = bundle.ok_or_else(|| node.fault("the model has no checkpoint"))?;
     let Stored { key, part } = stored(node, sources, bundle)?.ok_or_else(|| {
@@ -110,7 +117,7 @@ fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Resul
         Some(extents) => {
             let shape = TfShape(Some(extents.into_iter().map(|n| Some(n as u64)).collect()));
             let ty = TfType { dtype: stored_ty.dtype, shape };
-            Ok(Variable { name: name.into(), ty, key, part, assigned_by: None })
+            Ok(Variable { name: name.into(), ty, key, part, initial: None, assigned_by: None })
         }
         None => {
             let what = format!("variable `{name}` is {wanted}, but the checkpoint's `{key}` is {stored_ty}");
@@ -127,11 +134,16 @@ fn variable_name(node: &Node) -> &str {
     }
 }
 
-/// The node that sets a variable when the model is initialised.
-fn initialised_by<'s>(node: &Node, sources: &'s Sources) -> Option<&'s String> {
+/// What the initialisation assigns to a variable.
+fn initialised_by<'s>(node: &Node, sources: &'s Sources) -> Option<&'s Initial> {
+    let by_name = |name: &str| sources.initialised.get(name);
     match &node.origin {
-        Origin::Defined { function, node } if function.is_empty() => sources.initialised.get(node),
-        _ => None,
+        Origin::Defined { function, node: name } if function.is_empty() => by_name(name).or(by_name(&identity(node))),
+        Origin::Object(number) => {
+            let mut handles = sources.objects.of_handle.iter().filter(|(_, objects)| objects.contains(number));
+            handles.find_map(|(handle, _)| by_name(handle))
+        }
+        _ => by_name(&identity(node)),
     }
 }
 
@@ -203,13 +215,4 @@ fn stored(node: &Node, sources: &Sources, bundle: &Bundle) -> Result<Option<Stor
     // Another node of the same run-time variable may be the one that is restored.
     let by_resource = || restored.of_resource.get(&resource_name(node)?);
     Ok(by_node.or_else(by_resource).cloned())
-}
-
-/// The variables of the main graph that a graph changes, by name, each with the name of a node that does.
-pub(super) fn assigned_by_name(graph: &TfGraph, library: &Library) -> Result<BTreeMap<String, String>, Problems> {
-    let named = writes(graph, library)?.nodes.into_iter().filter_map(|(id, writer)| match &graph.nodes[id].origin {
-        Origin::Defined { function, node } if function.is_empty() => Some((node.clone(), writer)),
-        _ => None,
-    });
-    Ok(named.collect())
 }
