@@ -18,33 +18,13 @@ namespace {
 
 constexpr std::size_t pixels = 28 * 28, record = pixels + 1, classes = 10;
 
-// Memory for calls that grows to the largest batch.
-class Workspace {
- public:
-  void *reserve(std::size_t bytes) {
-    lines_.resize(std::max(lines_.size(), bytes / sizeof(Line) + 1));
-    return lines_.data();
-  }
-
- private:
-  struct alignas(SMC_WORKSPACE_ALIGN) Line {
-    unsigned char bytes[SMC_WORKSPACE_ALIGN];
-  };
-  std::vector<Line> lines_;
-};
-
-// Probabilities of the ten classes for each image.
-std::vector<float> classify(const std::vector<float> &images, Workspace &workspace) {
-  const auto batch = static_cast<std::int64_t>(images.size() / pixels);
+// Probabilities of the ten classes for each image. The model keeps its workspace from call to call.
+std::vector<float> classify(const std::vector<float> &images, smc::mnist::serving_default &model) {
   std::vector<float> probabilities(images.size() / pixels * classes);
-  struct mnist_serving_default io{};
-  io.inputs = images.data();
-  io.output_0 = probabilities.data();
-  io.batch = batch;
-  const std::size_t bytes = mnist_serving_default_workspace(batch);
-  if (bytes == SIZE_MAX) throw std::length_error("too many images");
-  if (int status = mnist_serving_default(&io, workspace.reserve(bytes), bytes))
-    throw std::runtime_error(smc_status_text(status));
+  model.batch = static_cast<std::int64_t>(images.size() / pixels);
+  model.inputs = images;
+  model.output_0 = probabilities;
+  if (const smc::status status = model(); status != smc::status::ok) throw std::runtime_error(smc::text(status));
   return probabilities;
 }
 
@@ -63,8 +43,8 @@ int main(int argc, char **argv) try {
   for (std::size_t i = 0; i < count; i++)
     for (std::size_t p = 0; p < pixels; p++) images.push_back(records[i * record + p] / 255.0f);
 
-  Workspace workspace;
-  const std::vector<float> probabilities = classify(images, workspace);
+  smc::mnist::serving_default model;
+  const std::vector<float> probabilities = classify(images, model);
   std::size_t right = 0;
   for (std::size_t i = 0; i < count; i++) {
     const auto first = probabilities.begin() + static_cast<std::ptrdiff_t>(i * classes);

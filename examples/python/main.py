@@ -1,7 +1,6 @@
 """Classifies handwritten digits; see ../mnist/README.md for the model and the file of digits. Needs Python alone.
 
-    smc compile examples/mnist/model -o libmnist.o
-    cc -shared -o libmnist.so libmnist.o
+    smc compile examples/mnist/model -o libmnist.so
     python3 examples/python/main.py ./libmnist.so examples/mnist/digits.bin
 """
 

@@ -23,7 +23,9 @@ enum smc_status {
   SMC_NEGATIVE_EXPONENT = 8,
   SMC_ASSERTION_FAILED = 9,
   SMC_NO_SUCH_SIGNATURE = 10,
-  SMC_NO_SUCH_CPU = 11
+  SMC_NO_SUCH_CPU = 11,
+  SMC_NO_WEIGHTS = 12,
+  SMC_WRONG_WEIGHTS = 13
 };
 
 static inline const char *smc_status_text(int status) {
@@ -40,6 +42,8 @@ static inline const char *smc_status_text(int status) {
     case SMC_ASSERTION_FAILED: return "an assertion of the model failed";
     case SMC_NO_SUCH_SIGNATURE: return "there is no such signature";
     case SMC_NO_SUCH_CPU: return "the model has no code for this CPU level, or the processor is not of this level";
+    case SMC_NO_WEIGHTS: return "no weights are bound";
+    case SMC_WRONG_WEIGHTS: return "these are not the model's weights, or not all of them, or not aligned to 64 bytes";
     default: return "unknown status";
   }
 }
@@ -68,6 +72,134 @@ struct smc_model {
 
 #ifdef __cplusplus
 }
+#endif
+
+/* For C++17 with a standard library, unless SMC_NO_CPP is defined: what the classes of models are made of. */
+#if defined(_MSVC_LANG) && !defined(SMC_NO_CPP)
+#define SMC_CPP _MSVC_LANG
+#elif defined(__cplusplus) && __STDC_HOSTED__ && !defined(SMC_NO_CPP)
+#define SMC_CPP __cplusplus
+#else
+#define SMC_CPP 0
+#endif
+#if SMC_CPP >= 201703L
+#include <new>
+#if SMC_CPP >= 202002L
+#include <span>
+#endif
+
+namespace smc {
+
+/* What a call returns: the statuses of C, and what is found before they can be. */
+enum class status : int {
+  ok = SMC_OK,
+  null_pointer = SMC_NULL_POINTER,
+  misaligned_workspace = SMC_MISALIGNED_WORKSPACE,
+  short_workspace = SMC_SHORT_WORKSPACE,
+  bad_dimension = SMC_BAD_DIMENSION,
+  broken_guard = SMC_BROKEN_GUARD,
+  index_out_of_range = SMC_INDEX_OUT_OF_RANGE,
+  division_by_zero = SMC_DIVISION_BY_ZERO,
+  negative_exponent = SMC_NEGATIVE_EXPONENT,
+  assertion_failed = SMC_ASSERTION_FAILED,
+  no_such_signature = SMC_NO_SUCH_SIGNATURE,
+  no_such_cpu = SMC_NO_SUCH_CPU,
+  no_weights = SMC_NO_WEIGHTS,
+  wrong_weights = SMC_WRONG_WEIGHTS,
+  short_span = -1,    /* a span has fewer elements than its tensor */
+  out_of_memory = -2  /* there is no memory for the workspace */
+};
+
+inline const char *text(status code) {
+  switch (code) {
+    case status::short_span: return "a span is shorter than its tensor";
+    case status::out_of_memory: return "there is no memory for the workspace";
+    default: return smc_status_text(static_cast<int>(code));
+  }
+}
+
+/* The compilation's standard tells which span a class has. */
+#if SMC_CPP >= 202002L && defined(__cpp_lib_span)
+#define SMC_CPP_NAMESPACE cpp20
+inline namespace cpp20 {
+template <class T>
+using span = std::span<T>;
+#else
+#define SMC_CPP_NAMESPACE cpp17
+inline namespace cpp17 {
+/* So many elements from some place on, which somebody else owns. */
+template <class T>
+class span {
+ public:
+  constexpr span() = default;
+  constexpr span(T *data, std::size_t size) : data_(data), size_(size) {}
+  template <std::size_t N>
+  constexpr span(T (&array)[N]) : data_(array), size_(N) {}
+  template <class C, class = decltype(static_cast<T *>(static_cast<C *>(nullptr)->data()))>
+  constexpr span(C &container) : data_(container.data()), size_(container.size()) {}
+  constexpr T *data() const { return data_; }
+  constexpr std::size_t size() const { return size_; }
+  constexpr T *begin() const { return data_; }
+  constexpr T *end() const { return data_ + size_; }
+  constexpr T &operator[](std::size_t n) const { return data_[n]; }
+
+ private:
+  T *data_ = nullptr;
+  std::size_t size_ = 0;
+};
+#endif
+
+/* The memory of a call: exactly what the largest call so far needed. */
+class workspace {
+ public:
+  workspace() = default;
+  workspace(workspace &&other) noexcept : memory_(other.memory_), bytes_(other.bytes_) {
+    other.memory_ = nullptr;
+    other.bytes_ = 0;
+  }
+  workspace &operator=(workspace &&other) noexcept {
+    if (this != &other) {
+      release();
+      memory_ = other.memory_;
+      bytes_ = other.bytes_;
+      other.memory_ = nullptr;
+      other.bytes_ = 0;
+    }
+    return *this;
+  }
+  ~workspace() { release(); }
+  /* Whether there are so many bytes now; what was in them is lost. */
+  bool reserve(std::size_t bytes) {
+    if (bytes <= bytes_) return true;
+    release();
+    memory_ = ::operator new(bytes, std::align_val_t{SMC_WORKSPACE_ALIGN}, std::nothrow);
+    if (memory_ != nullptr) bytes_ = bytes;
+    return memory_ != nullptr;
+  }
+  void *data() const { return memory_; }
+  std::size_t size() const { return bytes_; }
+
+ private:
+  void release() {
+    ::operator delete(memory_, std::align_val_t{SMC_WORKSPACE_ALIGN});
+    memory_ = nullptr;
+    bytes_ = 0;
+  }
+  void *memory_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+/* a / b towards minus infinity, b being above 0. */
+constexpr int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+constexpr int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
+/* Whether a span has so many elements. */
+template <class T>
+constexpr bool holds(const span<T> &elements, int64_t count) {
+  return count <= 0 || elements.size() >= static_cast<std::size_t>(count);
+}
+
+}  // inline namespace
+}  // namespace smc
 #endif
 
 #elif SMC_ABI != 2

@@ -11,7 +11,7 @@
 //!
 //! Before anything is computed, the call is checked in this order, and the first fault found is returned: `io` is null;
 //! a dimension is negative or makes a size overflow; a guard is broken; a tensor's pointer is null; the workspace is
-//! null or not aligned or too small; the CPU level is not there. A workspace of 0 bytes may be null. A dimension of 0 is no fault.
+//! null or not aligned or too small; no weights are bound; the CPU level is not there. A workspace of 0 bytes may be null. A dimension of 0 is no fault.
 //!
 //! The layout is that of the C struct, so every slot has [`SLOT_BYTES`] on 64-bit targets. Data are dense, row-major
 //! and aligned to their element (complex numbers: to one part). Booleans are one byte, 0 or 1; f16 and bf16 are passed
@@ -86,6 +86,9 @@ coded! {
         /// The io struct's `cpu` names a level that the object does not hold or the processor does not have, or the
         /// processor has none of the object's.
         NoSuchCpu = 11, "the model has no code for this CPU level, or the processor is not of this level";
+        /// The model's weights are in a file of their own (see [`crate::weights`]) that was not bound yet.
+        NoWeights = 12, "no weights are bound";
+        WrongWeights = 13, "these are not the model's weights, or not all of them, or not aligned to 64 bytes";
     }
 }
 
@@ -143,6 +146,10 @@ pub struct Threads {
 /// `m_invoke`: runs the signature with this number in the descriptor. Returns a [`Status`] code.
 pub type Invoke =
     unsafe extern "C" fn(signature: u32, io: *const c_void, workspace: *mut c_void, workspace_bytes: usize) -> i32;
+
+/// `m_bind_weights`: lets the calls that start from now on use the file of weights that lies in these bytes, which stay as
+/// they are while the model is in use. Returns a [`Status`] code. Exported by models whose weights lie apart.
+pub type BindWeights = unsafe extern "C" fn(weights: *const c_void, bytes: usize) -> i32;
 
 /// `m_workspace_bytes`: what the signature needs for the dimensions in `io`, or a negated [`Status`] code.
 /// Reads nothing but the symbolic dimensions.

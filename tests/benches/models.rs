@@ -44,7 +44,7 @@ fn compile_time(c: &mut Criterion) {
     let mut group = c.benchmark_group("compile");
     group.sample_size(10).measurement_time(Duration::from_secs(10));
     for (name, path) in models() {
-        group.bench_function(&name, |b| b.iter(|| black_box(compile(&path).object.len())));
+        group.bench_function(&name, |b| b.iter(|| black_box(compile(&path).object.size())));
     }
     group.finish();
 }
@@ -54,7 +54,7 @@ fn run_time(c: &mut Criterion) {
     group.sample_size(20);
     for (name, path) in models() {
         let compiled = compile(&path);
-        let executable = Executable::new(&compiled.object, compiled.interface.clone()).unwrap();
+        let executable = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).unwrap();
         let mut seed = Rng::new(1);
         let signature = &compiled.interface.signatures[0];
         let inputs = signature.inputs.iter().map(|t| random::tensor(&t.ty, &Bindings::new(), &mut seed).unwrap());

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
     sync::Mutex,
@@ -10,7 +11,7 @@ use std::{
 
 use smc::{
     driver::{self, Options},
-    emit::archive::archive,
+    emit::{archive::archive, shared},
     saved::{self, Model},
 };
 
@@ -53,6 +54,11 @@ impl Build {
         self.compile("a")
     }
 
+    /// `libNAME.so`, which no linker made.
+    pub fn library(&self) -> PathBuf {
+        self.compile("so")
+    }
+
     fn compile(&self, extension: &'static str) -> PathBuf {
         static MADE: Mutex<BTreeSet<(Build, &str)>> = Mutex::new(BTreeSet::new());
         let path = self.folder().join(format!("lib{}.{extension}", self.name));
@@ -63,17 +69,20 @@ impl Build {
                 batch: self.batch,
                 target: self.target.map(String::from),
                 cpu: self.cpu.map(String::from),
+                shared: (extension == "so").then(|| format!("lib{}.so", self.name)),
                 ..Options::default()
             };
             let model = Model::open(root().join(self.model), &saved::Options::default());
             let compiled = model.and_then(|model| driver::compile(&model, &options, &mut |_| ()));
             let compiled = compiled.unwrap_or_else(|problems| panic!("{self:?}: {problems}"));
-            let bytes = match extension {
-                "a" => archive("model.o", &compiled.object).expect("an archive"),
-                _ => compiled.object,
-            };
             fs::create_dir_all(self.folder()).expect("a folder for compiled models");
-            fs::write(&path, bytes).expect("a file for the object");
+            let file = || fs::File::create(&path).expect("a file for the object");
+            match extension {
+                "a" => file().write_all(&archive("model.o", &compiled.object.bytes()).expect("an archive")),
+                "so" => shared::write(&compiled.object, &format!("lib{}.so", self.name), file()),
+                _ => compiled.object.write(file()),
+            }
+            .expect("the object is written");
             fs::write(path.with_extension("h"), compiled.header).expect("a file for the header");
         }
         path

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use smc::{
     base::{Arena, Dim},
-    emit::object::Object,
+    emit::{
+        object::{Object, Parts},
+        weights::Stored,
+    },
     loops::{
         BinaryFn, Expr, Stmt,
         interp::{self, Bytes, Stop},
         random::Case,
     },
-    native::{self, Entry, Target},
+    native::{self, Entry, Reach, Target},
     plan::{IoPort, Launch, Place, Program, Storage, Weights},
     tensor::{DType, Tensor, TensorType},
 };
@@ -62,25 +65,31 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
 
 /// Why kernels were not made at the target's width: for each the operation that there is no code for.
 pub fn declined(target: &Target, cases: &[Case]) -> Vec<String> {
-    let (compiled, _) = compile(target, "m", cases);
+    let (compiled, _) = compile(target, "m", cases, Reach::Near);
     compiled.functions.into_iter().filter_map(|f| f.code.declined).collect()
 }
 
-fn compile(target: &Target, name: &str, cases: &[Case]) -> (native::Compiled, Weights) {
+fn compile(target: &Target, name: &str, cases: &[Case], reach: Reach) -> (native::Compiled, Weights) {
     let mut weights = Weights::default();
     let program = |case| vec![program(case, &mut weights); target.levels.len()];
     let programs: Vec<Vec<Program>> = cases.iter().map(program).collect();
     let names: Vec<String> = (0..cases.len()).map(|n| format!("run{n}")).collect();
     let entries: Vec<Entry<'_>> =
-        names.iter().zip(&programs).map(|(c_name, programs)| Entry { c_name, programs }).collect();
-    let compiled = native::compile(target, name, &entries, &weights).unwrap_or_else(|p| panic!("{p}"));
+        names.iter().zip(&programs).map(|(c_name, programs)| Entry { c_name, aliases: &[], programs }).collect();
+    let compiled = native::compile(target, name, &entries, &weights, reach).unwrap_or_else(|p| panic!("{p}"));
     (compiled, weights)
 }
 
 /// The object of a model with one signature, `run`, per case: `NAME_run0`, `NAME_run1` and so on.
 pub fn object(target: &Target, name: &str, cases: &[Case]) -> Object {
-    let (compiled, weights) = compile(target, name, cases);
-    Object::new(target, name, &compiled, &weights, b"descriptor")
+    object_reaching(target, name, cases, Reach::Near)
+}
+
+/// As [`object`], whose code finds its weights in this way.
+pub fn object_reaching(target: &Target, name: &str, cases: &[Case], reach: Reach) -> Object {
+    let (compiled, weights) = compile(target, name, cases, reach);
+    let parts = Parts { name, descriptor: b"descriptor", fingerprint: [0; 32] };
+    Object::new(target, &compiled, Stored::new(weights, target.big_endian()), &parts, false)
 }
 
 /// The buffers after the interpreter ran the kernel, or the fault that ended it.

@@ -31,7 +31,7 @@ fn by_evaluator(graph: &Graph, inputs: &[Tensor], bind: &Bindings) -> Result<Vec
 fn by_machine_code(graph: &Graph, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, String> {
     let options = driver::Options { name: "m".into(), cpu: Some(smc_tests::cpu()), ..driver::Options::default() };
     let compiled = driver::compile_graphs(vec![("main".into(), graph.clone())], &options).expect("the graph compiles");
-    let executable = Executable::new(&compiled.object, compiled.interface).expect("the object loads");
+    let executable = Executable::new(&compiled.object.bytes(), compiled.interface).expect("the object loads");
     let mut call = executable.prepare_with(0, inputs, bind.clone()).map_err(|problems| problems.to_string())?;
     call.run(None).map_err(|fault| fault.to_string())?;
     Ok(call.results())

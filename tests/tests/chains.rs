@@ -84,9 +84,9 @@ fn images_in_turns_agree_with_the_evaluator_on_any_number_of_threads() {
     {
         let options = Options { name: "m".into(), cpu: Some(smc_tests::cpu()), ..Options::default() };
         let compiled = driver::compile_graphs(vec![("main".into(), network(batch, size))], &options).unwrap();
-        let chained = compiled.object.windows(6).any(|name| name == b"_chain");
+        let chained = compiled.object.bytes().windows(6).any(|name| name == b"_chain");
         assert!(chained || ["1", "3"].contains(&batch), "{batch}: nothing is chained");
-        let executable = Executable::new(&compiled.object, compiled.interface).unwrap();
+        let executable = Executable::new(&compiled.object.bytes(), compiled.interface).unwrap();
         for &n in batches {
             let bind = Bindings::from([(Symbol::new("batch"), n)]);
             let input = all.bytes()[..all.bytes().len() / most as usize * n as usize].to_vec();

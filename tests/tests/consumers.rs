@@ -58,7 +58,7 @@ fn a_broken_condition_is_an_error_code() {
     let compiled = driver::compile_graphs(vec![("main".into(), graph)], &options).unwrap_or_else(|e| panic!("{e}"));
     let folder = scratch();
     let (object, program) = (folder.path().join("libguarded.o"), folder.path().join("guard"));
-    fs::write(&object, compiled.object).unwrap();
+    fs::write(&object, compiled.object.bytes()).unwrap();
     fs::write(object.with_extension("h"), compiled.header).unwrap();
     let mut cc = Command::new("cc");
     cc.args(["-std=c99", "-O1", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I"]).arg(folder.path());

@@ -66,11 +66,12 @@ fn run_graph(what: &str, graph: &Graph, inputs: &[Tensor], bind: &Bindings) {
     doing(format!("compiling {what}"));
     let compiled = driver::compile_graphs(vec![("main".into(), graph.clone())], &options)
         .unwrap_or_else(|problems| panic!("{what}: {problems}"));
+    let object = compiled.object.bytes();
     for level in &compiled.interface.levels {
         let mut seen = None;
         for side in SIDES {
             doing(format!("{what} at {}, pages {side:?}\n{}", level.name, smc::graph::text::print(graph).0));
-            let loaded = Loaded::fenced(&compiled.object, side).unwrap();
+            let loaded = Loaded::fenced(&object, side).unwrap();
             let results = fenced::call(&loaded, &compiled.interface, 0, inputs, bind, level.number, side);
             let bits: Option<Vec<Vec<u8>>> =
                 results.ok().map(|tensors| tensors.iter().map(|t| t.bytes().to_vec()).collect());
@@ -283,15 +284,16 @@ fn make_mistake(mistake: &str) {
     let y = net.with(BinaryFn::Add, x, w);
     net.graph.output("y", y);
     let options = Options { name: "m".into(), cpu: Some("native".into()), ..Options::default() };
-    let mut compiled = driver::compile_graphs(vec![("main".into(), net.graph)], &options).unwrap();
+    let compiled = driver::compile_graphs(vec![("main".into(), net.graph)], &options).unwrap();
     let (what, side) = match mistake.rsplit_once(' ').unwrap() {
         (what, "before") => (what, Fence::Before),
         (what, _) => (what, Fence::Behind),
     };
+    let mut object = compiled.object.bytes();
     if what == "weights" {
-        shorten_weights(&mut compiled.object);
+        shorten_weights(&mut object);
     }
-    let loaded = Loaded::fenced(&compiled.object, side).unwrap();
+    let loaded = Loaded::fenced(&object, side).unwrap();
     let vector = 16;
     let wrong = |bad: bool| {
         let memory = Fenced::new(if bad { 84 - vector } else { 84 }, 4, side);

@@ -102,8 +102,8 @@ fn a_register_tile_is_not_spilled() {
         let form = forms::gemm(smc::tensor::DType::F32, rows, columns);
         let mut weights = Default::default();
         let program = kernels::program(&form.case, &mut weights);
-        let entry = native::Entry { c_name: "run", programs: std::slice::from_ref(&program) };
-        let compiled = native::compile(&target, "m", &[entry], &weights).unwrap();
+        let entry = native::Entry { c_name: "run", aliases: &[], programs: std::slice::from_ref(&program) };
+        let compiled = native::compile(&target, "m", &[entry], &weights, native::Reach::Near).unwrap();
         let listing = compiled.functions[0].code.listing.as_ref().unwrap();
         let blocks: Vec<&str> = listing.asm.split("\nb").collect();
         let hot = blocks.iter().max_by_key(|b| b.matches(multiply).count()).unwrap();

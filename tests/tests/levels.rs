@@ -114,8 +114,9 @@ fn every_format_carries_the_levels() {
         "x86_64-pc-windows-gnu",
     ] {
         let compiled = compile(SOFT, target, None);
-        assert!(compiled.object == compile(SOFT, target, None).object, "{target}: two runs differ");
-        let file = object::File::parse(&compiled.object[..]).unwrap();
+        let object = compiled.object.bytes();
+        assert!(object == compile(SOFT, target, None).object.bytes(), "{target}: two runs differ");
+        let file = object::File::parse(&object[..]).unwrap();
         assert!(!file.symbols().any(|s| s.is_undefined()), "{target}");
         let writable = file.sections().filter(|s| s.kind() == object::SectionKind::UninitializedData);
         assert_eq!(writable.map(|s| s.size()).sum::<u64>(), 4, "{target}");
@@ -124,8 +125,8 @@ fn every_format_carries_the_levels() {
         for part in ["m_cpu", "m_cpu_level", "main_run_v3", "main_run_v4"] {
             assert!(names.iter().any(|name| name.ends_with(part)), "{target}: no {part} in {names:?}");
         }
-        let archive = smc::emit::archive::archive("m.o", &compiled.object).unwrap();
-        assert!(archive.len() > compiled.object.len());
+        let archive = smc::emit::archive::archive("m.o", &object).unwrap();
+        assert!(archive.len() > object.len());
         assert!(compiled.header.contains("#define M_CPU_X86_64_V4 4u"), "{}", compiled.header);
         assert!(compiled.header.contains("Needs a processor of the level x86-64."), "{}", compiled.header);
     }
@@ -135,7 +136,8 @@ fn every_format_carries_the_levels() {
 #[test]
 fn one_level_needs_no_choice() {
     let compiled = compile(SOFT, "x86_64-unknown-linux-gnu", Some("x86-64-v3"));
-    let file = object::File::parse(&compiled.object[..]).unwrap();
+    let object = compiled.object.bytes();
+    let file = object::File::parse(&object[..]).unwrap();
     assert!(file.section_by_name(".bss").is_none());
     assert!(!file.symbols().any(|s| s.name().is_ok_and(|name| name.contains("_cpu") || name.contains("_run"))));
     assert!(compiled.header.contains("for processors of the level x86-64-v3 or better"), "{}", compiled.header);

@@ -4,7 +4,10 @@
 use std::{path::Path, process::Command};
 
 use object::{Object as _, ObjectSection, ObjectSymbol, SymbolKind};
-use smc::{native::Target, tensor::DType};
+use smc::{
+    native::{Reach, Target},
+    tensor::DType,
+};
 use smc_tests::{
     forms::{self, Form},
     kernels, qemu,
@@ -20,6 +23,25 @@ fn forms_to_link() -> Vec<Form> {
 fn object_of(forms: &[Form]) -> Vec<u8> {
     let cases: Vec<_> = forms.iter().map(|f| f.case.clone()).collect();
     kernels::object(&Target::new(None, None).unwrap(), "m", &cases).bytes()
+}
+
+/// The weights of large models are far away: with small ones, every kind of program links the same code.
+#[test]
+fn weights_far_away_are_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let forms = forms_to_link();
+    let cases: Vec<_> = forms.iter().map(|f| f.case.clone()).collect();
+    let object = kernels::object_reaching(&Target::new(None, None).unwrap(), "m", &cases, Reach::Far);
+    std::fs::write(at.join("m.o"), object.bytes()).unwrap();
+    std::fs::write(at.join("main.c"), qemu::driver(&forms)).unwrap();
+    let strict = ["-Wl,--fatal-warnings", "-Wl,-z,text", "-w"];
+    for kind in [&["-pie", "-fPIE"][..], &["-no-pie"], &["-static-pie", "-fPIE"]] {
+        run(at, "cc", &[kind, &strict, &["main.c", "m.o", "-lm", "-o", "program"]].concat());
+        assert!(run(at, "./program", &[]).contains("0 failures"));
+    }
+    let sections = run(at, "readelf", &["-SW", "m.o"]);
+    assert!(!cfg!(target_arch = "x86_64") || sections.contains(".lrodata"), "{sections}");
 }
 
 fn run(directory: &Path, program: &str, args: &[&str]) -> String {
@@ -64,10 +86,10 @@ fn sections_and_symbols_are_orderly() {
     let bytes = object_of(&forms_to_link());
     let file = object::File::parse(&bytes[..]).unwrap();
     let sections: Vec<&str> = file.sections().map(|s| s.name().unwrap()).filter(|n| !n.is_empty()).collect();
-    for name in [".text", ".rodata", ".eh_frame", ".note.GNU-stack"] {
+    for name in [".text", ".rodata", ".rodata.weights", ".eh_frame", ".note.GNU-stack"] {
         assert!(sections.contains(&name), "{name} is missing in {sections:?}");
     }
-    assert!(file.section_by_name(".rodata").unwrap().align() >= 64);
+    assert!(file.section_by_name(".rodata.weights").unwrap().align() >= 64);
     // Nothing is writable but the four bytes that keep the CPU level.
     let writable = |name: &str| file.section_by_name(name).map_or(0, |s| s.size());
     assert_eq!((writable(".data"), writable(".bss")), (0, if cfg!(target_arch = "x86_64") { 4 } else { 0 }));

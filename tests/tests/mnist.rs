@@ -34,7 +34,7 @@ fn check(model: &str, expected: &str) {
     let model = Model::open(root().join("examples/mnist").join(model), &saved::Options::default()).unwrap();
     let options = Options { name: "mnist".into(), cpu: Some(smc_tests::cpu()), ..Options::default() };
     let compiled = driver::compile(&model, &options, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
-    let executable = Executable::new(&compiled.object, compiled.interface).unwrap();
+    let executable = Executable::new(&compiled.object.bytes(), compiled.interface).unwrap();
     let (shape, pixels) = idx("images-idx3-ubyte.gz");
     let images = Tensor::from_scalars(DType::F32, shape, pixels.iter().map(|&p| Scalar::F32(p as f32 / 255.0)));
     let mut call = executable.prepare(0, &[images]).unwrap();
@@ -64,17 +64,18 @@ fn the_dense_model_is_small() {
     const WEIGHTS: usize = 4 * 101_770;
     let model = Model::open(root().join("examples/mnist/model"), &saved::Options::default()).unwrap();
     let mut sizes = vec![];
-    // 4 KB with one level is met by x86-64-v4 at a fixed batch, and x86-64-v3 is near. What is above it is kernels: they
-    // have bodies for several numbers of rows when the batch is open, and without wide vectors loops for what remains.
+    // With one level, x86-64-v4 and x86-64-v3 are near 4 KB at a fixed batch, of which a section for the weights and a
+    // function that tells the workspace are 250 bytes. What is above it is kernels: they have bodies for several numbers
+    // of rows when the batch is open, and without wide vectors loops for what remains.
     for (cpu, batch, limit) in [
         (LEVELS, Some(1), 16 << 10),
-        ("x86-64-v4", Some(1), 4 << 10),
-        ("x86-64-v3", Some(1), 4160),
-        ("x86-64", Some(1), 4900),
+        ("x86-64-v4", Some(1), 4160),
+        ("x86-64-v3", Some(1), 4352),
+        ("x86-64", Some(1), 5100),
         (LEVELS, None, 16 << 10),
-        ("x86-64-v4", None, 6800),
-        ("x86-64-v3", None, 6000),
-        ("x86-64", None, 5800),
+        ("x86-64-v4", None, 6950),
+        ("x86-64-v3", None, 6150),
+        ("x86-64", None, 5900),
     ] {
         let options = Options {
             name: "mnist".into(),
@@ -87,7 +88,7 @@ fn the_dense_model_is_small() {
         // All levels read one packing of the weights, which is no larger than they are, but for their alignment.
         let kept = compiled.report.weight_bytes as usize;
         assert!(kept - WEIGHTS < 128, "{cpu}: {kept} bytes");
-        let rest = compiled.object.len() - WEIGHTS;
+        let rest = compiled.object.bytes().len() - WEIGHTS;
         sizes.push((cpu, batch, rest, limit));
     }
     assert!(sizes.iter().all(|(_, _, rest, limit)| rest <= limit), "{sizes:?}");

@@ -16,7 +16,7 @@ fn check(seed: u64, size: usize, cpu: &str) {
     let text = || print(&case.graph).0;
     let compiled = driver::compile_graphs(vec![("main".into(), case.graph.clone())], &options)
         .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", text()));
-    let executable = Executable::new(&compiled.object, compiled.interface).unwrap();
+    let executable = Executable::new(&compiled.object.bytes(), compiled.interface).unwrap();
     let bound = executable.prepare_with(0, &case.inputs, case.bind.clone());
     let mut call = bound.unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", text()));
     call.run(None).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", text()));

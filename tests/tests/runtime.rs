@@ -89,7 +89,14 @@ fn with_model(test: impl FnOnce(Signature<'_>)) {
     let level = |name: &str, number| Level { name: name.into(), number };
     let levels = vec![level("x86-64", 1), level("x86-64-v4", 4)];
     signatures[0].guards.push(Guard { left: at_most, right: 8.into(), text: "n <= 8".into() });
-    let model = Interface { name: "sum".into(), compiler: "hand".into(), fingerprint: [0; 32], levels, signatures };
+    let model = Interface {
+        name: "sum".into(),
+        compiler: "hand".into(),
+        fingerprint: [0; 32],
+        levels,
+        binds_weights: false,
+        signatures,
+    };
     let bytes = descriptor(&model, Order::NATIVE).unwrap();
     // SAFETY: the descriptor describes the functions above.
     let model = unsafe { Model::new(bytes.as_ptr(), invoke, workspace_bytes) }.unwrap();
@@ -259,8 +266,14 @@ fn c_and_rust_evaluate_alike() {
     }
     let input = vec![("x".into(), TensorType::new(DType::F32, dims))];
     let signatures = signatures(vec![("s".into(), input, vec![])]);
-    let model =
-        Interface { name: "m".into(), compiler: "hand".into(), fingerprint: [0; 32], levels: vec![], signatures };
+    let model = Interface {
+        name: "m".into(),
+        compiler: "hand".into(),
+        fingerprint: [0; 32],
+        levels: vec![],
+        binds_weights: false,
+        signatures,
+    };
     let bytes = descriptor(&model, Order::NATIVE).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (file, program) = (folder.path().join("descriptor"), folder.path().join("evaluate"));

@@ -45,7 +45,7 @@ fn residual(batch: &str, [height, width, channels]: [usize; 3]) -> Graph {
 fn compiled(graph: &Graph, direct: bool) -> Executable {
     let options = Options { name: "m".into(), cpu: Some(smc_tests::cpu()), direct, ..Options::default() };
     let compiled = driver::compile_graphs(vec![("main".into(), graph.clone())], &options).unwrap();
-    Executable::new(&compiled.object, compiled.interface).unwrap()
+    Executable::new(&compiled.object.bytes(), compiled.interface).unwrap()
 }
 
 fn run(executable: &Executable, x: &Tensor, bind: &Bindings, threads: Option<&dyn Parallel>) -> Tensor {

@@ -101,7 +101,7 @@ pub struct Arithmetic {
 pub struct Compile {
     #[command(flatten)]
     pub model: Model,
-    /// The file to write: an object, or an archive when it ends in .a; `-` is the standard output [default: lib<NAME>.o]
+    /// The file to write: an object, an archive when it ends in .a, a shared library when it ends in .so; `-` is the standard output [default: lib<NAME>.o]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// The prefix of all symbols [default: from the output's or the model's name]
@@ -122,6 +122,10 @@ pub struct Compile {
     /// The header to write [default: the output with .h; none beside a stream or a device]
     #[arg(long, value_name = "FILE")]
     pub header: Option<PathBuf>,
+    /// Keep the weights in this file, which the caller maps and binds, so that processes share it and a model that was
+    /// trained again needs no link; the header says how
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
     /// Print stages instead of writing files: graph, opt, plan, loops, clif, asm, dot
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub emit: Vec<Dump>,

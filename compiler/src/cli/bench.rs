@@ -68,7 +68,7 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
         })?);
     }
     let flops = compiled.report.entries[0].flops(&bind);
-    let executable = Executable::new(&compiled.object, compiled.interface.clone())?;
+    let executable = Executable::new(&compiled.object.bytes(), compiled.interface.clone())?;
     let mut call = executable.prepare(0, &inputs)?;
     let pool = pool(args.threads)?;
     let threads = pool.as_ref().map(|p| p as &dyn Parallel);

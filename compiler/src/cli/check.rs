@@ -43,7 +43,7 @@ pub fn run(args: &Check, term: &Term) -> Result<(), Problems> {
     let progress = term.progress();
     let compiled = driver::compile(&model, &options, &mut |what| progress.stage(what))?;
     term.report(&compiled.notes);
-    let executable = Executable::new(&compiled.object, compiled.interface.clone())?;
+    let executable = Executable::new(&compiled.object.bytes(), compiled.interface.clone())?;
     progress.stage("comparing");
     let rows = if args.cases.is_empty() {
         randomly(args, &compiled, &executable)?

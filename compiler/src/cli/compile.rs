@@ -6,6 +6,7 @@ use smc::{
     base::{Diagnostic, Problems},
     driver::{self, Options},
     emit::interface::c_identifier,
+    native::Target,
 };
 
 use super::{
@@ -28,7 +29,10 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
     let path = output.clone().unwrap_or_else(|| PathBuf::from(format!("lib{name}.o")));
     // Stages take the place of files, unless a file is asked for too.
     let output = match args.emit.is_empty() || output.is_some() {
-        true => Some(Output::find(&path, args.header.as_deref())?),
+        true => {
+            let target = Target::new(args.target.target.as_deref(), args.target.cpu.as_deref())?;
+            Some(Output::find(&path, args.header.as_deref(), args.weights.as_deref(), target.is_elf())?)
+        }
         false => None,
     };
     if output.as_ref().is_some_and(Output::takes_standard_output) && (args.json || !args.emit.is_empty()) {
@@ -43,6 +47,8 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
         target: args.target.target.clone(),
         cpu: args.target.cpu.clone(),
         direct: args.arithmetic.direct,
+        shared: output.as_ref().and_then(Output::soname),
+        weights_apart: args.weights.is_some(),
         dumps: args.emit.clone(),
         ..Options::default()
     };

@@ -86,15 +86,18 @@ impl std::fmt::Display for Destination {
     }
 }
 
+/// What is written to a place: files of gigabytes are not made in memory first.
+pub type Content<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
+
 /// Writes everything or, as far as the file system allows, nothing: each regular file is complete before anything is
 /// written through, and that before the first file is renamed.
-pub fn write_all(outputs: &[(&Destination, &[u8])]) -> Result<(), Problems> {
+pub fn write_all(outputs: &[(&Destination, Content<'_>)]) -> Result<(), Problems> {
     let mut ready = vec![];
-    for (to, bytes) in outputs {
+    for (to, content) in outputs {
         let Destination::Regular { shown, path, permissions } = to else { continue };
         let whole = || -> io::Result<tempfile::NamedTempFile> {
             let mut file = beside(path)?;
-            file.write_all(bytes)?;
+            content(&mut file)?;
             file.flush()?;
             if let Some(permissions) = permissions {
                 file.as_file().set_permissions(permissions.clone())?;
@@ -103,16 +106,14 @@ pub fn write_all(outputs: &[(&Destination, &[u8])]) -> Result<(), Problems> {
         };
         ready.push((shown, path, whole().map_err(|e| failure(shown, e))?));
     }
-    for (to, bytes) in outputs {
+    for (to, content) in outputs {
         match to {
             Destination::Standard => {
                 let mut out = io::stdout().lock();
-                out.write_all(bytes)
-                    .and_then(|()| out.flush())
-                    .map_err(|e| failure(Path::new("standard output"), e))?;
+                content(&mut out).and_then(|()| out.flush()).map_err(|e| failure(Path::new("standard output"), e))?;
             }
             Destination::Through(path) => {
-                let write = |mut file: File| file.write_all(bytes).and_then(|()| file.flush());
+                let write = |mut file: File| content(&mut file).and_then(|()| file.flush());
                 OpenOptions::new().write(true).open(path).and_then(write).map_err(|e| failure(path, e))?;
             }
             Destination::Regular { .. } => {}
@@ -173,9 +174,9 @@ mod tests {
             Destination::find(&a).unwrap(),
             Destination::Regular { shown: missing.clone(), path: missing, permissions: None },
         );
-        assert!(write_all(&[(&good, b"1"), (&gone, b"2")]).is_err());
+        assert!(write_all(&[(&good, &|out| out.write_all(b"1")), (&gone, &|out| out.write_all(b"2"))]).is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        write_all(&[(&good, b"1")]).unwrap();
+        write_all(&[(&good, &|out| out.write_all(b"1"))]).unwrap();
         assert_eq!(fs::read(&a).unwrap(), b"1");
     }
 
@@ -189,11 +190,11 @@ mod tests {
         symlink("deep/file", at("link")).unwrap();
         symlink("link", at("second")).unwrap();
         for bytes in [b"1", b"2"] {
-            write_all(&[(&Destination::find(&at("second")).unwrap(), bytes)]).unwrap();
+            write_all(&[(&Destination::find(&at("second")).unwrap(), &|out| out.write_all(bytes))]).unwrap();
             assert_eq!(fs::read(at("deep/file")).unwrap(), bytes);
             fs::set_permissions(at("deep/file"), Permissions::from_mode(0o640)).unwrap();
         }
-        write_all(&[(&Destination::find(&at("link")).unwrap(), b"3")]).unwrap();
+        write_all(&[(&Destination::find(&at("link")).unwrap(), &|out| out.write_all(b"3"))]).unwrap();
         assert_eq!(fs::metadata(at("deep/file")).unwrap().permissions().mode() & 0o777, 0o640);
         assert!(fs::symlink_metadata(at("second")).unwrap().is_symlink());
         assert!(Destination::find(&at("link")).unwrap().is(&Destination::find(&at("deep/../deep/file")).unwrap()));

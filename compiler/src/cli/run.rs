@@ -40,7 +40,7 @@ pub fn run(args: &Run, term: &Term) -> Result<(), Problems> {
         Some(place) => {
             let bytes = npz::npz_bytes(&outputs)
                 .map_err(|e| Diagnostic::error(format!("cannot write the outputs: {e}")).in_file(place))?;
-            files::write_all(&[(place, &bytes)])?;
+            files::write_all(&[(place, &|out| out.write_all(&bytes))])?;
         }
         None => outputs.iter().for_each(|(key, t)| answer(format!("{key}: {}", shown(t)))),
     }
@@ -75,7 +75,7 @@ fn compiled(
     let interface = compiled.interface.clone();
     let keys: Vec<&str> = interface.signatures[0].inputs.iter().map(|t| t.key.as_str()).collect();
     let values = ordered(&keys, given)?;
-    let executable = Executable::new(&compiled.object, compiled.interface)?;
+    let executable = Executable::new(&compiled.object.bytes(), compiled.interface)?;
     let mut call = executable.prepare(0, &values)?;
     let pool = pool(args.threads)?;
     call.run(pool.as_ref().map(|p| p as &dyn Parallel))?;

@@ -45,7 +45,7 @@ pub fn programs(
         if let Some(pick) = pick {
             dumps.push((dump.name().to_string(), listing::functions(target, interface, programs, code, pick)));
         }
-        for (signature, programs) in interface.signatures.iter().zip(programs) {
+        for (signature, programs) in interface.originals().zip(programs) {
             for (level, program) in target.levels.iter().zip(programs) {
                 let text = match dump {
                     Dump::Plan => plan(program),

@@ -38,11 +38,13 @@ use crate::{
         descriptor::descriptor,
         header::header,
         interface::{self, Interface},
-        object::Object,
+        object::{Object, Parts},
+        shared,
+        weights::{self, Stored},
     },
     graph::Graph,
     loops::Fault,
-    native::{self, Target},
+    native::{self, Reach, Target},
     opt,
     plan::{self, Program, Weights},
     saved::{Model, Signature, TfGraph},
@@ -65,13 +67,16 @@ pub struct Entry {
 
 /// What a compilation leaves.
 pub struct Compiled {
-    /// A relocatable object of the target.
-    pub object: Vec<u8>,
+    /// A relocatable object of the target, to be written as one or as a shared library.
+    pub object: Object,
+    /// What a file of weights for this code has in its header.
+    pub fingerprint: [u8; 32],
     /// Its C header.
     pub header: String,
     pub interface: Interface,
+    /// By signature of the interface.
     pub entries: Vec<Entry>,
-    /// By entry, its kernels in order, as the best level runs them.
+    /// By signature, its kernels in order, as the best level runs them.
     pub steps: Vec<Vec<Step>>,
     pub report: Report,
     /// The stages that were asked for, as (title, text).
@@ -89,7 +94,6 @@ pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) ->
     stage("importing");
     let (entries, notes) = entries(model, options)?;
     clock.lap("import and optimise");
-    let entries = twins::apart(entries);
     let compiled = back_end(entries, model.digest()?, &target, options, stage, clock)?;
     Ok(Compiled { notes: Problems([notes.0, compiled.notes.0].concat()), ..compiled })
 }
@@ -139,34 +143,60 @@ fn back_end(
     clock.lap("plan");
 
     // The interface is fixed before code is made, because the entries' code follows its layout.
-    let mut interface = describe(options, target, fingerprint, &programs);
+    let mut interface = describe(options, target, fingerprint, &entries, &programs);
 
     stage("generating code");
-    let named = interface.signatures.iter().zip(&programs);
-    let named: Vec<_> = named.map(|(s, programs)| native::Entry { c_name: &s.c_name, programs }).collect();
-    let code = native::compile(target, &options.name, &named, &weights)?;
-    for (signature, &bytes) in interface.signatures.iter_mut().zip(&code.stack_bytes) {
-        signature.stack_bytes = bytes;
+    let aliases: Vec<Vec<&str>> =
+        interface.aliases().iter().map(|list| list.iter().map(|s| s.c_name.as_str()).collect()).collect();
+    let named = interface.originals().zip(&aliases).zip(&programs);
+    let named: Vec<_> =
+        named.map(|((s, aliases), programs)| native::Entry { c_name: &s.c_name, aliases, programs }).collect();
+    let reach = reach(options, target, weights.layout().1)?;
+    let code = native::compile(target, &options.name, &named, &weights, reach)?;
+    let of_entry = numbers(&entries);
+    for (signature, &n) in interface.signatures.iter_mut().zip(&of_entry) {
+        signature.stack_bytes = code.stack_bytes[n];
     }
     clock.lap("generate code");
 
     stage("writing");
     let order = if target.big_endian() { Order::Big } else { Order::Little };
     let descriptor = descriptor(&interface, order).map_err(Diagnostic::error)?;
-    let object = Object::new(target, &options.name, &code, &weights, &descriptor);
+    let fingerprint = weights::fingerprint(&code, &weights, &unmarked(&interface, order)?);
     let weight_bytes = weights.layout().1;
-    drop(weights);
-    let object = object.bytes();
+    let parts = Parts { name: &options.name, descriptor: &descriptor, fingerprint };
+    let object =
+        Object::new(target, &code, Stored::new(weights, target.big_endian()), &parts, options.shared.is_some());
     let texts: Vec<String> = entries.iter().flat_map(|e| &e.notes).map(|d| d.message.clone()).collect();
     let header = header(&interface, &texts);
     clock.lap("write");
 
     let notes = Problems(target.notes.clone());
-    let report = report::report(target, &interface, &programs, weight_bytes, &code, object.len(), clock.laps);
+    let size = match &options.shared {
+        Some(soname) => shared::size(&object, soname).map_err(|e| Diagnostic::error(e.to_string()))?,
+        None => object.size(),
+    };
+    let report = report::report(target, &interface, &programs, weight_bytes, &code, size, clock.laps);
     dumps.extend(dump::programs(&options.dumps, target, &interface, &programs, &code));
-    let steps =
-        programs.iter().enumerate().map(|(n, levels)| profile::steps(levels, &code.kernels[n], &code)).collect();
-    Ok(Compiled { object, header, interface, entries, steps, report, dumps, notes })
+    let steps = of_entry.iter().map(|&n| profile::steps(&programs[n], &code.kernels[n], &code)).collect();
+    let entries = twins::apart(entries);
+    Ok(Compiled { object, fingerprint, header, interface, entries, steps, report, dumps, notes })
+}
+
+/// How code finds so many bytes of weights.
+fn reach(options: &Options, target: &Target, bytes: u64) -> Result<Reach, Problems> {
+    if options.weights_apart {
+        return Ok(Reach::Bound);
+    }
+    weights::reach(bytes, &target.triple, options.shared.is_some()).map_err(|message| {
+        Diagnostic::error(message).help("`--weights FILE` keeps them in a file of their own, of any size").into()
+    })
+}
+
+/// The description of a model, whatever the values of its weights are.
+fn unmarked(interface: &Interface, order: Order) -> Result<Vec<u8>, Problems> {
+    let unmarked = Interface { fingerprint: [0; 32], ..interface.clone() };
+    Ok(descriptor(&unmarked, order).map_err(Diagnostic::error)?)
 }
 
 /// The signatures as optimised graphs, twins as one. Of those that are not asked for by name, the ones that cannot be
@@ -267,18 +297,38 @@ fn unknown_inputs(entries: &[Entry], options: &Options) -> Problems {
     unknown.map(problem).collect()
 }
 
+/// By signature, the number of its entry: an entry's aliases come behind it.
+fn numbers(entries: &[Entry]) -> Vec<usize> {
+    entries.iter().enumerate().flat_map(|(n, e)| vec![n; 1 + e.aliases.len()]).collect()
+}
+
 /// Names and layouts of everything that a caller sees.
-fn describe(options: &Options, target: &Target, fingerprint: [u8; 32], programs: &[Vec<Program>]) -> Interface {
+fn describe(
+    options: &Options,
+    target: &Target,
+    fingerprint: [u8; 32],
+    entries: &[Entry],
+    programs: &[Vec<Program>],
+) -> Interface {
     let ports = |ports: &[plan::IoPort]| ports.iter().map(|p| (p.name.clone(), p.ty.clone())).collect();
     // What callers see is the same at every level.
-    let lowest = || programs.iter().map(|levels| &levels[0]);
-    let named = lowest().map(|p| (p.name.clone(), ports(&p.inputs), ports(&p.outputs))).collect();
-    let mut signatures = interface::signatures(named);
-    for ((signature, levels), program) in signatures.iter_mut().zip(programs).zip(lowest()) {
-        program.symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
-        signature.formulas = program.formulas.clone();
-        signature.workspace = native::workspace(levels);
-        signature.guards = conditions(&program.guards);
+    let of_entry = numbers(entries);
+    let keys = entries.iter().flat_map(|e| std::iter::once(&e.key).chain(&e.aliases));
+    let named = |(key, &n): (&String, &usize)| {
+        let lowest = &programs[n][0];
+        (key.clone(), ports(&lowest.inputs), ports(&lowest.outputs))
+    };
+    let mut signatures = interface::signatures(keys.zip(&of_entry).map(named).collect());
+    for (signature, &n) in signatures.iter_mut().zip(&of_entry) {
+        programs[n][0].symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
+        signature.formulas = programs[n][0].formulas.clone();
+        signature.workspace = native::workspace(&programs[n]);
+        signature.guards = conditions(&programs[n][0].guards);
+        signature.same_as = of_entry.iter().position(|first| *first == n);
+    }
+    // The first of equal ones is none's alias.
+    for (n, signature) in signatures.iter_mut().enumerate() {
+        signature.same_as = signature.same_as.filter(|first| *first != n);
     }
     let level = |l: &native::Level| interface::Level { name: l.cpu.into(), number: l.number };
     Interface {
@@ -286,6 +336,7 @@ fn describe(options: &Options, target: &Target, fingerprint: [u8; 32], programs:
         compiler: concat!("smc ", env!("CARGO_PKG_VERSION")).into(),
         fingerprint,
         levels: target.levels.iter().map(level).collect(),
+        binds_weights: options.weights_apart,
         signatures,
     }
 }

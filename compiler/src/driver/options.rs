@@ -18,6 +18,10 @@ pub struct Options {
     pub cpu: Option<String>,
     /// Convolutions multiply what their definition does: infinities stay infinities.
     pub direct: bool,
+    /// The object is to become a shared library, which others know by this name.
+    pub shared: Option<String>,
+    /// The weights are in a file of their own, which the caller binds.
+    pub weights_apart: bool,
     /// What to keep of the stages between, for people to read.
     pub dumps: Vec<Dump>,
     /// Whether the result keeps the graphs as imported, for comparisons.

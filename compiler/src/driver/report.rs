@@ -17,7 +17,7 @@ pub struct Report {
     pub name: String,
     pub target: String,
     pub cpu: String,
-    pub object_bytes: usize,
+    pub object_bytes: u64,
     /// Read-only data of all entries.
     pub weight_bytes: u64,
     /// Code of all levels and what they share.
@@ -70,7 +70,7 @@ pub fn report(
     programs: &[Vec<Program>],
     weight_bytes: u64,
     code: &Compiled,
-    object_bytes: usize,
+    object_bytes: u64,
     stages_ms: Vec<(&'static str, f64)>,
 ) -> Report {
     let ports = |list: &[crate::emit::interface::Tensor]| list.iter().map(|t| format!("{}: {}", t.key, t.ty)).collect();
@@ -100,7 +100,7 @@ pub fn report(
         entries: programs
             .iter()
             .map(|levels| &levels[levels.len() - 1])
-            .zip(&interface.signatures)
+            .zip(interface.originals())
             .map(entry)
             .collect(),
         stages_ms,

@@ -306,7 +306,14 @@ mod tests {
         signatures[0].stack_bytes = 4096;
         signatures[0].guards.push(Guard { left: dim("n"), right: dim("batch+1"), text: "n = batch + 1".into() });
         let levels = vec![Level { name: "x86-64".into(), number: 1 }, Level { name: "x86-64-v4".into(), number: 4 }];
-        Interface { name: "m".into(), compiler: "smc 0.1.0".into(), fingerprint: [7; 32], levels, signatures }
+        Interface {
+            name: "m".into(),
+            compiler: "smc 0.1.0".into(),
+            fingerprint: [7; 32],
+            levels,
+            binds_weights: false,
+            signatures,
+        }
     }
 
     #[test]

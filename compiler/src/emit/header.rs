@@ -1,5 +1,7 @@
 //! The C header of a compiled model: plain C99 that is also C++, self-contained, one struct and one function per
-//! signature. What it says is [`Interface`]; nothing is decided here.
+//! signature, and a class for C++17. What it says is [`Interface`]; nothing is decided here.
+
+mod classes;
 
 use std::fmt::Write;
 
@@ -29,6 +31,9 @@ pub fn header(model: &Interface, notes: &[String]) -> String {
     );
     line(&mut out, " * and flush modes of the calling thread are obeyed.");
     write_levels(&mut out, model);
+    if model.binds_weights {
+        line(&mut out, " * The weights are in a file of their own: bind it before the first call.");
+    }
     for note in notes {
         line(&mut out, &format!(" * Note: {}", comment(note)));
     }
@@ -37,7 +42,10 @@ pub fn header(model: &Interface, notes: &[String]) -> String {
     out.push_str(C_DECLARATIONS);
     line(&mut out, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif");
     for signature in &model.signatures {
-        write_signature(&mut out, name, signature);
+        write_signature(&mut out, name, &model.signatures, signature);
+    }
+    if model.binds_weights {
+        write_binding(&mut out, name);
     }
     line(&mut out, "\n/* CPU levels: what a struct's cpu may ask for. */");
     for level in &model.levels {
@@ -55,7 +63,9 @@ pub fn header(model: &Interface, notes: &[String]) -> String {
     }
     line(&mut out, &format!("#define {}_MODEL \\", name.to_uppercase()));
     line(&mut out, &format!("  {{ {name}_descriptor, {name}_invoke, {name}_workspace_bytes }}"));
-    line(&mut out, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif");
+    line(&mut out, "\n#ifdef __cplusplus\n}\n#endif");
+    out.push_str(&classes::classes(model));
+    line(&mut out, "\n#endif");
     out
 }
 
@@ -75,15 +85,30 @@ fn write_levels(out: &mut String, model: &Interface) {
     }
 }
 
+/// The functions of models whose weights lie apart.
+fn write_binding(out: &mut String, name: &str) {
+    for text in [
+        "\n/* Lets calls that start from now on use a file of weights, of which bytes lie at weights, a multiple of 64: mapped for",
+        " * reading, say. They stay where they are while the model is in use. Returns SMC_WRONG_WEIGHTS, and changes nothing, for",
+        " * a file that was not written for this very code, or not the whole of it. The pointer is kept in 8 bytes of the object,",
+        " * for the whole program: any thread may bind while others call. Until then calls return SMC_NO_WEIGHTS. */",
+    ] {
+        line(out, text);
+    }
+    line(out, &format!("int {name}_bind_weights(const void *weights, size_t bytes);"));
+    line(out, &format!("/* Bytes of the file. */\nsize_t {name}_weights_bytes(void);"));
+}
+
 fn line(out: &mut String, text: &str) {
     out.push_str(text);
     out.push('\n');
 }
 
-fn write_signature(out: &mut String, model: &str, s: &Signature) {
+fn write_signature(out: &mut String, model: &str, all: &[Signature], s: &Signature) {
     let function = format!("{model}_{}", s.c_name);
     let upper = function.to_uppercase();
-    line(out, &format!("\n/* Signature `{}`. */", comment(&s.key)));
+    let same = s.same_as.map_or(String::new(), |n| format!(", the same function as {model}_{}", all[n].c_name));
+    line(out, &format!("\n/* Signature `{}`{same}. */", comment(&s.key)));
     line(out, &format!("struct {function} {{"));
     for (list, qualifier, what) in [(&s.inputs, "const ", "input"), (&s.outputs, "", "output")] {
         for t in list {
@@ -97,6 +122,8 @@ fn write_signature(out: &mut String, model: &str, s: &Signature) {
     line(out, &format!("  {:<40} /* null: the calling thread does all */", "const struct smc_threads *threads;"));
     line(out, &format!("  {:<40} /* 0: the best level; or one of the constants below */", "uint64_t cpu;"));
     line(out, "};");
+    line(out, "/* The struct by a name that no function hides from C++. */");
+    line(out, &format!("typedef struct {function} {function}_io;"));
     for t in s.inputs.iter().chain(&s.outputs) {
         write_constants(out, &upper, t);
     }
@@ -110,17 +137,14 @@ fn write_signature(out: &mut String, model: &str, s: &Signature) {
     }
     line(out, " */");
     line(out, &format!("int {function}(const struct {function} *io, void *workspace, size_t workspace_bytes);"));
-    match s.workspace.as_int() {
-        Some(bytes) => {
-            line(out, &format!("/* Bytes of workspace; 0 needs none. */\n#define {upper}_WORKSPACE {bytes}u"))
-        }
-        None => {
-            let parameters: Vec<_> = s.symbols.iter().map(|d| format!("int64_t {}", d.c_name)).collect();
-            line(out, &format!("/* Bytes of workspace: {}.", readable(&s.workspace)));
-            line(out, " * SIZE_MAX when these dimensions are not served. */");
-            line(out, &format!("size_t {function}_workspace({});", parameters.join(", ")));
-        }
+    let parameters: Vec<_> = s.symbols.iter().map(|d| format!("int64_t {}", d.c_name)).collect();
+    let parameters = if parameters.is_empty() { "void".into() } else { parameters.join(", ") };
+    if let Some(bytes) = s.workspace.as_int() {
+        line(out, &format!("/* Bytes of workspace; 0 needs none. */\n#define {upper}_WORKSPACE {bytes}u"));
     }
+    line(out, &format!("/* Bytes of workspace: {}.", readable(&s.workspace)));
+    line(out, " * SIZE_MAX when these dimensions are not served. */");
+    line(out, &format!("size_t {function}_workspace({parameters});"));
 }
 
 /// `M_S_X_RANK`, and one constant per extent that is fixed, and the number of elements where all are.
@@ -188,6 +212,7 @@ mod tests {
             compiler: "smc 0".into(),
             fingerprint: [0xab; 32],
             levels: vec![],
+            binds_weights: false,
             signatures: signatures(named),
         };
         model.signatures[0].workspace = "64*batch".parse().unwrap();

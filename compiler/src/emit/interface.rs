@@ -1,12 +1,14 @@
 //! The interface of a compiled model: what its header declares, its descriptor describes and its entry code checks.
 //!
 //! One place decides the C names and the layout of the io structs, so that the three agree. Within a signature all
-//! member names differ; within a model all function names differ; none is a keyword of C or C++.
+//! member names differ; within a model all function names differ; none means something else in C or C++
+//! ([`super::names`]).
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use smc_runtime::abi::SLOT_BYTES;
 
+use super::names::is_reserved;
 use crate::{
     base::{Dim, Symbol, dim::Formula},
     tensor::TensorType,
@@ -23,8 +25,23 @@ pub struct Interface {
     pub fingerprint: [u8; 32],
     /// The CPU levels that there is code for, ascending.
     pub levels: Vec<Level>,
+    /// Whether the caller binds the weights, which are in a file of their own.
+    pub binds_weights: bool,
     /// In the order of the numbers that `invoke` takes.
     pub signatures: Vec<Signature>,
+}
+
+impl Interface {
+    /// The signatures that have functions of their own.
+    pub fn originals(&self) -> impl Iterator<Item = &Signature> {
+        self.signatures.iter().filter(|s| s.same_as.is_none())
+    }
+    /// The signatures that are others of the model under another name: of each of those, in order.
+    pub fn aliases(&self) -> Vec<Vec<&Signature>> {
+        let of = |n: usize| self.signatures.iter().filter(move |s| s.same_as == Some(n)).collect();
+        let originals = self.signatures.iter().enumerate().filter(|(_, s)| s.same_as.is_none());
+        originals.map(|(n, _)| of(n)).collect()
+    }
 }
 
 /// A CPU level.
@@ -50,6 +67,8 @@ pub struct Signature {
     pub key: String,
     /// The exported function is the model's name, an underscore and this.
     pub c_name: String,
+    /// The number of the signature whose function this one's is, under another name.
+    pub same_as: Option<usize>,
     pub inputs: Vec<Tensor>,
     pub outputs: Vec<Tensor>,
     pub symbols: Vec<Dimension>,
@@ -98,11 +117,12 @@ pub type Named = (String, Vec<(String, TensorType)>, Vec<(String, TensorType)>);
 /// The header makes constants of upper-case names, so names that differ in case alone count as the same, and so do
 /// those of tensors together with their signature's.
 pub fn signatures(named: Vec<Named>) -> Vec<Signature> {
-    let mut functions = Names::reserved(["workspace_bytes", "descriptor", "invoke"]);
+    let mut functions = Names::reserved(["workspace_bytes", "descriptor", "invoke", "bind_weights", "weights_bytes"]);
     let mut constants = Names::default();
     let mut signatures = vec![];
     for (key, inputs, outputs) in named {
-        let c_name = functions.choose(&key, |name| vec![name.into(), format!("{name}_workspace")]);
+        let c_name =
+            functions.choose(&key, |name| ["", "_workspace", "_io"].map(|suffix| format!("{name}{suffix}")).into());
         let mut members = Names::reserved(["threads", "cpu"]);
         let mut tensors = |list: Vec<(String, TensorType)>| -> Vec<Tensor> {
             let mut named = vec![];
@@ -123,6 +143,7 @@ pub fn signatures(named: Vec<Named>) -> Vec<Signature> {
         signatures.push(Signature {
             key,
             c_name,
+            same_as: None,
             inputs,
             outputs,
             symbols,
@@ -175,7 +196,7 @@ pub fn c_identifier(text: &str) -> String {
     let name = name.trim_start_matches('_');
     if name.is_empty() {
         "unnamed".into()
-    } else if name.starts_with(|c: char| c.is_ascii_digit()) || KEYWORDS.contains(&name) {
+    } else if name.starts_with(|c: char| c.is_ascii_digit()) || is_reserved(name) {
         format!("x_{name}")
     } else {
         name.into()
@@ -222,117 +243,6 @@ fn numbered(text: &str, good: impl Fn(&str) -> bool) -> String {
     }
     candidate
 }
-
-/// The keywords of C up to C23 and of C++ up to C++20, and macros of the standard headers that a name would meet.
-const KEYWORDS: &[&str] = &[
-    "EOF",
-    "NULL",
-    "alignas",
-    "alignof",
-    "and",
-    "and_eq",
-    "asm",
-    "assert",
-    "auto",
-    "bitand",
-    "bitor",
-    "bool",
-    "break",
-    "case",
-    "catch",
-    "char",
-    "char16_t",
-    "char32_t",
-    "char8_t",
-    "class",
-    "co_await",
-    "co_return",
-    "co_yield",
-    "compl",
-    "complex",
-    "concept",
-    "const",
-    "const_cast",
-    "consteval",
-    "constexpr",
-    "constinit",
-    "continue",
-    "decltype",
-    "default",
-    "delete",
-    "do",
-    "double",
-    "dynamic_cast",
-    "else",
-    "enum",
-    "errno",
-    "explicit",
-    "export",
-    "extern",
-    "false",
-    "float",
-    "for",
-    "friend",
-    "goto",
-    "if",
-    "imaginary",
-    "inline",
-    "int",
-    "linux",
-    "long",
-    "mutable",
-    "namespace",
-    "new",
-    "noexcept",
-    "noreturn",
-    "not",
-    "not_eq",
-    "nullptr",
-    "operator",
-    "or",
-    "or_eq",
-    "private",
-    "protected",
-    "public",
-    "register",
-    "reinterpret_cast",
-    "requires",
-    "restrict",
-    "return",
-    "short",
-    "signed",
-    "sizeof",
-    "stderr",
-    "stdin",
-    "stdout",
-    "static",
-    "static_assert",
-    "static_cast",
-    "struct",
-    "switch",
-    "template",
-    "this",
-    "thread_local",
-    "throw",
-    "true",
-    "try",
-    "typedef",
-    "typeid",
-    "typename",
-    "typeof",
-    "typeof_unqual",
-    "union",
-    "unix",
-    "unsigned",
-    "using",
-    "virtual",
-    "void",
-    "volatile",
-    "wchar_t",
-    "while",
-    "xor",
-    "xor_eq",
-];
 
 #[cfg(test)]
 mod tests {

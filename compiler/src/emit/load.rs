@@ -5,7 +5,9 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use object::{Architecture, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionKind, elf};
+use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind};
+
+use super::link::{self, Places};
 
 /// A model in executable memory.
 pub struct Loaded {
@@ -28,8 +30,7 @@ impl Loaded {
         memory::load(object, None)
     }
 
-    /// Loads an object whose code is not trusted with its weights: who reads beyond that end of them is stopped. Behind
-    /// them lies the descriptor, which cannot be read then.
+    /// Loads an object whose code is not trusted with its weights: who reads beyond that end of them is stopped.
     pub fn fenced(object: &[u8], fence: Fence) -> Result<Loaded, String> {
         memory::load(object, Some(fence))
     }
@@ -63,136 +64,57 @@ struct Image {
     symbols: BTreeMap<String, usize>,
 }
 
-/// Sections lie a page apart: code and data share none.
+/// Code and data share no page.
 const PAGE: usize = 4096;
 /// The largest pages that Linux has on one of our machines.
 const LARGE_PAGE: usize = 1 << 16;
 
 fn image(file: &object::File<'_>, fence: Option<Fence>) -> Result<Image, String> {
-    // Nobody unwinds through code that no linker knows.
-    let wanted = |s: &object::Section<'_, '_>| {
-        matches!(s.kind(), SectionKind::Text | SectionKind::ReadOnlyData) && s.name() != Ok(".eh_frame")
-    };
-    let (mut bytes, mut places, mut forbidden) = (vec![], BTreeMap::new(), 0..0);
-    // Code first, as linkers have it.
-    let mut sections: Vec<_> = file.sections().filter(wanted).collect();
-    sections.sort_by_key(|s| s.kind() != SectionKind::Text);
+    let weights = link::weights(file);
+    // Code first, as linkers have it, and the weights last.
+    let mut sections: Vec<_> =
+        file.sections().filter(|s| link::is_constant(s) && s.name() != Ok(".eh_frame")).collect();
+    let is_weights = |s: &object::Section<'_, '_>| weights.as_ref().is_some_and(|(section, _)| *section == s.index());
+    sections.sort_by_key(|s| (is_weights(s), s.kind() != SectionKind::Text));
+    let (mut bytes, mut places, mut forbidden, mut kind) = (vec![], Places::new(), 0..0, SectionKind::Unknown);
     for section in &sections {
         let data = section.data().map_err(|e| format!("a section cannot be read: {e}"))?;
-        bytes.resize(bytes.len().next_multiple_of(PAGE.max(section.align() as usize)), 0);
-        if let (Some(fence), SectionKind::ReadOnlyData) = (fence, section.kind()) {
+        let page = if section.kind() == kind { 1 } else { PAGE };
+        kind = section.kind();
+        bytes.resize(bytes.len().next_multiple_of(page.max(section.align() as usize)), 0);
+        if let (Some(fence), Some((_, size)), true) = (fence, weights, is_weights(section)) {
             let page = bytes.len().next_multiple_of(LARGE_PAGE);
-            let weights = weight_bytes(file);
+            let size = size as usize;
             let (start, beyond) = match fence {
                 Fence::Before => (page + LARGE_PAGE, page..page + LARGE_PAGE),
                 Fence::Behind => {
-                    let end = page + weights.next_multiple_of(LARGE_PAGE);
-                    (end - weights, end..(end + data.len() - weights + 1).next_multiple_of(LARGE_PAGE))
+                    let end = page + size.next_multiple_of(LARGE_PAGE);
+                    (end - size, end..(end + data.len() - size + 1).next_multiple_of(LARGE_PAGE))
                 }
             };
             bytes.resize(start, 0);
             forbidden = beyond;
         }
-        places.insert(section.index().0, bytes.len());
+        places.insert(section.index().0, bytes.len() as u64);
         bytes.extend_from_slice(data);
     }
-    bytes.resize(bytes.len().next_multiple_of(LARGE_PAGE), 0);
+    bytes.resize(bytes.len().next_multiple_of(LARGE_PAGE).max(forbidden.end), 0);
     let writable = bytes.len();
     for section in file.sections().filter(|s| s.kind() == SectionKind::UninitializedData) {
         bytes.resize(bytes.len().next_multiple_of(section.align().max(1) as usize), 0);
-        places.insert(section.index().0, bytes.len());
+        places.insert(section.index().0, bytes.len() as u64);
         bytes.resize(bytes.len() + section.size() as usize, 0);
     }
-    let place = |symbol: &object::Symbol<'_, '_>| {
-        let section = symbol.section_index().and_then(|s| places.get(&s.0));
-        let start = section.ok_or_else(|| format!("{:?} is not in the object", symbol.name()))?;
-        Ok::<usize, String>(start + symbol.address() as usize)
-    };
-    let mut pages = BTreeMap::new();
     for section in &sections {
-        for (offset, relocation) in section.relocations() {
-            let (RelocationTarget::Symbol(symbol), RelocationFlags::Elf { r_type }) =
-                (relocation.target(), relocation.flags())
-            else {
-                return Err("a relocation of another format".into());
-            };
-            let target = place(&file.symbol_by_index(symbol).map_err(|e| e.to_string())?)?;
-            let at = places[&section.index().0] + offset as usize;
-            let value = target as i64 + relocation.addend();
-            apply(file.architecture(), r_type, &mut bytes, at, value, &mut pages)?;
-        }
+        let at = places[&section.index().0] as usize;
+        link::fill_in(file, section, &mut bytes[at..][..section.size() as usize], &places)?;
     }
     let mut symbols = BTreeMap::new();
-    for symbol in file.symbols().filter(|s| s.is_definition()) {
-        symbols.insert(symbol.name().map_err(|e| e.to_string())?.to_owned(), place(&symbol)?);
+    for symbol in link::symbols(file) {
+        let name = symbol.name().map_err(|e| e.to_string())?.to_owned();
+        symbols.insert(name, link::address(&symbol, &places)? as usize);
     }
     Ok(Image { bytes, writable, forbidden, symbols })
-}
-
-/// The weights are the first of the read-only data.
-fn weight_bytes(file: &object::File<'_>) -> usize {
-    let weights = file.symbols().find(|s| s.name().is_ok_and(|name| name.ends_with("_weights")) && s.is_local());
-    weights.map_or(0, |s| s.size() as usize)
-}
-
-/// Fills in the reference at `at` to `value`, both being offsets from the start of the image, which is at a page.
-/// `pages` keeps the distances of RISC-V's upper halves for the lower halves, which name them.
-fn apply(
-    architecture: Architecture,
-    r_type: u32,
-    bytes: &mut [u8],
-    at: usize,
-    value: i64,
-    pages: &mut BTreeMap<i64, i64>,
-) -> Result<(), String> {
-    let distance = value - at as i64;
-    let word = |bytes: &[u8], at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    let mut or = |at: usize, mask: u32, bits: u32| {
-        let new = word(bytes, at) & !mask | bits & mask;
-        bytes[at..at + 4].copy_from_slice(&new.to_le_bytes());
-    };
-    let near = |bits: u32| {
-        let limit = 1i64 << (bits - 1);
-        if (-limit..limit).contains(&distance) { Ok(()) } else { Err("the object is too large to load".to_owned()) }
-    };
-    // The upper 20 bits, rounded so that the lower 12 are a signed rest.
-    let upper = |d: i64| (d + 0x800) as u32;
-    match (architecture, r_type) {
-        (Architecture::X86_64, elf::R_X86_64_PC32 | elf::R_X86_64_PLT32) => {
-            near(32)?;
-            or(at, u32::MAX, distance as u32);
-        }
-        (Architecture::Aarch64, elf::R_AARCH64_CALL26 | elf::R_AARCH64_JUMP26) => {
-            near(28)?;
-            or(at, (1 << 26) - 1, (distance >> 2) as u32);
-        }
-        (Architecture::Aarch64, elf::R_AARCH64_ADR_PREL_PG_HI21) => {
-            near(32)?;
-            let pages = (value >> 12) - (at as i64 >> 12);
-            or(at, 3 << 29 | ((1 << 19) - 1) << 5, (pages as u32 & 3) << 29 | ((pages >> 2) as u32) << 5);
-        }
-        (Architecture::Aarch64, elf::R_AARCH64_ADD_ABS_LO12_NC) => or(at, 0xfff << 10, (value as u32 & 0xfff) << 10),
-        (Architecture::Riscv64, elf::R_RISCV_CALL_PLT) => {
-            near(31)?;
-            or(at, !0xfff, upper(distance));
-            or(at + 4, 0xfff << 20, (distance as u32) << 20);
-        }
-        (Architecture::Riscv64, elf::R_RISCV_PCREL_HI20) => {
-            near(31)?;
-            pages.insert(at as i64, distance);
-            or(at, !0xfff, upper(distance));
-        }
-        (Architecture::Riscv64, elf::R_RISCV_PCREL_LO12_I) => {
-            let distance = pages.get(&value).ok_or("a lower half without an upper half")?;
-            or(at, 0xfff << 20, (*distance as u32) << 20);
-        }
-        (Architecture::S390x, elf::R_390_PC32DBL | elf::R_390_PLT32DBL) => {
-            near(33)?;
-            bytes[at..at + 4].copy_from_slice(&((distance >> 1) as i32).to_be_bytes());
-        }
-        (architecture, other) => return Err(format!("relocation {other} of {architecture:?} is not known")),
-    }
-    Ok(())
 }
 
 #[cfg(target_os = "linux")]
@@ -260,10 +182,16 @@ mod memory {
 mod tests {
     use std::process::Command;
 
+    use object::Object as _;
+
     use super::*;
     use crate::{
         base::{Arena, Dim},
-        native::{self, Entry, Target},
+        emit::{
+            object::{Object, Parts},
+            weights::Stored,
+        },
+        native::{self, Entry, Reach, Target},
         plan::{Program, Weights},
         tensor::Tensor,
     };
@@ -286,9 +214,10 @@ mod tests {
             workspace_bound: Dim::zero(),
         };
         let programs = vec![program; target.levels.len()];
-        let entry = Entry { c_name: "s", programs: &programs };
-        let compiled = native::compile(&target, "m", &[entry], &weights).unwrap();
-        super::super::object::Object::new(&target, "m", &compiled, &weights, b"").bytes()
+        let entry = Entry { c_name: "s", aliases: &[], programs: &programs };
+        let compiled = native::compile(&target, "m", &[entry], &weights, Reach::Near).unwrap();
+        let parts = Parts { name: "m", descriptor: b"", fingerprint: [0; 32] };
+        Object::new(&target, &compiled, Stored::new(weights, target.big_endian()), &parts, false).bytes()
     }
 
     /// The image equals what the target's own linker makes of the object, where that is installed.

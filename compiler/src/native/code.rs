@@ -16,10 +16,31 @@ pub enum Symbol {
     Function(usize),
     /// The start of the weights.
     Weights,
+    /// Eight bytes that say how far behind them the weights start.
+    Distance,
+    /// Eight bytes that are zero at first and writable: where the weights start that the caller bound.
+    Bound,
+    /// [`FINGERPRINT_BYTES`] bytes that the weights of this code have in their file.
+    Fingerprint,
     /// Four bytes that are zero at first and writable: what the code found out about its machine.
     Cpu,
     /// An offset in the function that refers to it.
     Here(u32),
+}
+
+/// Bytes of a fingerprint of weights.
+pub const FINGERPRINT_BYTES: usize = 32;
+
+/// How an entry finds the weights, which its kernels get from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// By a distance within an instruction: they lie within 2 GB of the code.
+    #[default]
+    Near,
+    /// By [`Symbol::Distance`], wherever they lie.
+    Far,
+    /// By [`Symbol::Bound`].
+    Bound,
 }
 
 /// A reference to fill in.
@@ -102,6 +123,8 @@ pub struct Function {
     /// The whole symbol.
     pub name: String,
     pub exported: bool,
+    /// Other symbols for it.
+    pub aliases: Vec<String>,
     /// Which of the target's levels the function is for; none when all of them use it.
     pub level: Option<usize>,
     pub code: Code,
@@ -109,7 +132,9 @@ pub struct Function {
 
 /// Spaces of the numbers that Cranelift keeps for names.
 pub(super) const FUNCTIONS: u32 = 0;
-pub(super) const WEIGHTS: u32 = 1;
+pub(super) const DATA: u32 = 1;
+/// What the numbers in the space of data are.
+pub(super) const DATA_SYMBOLS: [Symbol; 4] = [Symbol::Weights, Symbol::Distance, Symbol::Bound, Symbol::Fingerprint];
 
 /// Compiles a function of Cranelift's. Panics when it does not verify, or when it calls a library: both are faults of
 /// this compiler, never of a model.
@@ -132,7 +157,8 @@ pub(super) fn finish(level: &Level, function: ir::Function) -> Code {
             FinalizedRelocTarget::Func(offset) => Symbol::Here(*offset),
             FinalizedRelocTarget::ExternalName(ir::ExternalName::User(user)) => {
                 let name = &context.func.params.user_named_funcs()[*user];
-                if name.namespace == WEIGHTS { Symbol::Weights } else { Symbol::Function(name.index as usize) }
+                let index = name.index as usize;
+                if name.namespace == DATA { DATA_SYMBOLS[index] } else { Symbol::Function(index) }
             }
             FinalizedRelocTarget::ExternalName(other) => panic!("machine code for {name} refers to {other:?}"),
         },

@@ -13,10 +13,10 @@ pub mod launch;
 mod target;
 mod x86;
 
-pub use code::{Code, Fixup, Function, Listing, Saved, Symbol, Unwind};
+pub use code::{Code, FINGERPRINT_BYTES, Fixup, Function, Listing, Reach, Saved, Symbol, Unwind};
 pub use target::{Level, Target};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
     base::{Dim, Problems},
@@ -28,6 +28,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     pub c_name: &'a str,
+    /// Other C names of the same function; each is a signature of its own for `invoke`, behind that of the first name.
+    pub aliases: &'a [&'a str],
     pub programs: &'a [Program],
 }
 
@@ -53,20 +55,27 @@ pub struct Compiled {
     pub kernels: Vec<Vec<Vec<usize>>>,
     /// For each entry: no call uses more stack on the calling thread, but for what a thread pool uses.
     pub stack_bytes: Vec<u64>,
+    /// How the code finds the weights.
+    pub reach: Reach,
 }
 
 impl Compiled {
-    /// Whether code refers to [`Symbol::Cpu`].
-    pub fn has_cell(&self) -> bool {
-        self.functions.iter().any(|f| f.code.fixups.iter().any(|fixup| fixup.symbol == Symbol::Cpu))
+    /// Whether code refers to `symbol`.
+    pub fn refers_to(&self, symbol: Symbol) -> bool {
+        self.functions.iter().any(|f| f.code.fixups.iter().any(|fixup| fixup.symbol == symbol))
     }
 }
 
 /// Compiles the entries of the model `name`, whose symbols start with its name. The order of the result depends on
 /// nothing but the arguments, however many threads work on it.
-pub fn compile(target: &Target, name: &str, entries: &[Entry<'_>], weights: &Weights) -> Result<Compiled, Problems> {
-    let (offsets, _) = weights.layout();
-    let plan = clif::Plan::new(target, name, entries, &offsets);
+pub fn compile(
+    target: &Target,
+    name: &str,
+    entries: &[Entry<'_>],
+    weights: &Weights,
+    reach: Reach,
+) -> Result<Compiled, Problems> {
+    let plan = clif::Plan::new(target, name, entries, weights.layout(), reach);
     let jobs = plan.jobs();
     let twins: Vec<Option<usize>> = jobs.iter().map(|job| plan.twin(job)).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
@@ -105,11 +114,26 @@ pub fn compile(target: &Target, name: &str, entries: &[Entry<'_>], weights: &Wei
     let function = |(n, twin): (usize, &Option<usize>)| made[&twin.unwrap_or(n)].clone();
     let functions: Vec<Function> = twins.iter().enumerate().map(function).collect();
     let stack_bytes = (0..entries.len()).map(|n| plan.stack_bytes(n, &functions)).collect();
-    let (functions, now) = share(functions);
+    let (mut functions, now) = share(functions);
+    tell_apart(&mut functions);
     let numbers = |range: std::ops::Range<usize>| range.map(|n| now[n]).collect();
     let levels = |levels: Vec<_>| levels.into_iter().map(numbers).collect();
     let kernels = plan.kernels().into_iter().map(levels).collect();
-    Ok(Compiled { functions, kernels, stack_bytes })
+    Ok(Compiled { functions, kernels, stack_bytes, reach })
+}
+
+/// Gives functions that only this object sees another name where one has theirs, such as a signature that is called
+/// like a kernel of another.
+fn tell_apart(functions: &mut [Function]) {
+    let mut taken: HashSet<String> = functions.iter().filter(|f| f.exported).map(|f| f.name.clone()).collect();
+    for function in functions.iter_mut().filter(|f| !f.exported) {
+        let first = function.name.clone();
+        let mut number = 1;
+        while !taken.insert(function.name.clone()) {
+            number += 1;
+            function.name = format!("{first}.{number}");
+        }
+    }
 }
 
 /// Leaves out the functions of a level that are, byte for byte, those of another: what comes first stays. The second

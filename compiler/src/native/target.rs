@@ -137,6 +137,10 @@ impl Target {
     pub fn cpu(&self) -> String {
         self.levels.iter().map(|l| l.cpu).collect::<Vec<_>>().join(",")
     }
+    /// Whether objects are ELF files.
+    pub fn is_elf(&self) -> bool {
+        self.triple.binary_format == BinaryFormat::Elf
+    }
     pub fn big_endian(&self) -> bool {
         self.lowest().info.big_endian
     }

@@ -6,24 +6,26 @@
 mod chains;
 mod checked;
 mod formula;
+mod weights;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 pub(super) use chains::{chain, part};
 use checked::{Checked, SYMBOL_BITS, fits};
 use cranelift_codegen::ir::{
-    self, AbiParam, Block, BlockArg, ExtFuncData, ExternalName, Function, GlobalValueData, InstBuilder, Signature,
-    StackSlotData, StackSlotKind, Type, UserExternalName, UserFuncName, Value, condcodes::IntCC, types,
+    self, AbiParam, Block, BlockArg, ExtFuncData, ExternalName, Function, InstBuilder, Signature, StackSlotData,
+    StackSlotKind, Type, UserExternalName, UserFuncName, Value, condcodes::IntCC, types,
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use smc_runtime::abi::{Status, WORKSPACE_ALIGN};
+pub(super) use weights::{bind_weights, weights_bytes};
 
 use super::{Frame, Plan, Slots, can_fail, kernel::plain};
 use crate::{
     base::{Dim, dim::NoVars},
     native::{
         self, Entry,
-        code::{self, Code, FUNCTIONS, WEIGHTS},
+        code::{self, Code, FUNCTIONS},
         launch::{iterations, may_be_few},
     },
     plan::{Guard, Program, Unit, WORTH_SHARING},
@@ -151,6 +153,10 @@ pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
 pub(super) fn workspace(plan: &Plan<'_>, entry: usize) -> Code {
     let symbols = plan.entries[entry].shared().symbols.len();
     write(plan, &vec![types::I64; symbols], &[types::I64], |w| {
+        if let Some(bytes) = settled(&plan.entries[entry]) {
+            let bytes = w.b.ins().iconst(types::I64, bytes);
+            return w.leave(&[bytes]);
+        }
         let params = w.params.clone();
         let bytes = w.call(plan.dimensions(entry), &params, types::I64);
         let none = w.b.ins().iconst(types::I64, -1);
@@ -250,7 +256,7 @@ pub(super) fn invoke(plan: &Plan<'_>) -> Code {
     write(plan, &[types::I32, types::I64, types::I64, types::I64], &[types::I32], |w| {
         let &[signature, io, memory, bytes] = &w.params[..] else { unreachable!("the function has four parameters") };
         for entry in 0..plan.entries.len() {
-            w.when_signature(signature, entry, |w| {
+            w.when_signature(signature, plan.signatures(entry), |w| {
                 let status = w.call(plan.entry(entry), &[io, memory, bytes], types::I32);
                 w.leave(&[status]);
             });
@@ -265,7 +271,7 @@ pub(super) fn workspace_bytes(plan: &Plan<'_>) -> Code {
     write(plan, &[types::I32, types::I64], &[types::I64], |w| {
         let &[signature, io] = &w.params[..] else { unreachable!("the function has two parameters") };
         for (entry, e) in plan.entries.iter().enumerate() {
-            w.when_signature(signature, entry, |w| {
+            w.when_signature(signature, plan.signatures(entry), |w| {
                 if !e.shared().symbols.is_empty() {
                     let null = w.b.ins().icmp_imm_s(IntCC::Equal, io, 0);
                     w.leave_if(null, Status::NullPointer);
@@ -324,9 +330,10 @@ impl Writer<'_> {
         self.b.func.signature.returns[0].value_type
     }
 
-    fn when_signature(&mut self, signature: Value, number: usize, body: impl FnOnce(&mut Self)) {
+    /// What to do for signatures of these numbers, where those of smaller numbers are dealt with.
+    fn when_signature(&mut self, signature: Value, numbers: Range<usize>, body: impl FnOnce(&mut Self)) {
         let [same, other] = [(); 2].map(|()| self.b.create_block());
-        let is = self.b.ins().icmp_imm_u(IntCC::Equal, signature, number as i64);
+        let is = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, signature, numbers.end as i64);
         self.b.ins().brif(is, same, &[], other, &[]);
         self.b.switch_to_block(same);
         body(self);
@@ -407,11 +414,7 @@ impl Writer<'_> {
         let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, Frame::BYTES, 3);
         let slot = self.b.create_sized_stack_slot(slot);
         let frame = self.b.ins().stack_addr(types::I64, slot, 0);
-        let name = UserExternalName { namespace: WEIGHTS, index: 0 };
-        let name = ExternalName::user(self.b.func.declare_imported_user_function(name));
-        let weights = GlobalValueData::Symbol { name, offset: 0.into(), colocated: true, tls: false };
-        let weights = self.b.create_global_value(weights);
-        let weights = self.b.ins().symbol_value(types::I64, weights);
+        let weights = self.weights();
         let zero = self.b.ins().iconst(types::I64, 0);
         let formulas = if formulas.is_empty() { zero } else { self.kept(formulas) };
         for (value, offset) in [

@@ -21,7 +21,7 @@ mod wide;
 mod tests;
 
 use super::{
-    Code, Entry, Function, Target, code, dispatch, elementary,
+    Code, Entry, Function, Reach, Target, code, dispatch, elementary,
     launch::{Frame, may_be_few, parallel_extent},
     x86,
 };
@@ -67,15 +67,18 @@ impl Slots<'_> {
 }
 
 /// Which functions a model has, and their order: per entry its kernels level by level, each level's followed by the
-/// functions that run its chains, its dimensions check, if it needs one, the
-/// function itself and, where the workspace depends on symbols, its size function; then the function that runs part of a slice, if calls may have few,
-/// the one that shares parallel loops out, if there are any, and the model's `invoke` and `workspace_bytes`. With several levels, the kernels of each are followed by the function that
-/// runs them, and the last function of all chooses the level.
+/// functions that run its chains, its dimensions check, if it needs one, the function itself and its size function; then
+/// the function that runs part of a slice, if calls may have few, the one that shares parallel loops out, if there are
+/// any, the model's `invoke` and `workspace_bytes`, and where the caller binds the weights `bind_weights` and
+/// `weights_bytes`. With several levels, the kernels of each are followed by the function that runs them, and the last
+/// function of all chooses the level.
 pub(super) struct Plan<'a> {
     target: &'a Target,
     name: &'a str,
     entries: &'a [Entry<'a>],
-    weight_offsets: &'a [u64],
+    weight_offsets: Vec<u64>,
+    weight_bytes: u64,
+    reach: Reach,
     /// By entry and level, the number of the first kernel's function.
     first: Vec<Vec<usize>>,
     functions: usize,
@@ -98,13 +101,24 @@ pub(super) enum Job {
     Share,
     Invoke,
     WorkspaceBytes,
+    BindWeights,
+    WeightsBytes,
     Choose,
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(target: &'a Target, name: &'a str, entries: &'a [Entry<'a>], weight_offsets: &'a [u64]) -> Plan<'a> {
+    /// `weights` are the offsets of the weights, and the bytes of all of them.
+    pub fn new(
+        target: &'a Target,
+        name: &'a str,
+        entries: &'a [Entry<'a>],
+        weights: (Vec<u64>, u64),
+        reach: Reach,
+    ) -> Plan<'a> {
+        let (weight_offsets, weight_bytes) = weights;
+        let (first, functions, shares, parts) = (vec![], 0, false, false);
         let mut plan =
-            Plan { target, name, entries, weight_offsets, first: vec![], functions: 0, shares: false, parts: false };
+            Plan { target, name, entries, weight_offsets, weight_bytes, reach, first, functions, shares, parts };
         for entry in entries {
             assert_eq!(entry.programs.len(), target.levels.len(), "an entry has a program per level");
             let mut first = vec![];
@@ -115,9 +129,9 @@ impl<'a> Plan<'a> {
                 plan.functions += program.launches.len() + program.chains.len() + usize::from(plan.chooses());
             }
             plan.first.push(first);
-            plan.functions += 1 + usize::from(entry::settled(entry).is_none()) + usize::from(has_size_function(entry));
+            plan.functions += 2 + usize::from(entry::settled(entry).is_none());
         }
-        plan.functions += 2 + usize::from(plan.shares) + usize::from(plan.parts) + usize::from(plan.chooses());
+        plan.functions += usize::from(plan.shares) + usize::from(plan.parts) + plan.last();
         plan
     }
 
@@ -130,12 +144,14 @@ impl<'a> Plan<'a> {
                 jobs.extend(self.chooses().then_some(Job::Run(e, l)));
             }
             jobs.extend(entry::settled(entry).is_none().then_some(Job::Dimensions(e)));
-            jobs.push(Job::Entry(e));
-            jobs.extend(has_size_function(entry).then_some(Job::Workspace(e)));
+            jobs.extend([Job::Entry(e), Job::Workspace(e)]);
         }
         jobs.extend(self.parts.then_some(Job::Part));
         jobs.extend(self.shares.then_some(Job::Share));
         jobs.extend([Job::Invoke, Job::WorkspaceBytes]);
+        if self.reach == Reach::Bound {
+            jobs.extend([Job::BindWeights, Job::WeightsBytes]);
+        }
         jobs.extend(self.chooses().then_some(Job::Choose));
         assert_eq!(jobs.len(), self.functions);
         jobs
@@ -165,8 +181,18 @@ impl<'a> Plan<'a> {
     fn entry(&self, entry: usize) -> usize {
         self.dimensions(entry) + usize::from(entry::settled(&self.entries[entry]).is_none())
     }
+    /// The numbers of an entry's signatures.
+    fn signatures(&self, entry: usize) -> std::ops::Range<usize> {
+        let of = |e: &Entry<'_>| 1 + e.aliases.len();
+        let first = self.entries[..entry].iter().map(of).sum();
+        first..first + of(&self.entries[entry])
+    }
     fn invoke(&self) -> usize {
-        self.functions - 2 - usize::from(self.chooses())
+        self.functions - self.last()
+    }
+    /// The number of functions from `invoke` on.
+    fn last(&self) -> usize {
+        2 + 2 * usize::from(self.reach == Reach::Bound) + usize::from(self.chooses())
     }
     fn share(&self) -> usize {
         self.invoke() - 1
@@ -181,31 +207,40 @@ impl<'a> Plan<'a> {
     pub fn run(&self, job: &Job) -> Result<Function, Problems> {
         let name = |entry: usize, suffix: &str| format!("{}_{}{suffix}", self.name, self.entries[entry].c_name);
         let suffix = |level: usize| if level > 0 { self.target.levels[level].suffix } else { "" };
-        let function = |name, exported, code| Ok(Function { name, exported, level: None, code });
+        let function = |name, exported, code| Ok(Function { name, exported, aliases: vec![], level: None, code });
+        let entry = |entry: usize, suffix: &str, code| {
+            let aliases = self.entries[entry].aliases.iter();
+            let aliases = aliases.map(|alias| format!("{}_{alias}{suffix}", self.name)).collect();
+            Ok(Function { name: name(entry, suffix), exported: true, aliases, level: None, code })
+        };
         match *job {
             Job::Kernel(e, l, k) => {
                 let code = self.kernel(e, l, k)?;
                 let name = name(e, &format!("_{}{}", self.launches(e, l)[k].kernel.name, suffix(l)));
-                Ok(Function { name, exported: false, level: Some(l), code })
+                Ok(Function { name, exported: false, aliases: vec![], level: Some(l), code })
             }
             Job::Chain(e, l, c) => {
                 let first = self.entries[e].programs[l].chains[c].launches.start;
                 let name = name(e, &format!("_{}_chain{}", self.launches(e, l)[first].kernel.name, suffix(l)));
-                Ok(Function { name, exported: false, level: Some(l), code: entry::chain(self, e, l, c) })
+                let code = entry::chain(self, e, l, c);
+                Ok(Function { name, exported: false, aliases: vec![], level: Some(l), code })
             }
             Job::Run(e, l) => {
                 let name = name(e, &format!("_run{}", suffix(l)));
-                Ok(Function { name, exported: false, level: Some(l), code: entry::run_level(self, e, l) })
+                let code = entry::run_level(self, e, l);
+                Ok(Function { name, exported: false, aliases: vec![], level: Some(l), code })
             }
             Job::Dimensions(e) => function(name(e, "_dimensions"), false, entry::dimensions(self, e)),
-            Job::Entry(e) => function(name(e, ""), true, entry::entry(self, e)),
-            Job::Workspace(e) => function(name(e, "_workspace"), true, entry::workspace(self, e)),
+            Job::Entry(e) => entry(e, "", entry::entry(self, e)),
+            Job::Workspace(e) => entry(e, "_workspace", entry::workspace(self, e)),
             Job::Part => function(format!("{}_part", self.name), false, entry::part(self)),
             Job::Share => function(format!("{}_share", self.name), false, entry::share(self)),
             Job::Invoke => function(format!("{}_invoke", self.name), true, entry::invoke(self)),
             Job::WorkspaceBytes => {
                 function(format!("{}_workspace_bytes", self.name), true, entry::workspace_bytes(self))
             }
+            Job::BindWeights => function(format!("{}_bind_weights", self.name), true, entry::bind_weights(self)),
+            Job::WeightsBytes => function(format!("{}_weights_bytes", self.name), true, entry::weights_bytes(self)),
             Job::Choose => function(format!("{}_cpu", self.name), false, dispatch::choose(self.target)),
         }
     }
@@ -286,11 +321,6 @@ impl<'a> Plan<'a> {
         let called = levels.max(choose).max(check);
         called + stack(self.entry(entry)) + stack(self.invoke())
     }
-}
-
-/// A workspace of a known size is a constant of the header.
-fn has_size_function(entry: &Entry<'_>) -> bool {
-    super::workspace(entry.programs).as_int().is_none()
 }
 
 /// Whether a kernel can end early.
