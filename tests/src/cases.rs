@@ -199,8 +199,7 @@ pub fn bindings(imported: &Imported, inputs: &[Tensor]) -> Option<Bindings> {
         }
     }
     let fits = shapes().all(|(dim, &n)| dim.eval(&bind) == Some(n as i64));
-    let holds = graph.facts().assumed().iter().all(|(a, b)| a.eval(&bind).is_some() && a.eval(&bind) == b.eval(&bind));
-    (fits && holds).then_some(bind)
+    (fits && graph.facts().broken(&bind).is_none()).then_some(bind)
 }
 
 /// The operator between constants, placeholders and one output per result.

@@ -14,7 +14,7 @@ use smc::{
         random::Case,
     },
     native::{self, Entry, Reach, Target},
-    plan::{IoPort, Launch, Place, Program, Storage, Weights},
+    plan::{Bodies, IoPort, Launch, Place, Program, Storage, Weights},
     tensor::{DType, Tensor, TensorType},
 };
 
@@ -71,11 +71,11 @@ pub fn declined(target: &Target, cases: &[Case]) -> Vec<String> {
 
 fn compile(target: &Target, name: &str, cases: &[Case], reach: Reach) -> (native::Compiled, Weights) {
     let mut weights = Weights::default();
-    let program = |case| vec![program(case, &mut weights); target.levels.len()];
-    let programs: Vec<Vec<Program>> = cases.iter().map(program).collect();
+    let program = |case| Bodies { open: vec![program(case, &mut weights); target.levels.len()], equal: None };
+    let bodies: Vec<Bodies> = cases.iter().map(program).collect();
     let names: Vec<String> = (0..cases.len()).map(|n| format!("run{n}")).collect();
     let entries: Vec<Entry<'_>> =
-        names.iter().zip(&programs).map(|(c_name, programs)| Entry { c_name, aliases: &[], programs }).collect();
+        names.iter().zip(&bodies).map(|(c_name, bodies)| Entry { c_name, aliases: &[], bodies }).collect();
     let compiled = native::compile(target, name, &entries, &weights, reach).unwrap_or_else(|p| panic!("{p}"));
     (compiled, weights)
 }

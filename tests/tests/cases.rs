@@ -9,28 +9,40 @@ use std::{fs, path::PathBuf};
 use smc::{
     base::{Bindings, Diagnostic, Problems},
     driver::{self, Executable},
-    graph::{Graph, evaluate},
+    graph::evaluate,
     saved::Variable,
     tensor::Tensor,
-    tf::{self, Options},
+    tf::{self, Equal, Imported, Options},
 };
 use smc_tests::cases::{Case, CaseFile, Open, Operand, bindings, one_node, read_cases};
 use smc_tests::compare::{Tolerance, difference};
 
 /// Computes a graph: its outputs, or what ended the run.
-type Execution = fn(&Graph, &[Tensor], &Bindings) -> Result<Vec<Tensor>, String>;
+type Execution = fn(&Imported, &[Tensor], &Bindings) -> Result<Vec<Tensor>, String>;
 
 /// Every way to compute a graph.
-const EXECUTIONS: &[(&str, Execution)] = &[("evaluator", by_evaluator), ("machine code", by_machine_code)];
+const EXECUTIONS: &[(&str, Execution)] =
+    &[("evaluator", by_evaluator), ("evaluator of equal extents", by_equal), ("machine code", by_machine_code)];
 
-fn by_evaluator(graph: &Graph, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, String> {
-    evaluate(graph, inputs, bind).map_err(|fault| format!("{fault:?}"))
+fn by_evaluator(imported: &Imported, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, String> {
+    evaluate(&imported.graph, inputs, bind).map_err(|fault| format!("{fault:?}"))
+}
+
+/// The graph for extents that are equal, where they are.
+fn by_equal(imported: &Imported, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, String> {
+    let serves = |equal: &&Equal| {
+        equal.when.iter().all(|(a, b)| a.eval(bind) == b.eval(bind)) && equal.graph.facts().broken(bind).is_none()
+    };
+    match imported.equal.as_ref().filter(serves) {
+        Some(equal) => evaluate(&equal.graph, inputs, bind).map_err(|fault| format!("{fault:?}")),
+        None => by_evaluator(imported, inputs, bind),
+    }
 }
 
 /// Panics when the compiler does not take the graph.
-fn by_machine_code(graph: &Graph, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, String> {
+fn by_machine_code(imported: &Imported, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, String> {
     let options = driver::Options { name: "m".into(), cpu: Some(smc_tests::cpu()), ..driver::Options::default() };
-    let compiled = driver::compile_graphs(vec![("main".into(), graph.clone())], &options).expect("the graph compiles");
+    let compiled = driver::compile_imported("main", imported.clone(), &options).expect("the graph compiles");
     let executable = Executable::new(&compiled.object.bytes(), compiled.interface).expect("the object loads");
     let mut call = executable.prepare_with(0, inputs, bind.clone()).map_err(|problems| problems.to_string())?;
     call.run(None).map_err(|fault| fault.to_string())?;
@@ -113,12 +125,13 @@ fn run(file: &CaseFile, case: &Case, open: Open) -> Result<bool, String> {
         Err(problems) => return Err(problems.to_string()),
     };
     imported.graph.verify()?;
+    imported.equal.as_ref().map_or(Ok(()), |equal| equal.graph.verify())?;
     let inputs: Vec<Tensor> = case.inputs.iter().filter(|i| !i.is_const).map(Operand::tensor).collect();
     let Some(bind) = bindings(&imported, &inputs) else {
         return if open != Open::None || case.error.is_some() { Ok(false) } else { Err("an assumption fails".into()) };
     };
     for (name, execute) in EXECUTIONS {
-        let computed = std::panic::catch_unwind(|| execute(&imported.graph, &inputs, &bind));
+        let computed = std::panic::catch_unwind(|| execute(&imported, &inputs, &bind));
         let outputs = match (computed.map_err(|_| format!("{name} panics"))?, &case.error) {
             (Err(_), Some(_)) => continue,
             (Err(fault), None) => return Err(format!("{name}: {fault}")),

@@ -101,8 +101,8 @@ fn a_register_tile_is_not_spilled() {
         target.keep_listings();
         let form = forms::gemm(smc::tensor::DType::F32, rows, columns);
         let mut weights = Default::default();
-        let program = kernels::program(&form.case, &mut weights);
-        let entry = native::Entry { c_name: "run", aliases: &[], programs: std::slice::from_ref(&program) };
+        let bodies = smc::plan::Bodies { open: vec![kernels::program(&form.case, &mut weights)], equal: None };
+        let entry = native::Entry { c_name: "run", aliases: &[], bodies: &bodies };
         let compiled = native::compile(&target, "m", &[entry], &weights, native::Reach::Near).unwrap();
         let listing = compiled.functions[0].code.listing.as_ref().unwrap();
         let blocks: Vec<&str> = listing.asm.split("\nb").collect();

@@ -68,14 +68,68 @@ fn assumed(imported: &Imported) -> Vec<String> {
 }
 
 #[test]
-fn open_extents_that_meet_become_one() {
+fn open_extents_that_have_to_be_equal_become_one() {
     let mut b = Builder::default();
     let (x, y) = (b.floats("x", &[-1, -1]), b.floats("y/a", &[-1, 4]));
-    let sum = b.node("sum", "AddV2", &[x, y], &[]);
+    let sum = b.node("sum", "AddN", &[x, y], &[]);
     let imported = b.import(&[sum], &Options::default()).unwrap();
     assert_eq!(types(&imported), "x: f32[batch,4]; y/a: f32[batch,4]; y0: f32[batch,4]");
-    assert!(assumed(&imported).is_empty());
-    assert_eq!(imported.notes.len(), 2);
+    assert!(assumed(&imported).is_empty() && imported.equal.is_none());
+    let note = "the extent x_1 of input `x` is taken to be 4, because AddN `sum` needs both to be equal";
+    assert_eq!((imported.notes.len(), imported.notes[0].message.as_str()), (2, note));
+}
+
+#[test]
+fn open_extents_that_are_broadcast_may_be_one() {
+    let mut b = Builder::default();
+    let (x, y, z) = (b.floats("x", &[-1, -1]), b.floats("y", &[-1, 4]), b.floats("z", &[-1, 1]));
+    let sum = b.node("sum", "AddV2", &[x, y], &[]);
+    let product = b.node("product", "Mul", &[sum, z], &[]);
+    let imported = b.import(&[product, sum], &Options::default()).unwrap();
+    let all = "broadcast(batch,y_0,z_0)";
+    let inputs = "x: f32[batch,x_1]; y: f32[y_0,4]; z: f32[z_0,1]";
+    assert_eq!(types(&imported), format!("{inputs}; y0: f32[{all},4]; y1: f32[broadcast(batch,y_0),4]"));
+    let repeated = imported.graph.facts().repeated().iter().map(|(a, b)| format!("{a} {b}")).collect::<Vec<_>>();
+    let both = "broadcast(batch,y_0)";
+    let expected = [format!("batch {both}"), format!("y_0 {both}"), "x_1 4".into()];
+    assert_eq!(repeated[..3], expected);
+    assert_eq!(repeated[3..], ["batch", "y_0", "z_0"].map(|from| format!("{from} {all}")));
+    assert!(imported.notes.is_empty());
+    let equal = imported.equal.expect("equal extents have a graph of their own");
+    let when: Vec<_> = equal.when.iter().map(|(a, b)| format!("{a} == {b}")).collect();
+    assert_eq!(when, ["x_1 == 4", "y_0 == batch", "z_0 == batch"]);
+    let sum = equal.graph.ty(equal.graph.outputs[1].node).to_string();
+    assert_eq!(sum, "f32[batch,4]");
+}
+
+/// In whatever order the operators come.
+#[test]
+fn what_an_operator_needs_to_be_equal_is_not_broadcast() {
+    for first in ["Add", "AddN"] {
+        let mut b = Builder::default();
+        let (x, y) = (b.floats("x", &[-1, 4]), b.floats("y", &[-1, 4]));
+        let sums = ["Add", "AddN"].map(|op| b.node(op, op, &[x, y], &[]));
+        let outputs = if first == "Add" { sums } else { [sums[1], sums[0]] };
+        let imported = b.import(&outputs, &Options::default()).unwrap();
+        assert_eq!(types(&imported), "x: f32[batch,4]; y: f32[batch,4]; y0: f32[batch,4]; y1: f32[batch,4]");
+        assert!(imported.equal.is_none());
+    }
+}
+
+#[test]
+fn where_equality_alone_compiles_the_note_says_how_to_choose() {
+    let mut b = Builder::default();
+    let (x, y) = (b.floats("x", &[-1, 4]), b.floats("y", &[-1, 4]));
+    let sum = b.node("sum", "Add", &[x, y], &[]);
+    let shapes = [x, y].map(|t| b.node(&format!("shape{}", t.node.index()), "Shape", &[t], &[]));
+    let axes = b.node("axes", "BroadcastGradientArgs", &shapes, &[]);
+    let imported = b.import(&[sum, axes], &Options::default()).unwrap();
+    assert_eq!(types(&imported), "x: f32[batch,4]; y: f32[batch,4]; y0: f32[batch,4]; y1: i32[0]");
+    assert!(imported.equal.is_none());
+    let note = "the extent y_0 of input `y` is taken to be batch, because Add `sum` needs both to be equal";
+    assert_eq!(imported.notes[0].message, note);
+    let help = "where it is 1 and is to be repeated, compile with `--input y=1,4`";
+    assert_eq!(imported.notes[0].help.as_deref(), Some(help));
 }
 
 #[test]

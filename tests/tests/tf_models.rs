@@ -42,6 +42,7 @@ fn the_examples_classify_digits() {
         assert_eq!(open.graph.ty(open.graph.inputs[0].node).to_string(), "f32[batch,28,28]");
         assert_eq!(open.graph.ty(open.graph.outputs[0].node).to_string(), "f32[batch,10]");
         assert_eq!((open.graph.facts().assumed(), &open.notes[..]), (&[][..], &[][..]), "{name}");
+        assert!(open.equal.is_none(), "{name} broadcasts no open extents");
         let count = images.shape[0];
         let bind = Bindings::from([(Symbol::new("batch"), count as i64)]);
         let result = evaluate(&open.graph, std::slice::from_ref(&images), &bind).unwrap();
@@ -69,8 +70,9 @@ fn the_corpus_imports_or_says_why_not() {
             let graph = model.graph(signature).unwrap();
             println!("{} {}: {} nodes", folder.display(), signature.name, graph.nodes.len());
             match tf::import(&graph, &|v| model.read(v), &tf::Options::default()) {
-                Ok(Imported { graph, notes }) => {
+                Ok(Imported { graph, equal, notes }) => {
                     graph.verify().unwrap();
+                    equal.map(|equal| equal.graph.verify().unwrap());
                     notes.iter().for_each(|note| println!("  {note}"));
                 }
                 Err(problems) => {

@@ -86,7 +86,7 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
         samples.push(start.elapsed().as_secs_f64() * 1e6);
     }
     let profile = match args.profile {
-        true => Some(profile::measure(&mut call, &compiled.steps[0], threads, args.threads, limit)?),
+        true => Some(profile::measure(&mut call, compiled.steps[0].of(&bind), threads, args.threads, limit)?),
         false => None,
     };
     drop(progress);

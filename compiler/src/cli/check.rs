@@ -84,7 +84,14 @@ fn randomly(args: &Check, compiled: &Compiled, executable: &Executable) -> Resul
         let signature = &compiled.interface.signatures[n];
         for case in 0..args.random {
             // The first case has 1 for every open extent, the others something small.
-            let mut extent = |_: &Symbol| if case == 0 { 1 } else { 1 + seed.below(6) as i64 };
+            // Extents that are broadcast are equal, or 1.
+            let common = 1 + seed.below(6) as i64;
+            let mut extent = |_: &Symbol| match seed.below(4) {
+                _ if case == 0 => 1,
+                0 => 1,
+                1 => 1 + seed.below(6) as i64,
+                _ => common,
+            };
             let bind: Bindings = signature.symbols.iter().map(|d| (d.symbol.clone(), extent(&d.symbol))).collect();
             // Extents that the model does not serve say nothing about the code.
             if driver::check_assumptions(&entry.imported, &bind).is_err() {

@@ -9,7 +9,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 use serde::Serialize;
 use smc::{
     base::{Bindings, Problems},
-    driver::{Call, Step, machine::Machine},
+    driver::{Call, Kernels, Step, machine::Machine},
 };
 use smc_runtime::Parallel;
 
@@ -53,15 +53,15 @@ pub struct Kernel {
 /// Profiles a prepared call for so long.
 pub fn measure(
     call: &mut Call<'_>,
-    steps: &[Step],
+    kernels: &Kernels,
     threads: Option<&dyn Parallel>,
     width: usize,
     limit: Duration,
 ) -> Result<Profiled, Problems> {
     let machine = Machine::measure(MACHINE_SECONDS);
-    let profile = call.profile(steps, threads, limit)?;
+    let profile = call.profile(kernels, threads, limit)?;
     let sum: f64 = profile.steps.iter().map(|(min, _)| min).sum();
-    let kernels = steps.iter().zip(&profile.steps).map(|(step, &(min, median))| {
+    let kernels = kernels.steps.iter().zip(&profile.steps).map(|(step, &(min, median))| {
         let kernel = describe(step, call.bindings(), min, &machine, width);
         Kernel { median_us: median / 1e3, share: if sum > 0.0 { min / sum } else { 0.0 }, ..kernel }
     });

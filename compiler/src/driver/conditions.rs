@@ -32,6 +32,16 @@ pub fn conditions(guards: &[plan::Guard]) -> Vec<Guard> {
     conditions
 }
 
+/// All of the guards in one sentence.
+pub fn words(guards: &[plan::Guard]) -> String {
+    let word = |guard: &plan::Guard| match guard {
+        plan::Guard::Equal(a, b) => format!("{a} == {b}"),
+        plan::Guard::Repeated(from, to) => format!("{from} is 1 or {to}"),
+        plan::Guard::Nonneg(extent) => format!("{extent} is at least 0"),
+    };
+    guards.iter().map(word).collect::<Vec<_>>().join(", ")
+}
+
 /// Each of the extents is 1 or `to`.
 fn repeated(extents: &[Dim], to: &Dim) -> Guard {
     let distance = |a: &Dim, b: &Dim| (a - b).at_least(&(b - a));

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use crate::{
-    driver::{Dump, Entry, listing},
+    driver::{Dump, Entry, conditions::words, listing},
     emit::interface::Interface,
     graph::{draw, text::print},
     native::{Compiled, Listing, Target},
-    plan::{Place, Program, StorageId},
+    plan::{Bodies, Place, Program, StorageId},
 };
 
 /// The graphs that were asked for, as (title, text).
@@ -17,7 +17,12 @@ pub fn graphs(wanted: &[Dump], entries: &[Entry]) -> Vec<(String, String)> {
         for entry in entries {
             let text = match dump {
                 Dump::Graph => print(&entry.imported).0,
-                Dump::Opt => print(&entry.optimised).0,
+                Dump::Opt => match &entry.equal {
+                    None => print(&entry.optimised).0,
+                    Some((when, graph)) => {
+                        format!("{}\n// where {}\n{}", print(&entry.optimised).0, words(when), print(graph).0)
+                    }
+                },
                 Dump::Dot => draw(&entry.optimised),
                 _ => continue,
             };
@@ -32,7 +37,7 @@ pub fn programs(
     wanted: &[Dump],
     target: &Target,
     interface: &Interface,
-    programs: &[Vec<Program>],
+    bodies: &[Bodies],
     code: &Compiled,
 ) -> Vec<(String, String)> {
     let mut dumps = vec![];
@@ -43,16 +48,22 @@ pub fn programs(
             _ => None,
         };
         if let Some(pick) = pick {
-            dumps.push((dump.name().to_string(), listing::functions(target, interface, programs, code, pick)));
+            dumps.push((dump.name().to_string(), listing::functions(target, interface, bodies, code, pick)));
         }
-        for (signature, programs) in interface.originals().zip(programs) {
-            for (level, program) in target.levels.iter().zip(programs) {
+        for (signature, bodies) in interface.originals().zip(bodies) {
+            for (n, program) in bodies.programs().enumerate() {
+                let level = &target.levels[n % target.levels.len()];
+                let calls = match &bodies.equal {
+                    Some((when, _)) if n >= target.levels.len() => format!(", where {}", words(when)),
+                    _ => String::new(),
+                };
                 let text = match dump {
                     Dump::Plan => plan(program),
                     Dump::Loops => program.launches.iter().map(|l| l.kernel.to_string()).collect::<Vec<_>>().join("\n"),
                     _ => continue,
                 };
-                dumps.push((format!("{} of signature `{}` for {}", dump.name(), signature.key, level.cpu), text));
+                let title = format!("{} of signature `{}` for {}{calls}", dump.name(), signature.key, level.cpu);
+                dumps.push((title, text));
             }
         }
     }

@@ -10,22 +10,22 @@ use crate::{
     driver::{dump::buffer, profile},
     emit::interface::Interface,
     native::{Compiled, Function, Listing, Target},
-    plan::{Launch, Program},
+    plan::{Bodies, Launch, Program},
 };
 
 /// All functions that have a listing, in the object's order.
 pub fn functions(
     target: &Target,
     interface: &Interface,
-    programs: &[Vec<Program>],
+    bodies: &[Bodies],
     code: &Compiled,
     pick: fn(&Listing) -> &str,
 ) -> String {
-    // By function, who runs it: a signature, a level, and one of its launches or chains.
+    // By function, who runs it: a signature, a program, and one of its launches or chains.
     let mut users: HashMap<usize, Vec<(usize, usize, usize)>> = HashMap::new();
-    for (entry, levels) in code.kernels.iter().enumerate() {
-        for (level, numbers) in levels.iter().enumerate() {
-            numbers.iter().enumerate().for_each(|(k, &n)| users.entry(n).or_default().push((entry, level, k)));
+    for (entry, programs) in code.kernels.iter().enumerate() {
+        for (program, numbers) in programs.iter().enumerate() {
+            numbers.iter().enumerate().for_each(|(k, &n)| users.entry(n).or_default().push((entry, program, k)));
         }
     }
     let mut out = String::new();
@@ -36,8 +36,8 @@ pub fn functions(
         if let Some(what) = &function.code.declined {
             let _ = writeln!(out, "// narrow vectors: the wide backend has not {what}");
         }
-        for (user, &(entry, level, k)) in users.get(&n).into_iter().flatten().enumerate() {
-            let program = &programs[entry][level];
+        for (user, &(entry, number, k)) in users.get(&n).into_iter().flatten().enumerate() {
+            let Some(program) = bodies[entry].programs().nth(number) else { continue };
             let Some(launch) = program.launches.get(k) else {
                 let chain = &program.chains[k - program.launches.len()];
                 let kernels = program.launches[chain.launches.clone()].iter().map(|l| &l.kernel.name[..]);
@@ -47,7 +47,7 @@ pub fn functions(
             if user == 0 {
                 describe(&mut out, program, launch);
             } else {
-                let (key, cpu) = (&interface.signatures[entry].key, target.levels[level].cpu);
+                let (key, cpu) = (&interface.signatures[entry].key, target.levels[number % target.levels.len()].cpu);
                 let _ = writeln!(out, "// also {} of signature `{key}` for {cpu}", launch.kernel.name);
             }
         }

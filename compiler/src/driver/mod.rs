@@ -27,7 +27,7 @@ pub use bind::{bind, check_assumptions};
 use conditions::conditions;
 pub use execute::{Call, Executable};
 pub use options::{Dump, InputShape, Options};
-pub use profile::{Profile, Step};
+pub use profile::{Kernels, Profile, Step, Steps};
 pub use report::{EntryReport, Report};
 use state::Updates;
 use twins::{Twins, twins};
@@ -46,7 +46,7 @@ use crate::{
     loops::Fault,
     native::{self, Reach, Target},
     opt,
-    plan::{self, Program, Weights},
+    plan::{self, Bodies, Program, Weights},
     saved::{Model, Signature, TfGraph},
     tf,
 };
@@ -61,6 +61,8 @@ pub struct Entry {
     pub imported: Graph,
     /// Empty in what [`compile`] leaves.
     pub optimised: Graph,
+    /// A simpler graph for the calls of which these hold, optimised; empty in what [`compile`] leaves.
+    pub equal: Option<(Vec<plan::Guard>, Graph)>,
     /// What the import assumed or left out.
     pub notes: Vec<Diagnostic>,
 }
@@ -77,7 +79,7 @@ pub struct Compiled {
     /// By signature of the interface.
     pub entries: Vec<Entry>,
     /// By signature, its kernels in order, as the best level runs them.
-    pub steps: Vec<Vec<Step>>,
+    pub steps: Vec<Steps>,
     pub report: Report,
     /// The stages that were asked for, as (title, text).
     pub dumps: Vec<(String, String)>,
@@ -98,11 +100,17 @@ pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) ->
     Ok(Compiled { notes: Problems([notes.0, compiled.notes.0].concat()), ..compiled })
 }
 
+/// Compiles what was imported elsewhere, such as in a test, as an entry of this name.
+pub fn compile_imported(key: &str, imported: tf::Imported, options: &Options) -> Result<Compiled, Problems> {
+    let entry = from_import(key.into(), imported, vec![]);
+    back_end(vec![entry], [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
+}
+
 /// Compiles graphs that come from elsewhere, such as a test: each is an entry of this name.
 pub fn compile_graphs(graphs: Vec<(String, Graph)>, options: &Options) -> Result<Compiled, Problems> {
     let entry = |(key, graph): (String, Graph)| {
         let optimised = optimise(&graph);
-        Entry { key, aliases: vec![], imported: graph, optimised, notes: vec![] }
+        Entry { key, aliases: vec![], imported: graph, optimised, equal: None, notes: vec![] }
     };
     let entries = graphs.into_iter().map(entry).collect();
     back_end(entries, [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
@@ -135,22 +143,27 @@ fn back_end(
     // is planned once per CPU level, because tiles follow the vectors; the weights are packed alike.
     stage("planning");
     let mut weights = Weights::default();
-    let mut plan = |e: &mut Entry| {
-        let graph = plan::prepare(&std::mem::take(&mut e.optimised), &plan::Choices { direct: options.direct });
-        target.levels.iter().map(|level| plan::plan(&e.key, &graph, &level.info, &mut weights)).collect()
+    let mut plan = |key: &str, graph: &mut Graph| -> Vec<Program> {
+        let graph = plan::prepare(&std::mem::take(graph), &plan::Choices { direct: options.direct });
+        target.levels.iter().map(|level| plan::plan(key, &graph, &level.info, &mut weights)).collect()
     };
-    let programs: Vec<Vec<Program>> = entries.iter_mut().map(&mut plan).collect();
+    let mut bodies = |e: &mut Entry| {
+        let open = plan(&e.key, &mut e.optimised);
+        let equal = e.equal.as_mut().map(|(when, graph)| special(std::mem::take(when), plan(&e.key, graph), &open[0]));
+        Bodies { open, equal }
+    };
+    let bodies: Vec<Bodies> = entries.iter_mut().map(&mut bodies).collect();
     clock.lap("plan");
 
     // The interface is fixed before code is made, because the entries' code follows its layout.
-    let mut interface = describe(options, target, fingerprint, &entries, &programs);
+    let mut interface = describe(options, target, fingerprint, &entries, &bodies);
 
     stage("generating code");
     let aliases: Vec<Vec<&str>> =
         interface.aliases().iter().map(|list| list.iter().map(|s| s.c_name.as_str()).collect()).collect();
-    let named = interface.originals().zip(&aliases).zip(&programs);
+    let named = interface.originals().zip(&aliases).zip(&bodies);
     let named: Vec<_> =
-        named.map(|((s, aliases), programs)| native::Entry { c_name: &s.c_name, aliases, programs }).collect();
+        named.map(|((s, aliases), bodies)| native::Entry { c_name: &s.c_name, aliases, bodies }).collect();
     let reach = reach(options, target, weights.layout().1)?;
     let code = native::compile(target, &options.name, &named, &weights, reach)?;
     let of_entry = numbers(&entries);
@@ -176,9 +189,9 @@ fn back_end(
         Some(soname) => shared::size(&object, soname).map_err(|e| Diagnostic::error(e.to_string()))?,
         None => object.size(),
     };
-    let report = report::report(target, &interface, &programs, weight_bytes, &code, size, clock.laps);
-    dumps.extend(dump::programs(&options.dumps, target, &interface, &programs, &code));
-    let steps = of_entry.iter().map(|&n| profile::steps(&programs[n], &code.kernels[n], &code)).collect();
+    let report = report::report(target, &interface, &bodies, weight_bytes, &code, size, clock.laps);
+    dumps.extend(dump::programs(&options.dumps, target, &interface, &bodies, &code));
+    let steps = of_entry.iter().map(|&n| profile::steps(&bodies[n], &code.kernels[n], &code)).collect();
     let entries = twins::apart(entries);
     Ok(Compiled { object, fingerprint, header, interface, entries, steps, report, dumps, notes })
 }
@@ -197,6 +210,13 @@ fn reach(options: &Options, target: &Target, bytes: u64) -> Result<Reach, Proble
 fn unmarked(interface: &Interface, order: Order) -> Result<Vec<u8>, Problems> {
     let unmarked = Interface { fingerprint: [0; 32], ..interface.clone() };
     Ok(descriptor(&unmarked, order).map_err(Diagnostic::error)?)
+}
+
+/// Programs for the calls of which `when` and their own guards hold. They get their extents as the others do.
+fn special(when: Vec<plan::Guard>, mut programs: Vec<Program>, open: &Program) -> (Vec<plan::Guard>, Vec<Program>) {
+    let when = when.into_iter().chain(programs[0].guards.iter().cloned()).collect();
+    programs.iter_mut().for_each(|program| program.symbols = open.symbols.clone());
+    (when, programs)
 }
 
 /// The signatures as optimised graphs, twins as one. Of those that are not asked for by name, the ones that cannot be
@@ -238,11 +258,19 @@ fn entry(
     let signature = &twins[0];
     let import = source::import_options(signature, options);
     let mut notes = state::check(&source, signature, updated, !options.signatures.is_empty())?;
-    let imported = tf::import(&source, &|variable| initial::read(model, variable), &import)?;
-    notes.extend(imported.notes);
-    let optimised = optimise(&imported.graph);
+    let mut imported = tf::import(&source, &|variable| initial::read(model, variable), &import)?;
+    notes.append(&mut imported.notes);
     let aliases = twins[1..].iter().map(|s| s.name.clone()).collect();
-    Ok(Entry { key: signature.name.clone(), aliases, imported: imported.graph, optimised, notes })
+    Ok(Entry { aliases, ..from_import(signature.name.clone(), imported, notes) })
+}
+
+fn from_import(key: String, imported: tf::Imported, notes: Vec<Diagnostic>) -> Entry {
+    let optimised = optimise(&imported.graph);
+    let equal = imported.equal.map(|equal| {
+        let when = equal.when.into_iter().map(|(a, b)| plan::Guard::Equal(a, b)).collect();
+        (when, optimise(&equal.graph))
+    });
+    Entry { key, aliases: vec![], imported: imported.graph, optimised, equal, notes }
 }
 
 /// The flat graph of a signature, in which the branches are taken whose predicates are known.
@@ -308,22 +336,19 @@ fn describe(
     target: &Target,
     fingerprint: [u8; 32],
     entries: &[Entry],
-    programs: &[Vec<Program>],
+    bodies: &[Bodies],
 ) -> Interface {
     let ports = |ports: &[plan::IoPort]| ports.iter().map(|p| (p.name.clone(), p.ty.clone())).collect();
     // What callers see is the same at every level.
     let of_entry = numbers(entries);
+    let lowest = |n: usize| &bodies[n].open[0];
     let keys = entries.iter().flat_map(|e| std::iter::once(&e.key).chain(&e.aliases));
-    let named = |(key, &n): (&String, &usize)| {
-        let lowest = &programs[n][0];
-        (key.clone(), ports(&lowest.inputs), ports(&lowest.outputs))
-    };
+    let named = |(key, &n): (&String, &usize)| (key.clone(), ports(&lowest(n).inputs), ports(&lowest(n).outputs));
     let mut signatures = interface::signatures(keys.zip(&of_entry).map(named).collect());
     for (signature, &n) in signatures.iter_mut().zip(&of_entry) {
-        programs[n][0].symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
-        signature.formulas = programs[n][0].formulas.clone();
-        signature.workspace = native::workspace(&programs[n]);
-        signature.guards = conditions(&programs[n][0].guards);
+        lowest(n).symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
+        signature.workspace = native::workspace(bodies[n].programs());
+        signature.guards = conditions(&lowest(n).guards);
         signature.same_as = of_entry.iter().position(|first| *first == n);
     }
     // The first of equal ones is none's alias.

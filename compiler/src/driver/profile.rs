@@ -6,6 +6,7 @@
 
 use std::{
     ffi::c_void,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,13 +14,13 @@ use smc_runtime::{Parallel, abi::Task};
 
 use super::Call;
 use crate::{
-    base::{Diagnostic, Dim},
+    base::{Bindings, Diagnostic, Dim, dim::Formula},
     loops::{Kernel, Stmt},
     native::{
         self,
         launch::{Frame, iterations},
     },
-    plan::{Launch, Place, Program, Unit, WORTH_SHARING},
+    plan::{Bodies, Guard, Launch, Place, Program, Unit, WORTH_SHARING},
 };
 
 /// A kernel of an entry, or a chain of them, and what it does.
@@ -50,9 +51,44 @@ pub struct Profile {
     pub passes: usize,
 }
 
-/// The steps of an entry at its best level.
-pub(super) fn steps(levels: &[Program], kernels: &[Vec<usize>], code: &native::Compiled) -> Vec<Step> {
-    let (Some(program), Some(numbers)) = (levels.last(), kernels.last()) else { return vec![] };
+/// A program's steps in order, and what its calls compute first.
+#[derive(Clone, Debug, Default)]
+pub struct Kernels {
+    pub steps: Vec<Step>,
+    formulas: Vec<Arc<Formula>>,
+}
+
+/// The kernels of an entry at its best level.
+#[derive(Clone, Debug, Default)]
+pub struct Steps {
+    open: Kernels,
+    /// Of the calls of which these hold.
+    equal: Option<(Vec<Guard>, Kernels)>,
+}
+
+impl Steps {
+    /// Those of a call with these extents.
+    pub fn of(&self, bind: &Bindings) -> &Kernels {
+        match &self.equal {
+            Some((when, kernels)) if when.iter().all(|guard| guard.holds(bind)) => kernels,
+            _ => &self.open,
+        }
+    }
+}
+
+pub(super) fn steps(bodies: &Bodies, kernels: &[Vec<usize>], code: &native::Compiled) -> Steps {
+    let (open, equal) = kernels.split_at(bodies.open.len());
+    let best = |programs: &[Program], kernels: &[Vec<usize>]| match (programs.last(), kernels.last()) {
+        (Some(program), Some(numbers)) => {
+            Kernels { steps: of_program(program, numbers, code), formulas: program.formulas.clone() }
+        }
+        _ => Kernels::default(),
+    };
+    let special = bodies.equal.as_ref().map(|(when, programs)| (when.clone(), best(programs, equal)));
+    Steps { open: best(&bodies.open, open), equal: special }
+}
+
+fn of_program(program: &Program, numbers: &[usize], code: &native::Compiled) -> Vec<Step> {
     let code_name = |n: usize| code.functions[n].name.clone();
     let step = |unit: Unit| {
         let (launches, n) = match unit {
@@ -111,7 +147,7 @@ impl Call<'_> {
     /// Measures the steps of this call's entry for so long, two passes at least. The code has one CPU level.
     pub fn profile(
         &mut self,
-        steps: &[Step],
+        kernels: &Kernels,
         threads: Option<&dyn Parallel>,
         limit: Duration,
     ) -> Result<Profile, Diagnostic> {
@@ -120,7 +156,8 @@ impl Call<'_> {
             self.executable.symbol(name).ok_or_else(|| Diagnostic::error(format!("the object has no symbol {name}")))
         };
         let weights = symbol(&format!("{}_weights", self.executable.interface().name))?.cast::<c_void>();
-        let mut kernels = vec![];
+        let steps = &kernels.steps;
+        let mut tasks = vec![];
         let value = |dim: &Dim| {
             let unknown = || Diagnostic::error(format!("the inputs do not determine the extent `{dim}`"));
             dim.eval(self.bindings()).ok_or_else(unknown)
@@ -133,12 +170,9 @@ impl Call<'_> {
                 None => (1, 0),
             };
             let splits = extent > 1 && work >= WORTH_SHARING;
-            kernels.push((task, extent, work / 1000, threads.filter(|_| splits)));
+            tasks.push((task, extent, work / 1000, threads.filter(|_| splits)));
         }
-        let mut formulas = vec![];
-        for formula in &self.executable.interface().signatures[self.signature].formulas {
-            formulas.push(value(&Dim::from(formula))?);
-        }
+        let formulas: Vec<i64> = kernels.formulas.iter().map(|f| value(&Dim::from(f))).collect::<Result<_, _>>()?;
         let mut frame = Frame {
             formulas: formulas.as_ptr(),
             io: self.io.as_ptr().cast(),
@@ -154,7 +188,7 @@ impl Call<'_> {
             let start = Instant::now();
             self.run(threads)?;
             calls.push(start.elapsed().as_nanos() as f64);
-            for (&(task, extent, nanoseconds, threads), times) in kernels.iter().zip(&mut times) {
+            for (&(task, extent, nanoseconds, threads), times) in tasks.iter().zip(&mut times) {
                 let arg = (&raw mut frame).cast::<c_void>();
                 let start = Instant::now();
                 // SAFETY: this is what the entry function does: the frame names the io struct, workspace and weights

@@ -1,14 +1,15 @@
 //! The closing report of a compilation: what was made, how large it is, how long it took.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 
 use crate::{
     base::{Bindings, Dim},
+    driver::conditions::words,
     emit::interface::Interface,
     native::{Compiled, Level, Target},
-    plan::Program,
+    plan::Bodies,
 };
 
 /// What `smc compile` says at the end.
@@ -55,6 +56,17 @@ pub struct EntryReport {
     pub flops: Dim,
     /// An upper bound of the calling thread's stack.
     pub stack_bytes: u64,
+    /// Where the entry runs other kernels for some calls.
+    pub equal: Option<EqualReport>,
+}
+
+/// The calls whose open extents are equal, where the model broadcasts them.
+#[derive(Debug, Serialize)]
+pub struct EqualReport {
+    pub when: String,
+    pub kernels: usize,
+    /// Bytes of code, of all levels, that no other call needs.
+    pub code_bytes: usize,
 }
 
 impl EntryReport {
@@ -67,23 +79,31 @@ impl EntryReport {
 pub fn report(
     target: &Target,
     interface: &Interface,
-    programs: &[Vec<Program>],
+    bodies: &[Bodies],
     weight_bytes: u64,
     code: &Compiled,
     object_bytes: u64,
     stages_ms: Vec<(&'static str, f64)>,
 ) -> Report {
     let ports = |list: &[crate::emit::interface::Tensor]| list.iter().map(|t| format!("{}: {}", t.key, t.ty)).collect();
-    let entry = |(program, s): (&Program, &crate::emit::interface::Signature)| EntryReport {
-        signature: s.key.clone(),
-        function: format!("{}_{}", interface.name, s.c_name),
-        inputs: ports(&s.inputs),
-        outputs: ports(&s.outputs),
-        kernels: program.launches.len(),
-        workspace: s.workspace.clone(),
-        workspace_bound: program.workspace_bound.clone(),
-        flops: program.launches.iter().fold(Dim::zero(), |sum, l| sum + &l.flops),
-        stack_bytes: s.stack_bytes,
+    let entry = |(n, s): (usize, &crate::emit::interface::Signature)| {
+        let program = bodies[n].open.last().expect("a target has a level");
+        EntryReport {
+            signature: s.key.clone(),
+            function: format!("{}_{}", interface.name, s.c_name),
+            inputs: ports(&s.inputs),
+            outputs: ports(&s.outputs),
+            kernels: program.launches.len(),
+            workspace: s.workspace.clone(),
+            workspace_bound: program.workspace_bound.clone(),
+            flops: program.launches.iter().fold(Dim::zero(), |sum, l| sum + &l.flops),
+            stack_bytes: s.stack_bytes,
+            equal: bodies[n].equal.as_ref().map(|(when, programs)| EqualReport {
+                when: words(when),
+                kernels: programs.last().map_or(0, |p| p.launches.len()),
+                code_bytes: added(&code.kernels[n], programs.len(), code),
+            }),
+        }
     };
     let level = |(n, level): (usize, &Level)| {
         let own = || code.functions.iter().filter(|f| f.level == Some(n)).map(|f| f.code.bytes.len());
@@ -97,14 +117,16 @@ pub fn report(
         weight_bytes,
         code_bytes: code.functions.iter().map(|f| f.code.bytes.len()).sum(),
         levels: target.levels.iter().enumerate().map(level).collect(),
-        entries: programs
-            .iter()
-            .map(|levels| &levels[levels.len() - 1])
-            .zip(interface.originals())
-            .map(entry)
-            .collect(),
+        entries: interface.originals().enumerate().map(entry).collect(),
         stages_ms,
     }
+}
+
+/// The bytes of the kernels of the last `count` programs of an entry that the others do not have.
+fn added(kernels: &[Vec<usize>], count: usize, code: &Compiled) -> usize {
+    let (others, own) = kernels.split_at(kernels.len() - count);
+    let numbers = |programs: &[Vec<usize>]| programs.iter().flatten().copied().collect::<BTreeSet<usize>>();
+    numbers(own).difference(&numbers(others)).map(|&n| code.functions[n].code.bytes.len()).sum()
 }
 
 /// A few lines for people.
@@ -116,6 +138,10 @@ impl fmt::Display for Report {
                 "  {}: {} kernels, {} bytes of workspace, at most {} bytes of stack",
                 e.function, e.kernels, e.workspace, e.stack_bytes
             )?;
+            if let Some(equal) = &e.equal {
+                let EqualReport { when, kernels, code_bytes } = equal;
+                writeln!(f, "    {kernels} other kernels where {when}: {code_bytes} bytes of code")?;
+            }
         }
         let level = |l: &LevelReport| match &self.levels[..] {
             [_] => l.cpu.clone(),

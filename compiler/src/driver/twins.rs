@@ -59,6 +59,7 @@ pub fn apart(entries: Vec<Entry>) -> Vec<Entry> {
             aliases: vec![],
             imported: entry.imported.clone(),
             optimised: entry.optimised.clone(),
+            equal: entry.equal.clone(),
             notes: vec![],
         };
         let copies: Vec<_> = entry.aliases.iter().map(copy).collect();

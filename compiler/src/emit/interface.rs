@@ -4,13 +4,13 @@
 //! member names differ; within a model all function names differ; none means something else in C or C++
 //! ([`super::names`]).
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use smc_runtime::abi::SLOT_BYTES;
 
 use super::names::is_reserved;
 use crate::{
-    base::{Dim, Symbol, dim::Formula},
+    base::{Dim, Symbol},
     tensor::TensorType,
 };
 
@@ -72,8 +72,6 @@ pub struct Signature {
     pub inputs: Vec<Tensor>,
     pub outputs: Vec<Tensor>,
     pub symbols: Vec<Dimension>,
-    /// What a call computes of them first, each behind those that it is made of.
-    pub formulas: Vec<Arc<Formula>>,
     /// What must hold for every call.
     pub guards: Vec<Guard>,
     /// Bytes of the workspace.
@@ -147,7 +145,6 @@ pub fn signatures(named: Vec<Named>) -> Vec<Signature> {
             inputs,
             outputs,
             symbols,
-            formulas: vec![],
             guards: vec![],
             workspace: Dim::zero(),
             stack_bytes: 0,

@@ -192,7 +192,7 @@ mod tests {
             weights::Stored,
         },
         native::{self, Entry, Reach, Target},
-        plan::{Program, Weights},
+        plan::{Bodies, Program, Weights},
         tensor::Tensor,
     };
 
@@ -213,8 +213,8 @@ mod tests {
             workspace: Dim::zero(),
             workspace_bound: Dim::zero(),
         };
-        let programs = vec![program; target.levels.len()];
-        let entry = Entry { c_name: "s", aliases: &[], programs: &programs };
+        let bodies = Bodies { open: vec![program; target.levels.len()], equal: None };
+        let entry = Entry { c_name: "s", aliases: &[], bodies: &bodies };
         let compiled = native::compile(&target, "m", &[entry], &weights, Reach::Near).unwrap();
         let parts = Parts { name: "m", descriptor: b"", fingerprint: [0; 32] };
         Object::new(&target, &compiled, Stored::new(weights, target.big_endian()), &parts, false).bytes()

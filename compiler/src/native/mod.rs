@@ -20,29 +20,33 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     base::{Dim, Problems},
-    plan::{Program, Weights},
+    plan::{Bodies, Program, Weights},
 };
 
-/// An entry of the model: the C name of its function behind the model's prefix, and its program for each level of the
-/// target. The programs differ in kernels and buffers, not in inputs, outputs, symbols and guards.
+/// An entry of the model: the C name of its function behind the model's prefix, and its programs. Those of one kind
+/// differ by level in kernels and buffers, not in inputs, outputs, symbols and guards.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     pub c_name: &'a str,
     /// Other C names of the same function; each is a signature of its own for `invoke`, behind that of the first name.
     pub aliases: &'a [&'a str],
-    pub programs: &'a [Program],
+    pub bodies: &'a Bodies,
 }
 
 impl<'a> Entry<'a> {
-    /// The program of the lowest level: what all of them share can be read there.
+    /// The program of the lowest level: what callers see of all of them can be read there.
     fn shared(&self) -> &'a Program {
-        &self.programs[0]
+        &self.bodies.open[0]
+    }
+    /// All programs: those for every call by level, and then those for some calls.
+    fn programs(&self) -> impl Iterator<Item = &'a Program> + Clone {
+        self.bodies.programs()
     }
 }
 
 /// Bytes of a workspace that is large enough for every one of the programs.
-pub fn workspace(programs: &[Program]) -> Dim {
-    programs.iter().fold(Dim::zero(), |most, program| most.at_least(&program.workspace))
+pub fn workspace<'a>(programs: impl IntoIterator<Item = &'a Program>) -> Dim {
+    programs.into_iter().fold(Dim::zero(), |most, program| most.at_least(&program.workspace))
 }
 
 /// A model's machine code.
@@ -50,8 +54,8 @@ pub fn workspace(programs: &[Program]) -> Dim {
 pub struct Compiled {
     /// In the order in which [`Symbol::Function`] counts.
     pub functions: Vec<Function>,
-    /// By entry, level and launch: the number of the kernel's function; behind them by chain. Kernels with the same code
-    /// share one.
+    /// By entry, program and launch: the number of the kernel's function; behind them by chain. Kernels with the same
+    /// code share one.
     pub kernels: Vec<Vec<Vec<usize>>>,
     /// For each entry: no call uses more stack on the calling thread, but for what a thread pool uses.
     pub stack_bytes: Vec<u64>,

@@ -35,7 +35,9 @@ use std::{
 pub use chain::MIN_SLICES;
 pub use fuse::{Fusion, MAX_CODE, Role, fuse};
 pub use prepare::{Choices, prepare};
-pub use program::{Chain, Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, Unit, WeightId, Weights};
+pub use program::{
+    Bodies, Chain, Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, Unit, WeightId, Weights,
+};
 
 pub use run::interpret;
 pub use target::{Isa, TargetInfo, WORTH_SHARING};

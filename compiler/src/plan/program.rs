@@ -3,7 +3,7 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use crate::{
-    base::{Arena, Dim, Id, Symbol, dim::Formula},
+    base::{Arena, Bindings, Dim, Id, Symbol, dim::Formula},
     loops::Kernel,
     tensor::{DType, Tensor, TensorType},
 };
@@ -52,6 +52,35 @@ pub enum Guard {
     Repeated(Dim, Dim),
     /// The dim is at least 0.
     Nonneg(Dim),
+}
+
+impl Guard {
+    /// Whether it holds for these values; not where one is unknown or overflows.
+    pub fn holds(&self, bind: &Bindings) -> bool {
+        let value = |dim: &Dim| dim.eval(bind);
+        let equal = |a: &Dim, b: &Dim| value(a).is_some() && value(a) == value(b);
+        match self {
+            Guard::Equal(a, b) => equal(a, b),
+            Guard::Repeated(from, to) => value(from) == Some(1) || equal(from, to),
+            Guard::Nonneg(a) => value(a).is_some_and(|n| n >= 0),
+        }
+    }
+}
+
+/// What an entry runs: a program for each level of the target.
+#[derive(Clone, Debug)]
+pub struct Bodies {
+    /// For every call.
+    pub open: Vec<Program>,
+    /// Better ones for the calls of which all of these hold. They have the same inputs, outputs and symbols.
+    pub equal: Option<(Vec<Guard>, Vec<Program>)>,
+}
+
+impl Bodies {
+    /// All programs: those for every call, by level, and then the others.
+    pub fn programs(&self) -> impl Iterator<Item = &Program> + Clone {
+        self.open.iter().chain(self.equal.iter().flat_map(|(_, programs)| programs))
+    }
 }
 
 /// A buffer of the program.

@@ -20,14 +20,8 @@ pub fn interpret(
     inputs: &[Tensor],
     bind: &Bindings,
 ) -> Result<Vec<Tensor>, Stop> {
-    let value = |dim: &Dim| dim.eval(bind).expect("symbols are bound");
     for guard in &program.guards {
-        let holds = match guard {
-            Guard::Equal(a, b) => value(a) == value(b),
-            Guard::Repeated(from, to) => value(from) == 1 || value(from) == value(to),
-            Guard::Nonneg(a) => value(a) >= 0,
-        };
-        assert!(holds, "{guard:?} does not hold under {bind:?}");
+        assert!(guard.holds(bind), "{guard:?} does not hold under {bind:?}");
     }
     for (port, tensor) in program.inputs.iter().zip(inputs) {
         assert_eq!((port.ty.dtype, port.ty.concrete(bind).as_ref()), (tensor.dtype, Some(&tensor.shape)));

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Import, Options, Stop, Value,
-    import::{Done, Variables, substituting},
+    import::{Done, Variables, Walks},
+    stretch::Stretch,
 };
 use crate::{
     base::Diagnostic,
@@ -33,8 +34,11 @@ pub fn known_branches(tf: &TfGraph, variables: &Variables<'_>, options: &Options
         }
         Ok(found)
     };
-    let (found, _, _) = substituting(tf, variables, options, find);
-    found.unwrap_or_default()
+    // What is known whichever extents are broadcast comes first.
+    let mut walks = Walks::new(tf, variables, options);
+    let both = [Stretch::Either, Stretch::Never].into_iter();
+    let mut found = both.map(|stretch| walks.substituting(stretch, find).0.unwrap_or_default());
+    found.find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 /// The number of functions between which an `If` or a `Case` chooses.

@@ -1,15 +1,14 @@
 //! What rows are made of: operands and attributes of the current node, and primitives with TensorFlow's broadcasting.
 //!
 //! Small results of constants are folded as they are added, so that what a model computes of shapes and predicates is
-//! known to the rows that need it. Symbolic broadcasting prefers equality: an open extent against another extent that
-//! is not 1 has to equal it, and only an extent that is known to be 1 is repeated.
+//! known to the rows that need it.
 
 use super::{Import, Outputs, Stop, Value};
 use crate::{
     base::{Bindings, Dim, dim::Number},
     graph::NodeId,
     loops::{BinaryFn, CompareFn, UnaryFn},
-    op::{Binary, Broadcast, Cast, Compare, Concat, Op, Pad, Reshape, Select, Slice, Transpose, Unary},
+    op::{Binary, Cast, Compare, Concat, Op, Pad, Reshape, Select, Slice, Transpose, Unary},
     saved::{host_type, type_name},
     tensor::{DType, Scalar, Tensor, TensorType},
 };
@@ -325,44 +324,6 @@ impl Import<'_> {
         self.add(Pad { low: low.to_vec(), high: high.to_vec() }, &[x, value])
     }
 
-    /// Repeats `x` to a shape; its axes are the last ones of that shape.
-    pub(super) fn broadcast_to(&mut self, x: NodeId, shape: &[Dim]) -> Result<NodeId, Stop> {
-        let mut from = self.shape(x);
-        if from == shape {
-            return Ok(x);
-        }
-        let Some(missing) = shape.len().checked_sub(from.len()) else {
-            return Err(format!("cannot broadcast a tensor of rank {} to rank {}", from.len(), shape.len()).into());
-        };
-        from.splice(0..0, vec![Dim::one(); missing]);
-        for (a, b) in from.iter().zip(shape) {
-            if !a.is(1) {
-                self.require_equal(a, b, "the extents of broadcast operands")?;
-            }
-        }
-        let x = self.reshape(x, &from)?;
-        if from == shape { Ok(x) } else { self.add(Broadcast::new(&from, shape, self.graph.facts()), &[x]) }
-    }
-    /// The shape that all of these broadcast to.
-    pub(super) fn common_shape(&mut self, shapes: &[Vec<Dim>]) -> Result<Vec<Dim>, Stop> {
-        let rank = shapes.iter().map(Vec::len).max().unwrap_or(0);
-        let mut common = vec![Dim::one(); rank];
-        for shape in shapes {
-            for (to, from) in common[rank - shape.len()..].iter_mut().zip(shape) {
-                if from.is(1) || to == from {
-                    continue;
-                }
-                if !to.is(1) {
-                    self.require_equal(to, from, "the extents of broadcast operands")?;
-                }
-                // Of two names for one extent, the constant is the better one.
-                if to.as_int().is_none() || to.is(1) {
-                    *to = from.clone();
-                }
-            }
-        }
-        Ok(common)
-    }
     /// All operands in their common shape.
     pub(super) fn broadcast<const N: usize>(&mut self, xs: [NodeId; N]) -> Result<[NodeId; N], Stop> {
         let shapes: Vec<_> = xs.iter().map(|&x| self.shape(x)).collect();

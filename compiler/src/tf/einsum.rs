@@ -147,9 +147,8 @@ fn share(cx: &mut Import, term: &Term, other: &Term) -> Result<Term> {
     for (axis, &label) in term.labels.iter().enumerate() {
         let Some(at) = other.axis(label) else { continue };
         match label {
-            Label::Hidden(_) if shape[axis].is(1) => shape[axis] = theirs[at].clone(),
-            Label::Hidden(_) if theirs[at].is(1) => {}
-            _ => cx.require_equal(&shape[axis], &theirs[at], "the extents of a shared label")?,
+            Label::Hidden(_) => shape[axis] = cx.common_extent(&shape[axis], &theirs[at])?,
+            Label::Named(_) => cx.require_equal(&shape[axis], &theirs[at], "the extents of a shared label")?,
         }
     }
     Ok(Term { x: cx.broadcast_to(term.x, &shape)?, labels: term.labels.clone() })

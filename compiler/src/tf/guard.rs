@@ -4,7 +4,7 @@
 use super::{Import, Stop};
 use crate::base::{
     Dim, Symbol,
-    dim::{Known, NoVars},
+    dim::{Atom, Known, NoVars},
 };
 
 impl Import<'_> {
@@ -19,7 +19,7 @@ impl Import<'_> {
                 if [&difference, &-&difference].iter().any(|d| (*d - 1).is_nonneg(&NoVars)) {
                     return impossible();
                 }
-                match solve(&difference) {
+                match solve(&difference).filter(|_| !is_stretched(&difference)) {
                     Some((_, dim)) if dim.as_int().is_some_and(|n| n < 0) => impossible(),
                     Some((symbol, dim)) => Err(Stop::Assume(symbol, dim)),
                     None => {
@@ -43,12 +43,21 @@ impl Import<'_> {
     }
 }
 
+/// Whether an extent that others are broadcast to is in it: no symbol is replaced by what shows only at a call.
+fn is_stretched(dim: &Dim) -> bool {
+    let mut found = false;
+    dim.for_each_atom(&mut |atom| {
+        found |= matches!(atom, Atom::Max(..)) && Dim::atom(atom.clone()).broadcast_of().is_some();
+    });
+    found
+}
+
 /// The symbol and its value when `difference == 0` says that a symbol is another symbol, a constant, or a polynomial
 /// in other symbols: a substitution must not bring in quotients that only hide the symbol. The leading axis keeps its
 /// name where two symbols meet.
 fn solve(difference: &Dim) -> Option<(Symbol, Dim)> {
     let candidates = difference.terms().iter().filter_map(|term| {
-        let [crate::base::dim::Atom::Sym(symbol)] = &term.atoms[..] else { return None };
+        let [Atom::Sym(symbol)] = &term.atoms[..] else { return None };
         let rest = difference - Dim::from_terms([term.clone()]);
         let divides = rest.terms().iter().all(|t| t.k % term.k == 0);
         if !divides || rest.symbols().contains(symbol) {

@@ -13,11 +13,12 @@ use super::{
     inputs::identifier,
     life::{Life, is_merge},
     refuse::Changed,
+    stretch::Stretch,
 };
 use crate::{
     base::{Diagnostic, Dim, Id, Problems, Symbol},
     graph::{Graph, NodeId},
-    saved::{Node, NodeOutput, Origin, TfGraph, Variable},
+    saved::{Node, NodeOutput, Origin, Port, TfGraph, Variable},
     tensor::Tensor,
 };
 
@@ -31,10 +32,20 @@ pub struct Options {
 }
 
 /// A graph and what the user should know about how it came to be.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Imported {
     pub graph: Graph,
+    /// The same where extents that meet are equal, if the graph broadcasts open extents.
+    pub equal: Option<Equal>,
     pub notes: Vec<Diagnostic>,
+}
+
+/// A graph that means the same as another one for some calls.
+#[derive(Clone, Debug)]
+pub struct Equal {
+    pub graph: Graph,
+    /// The calls: those for which each of these is equal, and that the graph's assumptions allow.
+    pub when: Vec<(Dim, Dim)>,
 }
 
 /// One output of a TF node.
@@ -56,40 +67,132 @@ impl From<NodeId> for Value {
 /// Reads the value of a variable, at most once per variable.
 pub type Variables<'a> = dyn Fn(&Variable) -> Result<Tensor, Problems> + 'a;
 
-/// The meaning of `tf` as a graph of primitives, or everything that stands in the way.
-pub fn import(tf: &TfGraph, variables: &Variables<'_>, options: &Options) -> Result<Imported, Problems> {
-    let (outcome, mut import, known) = substituting(tf, variables, options, Import::run);
-    match outcome {
-        Ok(()) => import.finish(&known),
-        Err(problems) => {
-            import.problems.extend(problems);
-            Err(import.problems)
-        }
+/// What operators need symbols to be, and the nodes that asked first.
+#[derive(Clone, Default)]
+struct Substitutions {
+    known: BTreeMap<Symbol, Dim>,
+    by: BTreeMap<Symbol, Id<Node>>,
+}
+
+impl Substitutions {
+    fn add(&mut self, symbol: Symbol, dim: Dim, by: Id<Node>) {
+        self.known.values_mut().for_each(|d| *d = replace(d, &symbol, &dim));
+        self.by.insert(symbol.clone(), by);
+        self.known.insert(symbol, dim);
     }
 }
 
-/// Does `work` with an import, anew as often as a symbol has to be replaced; with the import and what was replaced.
-pub(super) fn substituting<'a, T>(
+/// The meaning of `tf` as a graph of primitives, or everything that stands in the way.
+pub fn import(tf: &TfGraph, variables: &Variables<'_>, options: &Options) -> Result<Imported, Problems> {
+    let mut walks = Walks::new(tf, variables, options);
+    let (stretched, either) = walks.import(Stretch::Either);
+    let needed = walks.known.clone();
+    if !stretched {
+        let imported =
+            |(graph, notes)| Imported { graph, equal: None, notes: told(notes, needed.notes(tf, |_| false)) };
+        return either.map(imported);
+    }
+    let (_, equal) = walks.import(Stretch::Never);
+    let is_new = |symbol: &Symbol| !needed.known.contains_key(symbol);
+    match (either, equal) {
+        (Ok((graph, notes)), equal) => {
+            let when = walks.known.known.iter().filter(|(symbol, _)| is_new(symbol));
+            let when = when.map(|(symbol, dim)| (Dim::from(symbol), dim.clone())).collect();
+            let equal = equal.ok().map(|(graph, _)| Equal { graph, when });
+            Ok(Imported { graph, equal, notes: told(notes, needed.notes(tf, |_| false)) })
+        }
+        (Err(_), Ok((graph, notes))) => {
+            Ok(Imported { graph, equal: None, notes: told(notes, walks.known.notes(tf, is_new)) })
+        }
+        (Err(_), Err(problems)) => Err(problems),
+    }
+}
+
+fn told(notes: Vec<Diagnostic>, more: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    grouped(Problems([notes, more].concat())).0
+}
+
+/// Walks over one TF graph; each begins with what the one before needed symbols to be.
+pub(super) struct Walks<'a> {
     tf: &'a TfGraph,
     variables: &'a Variables<'a>,
-    options: &Options,
-    work: impl Fn(&mut Import<'a>) -> Result<T, Stop>,
-) -> (Result<T, Problems>, Import<'a>, BTreeMap<Symbol, Dim>) {
-    let mut known: BTreeMap<Symbol, Dim> = BTreeMap::new();
-    let mut read = HashMap::new();
-    loop {
-        let mut import = Import::new(tf, variables, std::mem::take(&mut read));
-        let outcome = import.declare_inputs(options, &known).and_then(|()| work(&mut import));
-        match outcome {
-            Ok(result) => return (Ok(result), import, known),
-            Err(Stop::Fault(problems)) => return (Err(problems), import, known),
-            Err(Stop::Assume(symbol, dim)) => {
-                known.values_mut().for_each(|d| *d = replace(d, &symbol, &dim));
-                known.insert(symbol, dim);
-                read = import.read;
+    options: &'a Options,
+    known: Substitutions,
+    read: HashMap<Id<Node>, Tensor>,
+}
+
+impl<'a> Walks<'a> {
+    pub fn new(tf: &'a TfGraph, variables: &'a Variables<'a>, options: &'a Options) -> Walks<'a> {
+        Walks { tf, variables, options, known: Substitutions::default(), read: HashMap::new() }
+    }
+    /// Does `work` with an import, anew as often as a symbol has to be replaced.
+    pub fn substituting<T>(
+        &mut self,
+        stretch: Stretch,
+        work: impl Fn(&mut Import<'a>) -> Result<T, Stop>,
+    ) -> (Result<T, Problems>, Import<'a>) {
+        loop {
+            let mut import = Import::new(self.tf, self.variables, stretch, std::mem::take(&mut self.read));
+            let outcome = import.declare_inputs(self.options, &self.known.known).and_then(|()| work(&mut import));
+            match outcome {
+                Ok(result) => return (Ok(result), import),
+                Err(Stop::Fault(problems)) => return (Err(problems), import),
+                Err(Stop::Assume(symbol, dim)) => {
+                    self.known.add(symbol, dim, import.id);
+                    self.read = import.read;
+                }
             }
         }
     }
+    /// A whole graph with its notes, and whether it broadcasts open extents.
+    fn import(&mut self, stretch: Stretch) -> (bool, Result<(Graph, Vec<Diagnostic>), Problems>) {
+        let (outcome, mut import) = self.substituting(stretch, Import::run);
+        self.read = std::mem::take(&mut import.read);
+        let stretched = import.stretched;
+        let graph = match outcome {
+            Ok(()) => import.finish(),
+            Err(problems) => {
+                import.problems.extend(problems);
+                Err(import.problems)
+            }
+        };
+        (stretched, graph)
+    }
+}
+
+impl Substitutions {
+    /// What the user should know of them. Where it is `open` whether a call needs one, the note says how to choose.
+    fn notes(&self, tf: &TfGraph, open: impl Fn(&Symbol) -> bool) -> Vec<Diagnostic> {
+        let note = |(symbol, dim): (&Symbol, &Dim)| {
+            let port = tf.inputs.iter().find(|p| symbol.name().starts_with(&identifier(&p.key)));
+            let of = port.map_or(String::new(), |p| format!(" of input `{}`", p.key));
+            let node = &tf.nodes[self.by[symbol]];
+            let note = Diagnostic::note(format!(
+                "the extent {symbol}{of} is taken to be {dim}, because {} `{}` needs both to be equal",
+                node.op, node.name
+            ));
+            match port.filter(|_| open(symbol)).and_then(|p| with_one(p, symbol)) {
+                Some(shape) => {
+                    note.help(format!("where it is 1 and is to be repeated, compile with `--input {shape}`"))
+                }
+                None => note,
+            }
+        };
+        self.known.iter().map(note).collect()
+    }
+}
+
+/// The shape of an input as `--input` takes it, with 1 for the extent that a symbol names.
+fn with_one(port: &Port, symbol: &Symbol) -> Option<String> {
+    let extents = port.ty.shape.0.as_ref()?;
+    let named = |axis: usize| symbol.name() == format!("{}_{axis}", identifier(&port.key));
+    let extent = |(axis, n): (usize, &Option<u64>)| match n {
+        Some(n) => n.to_string(),
+        None if named(axis) => "1".into(),
+        None => "?".into(),
+    };
+    let extents: Vec<_> = extents.iter().enumerate().map(extent).collect();
+    Some(format!("{}={}", port.key, extents.join(",")))
 }
 
 pub(super) fn replace(dim: &Dim, symbol: &Symbol, by: &Dim) -> Dim {
@@ -111,6 +214,9 @@ pub struct Import<'a> {
     pub(super) id: Id<Node>,
     pub(super) operands: Vec<Value>,
     variables: &'a Variables<'a>,
+    pub(super) stretch: Stretch,
+    /// Whether an extent was taken to be 1 or another one.
+    pub(super) stretched: bool,
     read: HashMap<Id<Node>, Tensor>,
     constants: HashMap<Id<Node>, NodeId>,
     pub(super) done: Vec<Option<Done>>,
@@ -133,7 +239,12 @@ static NO_NODE: std::sync::LazyLock<Node> = std::sync::LazyLock::new(|| Node {
 });
 
 impl<'a> Import<'a> {
-    fn new(tf: &'a TfGraph, variables: &'a Variables<'a>, read: HashMap<Id<Node>, Tensor>) -> Import<'a> {
+    fn new(
+        tf: &'a TfGraph,
+        variables: &'a Variables<'a>,
+        stretch: Stretch,
+        read: HashMap<Id<Node>, Tensor>,
+    ) -> Import<'a> {
         Import {
             tf,
             graph: Graph::default(),
@@ -141,6 +252,8 @@ impl<'a> Import<'a> {
             id: Id::new(0),
             operands: vec![],
             variables,
+            stretch,
+            stretched: false,
             read,
             constants: HashMap::new(),
             done: vec![None; tf.nodes.len()],
@@ -162,7 +275,7 @@ impl<'a> Import<'a> {
     }
 
     /// Names the outputs and tells what is left to tell.
-    fn finish(mut self, known: &BTreeMap<Symbol, Dim>) -> Result<Imported, Problems> {
+    fn finish(mut self) -> Result<(Graph, Vec<Diagnostic>), Problems> {
         for port in &self.tf.outputs {
             match self.output_of(port.source) {
                 Some(Value::Tensor(id)) => self.graph.output(&port.key, id),
@@ -177,19 +290,10 @@ impl<'a> Import<'a> {
         }
         let refusals = self.refusals();
         self.problems.0.extend(refusals);
-        for (symbol, dim) in known {
-            let place =
-                self.tf.inputs.iter().map(|p| p.key.as_str()).find(|key| symbol.name().starts_with(&identifier(key)));
-            let of = place.map_or(String::new(), |key| format!(" of input `{key}`"));
-            self.notes.push(Diagnostic::note(format!(
-                "the extent {symbol}{of} is taken to be {dim}, because an operator needs both to be equal"
-            )));
-        }
         self.problems = grouped(std::mem::take(&mut self.problems));
-        let notes = grouped(Problems(self.notes)).0;
         self.problems.or(())?;
         assert_eq!(self.graph.outputs.len(), self.tf.outputs.len(), "import: an output was lost without a word");
-        Ok(Imported { graph: self.graph, notes })
+        Ok((self.graph, self.notes))
     }
 
     /// Imports a node and all it needs.

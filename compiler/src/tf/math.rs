@@ -283,9 +283,14 @@ fn times_log(cx: &mut Import, x: NodeId, y: NodeId, log: UnaryFn) -> Result<Node
     cx.cast(product, dtype)
 }
 
-/// The lower bound wins where the bounds cross.
+/// The lower bound wins where the bounds cross. A bound is a scalar or has the operand's shape.
 fn clip(cx: &mut Import) -> Outputs {
     let (x, low, high) = (cx.arg(0)?, cx.arg(1)?, cx.arg(2)?);
+    for bound in [low, high] {
+        if cx.rank(bound) > 0 {
+            same_shape(cx, x, bound)?;
+        }
+    }
     let below = cx.binary(BinaryFn::Min, x, high)?;
     one(cx.binary(BinaryFn::Max, below, low)?)
 }

@@ -30,9 +30,10 @@ mod refuse;
 mod shape;
 mod slice;
 mod space;
+mod stretch;
 
 pub use branch::known_branches;
-pub use import::{Import, Imported, Options, Value, import};
+pub use import::{Equal, Import, Imported, Options, Value, import};
 
 use crate::base::{Diagnostic, Dim, Problems, Symbol};
 

@@ -174,6 +174,10 @@ fn broadcast_gradient_args(cx: &mut Import) -> Outputs {
     let dtype = cx.dtype(cx.arg(0)?);
     let common = cx.common_shape(&shapes)?;
     let same = shapes[0] == shapes[1];
+    let is_open = |(own, to): (&Dim, &Dim)| !own.is(1) && !cx.graph.facts().equal(own, to);
+    if shapes.iter().any(|shape| shape.iter().rev().zip(common.iter().rev()).any(is_open)) {
+        return Err("which axes are summed depends on the open extents that are 1".into());
+    }
     let mut outputs = vec![];
     for shape in &shapes {
         let missing = common.len() - shape.len();

@@ -157,6 +157,8 @@ def select():
         case(op, "empty", rand(0, 2, dtype="bool"), rand(0, 2), rand(0, 2))
     case("Select", "rows", tensor([True, False, True], "bool"), rand(3, 2, 2), rand(3, 2, 2, seed=1))
     case("SelectV2", "three-way broadcast", rand(2, 1, 1, dtype="bool"), rand(3, 1), rand(4, seed=1))
+    case("SelectV2", "a row each", rand(1, 3, dtype="bool"), rand(2, 3), rand(1, 3, seed=1))
+    case("SelectV2", "none of one", rand(1, 2, dtype="bool"), rand(0, 2), rand(1, 2, seed=1))
     case("SelectV2", "scalar branches", rand(2, 3, dtype="bool"), tensor(1.0), tensor(-1.0))
     case("SelectV2", "condition wider", rand(2, 2, 3, dtype="bool"), tensor(5, "i64"), rand(3, dtype="i64"))
     for dtype in FLOATS + INTS:
@@ -164,6 +166,9 @@ def select():
         low, high = tensor(1 if dtype[0] == "u" else -2, dtype), tensor(3, dtype)
         case("ClipByValue", f"edges {dtype}", values, low, high, optional=True)
     case("ClipByValue", "limits crossed", rand(8), tensor(1.0), tensor(-1.0))
+    case("ClipByValue", "limits of a row", rand(2, 3), rand(3, seed=1, high=0), rand(3, seed=2, low=0), fails=True)
+    case("ClipByValue", "one limit for all", rand(3), rand(1, seed=1, high=0), tensor(1.0), fails=True)
+    case("ClipByValue", "limits of one row", rand(1, 2), rand(3, 2, seed=1, high=0), tensor(1.0), fails=True)
     case("ClipByValue", "limits per element", rand(2, 2), rand(2, 2, seed=1, high=0), rand(2, 2, seed=2, low=0))
 
 

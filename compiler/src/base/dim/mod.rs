@@ -118,7 +118,7 @@ impl Dim {
     pub fn one() -> Dim {
         Dim::from(1i64)
     }
-    fn atom(atom: Atom) -> Dim {
+    pub fn atom(atom: Atom) -> Dim {
         Dim(vec![Term { atoms: vec![atom], k: 1 }])
     }
     /// The sum of terms in any order.

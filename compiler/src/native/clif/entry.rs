@@ -28,7 +28,7 @@ use crate::{
         code::{self, Code, FUNCTIONS},
         launch::{iterations, may_be_few},
     },
-    plan::{Guard, Program, Unit, WORTH_SHARING},
+    plan::{Bodies, Guard, Program, Unit, WORTH_SHARING},
     tensor::{DType, TensorType, count},
 };
 
@@ -79,17 +79,17 @@ pub(super) fn settled(entry: &Entry<'_>) -> Option<i64> {
     let program = entry.shared();
     let known = |dtype: DType, len: &Dim| (len * dtype.size() as i64).as_int().is_some_and(|n| n < i64::MAX);
     let mut ports = program.inputs.iter().chain(&program.outputs);
-    let mut buffers = entry.programs.iter().flat_map(|p| p.storage.iter());
+    let mut buffers = entry.programs().flat_map(|p| p.storage.iter());
     let open = !program.symbols.is_empty()
         || !program.guards.is_empty()
         || !ports.all(|port| known(port.ty.dtype, &count(&port.ty.shape)))
         || !buffers.all(|(_, s)| known(s.dtype, &s.len));
-    if open { None } else { native::workspace(entry.programs).as_int() }
+    if open { None } else { native::workspace(entry.programs()).as_int() }
 }
 
 /// `int64_t dimensions(symbols...)`: the bytes of the workspace, or a negated status.
 pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
-    let Entry { programs, .. } = plan.entries[entry];
+    let Bodies { open, equal } = plan.entries[entry].bodies;
     let program = plan.entries[entry].shared();
     write(plan, &vec![types::I64; program.symbols.len()], &[types::I64], |w| {
         let symbols = w.params.clone();
@@ -102,22 +102,7 @@ pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
         sizes.compute_formulas(w);
         sizes.leave_if_wrapped(w);
         for guard in &program.guards {
-            let holds = match guard {
-                Guard::Equal(a, b) => {
-                    let (a, b) = (sizes.dim(w, a), sizes.dim(w, b));
-                    w.b.ins().icmp(IntCC::Equal, a, b)
-                }
-                Guard::Repeated(from, to) => {
-                    let (from, to) = (sizes.dim(w, from), sizes.dim(w, to));
-                    let one = w.b.ins().icmp_imm_s(IntCC::Equal, from, 1);
-                    let equal = w.b.ins().icmp(IntCC::Equal, from, to);
-                    w.b.ins().bor(one, equal)
-                }
-                Guard::Nonneg(d) => {
-                    let d = sizes.dim(w, d);
-                    w.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, d, 0)
-                }
-            };
+            let holds = w.holds(guard, &mut sizes);
             sizes.leave_if_wrapped(w);
             let broken = w.b.ins().bxor_imm_u(holds, 1);
             w.leave_if(broken, Status::BrokenGuard);
@@ -128,24 +113,15 @@ pub(super) fn dimensions(plan: &Plan<'_>, entry: usize) -> Code {
             let negative = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, extent, 0);
             w.leave_if(negative, Status::BadDimension);
         }
-        let tensors = ports.map(|port| (port.ty.dtype, count(&port.ty.shape)));
-        let buffers = programs.iter().flat_map(|p| p.storage.iter().map(|(_, s)| (s.dtype, s.len.clone())));
         let mut seen = vec![];
-        for (dtype, len) in tensors.chain(buffers) {
-            let bytes = len * dtype.size() as i64;
-            if bytes.as_int().is_some_and(|n| n < i64::MAX) || seen.contains(&bytes) {
-                continue;
-            }
-            if !(fits(&bytes) && bytes.is_nonneg(&NoVars)) {
-                let size = sizes.dim(w, &bytes);
-                let negative = w.b.ins().icmp_imm_s(IntCC::SignedLessThan, size, 0);
-                w.leave_if(negative, Status::BadDimension);
-            }
-            seen.push(bytes);
+        w.check_sizes(ports.map(|port| (port.ty.dtype, count(&port.ty.shape))), &mut seen, &mut sizes);
+        if let Some((when, equal)) = equal {
+            sizes.leave_if_wrapped(w);
+            let (mut special, otherwise) = w.when(when, &equal[0], &sizes.symbols);
+            w.leave_with_workspace(equal, seen.clone(), &mut special);
+            w.b.switch_to_block(otherwise);
         }
-        let workspace = sizes.dim(w, &native::workspace(programs));
-        sizes.leave_if_wrapped(w);
-        w.leave(&[workspace]);
+        w.leave_with_workspace(open, seen, &mut sizes);
     })
 }
 
@@ -191,28 +167,29 @@ pub(super) fn entry(plan: &Plan<'_>, entry: usize) -> Code {
         // The check of the dimensions has seen them all.
         sizes.wrapped = None;
         w.check_pointers(io, inputs.chain(outputs), &mut sizes);
-        if !native::workspace(plan.entries[entry].programs).is(0) {
+        if !native::workspace(plan.entries[entry].programs()).is(0) {
             w.check_workspace(memory, bytes, needed, settled(&plan.entries[entry]));
         }
         let wanted = w.slot(io, Slots(program).cpu());
-        let frame = w.frame(io, memory, &sizes.formulas);
-        if plan.chooses() {
-            w.run_chosen(entry, wanted, frame);
-        } else {
-            w.check_level(wanted);
-            w.run(entry, 0, io, frame, &mut sizes);
+        if let Some((when, equal)) = &plan.entries[entry].bodies.equal {
+            let (mut special, otherwise) = w.when(when, &equal[0], &sizes.symbols);
+            let frame = w.frame(io, memory, &special.formulas);
+            w.run_best(entry, equal.len(), [io, wanted, frame], &mut special);
+            w.b.switch_to_block(otherwise);
         }
+        let frame = w.frame(io, memory, &sizes.formulas);
+        w.run_best(entry, 0, [io, wanted, frame], &mut sizes);
     })
 }
 
-/// `int run(frame)`: the kernels of one level in order. Returns a status.
-pub(super) fn run_level(plan: &Plan<'_>, entry: usize, level: usize) -> Code {
-    let program = &plan.entries[entry].programs[level];
+/// `int run(frame)`: the kernels of one program in order. Returns a status.
+pub(super) fn run_program(plan: &Plan<'_>, entry: usize, number: usize) -> Code {
+    let program = plan.program(entry, number);
     write(plan, &[types::I64], &[types::I32], |w| {
         let frame = w.params[0];
         let io = w.b.ins().load(types::I64, plain(), frame, Frame::IO);
         let mut sizes = w.sizes(program, io, frame);
-        w.run(entry, level, io, frame, &mut sizes);
+        w.run(entry, number, io, frame, &mut sizes);
     })
 }
 
@@ -449,8 +426,85 @@ impl Writer<'_> {
         self.leave_if(refused, Status::NoSuchCpu);
     }
 
-    /// Runs the level that is wanted, or else the best that the machine has, and returns.
-    fn run_chosen(&mut self, entry: usize, wanted: Value, frame: Value) {
+    /// Whether a guard holds, where nothing overflows.
+    fn holds(&mut self, guard: &Guard, sizes: &mut Checked<'_>) -> Value {
+        match guard {
+            Guard::Equal(a, b) => {
+                let (a, b) = (sizes.dim(self, a), sizes.dim(self, b));
+                self.b.ins().icmp(IntCC::Equal, a, b)
+            }
+            Guard::Repeated(from, to) => {
+                let (from, to) = (sizes.dim(self, from), sizes.dim(self, to));
+                let one = self.b.ins().icmp_imm_s(IntCC::Equal, from, 1);
+                let equal = self.b.ins().icmp(IntCC::Equal, from, to);
+                self.b.ins().bor(one, equal)
+            }
+            Guard::Nonneg(d) => {
+                let d = sizes.dim(self, d);
+                self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, d, 0)
+            }
+        }
+    }
+    /// Goes on where all guards hold, with the sizes of that program; where one does not, or something has no value or
+    /// overflows, the block that is returned does.
+    fn when<'p>(&mut self, guards: &[Guard], program: &'p Program, symbols: &[Value]) -> (Checked<'p>, Block) {
+        let otherwise = self.b.create_block();
+        let mut sizes = Checked { program, symbols: symbols.to_vec(), formulas: vec![], wrapped: None };
+        sizes.compute_formulas(self);
+        for guard in guards {
+            let mut holds = self.holds(guard, &mut sizes);
+            if let Some(wrapped) = sizes.wrapped.take() {
+                let fine = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, wrapped, 0);
+                holds = self.b.ins().band(holds, fine);
+            }
+            let next = self.b.create_block();
+            self.b.ins().brif(holds, next, &[], otherwise, &[]);
+            self.b.switch_to_block(next);
+        }
+        (sizes, otherwise)
+    }
+    /// Refuses sizes that overflow or are negative. `seen` holds what needs no other look.
+    fn check_sizes(
+        &mut self,
+        buffers: impl Iterator<Item = (DType, Dim)>,
+        seen: &mut Vec<Dim>,
+        sizes: &mut Checked<'_>,
+    ) {
+        for (dtype, len) in buffers {
+            let bytes = len * dtype.size() as i64;
+            if bytes.as_int().is_some_and(|n| n < i64::MAX) || seen.contains(&bytes) {
+                continue;
+            }
+            if !(fits(&bytes) && bytes.is_nonneg(&NoVars)) {
+                let size = sizes.dim(self, &bytes);
+                let negative = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, size, 0);
+                self.leave_if(negative, Status::BadDimension);
+            }
+            seen.push(bytes);
+        }
+    }
+    /// Checks the buffers of programs and returns the bytes of their workspace.
+    fn leave_with_workspace(&mut self, programs: &[Program], mut seen: Vec<Dim>, sizes: &mut Checked<'_>) {
+        let buffers = programs.iter().flat_map(|p| p.storage.iter().map(|(_, s)| (s.dtype, s.len.clone())));
+        self.check_sizes(buffers, &mut seen, sizes);
+        let workspace = sizes.dim(self, &native::workspace(programs));
+        sizes.leave_if_wrapped(self);
+        self.leave(&[workspace]);
+    }
+
+    /// Runs the best of the programs from `first` on, one for each level, and returns.
+    fn run_best(&mut self, entry: usize, first: usize, [io, wanted, frame]: [Value; 3], sizes: &mut Checked<'_>) {
+        if self.plan.chooses() {
+            self.run_chosen(entry, first, wanted, frame);
+        } else {
+            self.check_level(wanted);
+            self.run(entry, first, io, frame, sizes);
+        }
+    }
+
+    /// Runs the level that is wanted, or else the best that the machine has, and returns. The programs of the levels
+    /// have the numbers from `first` on.
+    fn run_chosen(&mut self, entry: usize, first: usize, wanted: Value, frame: Value) {
         let chosen = self.call(self.plan.choose(), &[wanted], types::I64);
         for (l, level) in self.plan.target.levels.iter().enumerate().rev() {
             let [here, below] = [(); 2].map(|()| self.b.create_block());
@@ -458,7 +512,7 @@ impl Writer<'_> {
             let fits = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, chosen, number);
             self.b.ins().brif(fits, here, &[], below, &[]);
             self.b.switch_to_block(here);
-            let status = self.call(self.plan.run_level(entry, l), &[frame], types::I32);
+            let status = self.call(self.plan.run_program(entry, first + l), &[frame], types::I32);
             self.leave(&[status]);
             self.b.switch_to_block(below);
         }
@@ -466,26 +520,26 @@ impl Writer<'_> {
         self.leave(&[status]);
     }
 
-    /// The kernels of a level in order.
-    fn run(&mut self, entry: usize, level: usize, io: Value, frame: Value, sizes: &mut Checked<'_>) {
-        let program = &self.plan.entries[entry].programs[level];
+    /// The kernels of a program in order.
+    fn run(&mut self, entry: usize, number: usize, io: Value, frame: Value, sizes: &mut Checked<'_>) {
+        let program = self.plan.program(entry, number);
         for unit in program.units() {
-            let (number, fails) = match unit {
-                Unit::Launch(k) => (self.plan.first(entry, level) + k, can_fail(&program.launches[k].kernel)),
+            let (function, fails) = match unit {
+                Unit::Launch(k) => (self.plan.first(entry, number) + k, can_fail(&program.launches[k].kernel)),
                 Unit::Chain(c) => {
                     let launches = &program.launches[program.chains[c].launches.clone()];
-                    (self.plan.chain(entry, level, c), launches.iter().any(|launch| can_fail(&launch.kernel)))
+                    (self.plan.chain(entry, number, c), launches.iter().any(|launch| can_fail(&launch.kernel)))
                 }
             };
             let done = match unit {
                 Unit::Chain(c) if may_be_few(&program.chains[c]) => {
-                    Some(self.few_slices([entry, level, c], io, frame, sizes))
+                    Some(self.few_slices([entry, number, c], io, frame, sizes))
                 }
                 _ => None,
             };
             match iterations(program, unit) {
                 Some((extent, work)) if is_shared(program, unit) => {
-                    let kernel = self.function(number, &[types::I64; 3], &[]);
+                    let kernel = self.function(function, &[types::I64; 3], &[]);
                     let task = self.b.ins().func_addr(types::I64, kernel);
                     let extent = sizes.dim(self, &extent);
                     let work = sizes.dim(self, &work);
@@ -494,14 +548,14 @@ impl Writer<'_> {
                     self.b.ins().call(share, &[task, frame, extent, work, threads]);
                 }
                 Some((extent, _)) => {
-                    let kernel = self.function(number, &[types::I64; 3], &[]);
+                    let kernel = self.function(function, &[types::I64; 3], &[]);
                     let zero = self.b.ins().iconst(types::I64, 0);
                     let extent = sizes.dim(self, &extent);
                     self.b.ins().call(kernel, &[frame, zero, extent]);
                 }
                 // Who is not parallel does not read the other parameters.
                 None => {
-                    let kernel = self.function(number, &[types::I64], &[]);
+                    let kernel = self.function(function, &[types::I64], &[]);
                     self.b.ins().call(kernel, &[frame]);
                 }
             }

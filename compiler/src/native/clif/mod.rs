@@ -28,7 +28,7 @@ use super::{
 use crate::{
     base::{Dim, Problems},
     loops::{Kernel, Stmt, statements},
-    plan::{Launch, Place, Program, TargetInfo},
+    plan::{Bodies, Launch, Place, Program, TargetInfo},
 };
 
 /// Where a kernel finds the first element of a buffer.
@@ -66,12 +66,11 @@ impl Slots<'_> {
     }
 }
 
-/// Which functions a model has, and their order: per entry its kernels level by level, each level's followed by the
-/// functions that run its chains, its dimensions check, if it needs one, the function itself and its size function; then
-/// the function that runs part of a slice, if calls may have few, the one that shares parallel loops out, if there are
-/// any, the model's `invoke` and `workspace_bytes`, and where the caller binds the weights `bind_weights` and
-/// `weights_bytes`. With several levels, the kernels of each are followed by the function that runs them, and the last
-/// function of all chooses the level.
+/// Which functions a model has, and their order: per entry the kernels of each program, followed by the functions that run
+/// its chains; its dimensions check, if it needs one; the function itself and its size function. Then the function that
+/// runs part of a slice, if calls may have few, the one that shares parallel loops out, if there are any, the model's
+/// `invoke` and `workspace_bytes`, and where the caller binds the weights `bind_weights` and `weights_bytes`. With
+/// several levels, a function behind those of each program runs it, and the last function of all chooses the level.
 pub(super) struct Plan<'a> {
     target: &'a Target,
     name: &'a str,
@@ -79,7 +78,7 @@ pub(super) struct Plan<'a> {
     weight_offsets: Vec<u64>,
     weight_bytes: u64,
     reach: Reach,
-    /// By entry and level, the number of the first kernel's function.
+    /// By entry and program, the number of the first kernel's function.
     first: Vec<Vec<usize>>,
     functions: usize,
     /// Whether threads may take parts of some kernel.
@@ -88,7 +87,7 @@ pub(super) struct Plan<'a> {
     parts: bool,
 }
 
-/// A function to make; numbers of entries, levels, and launches or chains.
+/// A function to make; numbers of entries, programs, and launches or chains.
 #[derive(Clone, Copy)]
 pub(super) enum Job {
     Kernel(usize, usize, usize),
@@ -120,9 +119,11 @@ impl<'a> Plan<'a> {
         let mut plan =
             Plan { target, name, entries, weight_offsets, weight_bytes, reach, first, functions, shares, parts };
         for entry in entries {
-            assert_eq!(entry.programs.len(), target.levels.len(), "an entry has a program per level");
+            let programs =
+                [&entry.bodies.open].into_iter().chain(entry.bodies.equal.iter().map(|(_, programs)| programs));
+            assert!(programs.into_iter().all(|p| p.len() == target.levels.len()), "an entry has a program per level");
             let mut first = vec![];
-            for program in entry.programs {
+            for program in entry.programs() {
                 first.push(plan.functions);
                 plan.shares |= program.units().into_iter().any(|unit| entry::is_shared(program, unit));
                 plan.parts |= program.chains.iter().any(may_be_few);
@@ -138,10 +139,10 @@ impl<'a> Plan<'a> {
     pub fn jobs(&self) -> Vec<Job> {
         let mut jobs = vec![];
         for (e, entry) in self.entries.iter().enumerate() {
-            for (l, program) in entry.programs.iter().enumerate() {
-                jobs.extend((0..program.launches.len()).map(|k| Job::Kernel(e, l, k)));
-                jobs.extend((0..program.chains.len()).map(|c| Job::Chain(e, l, c)));
-                jobs.extend(self.chooses().then_some(Job::Run(e, l)));
+            for (p, program) in entry.programs().enumerate() {
+                jobs.extend((0..program.launches.len()).map(|k| Job::Kernel(e, p, k)));
+                jobs.extend((0..program.chains.len()).map(|c| Job::Chain(e, p, c)));
+                jobs.extend(self.chooses().then_some(Job::Run(e, p)));
             }
             jobs.extend(entry::settled(entry).is_none().then_some(Job::Dimensions(e)));
             jobs.extend([Job::Entry(e), Job::Workspace(e)]);
@@ -161,22 +162,37 @@ impl<'a> Plan<'a> {
     fn chooses(&self) -> bool {
         self.target.levels.len() > 1
     }
-    fn launches(&self, entry: usize, level: usize) -> &'a [Launch] {
-        &self.entries[entry].programs[level].launches
+    /// The program of this number of an entry: those of all levels for every call, then those for some calls.
+    fn program(&self, entry: usize, number: usize) -> &'a Program {
+        let Bodies { open, equal } = self.entries[entry].bodies;
+        match number.checked_sub(open.len()) {
+            None => &open[number],
+            Some(level) => &equal.as_ref().expect("there are programs for some calls").1[level],
+        }
     }
-    /// The number of the first function of an entry at a level, which is its first kernel.
-    fn first(&self, entry: usize, level: usize) -> usize {
-        self.first[entry][level]
+    fn level_of(&self, program: usize) -> usize {
+        program % self.target.levels.len()
     }
-    fn chain(&self, entry: usize, level: usize, chain: usize) -> usize {
-        self.first(entry, level) + self.launches(entry, level).len() + chain
+    fn count_programs(&self, entry: usize) -> usize {
+        self.first[entry].len()
     }
-    fn run_level(&self, entry: usize, level: usize) -> usize {
-        self.chain(entry, level, self.entries[entry].programs[level].chains.len())
+    fn launches(&self, entry: usize, program: usize) -> &'a [Launch] {
+        &self.program(entry, program).launches
+    }
+    /// The number of the first function of an entry's program, which is its first kernel.
+    fn first(&self, entry: usize, program: usize) -> usize {
+        self.first[entry][program]
+    }
+    fn chain(&self, entry: usize, program: usize, chain: usize) -> usize {
+        self.first(entry, program) + self.launches(entry, program).len() + chain
+    }
+    /// The function that runs a program, where a call chooses between levels.
+    fn run_program(&self, entry: usize, program: usize) -> usize {
+        self.chain(entry, program, self.program(entry, program).chains.len())
     }
     /// The function that checks the dimensions, unless there is nothing to check.
     fn dimensions(&self, entry: usize) -> usize {
-        self.run_level(entry, self.target.levels.len() - 1) + usize::from(self.chooses())
+        self.run_program(entry, self.count_programs(entry) - 1) + usize::from(self.chooses())
     }
     fn entry(&self, entry: usize) -> usize {
         self.dimensions(entry) + usize::from(entry::settled(&self.entries[entry]).is_none())
@@ -206,29 +222,33 @@ impl<'a> Plan<'a> {
 
     pub fn run(&self, job: &Job) -> Result<Function, Problems> {
         let name = |entry: usize, suffix: &str| format!("{}_{}{suffix}", self.name, self.entries[entry].c_name);
-        let suffix = |level: usize| if level > 0 { self.target.levels[level].suffix } else { "" };
+        let suffix = |e: usize, p: usize| {
+            let (level, levels) = (self.level_of(p), self.target.levels.len());
+            let open = if self.count_programs(e) > levels && p < levels { "_open" } else { "" };
+            format!("{open}{}", if level > 0 { self.target.levels[level].suffix } else { "" })
+        };
         let function = |name, exported, code| Ok(Function { name, exported, aliases: vec![], level: None, code });
         let entry = |entry: usize, suffix: &str, code| {
             let aliases = self.entries[entry].aliases.iter();
             let aliases = aliases.map(|alias| format!("{}_{alias}{suffix}", self.name)).collect();
             Ok(Function { name: name(entry, suffix), exported: true, aliases, level: None, code })
         };
+        let of_level =
+            |name, p, code| Function { name, exported: false, aliases: vec![], level: Some(self.level_of(p)), code };
         match *job {
-            Job::Kernel(e, l, k) => {
-                let code = self.kernel(e, l, k)?;
-                let name = name(e, &format!("_{}{}", self.launches(e, l)[k].kernel.name, suffix(l)));
-                Ok(Function { name, exported: false, aliases: vec![], level: Some(l), code })
+            Job::Kernel(e, p, k) => {
+                let code = self.kernel(e, p, k)?;
+                let name = name(e, &format!("_{}{}", self.launches(e, p)[k].kernel.name, suffix(e, p)));
+                Ok(of_level(name, p, code))
             }
-            Job::Chain(e, l, c) => {
-                let first = self.entries[e].programs[l].chains[c].launches.start;
-                let name = name(e, &format!("_{}_chain{}", self.launches(e, l)[first].kernel.name, suffix(l)));
-                let code = entry::chain(self, e, l, c);
-                Ok(Function { name, exported: false, aliases: vec![], level: Some(l), code })
+            Job::Chain(e, p, c) => {
+                let first = self.program(e, p).chains[c].launches.start;
+                let name = name(e, &format!("_{}_chain{}", self.launches(e, p)[first].kernel.name, suffix(e, p)));
+                Ok(of_level(name, p, entry::chain(self, e, p, c)))
             }
-            Job::Run(e, l) => {
-                let name = name(e, &format!("_run{}", suffix(l)));
-                let code = entry::run_level(self, e, l);
-                Ok(Function { name, exported: false, aliases: vec![], level: Some(l), code })
+            Job::Run(e, p) => {
+                let name = name(e, &format!("_run{}", suffix(e, p)));
+                Ok(of_level(name, p, entry::run_program(self, e, p)))
             }
             Job::Dimensions(e) => function(name(e, "_dimensions"), false, entry::dimensions(self, e)),
             Job::Entry(e) => entry(e, "", entry::entry(self, e)),
@@ -245,10 +265,10 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn kernel(&self, entry: usize, level: usize, number: usize) -> Result<Code, Problems> {
-        let program = &self.entries[entry].programs[level];
+    fn kernel(&self, entry: usize, program: usize, number: usize) -> Result<Code, Problems> {
+        let level = &self.target.levels[self.level_of(program)];
+        let program = self.program(entry, program);
         let launch = &program.launches[number];
-        let level = &self.target.levels[level];
         let place = |problems: Problems| match &launch.origin {
             Some(origin) => problems.map(|d| d.at_node(origin.clone())),
             None => problems,
@@ -282,11 +302,13 @@ impl<'a> Plan<'a> {
     /// place. Signatures are often the same function under two names.
     pub fn twin(&self, job: &Job) -> Option<usize> {
         let Job::Kernel(e, l, k) = *job else { return None };
-        let program = |entry: usize| &self.entries[entry].programs[l];
         let places = |p: &'a Program| p.launches[k].args.iter().map(|&s| &p.storage[s].place);
-        let own = program(e);
-        let same = |earlier: &usize| {
-            let other = program(*earlier);
+        let own = self.program(e, l);
+        let same = |&earlier: &usize| {
+            if l >= self.count_programs(earlier) {
+                return false;
+            }
+            let other = self.program(earlier, l);
             other.launches.get(k).is_some_and(|launch| launch.kernel == own.launches[k].kernel)
                 && (other.inputs.len(), other.outputs.len(), &other.symbols, &other.formulas)
                     == (own.inputs.len(), own.outputs.len(), &own.symbols, &own.formulas)
@@ -295,30 +317,30 @@ impl<'a> Plan<'a> {
         (0..e).find(same).map(|earlier| self.first(earlier, l) + k)
     }
 
-    /// By entry and level, the numbers of the kernels' functions in the order of the launches, then those of chains.
+    /// By entry and program, the numbers of the kernels' functions in the order of the launches, then those of chains.
     pub fn kernels(&self) -> Vec<Vec<std::ops::Range<usize>>> {
-        let levels = |entry: usize| (0..self.target.levels.len()).map(move |l| (entry, l));
-        let range = |(e, l): (usize, usize)| self.first(e, l)..self.run_level(e, l);
-        (0..self.entries.len()).map(|e| levels(e).map(range).collect()).collect()
+        let programs = |entry: usize| (0..self.count_programs(entry)).map(move |p| (entry, p));
+        let range = |(e, p): (usize, usize)| self.first(e, p)..self.run_program(e, p);
+        (0..self.entries.len()).map(|e| programs(e).map(range).collect()).collect()
     }
 
     /// The stack that a call through `invoke` uses: the deepest chain of functions.
     pub fn stack_bytes(&self, entry: usize, functions: &[Function]) -> u64 {
         let deepest = |range: std::ops::Range<usize>| functions[range].iter().map(|f| f.code.stack_bytes).max();
-        let level = |l: usize| {
-            let (first, run) = (self.first(entry, l), self.run_level(entry, l));
-            let run_level = if self.chooses() { functions[run].code.stack_bytes } else { 0 };
+        let program = |p: usize| {
+            let (first, run) = (self.first(entry, p), self.run_program(entry, p));
+            let run_program = if self.chooses() { functions[run].code.stack_bytes } else { 0 };
             let share = if self.shares { functions[self.share()].code.stack_bytes } else { 0 };
-            let chains = self.chain(entry, l, 0);
+            let chains = self.chain(entry, p, 0);
             let part = if self.parts { functions[self.part()].code.stack_bytes } else { 0 };
             let chain = deepest(chains..run).unwrap_or(0).max(part);
-            run_level + share + chain + deepest(first..chains).unwrap_or(0)
+            run_program + share + chain + deepest(first..chains).unwrap_or(0)
         };
-        let levels = (0..self.target.levels.len()).map(level).max().unwrap_or(0);
+        let programs = (0..self.count_programs(entry)).map(program).max().unwrap_or(0);
         let stack = |n: usize| functions[n].code.stack_bytes;
         let choose = if self.chooses() { stack(self.choose()) } else { 0 };
         let check = if entry::settled(&self.entries[entry]).is_none() { stack(self.dimensions(entry)) } else { 0 };
-        let called = levels.max(choose).max(check);
+        let called = programs.max(choose).max(check);
         called + stack(self.entry(entry)) + stack(self.invoke())
     }
 }

@@ -15,9 +15,9 @@ use crate::{
 
 /// `void chain(frame, begin, end)`: some tasks of a chain, slice by slice. All of them use the memory of the first task,
 /// which is no other call's, so that it stays in a near cache.
-pub fn chain(plan: &Plan<'_>, entry: usize, level: usize, number: usize) -> Code {
-    let program = &plan.entries[entry].programs[level];
-    let chain = &program.chains[number];
+pub fn chain(plan: &Plan<'_>, entry: usize, number: usize, chain: usize) -> Code {
+    let program = plan.program(entry, number);
+    let chain = &program.chains[chain];
     write(plan, &[types::I64; 3], &[], |w| {
         let &[outer, begin, end] = &w.params[..] else { unreachable!("the function has three parameters") };
         let io = w.slot(outer, Frame::IO);
@@ -31,7 +31,7 @@ pub fn chain(plan: &Plan<'_>, entry: usize, level: usize, number: usize) -> Code
         });
         w.each_slice(first, last, |w, slice| {
             for (k, per_slice) in chain.launches.clone().zip(&chain.per_slice) {
-                let kernel = w.function(plan.first(entry, level) + k, &[types::I64; 3], &[]);
+                let kernel = w.function(plan.first(entry, number) + k, &[types::I64; 3], &[]);
                 let begin = w.b.ins().imul_imm_s(slice, *per_slice);
                 let end = w.b.ins().iadd_imm_s(begin, *per_slice);
                 w.b.ins().call(kernel, &[frame, begin, end]);
@@ -94,13 +94,13 @@ impl Writer<'_> {
     /// follows is for all other calls; this one goes on at the block that is returned.
     pub fn few_slices(
         &mut self,
-        [entry, level, number]: [usize; 3],
+        [entry, number, chain]: [usize; 3],
         io: Value,
         outer: Value,
         sizes: &mut Checked<'_>,
     ) -> Block {
-        let program = &self.plan.entries[entry].programs[level];
-        let chain = &program.chains[number];
+        let program = self.plan.program(entry, number);
+        let chain = &program.chains[chain];
         let [together, apart] = [(); 2].map(|()| self.b.create_block());
         let slices = sizes.dim(self, &chain.slices);
         let works: Vec<Value> =
@@ -115,7 +115,7 @@ impl Writer<'_> {
         self.b.switch_to_block(together);
         self.each_slice(zero, slices, |w, slice| {
             for ((k, &per_slice), work) in chain.launches.clone().zip(&chain.per_slice).zip(works) {
-                let kernel = w.function(w.plan.first(entry, level) + k, &[types::I64; 3], &[]);
+                let kernel = w.function(w.plan.first(entry, number) + k, &[types::I64; 3], &[]);
                 let kernel = w.b.ins().func_addr(types::I64, kernel);
                 let first = w.b.ins().imul_imm_s(slice, per_slice);
                 w.b.ins().store(plain(), kernel, frame, Frame::KERNEL);
