@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 import control
+import extents
 
 HERE = pathlib.Path(__file__).parent
 v1 = tf.compat.v1
@@ -255,6 +256,7 @@ MODELS = [
     exported_function,
     sharded,
     *control.MODELS,
+    *extents.MODELS,
 ]
 
 

@@ -5,7 +5,7 @@ use crate::{
     base::Dim,
     graph::NodeId,
     loops::{BinaryFn, CompareFn},
-    op::{Dot, Iota},
+    op::{Dot, Gather, Iota},
     tensor::DType,
 };
 
@@ -146,11 +146,14 @@ pub(super) fn main_diagonal(cx: &mut Import, x: NodeId) -> Result<NodeId> {
     let (outer, matrix) = shape.split_at(shape.len() - 2);
     let (rows, columns) = (&matrix[0], &matrix[1]);
     let length = rows.at_most(columns);
-    let Some(step) = columns.as_int() else {
-        return Err(format!("the diagonal of a matrix with {columns} columns is not supported").into());
-    };
     let flat = cx.reshape(x, &[outer, &[rows * columns]].concat())?;
     let rank = outer.len();
+    let Some(step) = columns.as_int() else {
+        let place = cx.add(Iota { shape: vec![length], axis: 0, dtype: DType::I64 }, &[])?;
+        let step = cx.dim_scalar(&(columns + 1), DType::I64)?;
+        let at = cx.mul(place, step)?;
+        return cx.add(Gather { axis: rank, batch: 0, checked: false }, &[flat, at]);
+    };
     let mut stride = vec![1; rank];
     stride.push(step + 1);
     cx.slice(flat, vec![Dim::zero(); rank + 1], stride, [outer, &[length]].concat())

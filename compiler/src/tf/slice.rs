@@ -2,7 +2,10 @@
 //! error as each operator has it.
 
 use super::{Import, Outputs, Stop, TfOp, build::one, shape::nonneg_unless_empty};
-use crate::base::{Dim, dim::NoVars};
+use crate::base::{
+    Dim,
+    dim::{Atom, NoVars},
+};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -154,18 +157,31 @@ fn from_front(cx: &mut Import, at: &Dim, extent: &Dim) -> Result<Dim> {
     if below_zero.is_nonneg(&NoVars) {
         return Ok(extent + at);
     }
+    // In an empty axis all positions are clamped to one.
+    let empty = is_empty_with(extent, at);
     if nonneg_unless_empty(at) {
-        cx.require_at_most(&Dim::zero(), at, "a position that counts from the front")?;
+        if !empty {
+            cx.require_at_most(&Dim::zero(), at, "a position that counts from the front")?;
+        }
         return Ok(at.clone());
     }
     if nonneg_unless_empty(&below_zero) {
-        cx.require_at_most(&Dim::zero(), &below_zero, "a position that counts from the end")?;
+        if !empty {
+            cx.require_at_most(&Dim::zero(), &below_zero, "a position that counts from the end")?;
+        }
         return Ok(extent + at);
     }
     let counts_from_end = (below_zero + 1).sign();
     counts_from_end
         .choose(&(extent + at), at)
         .ok_or_else(|| format!("whether the position {at} counts from the front or the end is not known").into())
+}
+
+/// Whether an extent is 0 where the one symbol of a position is.
+fn is_empty_with(extent: &Dim, at: &Dim) -> bool {
+    let [symbol] = &at.symbols()[..] else { return false };
+    let none = |atom: &Atom| matches!(atom, Atom::Sym(s) if s == symbol).then(Dim::zero);
+    extent.substitute(&none).is(0)
 }
 
 /// An index out of range is an error.

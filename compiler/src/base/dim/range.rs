@@ -296,6 +296,19 @@ mod tests {
             n = (n + 1).floor_div(&2.into());
         }
         assert_eq!(n, d("floor(N+65535,65536)"));
+        // What a strided window needs of each extent: its size and its borders.
+        let work = |layers: usize| {
+            let (mut n, before) = (d("N"), super::super::work::done());
+            for _ in 0..layers {
+                let next = n.ceil_div(&2.into());
+                let border = (&next * 2 + 1 - &n).at_least(&Dim::zero());
+                assert!((&n + &border - 3).floor_div(&2.into()).symbols().len() == 1);
+                n = next;
+            }
+            super::super::work::done() - before
+        };
+        let (few, many) = (work(16), work(32));
+        assert!(many <= 2 * few + few / 4, "{few} and {many} operations");
         assert_eq!(d("floor(floor(N,3)+T,5)"), d("floor(N+3*T,15)"));
         assert_eq!(d("floor(floor(N,3)+floor(T,2),5)").to_string(), "floor(floor(N,3)+floor(T,2),5)");
     }

@@ -100,7 +100,16 @@ impl<'a> File<'a> {
     fn free(&self, n: usize, registers: &[Reg]) -> Option<usize> {
         let hint = self.bundles[n].hint.and_then(|hint| registers.iter().position(|r| *r == hint));
         let near = self.bundles[n].near.and_then(|near| self.place[near]);
-        hint.into_iter().chain(near).chain(0..registers.len()).find(|&r| self.meeting(n, r).is_empty())
+        hint.into_iter().chain(near).chain(0..registers.len()).find(|&r| self.is_free(n, r))
+    }
+
+    /// Whether no bundle in a register is live where this one is.
+    fn is_free(&self, n: usize, register: usize) -> bool {
+        let held = &self.held[register];
+        self.bundles[n].range.iter().all(|&(from, to)| {
+            let before = held.range(..from).next_back().is_some_and(|(_, (end, _))| *end > from);
+            !before && held.range(from..to).next().is_none()
+        })
     }
 
     /// The bundles in a register that are live where this one is.

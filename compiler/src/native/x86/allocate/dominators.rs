@@ -5,6 +5,8 @@ use crate::native::x86::function::{BlockId, Function};
 pub struct Dominators {
     /// The nearest one before each block; the entry's is itself, and blocks that nothing reaches have none.
     nearest: Vec<Option<usize>>,
+    /// For each block its first and last number in a walk through the tree of dominators.
+    walk: Vec<(usize, usize)>,
 }
 
 impl Dominators {
@@ -35,7 +37,8 @@ impl Dominators {
                 nearest[block] = common;
             }
             if !changed {
-                return Dominators { nearest };
+                let walk = walk(&nearest);
+                return Dominators { nearest, walk };
             }
         }
     }
@@ -47,8 +50,40 @@ impl Dominators {
     }
 
     pub fn dominates(&self, a: BlockId, b: BlockId) -> bool {
-        self.of(b).any(|block| block == a)
+        if a == b {
+            return true;
+        }
+        let reached = |block: BlockId| self.nearest[block.index()].map(|_| self.walk[block.index()]);
+        let (Some((first, last)), Some((at, _))) = (reached(a), reached(b)) else { return false };
+        first <= at && at <= last
     }
+}
+
+/// Numbers in the order of a walk that meets a block before those that it dominates.
+fn walk(nearest: &[Option<usize>]) -> Vec<(usize, usize)> {
+    let mut below = vec![vec![]; nearest.len()];
+    for (block, before) in nearest.iter().enumerate() {
+        if let Some(before) = before.filter(|before| *before != block) {
+            below[before].push(block);
+        }
+    }
+    let mut walk = vec![(0, 0); nearest.len()];
+    let (mut open, mut number) = (vec![(0, 0)], 0);
+    while let Some((block, next)) = open.last_mut() {
+        match below[*block].get(*next) {
+            Some(&child) => {
+                *next += 1;
+                number += 1;
+                walk[child].0 = number;
+                open.push((child, 0));
+            }
+            None => {
+                walk[*block].1 = number;
+                open.pop();
+            }
+        }
+    }
+    walk
 }
 
 fn reverse_postorder(f: &Function) -> Vec<usize> {
