@@ -242,6 +242,43 @@ def exported_function(path):
     (path / "saved_model.pb").write_bytes(model.SerializeToString(deterministic=True))
 
 
+class OpenExtents(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = tf.Variable(numbers(4, 3, seed=10))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 4], tf.float32, "x")])
+    def sequences(self, x):
+        return {"y": tf.nn.relu(tf.linalg.matmul(x, self.w))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, "x")])
+    def rows(self, x):
+        return {"y": tf.linalg.matmul(x, self.w)}
+
+
+def open_extents(path):
+    """A batch and a length that are open; two signatures that differ."""
+    module = OpenExtents()
+    signatures = {"serving_default": module.sequences, "rows": module.rows}
+    tf.saved_model.save(module, str(path), signatures=signatures)
+
+
+class LongSums(tf.Module):
+    """Sums of 4096 products of which the second half takes away the first: float32 keeps few of their digits."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32, "x")])
+    def sums(self, x):
+        place = tf.range(4096, dtype=tf.float32)
+        near_one = 1.0 + 1e-3 * tf.sin(x * place)
+        sign = tf.where(place < 2048.0, 1000.0, -1000.0)
+        return {"y": tf.linalg.matmul(near_one, sign[:, tf.newaxis] * tf.ones([1, 8]))}
+
+
+def long_sums(path):
+    module = LongSums()
+    tf.saved_model.save(module, str(path), signatures={"serving_default": module.sums})
+
+
 MODELS = [
     v1_simple,
     v1_partitioned,
@@ -254,6 +291,8 @@ MODELS = [
     keras_export,
     several_signatures,
     exported_function,
+    open_extents,
+    long_sums,
     sharded,
     *control.MODELS,
     *extents.MODELS,

@@ -50,8 +50,13 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// List the target triples and their CPU levels
+    Targets(Targets),
+    /// Print the manual pages of all commands, or of one
+    Man {
+        /// The command
+        command: Option<String>,
+    },
 }
 
 /// Which graph of which model.
@@ -156,6 +161,18 @@ pub struct Run {
     /// One input from a numpy file; repeat it for more
     #[arg(long = "input", value_name = "KEY=FILE.npy")]
     pub input: Vec<String>,
+    /// One input in words, such as 'x=[[1, 2, 3]]'; repeat it for more
+    #[arg(long = "value", value_name = "KEY=VALUE")]
+    pub values: Vec<String>,
+    /// Draw the inputs that are not given at random, from this seed [default: 1]
+    #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "1")]
+    pub random: Option<u64>,
+    /// Fix an input's shape, such as x=1,28,28; `?` leaves an extent free
+    #[arg(long = "shape", value_name = "KEY=SHAPE")]
+    pub shapes: Vec<InputShape>,
+    /// Print the outputs as JSON, all elements of them
+    #[arg(long, conflicts_with = "outputs")]
+    pub json: bool,
     /// The numpy archive to write the outputs to; `-` is the standard output [default: print them]
     #[arg(long, value_name = "FILE.npz")]
     pub outputs: Option<PathBuf>,
@@ -163,7 +180,7 @@ pub struct Run {
     #[arg(long)]
     pub reference: bool,
     /// How many threads to use
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
     pub threads: usize,
     #[command(flatten)]
     pub batch: Batch,
@@ -186,13 +203,16 @@ pub struct Check {
     pub cases: Vec<PathBuf>,
     /// How many random cases to compare with the reference evaluator when no case is given
     #[arg(long, value_name = "N", default_value_t = 4)]
-    pub random: usize,
+    pub random: u64,
     /// The seed of the random cases
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// The largest difference allowed, relative to an output's largest magnitude
-    #[arg(long, value_name = "X", default_value_t = 1e-5)]
+    /// The largest difference allowed beside what rounding to float32 explains, relative to an output's largest magnitude
+    #[arg(long, value_name = "X", default_value_t = 1e-5, value_parser = tolerance)]
     pub tolerance: f64,
+    /// Stop comparing after this time, in seconds; what was compared until then counts
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub limit: Option<f64>,
     #[command(flatten)]
     pub batch: Batch,
     /// Fix an input's shape, such as x=1,28,28; `?` leaves an extent free
@@ -221,10 +241,10 @@ pub struct Bench {
     #[arg(long = "input", value_name = "NAME=SHAPE")]
     pub inputs: Vec<InputShape>,
     /// How many threads to use
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
     pub threads: usize,
     /// How long to measure, in seconds
-    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = seconds)]
     pub seconds: f64,
     /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
     #[arg(long, value_name = "CPU")]
@@ -242,8 +262,15 @@ pub struct Bench {
 #[derive(Args, Debug)]
 pub struct Machine {
     /// How long to measure, in seconds
-    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
     pub seconds: f64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Targets {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -257,4 +284,30 @@ pub struct Ops {
     /// Print a Markdown table
     #[arg(long)]
     pub markdown: bool,
+}
+
+/// A time that can be waited for: more than nothing, at most a day.
+fn seconds(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number")?;
+    if number > 0.0 && number <= 86400.0 {
+        Ok(number)
+    } else {
+        Err("a time is a positive number, at most 86400".into())
+    }
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number")?;
+    if number >= 0.0 && number.is_finite() {
+        Ok(number)
+    } else {
+        Err("a tolerance is a finite number, at least 0".into())
+    }
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=4096) => Ok(n),
+        _ => Err("a number of threads is between 1 and 4096".into()),
+    }
 }

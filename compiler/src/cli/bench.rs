@@ -1,11 +1,15 @@
 //! `smc bench`: the latency of the compiled code, called again and again in this process on one set of inputs.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 use smc::{
-    base::{Bindings, Diagnostic, Problems, Rng, Symbol},
-    driver::{self, Executable, Options, random},
+    base::{Bindings, Diagnostic, Dim, Problems, Rng},
+    driver::{self, Executable, InputShape, Options, memory, random},
+    emit::interface::{Signature, Tensor},
 };
 use smc_runtime::Parallel;
 
@@ -22,7 +26,11 @@ use super::{
 struct Latency {
     signature: String,
     batch: u64,
+    /// The extents that the model leaves open.
+    extents: BTreeMap<String, i64>,
     threads: usize,
+    /// The CPU level of the code, or those that the processor chose from.
+    cpu: String,
     calls: usize,
     min_us: f64,
     median_us: f64,
@@ -33,15 +41,44 @@ struct Latency {
     profile: Option<Profiled>,
 }
 
+impl Latency {
+    /// What was measured, in words.
+    fn measured(&self, batch: Option<u32>, shapes: &[InputShape]) -> String {
+        let mut extents: Vec<_> = batch.iter().map(|n| format!("batch={n}")).collect();
+        extents.extend(self.extents.iter().map(|(symbol, n)| format!("{symbol}={n}")));
+        extents.extend(shapes.iter().map(InputShape::to_string));
+        let extents = if extents.is_empty() { "its own shapes".into() } else { extents.join(", ") };
+        let threads = if self.threads == 1 { "1 thread".into() } else { format!("{} threads", self.threads) };
+        format!("signature `{}`, {extents}, {threads}, {}", self.signature, self.cpu)
+    }
+}
+
+/// The values of open extents. A batch is of one sample unless something else is asked for; what another extent would be,
+/// the user knows alone.
+fn extents(signature: &Signature) -> Result<Bindings, Diagnostic> {
+    let open: Vec<_> = signature.symbols.iter().filter(|d| d.symbol.name() != "batch").collect();
+    if open.is_empty() {
+        return Ok(signature.symbols.iter().map(|d| (d.symbol.clone(), 1)).collect());
+    }
+    let names: Vec<_> = open.iter().map(|d| format!("`{}`", d.symbol)).collect();
+    let shape = |t: &Tensor| {
+        let extents: Vec<_> = t.ty.shape.iter().map(|d| d.as_int().map_or("N".into(), |n| n.to_string())).collect();
+        format!("--input {}={}", t.key, extents.join(","))
+    };
+    let is_open = |t: &&Tensor| t.ty.shape.iter().flat_map(Dim::symbols).any(|s| s.name() != "batch");
+    let shapes: Vec<_> = signature.inputs.iter().filter(is_open).map(shape).collect();
+    let (extents, are) = if open.len() == 1 { ("extent", "is") } else { ("extents", "are") };
+    let problem =
+        Diagnostic::error(format!("the {extents} {} {are} open, and the time depends on them", names.join(", ")));
+    Err(problem.help(format!("say what to measure, with a number for each N: {}", shapes.join(" "))))
+}
+
 /// More samples than this change no statistic.
 const MAX_SAMPLES: usize = 2_000_000;
 
 pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     let model = load(&args.model)?;
     let signature = pick(&model, args.signature.as_deref())?.name.clone();
-    if args.seconds.is_nan() || args.seconds <= 0.0 {
-        return Err(Diagnostic::error("--seconds is to be a positive number").into());
-    }
     if args.profile && args.cpu.as_ref().is_some_and(|list| list.contains(',')) {
         return Err(Diagnostic::error("--profile measures the kernels of one CPU level").help("give --cpu one").into());
     }
@@ -58,18 +95,12 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     let compiled = driver::compile(&model, &options, &mut |what| progress.stage(what))?;
     term.report(&compiled.notes);
     let entry = &compiled.interface.signatures[0];
-    // What the shapes leave open is 1: the latency of one sample.
-    let bind: Bindings = entry.symbols.iter().map(|d| (Symbol::clone(&d.symbol), 1)).collect();
-    let mut seed = Rng::new(1);
-    let mut inputs = vec![];
-    for t in &entry.inputs {
-        inputs.push(random::tensor(&t.ty, &bind, &mut seed).ok_or_else(|| {
-            Diagnostic::error(format!("input `{}` has a type that has no random values: {}", t.key, t.ty))
-        })?);
-    }
+    let bind = extents(entry)?;
+    memory::call(entry, &bind)?;
+    let inputs = random::inputs(&entry.inputs, &bind, &mut Rng::new(1))?;
     let flops = compiled.report.entries[0].flops(&bind);
     let executable = Executable::new(&compiled.object.bytes(), compiled.interface.clone())?;
-    let mut call = executable.prepare(0, &inputs)?;
+    let mut call = executable.prepare_with(0, &inputs, bind.clone())?;
     let pool = pool(args.threads)?;
     let threads = pool.as_ref().map(|p| p as &dyn Parallel);
 
@@ -94,6 +125,8 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     let latency = Latency {
         signature,
         batch: args.batch.batch.map_or(1, u64::from),
+        extents: bind.iter().map(|(symbol, n)| (symbol.to_string(), *n)).collect(),
+        cpu: compiled.interface.levels.iter().map(|l| l.name.as_str()).collect::<Vec<_>>().join(","),
         threads: args.threads,
         calls: samples.len(),
         min_us: samples[0],
@@ -106,6 +139,7 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     if args.json {
         answer(serde_json::to_string_pretty(&latency).expect("plain data"));
     } else {
+        answer(latency.measured(args.batch.batch, &args.inputs));
         let rate = latency.gflops.map_or(String::new(), |g| format!(", {g:.1} GFLOP/s"));
         answer(format!(
             "min {:.2} us, median {:.2} us, p99 {:.2} us over {} calls{rate}",

@@ -5,12 +5,18 @@ mod bench;
 mod check;
 mod compile;
 mod files;
+mod given;
 mod inspect;
+mod judge;
+mod literal;
+mod man;
 mod npz;
 mod ops;
 mod output;
 mod profile;
 mod run;
+mod shown;
+mod targets;
 mod term;
 
 use clap::CommandFactory;
@@ -41,7 +47,7 @@ fn command(command: &Command, term: &Term) -> Result<(), Problems> {
         Command::Check(args) => check::run(args, term),
         Command::Bench(args) => bench::run(args, term),
         Command::Machine(args) => {
-            let machine = Machine::measure(args.seconds.clamp(0.0, 60.0));
+            let machine = Machine::measure(args.seconds);
             match args.json {
                 true => answer(serde_json::to_string_pretty(&machine).expect("plain data")),
                 false => answer(machine),
@@ -58,13 +64,11 @@ fn command(command: &Command, term: &Term) -> Result<(), Problems> {
             answer(String::from_utf8_lossy(&script));
             Ok(())
         }
-        Command::Man => {
-            let mut page = vec![];
-            // Writing to memory does not fail.
-            let _ = clap_mangen::Man::new(Cli::command()).render(&mut page);
-            answer(String::from_utf8_lossy(&page));
+        Command::Targets(args) => {
+            targets::run(args);
             Ok(())
         }
+        Command::Man { command } => man::run(command.as_deref()),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Cursor, Read, Write},
+    io::{self, BufReader, Cursor, Read, Seek, Write},
     path::Path,
 };
 
@@ -20,13 +20,20 @@ const MAX_BYTES: u64 = 1 << 36;
 
 /// The array in a `.npy` file.
 pub fn read_npy(path: &Path) -> Result<Tensor, Diagnostic> {
-    let file = File::open(path).map_err(|e| at(path, e))?;
+    let mut file = File::open(path).map_err(|e| at(path, e))?;
+    if starts_with(&mut file, b"PK").map_err(|e| at(path, e))? {
+        return Err(at(path, "it is an archive of arrays").help("give it whole: --inputs FILE.npz"));
+    }
     read_array(&mut BufReader::new(file)).map_err(|e| at(path, e))
 }
 
 /// The arrays in a `.npz` file with their names, in the file's order.
 pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, Diagnostic> {
-    let file = File::open(path).map_err(|e| at(path, e))?;
+    let mut file = File::open(path).map_err(|e| at(path, e))?;
+    if starts_with(&mut file, b"\x93NUMPY").map_err(|e| at(path, e))? {
+        let problem = at(path, "it is a single array, not an archive of named ones");
+        return Err(problem.help(format!("say which input it is: --input KEY={}", path.display())));
+    }
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|e| at(path, e))?;
     let mut arrays = vec![];
     for n in 0..archive.len() {
@@ -36,6 +43,28 @@ pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, Diagnostic> {
         arrays.push((name, tensor));
     }
     Ok(arrays)
+}
+
+/// What numpy calls a type.
+pub fn numpy_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool => "bool",
+        DType::I8 => "int8",
+        DType::I16 => "int16",
+        DType::I32 => "int32",
+        DType::I64 => "int64",
+        DType::U8 => "uint8",
+        DType::U16 => "uint16",
+        DType::U32 => "uint32",
+        DType::U64 => "uint64",
+        DType::F16 => "float16",
+        DType::BF16 => "V2",
+        DType::F32 => "float32",
+        DType::F64 => "float64",
+        DType::C64 => "complex64",
+        DType::C128 => "complex128",
+        DType::Str => "S",
+    }
 }
 
 /// The bytes of a `.npz` file with these arrays.
@@ -53,6 +82,14 @@ pub fn npz_bytes(arrays: &[(String, Tensor)]) -> io::Result<Vec<u8>> {
     Ok(writer.finish()?.into_inner())
 }
 
+/// Whether a file begins so; reading starts at its beginning again.
+fn starts_with(file: &mut File, magic: &[u8]) -> io::Result<bool> {
+    let mut start = vec![];
+    (&mut *file).take(magic.len() as u64).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(start == magic)
+}
+
 fn at(path: &Path, e: impl ToString) -> Diagnostic {
     Diagnostic::error(format!("cannot read the array file: {}", e.to_string())).in_file(path.display())
 }
@@ -62,13 +99,16 @@ fn invalid(message: impl Into<String>) -> io::Error {
 }
 
 fn read_array(reader: &mut impl Read) -> io::Result<Tensor> {
-    let header = NpyHeader::from_reader(&mut *reader)?;
+    let header = header_bytes(reader)?;
+    // `npyz` has no name for this type.
+    if header.windows(4).any(|part| part == b"'|O'") {
+        let help = "save numbers in one type (array.astype('float32')) and strings as bytes (array.astype('S'))";
+        return Err(invalid(format!("arrays of Python objects are not read: {help}")));
+    }
+    let header = NpyHeader::from_reader(&header[..])?;
     let NpyType::Plain(ty) = header.dtype() else { return Err(invalid("structured arrays are not tensors")) };
     let shape: Vec<usize> = header.shape().iter().map(|&n| n as usize).collect();
-    let size = ty.num_bytes().ok_or_else(|| {
-        let help = "save it as byte strings: array.astype('S')";
-        invalid(format!("arrays of Python objects are not read; for strings, {help}"))
-    })?;
+    let size = ty.num_bytes().ok_or_else(|| invalid(format!("element type `{ty}` has no size")))?;
     let count = header.shape().iter().try_fold(1u64, |n, &d| n.checked_mul(d));
     let total = count.and_then(|n| n.checked_mul(size as u64)).filter(|&n| n <= MAX_BYTES);
     let total = total.ok_or_else(|| invalid(format!("the shape {shape:?} is too large")))?;
@@ -99,6 +139,22 @@ fn read_array(reader: &mut impl Read) -> io::Result<Tensor> {
             Ok(Tensor::from_bytes(dtype, shape, bytes))
         }
     }
+}
+
+/// The bytes before an array's data.
+fn header_bytes(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = [0; 8];
+    reader.read_exact(&mut start)?;
+    if !start.starts_with(b"\x93NUMPY") {
+        return Err(invalid("it does not begin as a numpy array does"));
+    }
+    // The length has two bytes in version 1 of the format and four later.
+    let mut length = vec![0; if start[6] == 1 { 2 } else { 4 }];
+    reader.read_exact(&mut length)?;
+    let bytes = length.iter().rev().fold(0u64, |n, &b| n << 8 | u64::from(b));
+    let mut text = vec![];
+    reader.take(bytes).read_to_end(&mut text)?;
+    Ok([&start[..], &length, &text].concat())
 }
 
 /// Elements of `size` bytes; numpy's empty strings have size 0, which then are one chunk each of nothing.

@@ -30,7 +30,7 @@ pub struct Profiled {
 #[derive(Serialize)]
 pub struct Kernel {
     pub name: String,
-    /// The node that it computes, as the model's author named it.
+    /// The layer that it computes, as the model's author knows it.
     pub layer: Option<String>,
     pub min_us: f64,
     pub median_us: f64,
@@ -79,7 +79,7 @@ fn describe(step: &Step, bind: &Bindings, ns: f64, machine: &Machine, width: usi
     let limit = limit(flops as f64, bytes as f64, machine, width as f64);
     Kernel {
         name: step.name.clone(),
-        layer: step.origin.clone(),
+        layer: step.layer.clone(),
         min_us: ns / 1e3,
         median_us: 0.0,
         share: 0.0,
@@ -106,15 +106,6 @@ fn limit(flops: f64, bytes: f64, machine: &Machine, width: f64) -> Option<(f64, 
     [computing, moving].into_iter().flatten().max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-/// A node's name without the calls that SavedModels wrap a model in.
-fn short(layer: &str) -> &str {
-    let mut rest = layer;
-    while let Some(inner) = rest.strip_prefix("StatefulPartitionedCall/").or(rest.strip_prefix("PartitionedCall/")) {
-        rest = inner;
-    }
-    rest
-}
-
 /// The kernels that take turns, where they are many: the first, how many more, and the last.
 fn turns(name: &str) -> Cow<'_, str> {
     match name.split(" + ").collect::<Vec<_>>()[..] {
@@ -125,29 +116,49 @@ fn turns(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// Widths of the columns of text; with the numbers between them a line has 120 columns at most.
+const NAME: usize = 32;
+const LIMIT: usize = 22;
+const LAYER: usize = 29;
+
+/// The text, or its beginning and end where it is too long for a column.
+fn fit(text: &str, width: usize) -> Cow<'_, str> {
+    let chars: Vec<char> = text.chars().collect();
+    if chars.len() <= width {
+        return text.into();
+    }
+    let (head, tail) = ((width - 2) / 2, width - 2 - (width - 2) / 2);
+    let part = |chars: &[char]| chars.iter().collect::<String>();
+    format!("{}..{}", part(&chars[..head]), part(&chars[chars.len() - tail..])).into()
+}
+
 impl fmt::Display for Profiled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let longest =
-            self.kernels.iter().map(|k| turns(&k.name).chars().count()).max().unwrap_or(0).max("kernel".len());
-        let head = ["min us", "median us", "share", "GFLOP/s", "GB/s"].map(|h| format!("{h:>10}")).concat();
-        writeln!(f, "{:longest$}{head}  {:26}layer", "kernel", "of what is possible")?;
+        let head =
+            [("min us", 10), ("share", 8), ("GFLOP/s", 9), ("GB/s", 8)].map(|(h, w)| format!("{h:>w$}")).concat();
+        writeln!(f, "{:NAME$}{head}  {:LIMIT$}layer", "kernel", "of what is possible")?;
         for k in &self.kernels {
             let part = match (k.of_peak, &k.limit) {
                 (Some(part), Some(limit)) => format!("{:.0} % of {limit}", part * 100.0),
                 _ => String::new(),
             };
-            let narrow = k.declined.as_ref().map_or(String::new(), |what| format!(" (narrow vectors: no {what})"));
-            writeln!(
-                f,
-                "{:longest$}{:10.2}{:10.2}{:8.1} %{:10.1}{:10.1}  {part:26}{}{narrow}",
-                turns(&k.name),
+            let name = turns(&k.name);
+            let line = format!(
+                "{:NAME$}{:10.2}{:6.1} %{:9.1}{:8.1}  {:LIMIT$}{}",
+                fit(&name, NAME),
                 k.min_us,
-                k.median_us,
                 k.share * 100.0,
                 k.gflops,
                 k.gb_per_s,
-                k.layer.as_deref().map_or("", short)
-            )?;
+                fit(&part, LIMIT - 1),
+                fit(k.layer.as_deref().unwrap_or_default(), LAYER)
+            );
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        for k in &self.kernels {
+            if let Some(what) = &k.declined {
+                writeln!(f, "narrow vectors in {}: no {what}", fit(&turns(&k.name), 60))?;
+            }
         }
         let sum: f64 = self.kernels.iter().map(|k| k.min_us).sum();
         writeln!(
@@ -183,6 +194,6 @@ mod tests {
         assert_eq!(limit(1.0, 1.0, &nothing, 1.0), None);
         assert_eq!(rate(5.0, 0.0), 0.0);
         assert_eq!([turns("a"), turns("a + b + c"), turns("a + b + c + d")], ["a", "a + b + c", "a + 2 more + d"]);
-        assert_eq!(short("StatefulPartitionedCall/StatefulPartitionedCall/net/dense/MatMul"), "net/dense/MatMul");
+        assert_eq!([fit("abcdef", 6), fit("abcdefghij", 7)], ["abcdef", "ab..hij"]);
     }
 }

@@ -33,6 +33,10 @@ impl Term {
     pub fn report(&self, problems: &Problems) {
         problems.0.iter().filter(|d| !self.quiet || d.severity == Severity::Error).for_each(diagnostic);
     }
+    /// Prints one diagnostic, whatever was asked for.
+    pub fn warn(d: &Diagnostic) {
+        diagnostic(d);
+    }
     /// Prints one line of comfort.
     pub fn note(&self, text: impl Display) {
         if !self.quiet {

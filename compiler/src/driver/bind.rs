@@ -17,7 +17,8 @@ pub fn bind(declared: &[(&str, &TensorType)], values: &[Tensor]) -> Result<Bindi
         if ty.dtype != value.dtype {
             problems.push(Diagnostic::error(format!("input `{name}` is {}, expected {}", value.dtype, ty.dtype)));
         } else if ty.rank() != value.rank() {
-            problems.push(Diagnostic::error(format!("input `{name}` has shape {:?}, expected {ty}", value.shape)));
+            let problem = Diagnostic::error(format!("input `{name}` has shape {:?}, expected {ty}", value.shape));
+            problems.push(problem.help(rank_help(ty.rank(), value.rank())));
         } else {
             for (extent, &n) in ty.shape.iter().zip(&value.shape) {
                 if let Some((symbol, n)) = solve(extent, n as i64) {
@@ -39,6 +40,16 @@ pub fn bind(declared: &[(&str, &TensorType)], values: &[Tensor]) -> Result<Bindi
         }
     }
     problems.or(bindings)
+}
+
+fn rank_help(expected: usize, given: usize) -> String {
+    let axes = |n: usize| if n == 1 { "1 axis".to_string() } else { format!("{n} axes") };
+    let how = match expected.checked_sub(given) {
+        Some(1) => ": a single sample becomes a batch of one by array[None]",
+        None if given == expected + 1 => ": array[0] takes the first of a batch",
+        _ => "",
+    };
+    format!("the array has {}, and the input {}{how}", axes(given), axes(expected))
 }
 
 /// Whether a graph means anything under `bind`: its assumptions hold and every extent has a value. The evaluator takes

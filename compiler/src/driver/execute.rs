@@ -9,7 +9,7 @@ use smc_runtime::{
 
 use crate::{
     base::{Bindings, Diagnostic, Problems},
-    driver::bind::bind,
+    driver::{bind::bind, memory},
     emit::{
         interface::{Interface, Signature},
         load::Loaded,
@@ -67,6 +67,7 @@ impl Executable {
                 return Err(Diagnostic::error(problem).into());
             }
         }
+        memory::call(s, &bindings)?;
         let input_memory: Vec<_> = inputs.iter().map(|t| Lines::from(t.bytes())).collect();
         let mut shapes = vec![];
         for t in &s.outputs {
@@ -126,6 +127,7 @@ impl Call<'_> {
         if bytes < 0 {
             return Err(self.fault(-bytes as i32).into());
         }
+        memory::fits(u64::try_from(bytes).ok(), "the workspace of the call")?;
         self.workspace = Lines::new(bytes as usize);
         Ok(())
     }

@@ -11,9 +11,11 @@ mod execute;
 mod initial;
 mod listing;
 pub mod machine;
+pub mod memory;
 mod options;
 mod profile;
 pub mod random;
+mod reference;
 mod report;
 mod source;
 mod state;
@@ -28,12 +30,13 @@ use conditions::conditions;
 pub use execute::{Call, Executable};
 pub use options::{Dump, InputShape, Options};
 pub use profile::{Kernels, Profile, Step, Steps};
+pub use reference::Reference;
 pub use report::{EntryReport, Report};
 use state::Updates;
 use twins::{Twins, twins};
 
 use crate::{
-    base::{Diagnostic, Problems, Severity, names::advice},
+    base::{Diagnostic, Problems, Severity, layer::Scopes, names::advice},
     emit::{
         descriptor::descriptor,
         header::header,
@@ -65,6 +68,8 @@ pub struct Entry {
     pub equal: Option<(Vec<plan::Guard>, Graph)>,
     /// What the import assumed or left out.
     pub notes: Vec<Diagnostic>,
+    /// Where the model's variables are, by which its layers are known.
+    pub scopes: Scopes,
 }
 
 /// What a compilation leaves.
@@ -110,7 +115,15 @@ pub fn compile_imported(key: &str, imported: tf::Imported, options: &Options) ->
 pub fn compile_graphs(graphs: Vec<(String, Graph)>, options: &Options) -> Result<Compiled, Problems> {
     let entry = |(key, graph): (String, Graph)| {
         let optimised = optimise(&graph);
-        Entry { key, aliases: vec![], imported: graph, optimised, equal: None, notes: vec![] }
+        Entry {
+            key,
+            aliases: vec![],
+            imported: graph,
+            optimised,
+            equal: None,
+            notes: vec![],
+            scopes: Scopes::default(),
+        }
     };
     let entries = graphs.into_iter().map(entry).collect();
     back_end(entries, [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
@@ -191,7 +204,8 @@ fn back_end(
     };
     let report = report::report(target, &interface, &bodies, weight_bytes, &code, size, clock.laps);
     dumps.extend(dump::programs(&options.dumps, target, &interface, &bodies, &code));
-    let steps = of_entry.iter().map(|&n| profile::steps(&bodies[n], &code.kernels[n], &code)).collect();
+    let steps = |&n: &usize| profile::steps(&bodies[n], &code.kernels[n], &code, &entries[n].scopes);
+    let steps = of_entry.iter().map(steps).collect();
     let entries = twins::apart(entries);
     Ok(Compiled { object, fingerprint, header, interface, entries, steps, report, dumps, notes })
 }
@@ -261,7 +275,8 @@ fn entry(
     let mut imported = tf::import(&source, &|variable| initial::read(model, variable), &import)?;
     notes.append(&mut imported.notes);
     let aliases = twins[1..].iter().map(|s| s.name.clone()).collect();
-    Ok(Entry { aliases, ..from_import(signature.name.clone(), imported, notes) })
+    let scopes = Scopes::new(source.variables.values().map(|v| v.name.as_str()));
+    Ok(Entry { aliases, scopes, ..from_import(signature.name.clone(), imported, notes) })
 }
 
 fn from_import(key: String, imported: tf::Imported, notes: Vec<Diagnostic>) -> Entry {
@@ -270,7 +285,7 @@ fn from_import(key: String, imported: tf::Imported, notes: Vec<Diagnostic>) -> E
         let when = equal.when.into_iter().map(|(a, b)| plan::Guard::Equal(a, b)).collect();
         (when, optimise(&equal.graph))
     });
-    Entry { key, aliases: vec![], imported: imported.graph, optimised, equal, notes }
+    Entry { key, aliases: vec![], imported: imported.graph, optimised, equal, notes, scopes: Scopes::default() }
 }
 
 /// The flat graph of a signature, in which the branches are taken whose predicates are known.

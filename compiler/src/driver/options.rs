@@ -1,6 +1,6 @@
 //! What the user asks for, in the driver's terms.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 /// How to compile a model.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,14 @@ impl FromStr for InputShape {
             list => list.split(',').map(extent).collect::<Result<_, _>>()?,
         };
         Ok(InputShape { input: input.trim().into(), extents })
+    }
+}
+
+/// `x=1,?,28`.
+impl fmt::Display for InputShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let extents: Vec<_> = self.extents.iter().map(|e| e.map_or("?".into(), |n| n.to_string())).collect();
+        write!(f, "{}={}", self.input, extents.join(","))
     }
 }
 

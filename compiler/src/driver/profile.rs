@@ -14,7 +14,11 @@ use smc_runtime::{Parallel, abi::Task};
 
 use super::Call;
 use crate::{
-    base::{Bindings, Diagnostic, Dim, dim::Formula},
+    base::{
+        Bindings, Diagnostic, Dim,
+        dim::{Atom, Formula},
+        layer::Scopes,
+    },
     loops::{Kernel, Stmt},
     native::{
         self,
@@ -29,8 +33,8 @@ pub struct Step {
     pub name: String,
     /// The function in the object; kernels with the same code share one.
     pub symbol: String,
-    /// The source nodes it computes.
-    pub origin: Option<String>,
+    /// The layer it computes, as the model's author knows it; the node's name where it stands alone.
+    pub layer: Option<String>,
     pub flops: Dim,
     /// Bytes of the buffers that it reads and writes, each counted once.
     pub bytes: Dim,
@@ -76,11 +80,11 @@ impl Steps {
     }
 }
 
-pub(super) fn steps(bodies: &Bodies, kernels: &[Vec<usize>], code: &native::Compiled) -> Steps {
+pub(super) fn steps(bodies: &Bodies, kernels: &[Vec<usize>], code: &native::Compiled, scopes: &Scopes) -> Steps {
     let (open, equal) = kernels.split_at(bodies.open.len());
     let best = |programs: &[Program], kernels: &[Vec<usize>]| match (programs.last(), kernels.last()) {
         (Some(program), Some(numbers)) => {
-            Kernels { steps: of_program(program, numbers, code), formulas: program.formulas.clone() }
+            Kernels { steps: of_program(program, numbers, code, scopes), formulas: program.formulas.clone() }
         }
         _ => Kernels::default(),
     };
@@ -88,7 +92,7 @@ pub(super) fn steps(bodies: &Bodies, kernels: &[Vec<usize>], code: &native::Comp
     Steps { open: best(&bodies.open, open), equal: special }
 }
 
-fn of_program(program: &Program, numbers: &[usize], code: &native::Compiled) -> Vec<Step> {
+fn of_program(program: &Program, numbers: &[usize], code: &native::Compiled, scopes: &Scopes) -> Vec<Step> {
     let code_name = |n: usize| code.functions[n].name.clone();
     let step = |unit: Unit| {
         let (launches, n) = match unit {
@@ -101,7 +105,10 @@ fn of_program(program: &Program, numbers: &[usize], code: &native::Compiled) -> 
         Step {
             name: of.iter().map(|launch| &launch.kernel.name[..]).collect::<Vec<_>>().join(" + "),
             symbol: code_name(n),
-            origin: of.iter().find_map(|launch| launch.origin.clone()),
+            layer: of
+                .iter()
+                .find_map(|launch| launch.origin.as_ref())
+                .map(|node| scopes.layer(node).unwrap_or(node.clone())),
             flops: sum(&|launch| launch.flops.clone()),
             bytes: sum(&|launch| bytes(program, launch)),
             code_bytes: code().map(|code| code.bytes.len()).sum(),
@@ -123,10 +130,23 @@ pub(super) fn bytes(program: &Program, launch: &Launch) -> Dim {
         }
         seen.push(id);
         let storage = &program.storage[id];
-        let elements = if buffer.written { stores(&launch.kernel, &launch.kernel.body) } else { storage.len.clone() };
+        let elements = if buffer.written { stored(launch, &storage.len) } else { storage.len.clone() };
         sum = &sum + &(&elements * &Dim::from(storage.dtype.size() as i64));
     }
     sum
+}
+
+/// How many elements a kernel stores in a buffer of `len`. Where that depends on its variables, as at the end of rows that
+/// tiles do not divide, it is all of its part.
+fn stored(launch: &Launch, len: &Dim) -> Dim {
+    let counted = stores(&launch.kernel, &launch.kernel.body);
+    let mut closed = true;
+    counted.for_each_atom(&mut |atom| closed &= !matches!(atom, Atom::Var(_)));
+    match &launch.part {
+        _ if closed => counted,
+        Some(part) => part.extents.iter().fold(Dim::one(), |count, extent| &count * extent),
+        None => len.clone(),
+    }
 }
 
 /// How many elements a block stores, conditions aside.

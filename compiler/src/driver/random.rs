@@ -1,9 +1,20 @@
 //! Seeded random inputs for checks and benches.
 
 use crate::{
-    base::{Bindings, Rng},
+    base::{Bindings, Diagnostic, Rng},
+    emit::interface,
     tensor::{DType, Scalar, Tensor, TensorType},
 };
+
+/// A random value for each input.
+pub fn inputs(declared: &[interface::Tensor], bind: &Bindings, rng: &mut Rng) -> Result<Vec<Tensor>, Diagnostic> {
+    let value = |t: &interface::Tensor| {
+        tensor(&t.ty, bind, rng).ok_or_else(|| {
+            Diagnostic::error(format!("input `{}` has a type that has no random values: {}", t.key, t.ty))
+        })
+    };
+    declared.iter().map(value).collect()
+}
 
 /// A value of this type: floats uniform in [-1, 1), small non-negative integers (so that indices and divisors mostly
 /// make sense), fair booleans. `None` when a symbol is unbound or the type has no plain values.

@@ -61,6 +61,7 @@ pub fn apart(entries: Vec<Entry>) -> Vec<Entry> {
             optimised: entry.optimised.clone(),
             equal: entry.equal.clone(),
             notes: vec![],
+            scopes: entry.scopes.clone(),
         };
         let copies: Vec<_> = entry.aliases.iter().map(copy).collect();
         all.push(entry);

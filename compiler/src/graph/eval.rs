@@ -1,11 +1,37 @@
-//! The reference evaluator: the first oracle. Literal, slow, and never optimised.
+//! The reference evaluator: the first oracle. Literal, one node after the other, and never optimised.
 
 use super::*;
 use crate::{base::Bindings, loops::Fault};
 
+/// Why an evaluation has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The model stops on these values.
+    Fault(Fault),
+    /// The caller asked for it.
+    Interrupted,
+}
+
 /// The outputs for these inputs, both in the order of the ports. Values are dropped after their last use.
 /// Panics when an input does not have its port's type, or a symbol is unbound.
 pub fn evaluate(graph: &Graph, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, Fault> {
+    evaluate_while(graph, inputs, bind, Op::eval, &mut |_| true).map_err(|stop| match stop {
+        Stop::Fault(fault) => fault,
+        Stop::Interrupted => unreachable!("nobody interrupts"),
+    })
+}
+
+/// The reference semantics of one operator: [`Op::eval`], or [`Op::eval_rounded`].
+pub type Semantics = fn(&Op, &[&Tensor], &[usize], &Bindings) -> Result<Tensor, Fault>;
+
+/// As [`evaluate`], by these semantics, for as long as `go_on` says so; it hears the number of each node.
+pub fn evaluate_while(
+    graph: &Graph,
+    inputs: &[Tensor],
+    bind: &Bindings,
+    semantics: Semantics,
+    go_on: &mut dyn FnMut(usize) -> bool,
+) -> Result<Vec<Tensor>, Stop> {
     assert_eq!(inputs.len(), graph.inputs.len(), "one value per input");
     let live = graph.live();
     let mut uses = graph.use_counts();
@@ -19,10 +45,13 @@ pub fn evaluate(graph: &Graph, inputs: &[Tensor], bind: &Bindings) -> Result<Vec
         if node.op == Op::Input {
             continue;
         }
+        if !go_on(id.index()) {
+            return Err(Stop::Interrupted);
+        }
         let args: Vec<&Tensor> =
             node.inputs.iter().map(|i| values[i.index()].as_ref().expect("defined before")).collect();
         let out = node.ty.concrete(bind).expect("symbols are bound and extents are not negative");
-        let value = node.op.eval(&args, &out, bind)?;
+        let value = semantics(&node.op, &args, &out, bind).map_err(Stop::Fault)?;
         assert_eq!((value.dtype, &value.shape), (node.ty.dtype, &out), "{} keeps its type", node.op.name());
         values[id.index()] = Some(value);
         for input in &node.inputs {

@@ -9,11 +9,13 @@ mod draw;
 mod eval;
 pub mod random;
 pub mod text;
+mod widen;
 
 use std::sync::Arc;
 
 pub use draw::draw;
-pub use eval::evaluate;
+pub use eval::{Semantics, Stop, evaluate, evaluate_while};
+pub use widen::{widen, widened};
 
 use crate::{
     base::{Arena, Dim, Id, dim::Number},

@@ -14,7 +14,7 @@ mod target;
 mod x86;
 
 pub use code::{Code, FINGERPRINT_BYTES, Fixup, Function, Listing, Reach, Saved, Symbol, Unwind};
-pub use target::{Level, Target};
+pub use target::{Known, Level, Target, known};
 
 use std::collections::{HashMap, HashSet};
 

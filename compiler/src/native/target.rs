@@ -20,6 +20,46 @@ const SUPPORTED: &str = "supported are x86_64, aarch64, riscv64gc and s390x Linu
     x86_64 and aarch64 macOS, x86_64 Windows, and bare-metal x86_64-unknown-none, aarch64-unknown-none and \
     riscv64gc-unknown-none-elf";
 
+/// The triples that [`SUPPORTED`] speaks of, as compilers of C and Rust spell them; other spellings of the same machines are
+/// taken too.
+const TRIPLES: [&str; 11] = [
+    "x86_64-unknown-linux-gnu",
+    "aarch64-unknown-linux-gnu",
+    "riscv64gc-unknown-linux-gnu",
+    "s390x-unknown-linux-gnu",
+    "x86_64-apple-darwin",
+    "aarch64-apple-darwin",
+    "x86_64-pc-windows-msvc",
+    "x86_64-pc-windows-gnu",
+    "x86_64-unknown-none",
+    "aarch64-unknown-none",
+    "riscv64gc-unknown-none-elf",
+];
+
+/// A triple and what `--cpu` may say for it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Known {
+    pub triple: String,
+    /// Ascending.
+    pub cpus: Vec<&'static str>,
+    /// Those that an object carries unless told otherwise.
+    pub default: String,
+    /// Whether this program runs on such a machine.
+    pub host: bool,
+}
+
+/// Every triple that code can be made for.
+pub fn known() -> Vec<Known> {
+    let host = Triple::host().to_string();
+    let known = |&triple: &&str| {
+        let parsed = triple.parse().ok()?;
+        let cpus: Vec<_> = table(&parsed).ok()?.iter().map(|row| row.cpu).collect();
+        let default = if parsed.architecture == Architecture::X86_64 { X64_DEFAULT } else { cpus[0] };
+        Some(Known { triple: triple.into(), default: default.into(), host: triple == host, cpus })
+    };
+    TRIPLES.iter().filter_map(known).collect()
+}
+
 /// A machine that code can be made for, at one or more of its levels.
 #[derive(Clone)]
 pub struct Target {
@@ -351,5 +391,16 @@ mod tests {
         let target = Target::new(Some("x86_64-unknown-linux-gnu"), None).unwrap();
         let shared = |l: &Level| (l.info.big_endian, l.info.panel);
         assert!(target.levels.iter().all(|l| shared(l) == shared(target.lowest())));
+    }
+}
+
+#[test]
+fn every_known_target_is_supported() {
+    let known = known();
+    assert_eq!(known.len(), TRIPLES.len());
+    for target in &known {
+        for cpu in target.cpus.iter().copied().chain([&target.default[..]]) {
+            Target::new(Some(&target.triple), Some(cpu)).unwrap_or_else(|e| panic!("{} {cpu}: {e}", target.triple));
+        }
     }
 }

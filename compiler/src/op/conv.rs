@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    dot::{Elements, Run, swapped},
+    product::{Contraction, Number, Sums, add_products, by_rows, contract},
     *,
 };
 use crate::loops::{BinaryFn, Bound};
@@ -29,6 +29,77 @@ impl Conv {
     /// The number of spatial axes.
     pub fn spatial(&self) -> usize {
         self.stride.len()
+    }
+    fn product(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings, sums: Sums) -> Tensor {
+        let [x, filter] = [inputs[0], inputs[1]];
+        let taps = Taps { conv: self, low: values(&self.low, bind), x: &x.shape, filter: &filter.shape, out };
+        contract(&taps, x, filter, out, sums)
+    }
+}
+
+/// A convolution of operands of these shapes.
+struct Taps<'a> {
+    conv: &'a Conv,
+    low: Vec<i64>,
+    x: &'a [usize],
+    filter: &'a [usize],
+    out: &'a [usize],
+}
+
+impl Taps<'_> {
+    /// Where the channels of `x` begin that each tap of one result reads; `None` in the zeros between and around.
+    fn places(&self, position: usize) -> Vec<Option<usize>> {
+        let n = self.conv.spatial();
+        let mut at = vec![0; n + 1];
+        let mut rest = position;
+        for axis in (0..=n).rev() {
+            at[axis] = rest % self.out[axis];
+            rest /= self.out[axis];
+        }
+        let mut places = vec![];
+        crate::tensor::for_each_index(&self.filter[..n], |k| {
+            let mut pixel = Some(at[0]);
+            for s in 0..n {
+                let (conv, extent) = (self.conv, self.x[s + 1]);
+                let i = at[s + 1] as i64 * conv.stride[s] + k[s] as i64 * conv.dilation[s] - self.low[s];
+                let place = i / conv.input_dilation[s];
+                let inside = i >= 0 && i % conv.input_dilation[s] == 0 && place < extent as i64;
+                pixel = pixel.filter(|_| inside).map(|pixel| pixel * extent + place as usize);
+            }
+            places.push(pixel.map(|pixel| pixel * self.x[n + 1]));
+        });
+        places
+    }
+}
+
+impl Contraction for Taps<'_> {
+    fn contract<T: Number>(&self, a: &[T], b: &[T]) -> Vec<T> {
+        let n = self.conv.spatial();
+        let (depth, filters) = (self.filter[n], self.filter[n + 1]);
+        let (taps, per_group) = (self.filter[..n].iter().product::<usize>(), filters / self.conv.groups);
+        let positions = self.out[..=n].iter().product::<usize>();
+        by_rows(positions, positions, filters, taps * depth, |first, sums| {
+            let places: Vec<_> = (0..sums.len() / filters).map(|r| self.places(first + r)).collect();
+            for tap in 0..taps {
+                let weights = &b[tap * depth * filters..][..depth * filters];
+                let rows = sums.chunks_exact_mut(filters).zip(&places);
+                let mut seen: Vec<_> = rows.filter_map(|(sums, places)| Some((sums, &a[places[tap]?..]))).collect();
+                if depth == 1 {
+                    // Depthwise: each channel meets its own filters alone.
+                    for (sums, x) in &mut seen {
+                        let groups = sums.chunks_exact_mut(per_group).zip(weights.chunks_exact(per_group));
+                        groups.zip(x.iter()).for_each(|((sums, weights), &x)| add_products(sums, x, weights));
+                    }
+                    continue;
+                }
+                for (d, weights) in weights.chunks_exact(filters).enumerate() {
+                    for (sums, x) in &mut seen {
+                        let groups = sums.chunks_exact_mut(per_group).zip(weights.chunks_exact(per_group));
+                        groups.enumerate().for_each(|(g, (sums, w))| add_products(sums, x[g * depth + d], w));
+                    }
+                }
+            }
+        })
     }
 }
 
@@ -67,35 +138,10 @@ impl Primitive for Conv {
         Ok(TensorType::new(x.dtype, shape))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
-        let [x, filter] = [inputs[0], inputs[1]];
-        let n = self.spatial();
-        let low = values(&self.low, bind);
-        let (depth, filters) = (filter.shape[n], filter.shape[n + 1]);
-        let per_group = filters / self.groups;
-        let (a, b) = (Elements::of(x), Elements::of(&swapped(filter)));
-        let mut from = vec![0; n + 2];
-        Ok(Tensor::from_fn(x.dtype, out, |ix| {
-            let o = ix[n + 1];
-            from[0] = ix[0];
-            from[n + 1] = o / per_group * depth;
-            a.sum_of_products(&b, x.dtype, |add| {
-                let mut tap = 0;
-                crate::tensor::for_each_index(&filter.shape[..n], |k| {
-                    let weight = (tap * filters + o) * depth;
-                    tap += 1;
-                    for s in 0..n {
-                        let i = ix[s + 1] as i64 * self.stride[s] + k[s] as i64 * self.dilation[s] - low[s];
-                        let place = i / self.input_dilation[s];
-                        if i < 0 || i % self.input_dilation[s] != 0 || place >= x.shape[s + 1] as i64 {
-                            return;
-                        }
-                        from[s + 1] = place as usize;
-                    }
-                    let first = crate::tensor::flat_index(&x.shape, &from);
-                    add(Run { left: first, right: weight, len: depth });
-                });
-            })
-        }))
+        Ok(self.product(inputs, out, bind, Sums::Wide))
+    }
+    fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
+        Ok(self.product(inputs, out, bind, Sums::Rounded))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (dtype, n) = (at.ty(0).dtype, self.spatial());

@@ -1,7 +1,7 @@
 //! What folds over many elements share. `Fold` serves `eval`; [`identity`] and [`accumulator`] serve generated code;
 //! neither uses the other.
 
-use super::pointwise;
+use super::{pointwise, product::Sums};
 use crate::{
     loops::BinaryFn,
     tensor::{DType, Scalar},
@@ -44,20 +44,22 @@ pub fn accumulator(dtype: DType) -> DType {
     }
 }
 
-/// A running fold of the evaluator: floats in double precision, to be rounded once.
+/// A running fold of the evaluator: f32 in double precision, to be rounded once, or rounded at every step.
 pub struct Fold {
     f: BinaryFn,
     dtype: DType,
+    sums: Sums,
     value: Option<Scalar>,
 }
 
 impl Fold {
-    pub fn new(f: BinaryFn, dtype: DType) -> Fold {
-        Fold { f, dtype, value: None }
+    pub fn new(f: BinaryFn, dtype: DType, sums: Sums) -> Fold {
+        Fold { f, dtype, sums, value: None }
     }
     pub fn add(&mut self, x: Scalar) {
         let (dtype, x) = match x {
-            Scalar::F32(v) => (DType::F64, Scalar::F64(v as f64)),
+            Scalar::F32(v) if self.sums == Sums::Wide => (DType::F64, Scalar::F64(v as f64)),
+            Scalar::F32(_) => (DType::F32, x),
             x => (self.dtype, x),
         };
         self.value = Some(match self.value {

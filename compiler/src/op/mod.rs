@@ -17,6 +17,7 @@ mod number;
 mod pad;
 mod pick;
 mod pointwise;
+mod product;
 mod reduce;
 mod scan;
 mod top_k;
@@ -60,6 +61,11 @@ pub trait Primitive: Clone + PartialEq + std::fmt::Debug + Serialize + Deseriali
     /// The reference semantics, element by element from the definition: obvious beats fast, and nothing is shared with
     /// `element`. `out` is the inferred shape under the bindings; `bind` gives values to symbols in attributes.
     fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault>;
+    /// As [`Primitive::eval`], but sums of f32 are rounded at every step, as the plainest loop in f32 would: how far that
+    /// is from the exact result says what rounding may cost.
+    fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
+        self.eval(inputs, out, bind)
+    }
     /// Code for the value of the result at `ix`.
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId;
     /// Code for the whole result; overridden by what cannot be computed element by element in reasonable time.
@@ -156,6 +162,12 @@ macro_rules! ops {
                     Op::Const(t) => Ok(t.clone()),
                     Op::Extent(dim) => Ok(Tensor::from_i64([], &[dim.eval(bind).expect("symbols are bound")])),
                     $(Op::$Op(op) => op.eval(inputs, out, bind),)*
+                }
+            }
+            pub fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
+                match self {
+                    Op::Input | Op::Const(_) | Op::Extent(_) => self.eval(inputs, out, bind),
+                    $(Op::$Op(op) => op.eval_rounded(inputs, out, bind),)*
                 }
             }
             pub fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {

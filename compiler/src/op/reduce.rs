@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{fold::Fold, *};
+use super::{fold::Fold, product::Sums, *};
 use crate::loops::BinaryFn;
 
 /// `f` over the elements along `axes`, which stay with extent 1. `f` is Add, Mul, Max, Min, And or Or; `axes` ascend.
@@ -12,6 +12,23 @@ use crate::loops::BinaryFn;
 pub struct Reduce {
     pub f: BinaryFn,
     pub axes: Vec<usize>,
+}
+
+impl Reduce {
+    fn folded(&self, inputs: &[&Tensor], out: &[usize], sums: Sums) -> Tensor {
+        let x = inputs[0];
+        let folded: Vec<usize> = self.axes.iter().map(|&a| x.shape[a]).collect();
+        let mut from = vec![0; out.len()];
+        Tensor::from_fn(x.dtype, out, |ix| {
+            let mut fold = Fold::new(self.f, x.dtype, sums);
+            from.copy_from_slice(ix);
+            crate::tensor::for_each_index(&folded, |r| {
+                self.axes.iter().zip(r).for_each(|(&a, &i)| from[a] = i);
+                fold.add(x.at(&from));
+            });
+            fold.finish(fold.of_nothing())
+        })
+    }
 }
 
 impl Primitive for Reduce {
@@ -30,18 +47,10 @@ impl Primitive for Reduce {
         Ok(TensorType::new(x.dtype, shape))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        let x = inputs[0];
-        let folded: Vec<usize> = self.axes.iter().map(|&a| x.shape[a]).collect();
-        let mut from = vec![0; out.len()];
-        Ok(Tensor::from_fn(x.dtype, out, |ix| {
-            let mut fold = Fold::new(self.f, x.dtype);
-            from.copy_from_slice(ix);
-            crate::tensor::for_each_index(&folded, |r| {
-                self.axes.iter().zip(r).for_each(|(&a, &i)| from[a] = i);
-                fold.add(x.at(&from));
-            });
-            fold.finish(fold.of_nothing())
-        }))
+        Ok(self.folded(inputs, out, Sums::Wide))
+    }
+    fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        Ok(self.folded(inputs, out, Sums::Rounded))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (dtype, shape) = (at.ty(0).dtype, at.shape(0));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::*;
+use super::{product::Sums, *};
 use crate::{
     loops::BinaryFn,
     tensor::{DType, Scalar},
@@ -19,27 +19,16 @@ pub struct Scan {
     pub reverse: bool,
 }
 
-impl Primitive for Scan {
-    const NAME: &'static str = "scan";
-    const WHOLE: bool = true;
-    fn infer(&self, inputs: &[&TensorType], _: &Facts) -> Infer<TensorType> {
-        let [x] = operands(inputs)?;
-        check_axis(self.axis, x)?;
-        let known = matches!(self.f, BinaryFn::Add | BinaryFn::Mul | BinaryFn::Max | BinaryFn::Min);
-        if !known || !fold::folds(self.f, x.dtype) {
-            return Err(format!("{:?} does not scan {}", self.f, x.dtype));
-        }
-        Ok(x.clone())
-    }
-    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+impl Scan {
+    fn scanned(&self, inputs: &[&Tensor], out: &[usize], sums: Sums) -> Result<Tensor, Fault> {
         let x = inputs[0];
         // f32 is widened; the half types round at each step, because their results are defined so.
-        let dtype = if x.dtype == DType::F32 { DType::F64 } else { x.dtype };
+        let dtype = if x.dtype == DType::F32 && sums == Sums::Wide { DType::F64 } else { x.dtype };
         let n = out[self.axis];
         let inner: usize = out[self.axis + 1..].iter().product();
         let mut result = vec![Scalar::zero(x.dtype); x.count()];
         for line in (0..x.count()).filter(|p| (p / inner.max(1)).is_multiple_of(n)) {
-            let mut sum = fold::Fold::new(self.f, dtype).of_nothing();
+            let mut sum = fold::Fold::new(self.f, dtype, sums).of_nothing();
             for step in 0..n {
                 let place = line + inner * if self.reverse { n - 1 - step } else { step };
                 let widened = match x.get(place) {
@@ -55,6 +44,26 @@ impl Primitive for Scan {
             }
         }
         Ok(Tensor::from_scalars(x.dtype, out, result))
+    }
+}
+
+impl Primitive for Scan {
+    const NAME: &'static str = "scan";
+    const WHOLE: bool = true;
+    fn infer(&self, inputs: &[&TensorType], _: &Facts) -> Infer<TensorType> {
+        let [x] = operands(inputs)?;
+        check_axis(self.axis, x)?;
+        let known = matches!(self.f, BinaryFn::Add | BinaryFn::Mul | BinaryFn::Max | BinaryFn::Min);
+        if !known || !fold::folds(self.f, x.dtype) {
+            return Err(format!("{:?} does not scan {}", self.f, x.dtype));
+        }
+        Ok(x.clone())
+    }
+    fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        self.scanned(inputs, out, Sums::Wide)
+    }
+    fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
+        self.scanned(inputs, out, Sums::Rounded)
     }
     /// Panics: a whole result is written at once.
     fn element(&self, _: &mut Emit<'_>, _: &[Dim]) -> ExprId {

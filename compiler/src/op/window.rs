@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{fold::Fold, *};
+use super::{fold::Fold, product::Sums, *};
 use crate::{
     loops::{BinaryFn, Bound, CompareFn},
     tensor::{DType, Scalar},
@@ -50,6 +50,42 @@ impl Window {
     }
 }
 
+impl Window {
+    fn folded(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings, sums: Sums) -> Tensor {
+        let x = inputs[0];
+        let low = values(&self.low, bind);
+        let size: Vec<usize> = self.size.iter().map(|&n| n as usize).collect();
+        let extreme = matches!(self.f, BinaryFn::Max | BinaryFn::Min) && x.dtype.is_float();
+        let mut from = vec![0; out.len()];
+        Tensor::from_fn(x.dtype, out, |ix| {
+            let mut fold = Fold::new(self.f, x.dtype, sums);
+            crate::tensor::for_each_index(&size, |k| {
+                for a in 0..ix.len() {
+                    let i = ix[a] as i64 * self.stride[a] + k[a] as i64 * self.dilation[a] - low[a];
+                    if i < 0 || i >= x.shape[a] as i64 {
+                        return;
+                    }
+                    from[a] = i as usize;
+                }
+                let value = x.at(&from);
+                if !(extreme && value.as_f64().is_some_and(f64::is_nan)) {
+                    fold.add(value);
+                }
+            });
+            let bottom = lowest_finite(x.dtype);
+            match (self.f, fold.finish(fold.of_nothing())) {
+                (BinaryFn::Max, value) if extreme && value.as_f64() < bottom => {
+                    Scalar::from_f64(x.dtype, bottom.unwrap_or(0.0))
+                }
+                (BinaryFn::Min, value) if extreme && value.as_f64() > bottom.map(|b| -b) => {
+                    Scalar::from_f64(x.dtype, -bottom.unwrap_or(0.0))
+                }
+                (_, value) => value,
+            }
+        })
+    }
+}
+
 impl Primitive for Window {
     const NAME: &'static str = "window";
     fn infer(&self, inputs: &[&TensorType], _: &Facts) -> Infer<TensorType> {
@@ -74,37 +110,10 @@ impl Primitive for Window {
         Ok(TensorType::new(x.dtype, shape.collect::<Vec<_>>()))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
-        let x = inputs[0];
-        let low = values(&self.low, bind);
-        let size: Vec<usize> = self.size.iter().map(|&n| n as usize).collect();
-        let extreme = matches!(self.f, BinaryFn::Max | BinaryFn::Min) && x.dtype.is_float();
-        let mut from = vec![0; out.len()];
-        Ok(Tensor::from_fn(x.dtype, out, |ix| {
-            let mut fold = Fold::new(self.f, x.dtype);
-            crate::tensor::for_each_index(&size, |k| {
-                for a in 0..ix.len() {
-                    let i = ix[a] as i64 * self.stride[a] + k[a] as i64 * self.dilation[a] - low[a];
-                    if i < 0 || i >= x.shape[a] as i64 {
-                        return;
-                    }
-                    from[a] = i as usize;
-                }
-                let value = x.at(&from);
-                if !(extreme && value.as_f64().is_some_and(f64::is_nan)) {
-                    fold.add(value);
-                }
-            });
-            let bottom = lowest_finite(x.dtype);
-            match (self.f, fold.finish(fold.of_nothing())) {
-                (BinaryFn::Max, value) if extreme && value.as_f64() < bottom => {
-                    Scalar::from_f64(x.dtype, bottom.unwrap_or(0.0))
-                }
-                (BinaryFn::Min, value) if extreme && value.as_f64() > bottom.map(|b| -b) => {
-                    Scalar::from_f64(x.dtype, -bottom.unwrap_or(0.0))
-                }
-                (_, value) => value,
-            }
-        }))
+        Ok(self.folded(inputs, out, bind, Sums::Wide))
+    }
+    fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
+        Ok(self.folded(inputs, out, bind, Sums::Rounded))
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (dtype, shape) = (at.ty(0).dtype, at.shape(0));

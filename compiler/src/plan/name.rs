@@ -4,7 +4,10 @@
 
 use std::collections::HashMap;
 
-use crate::graph::{Graph, NodeId};
+use crate::{
+    base::layer::layer_of,
+    graph::{Graph, NodeId},
+};
 
 /// Longer names are cut in the middle of the layer's part.
 const MAX_LAYER: usize = 40;
@@ -39,14 +42,11 @@ impl Names {
     }
 }
 
-/// The layer of a source node: the last part of its path but one, or the only part.
+/// The last part of a source node's layer, or the name of a node that stands alone.
 fn layer(origin: &str) -> String {
-    let parts: Vec<&str> = origin.split('/').filter(|p| !p.is_empty()).collect();
-    let part = match parts[..] {
-        [] => "",
-        [only] => only,
-        [.., layer, _] => layer,
-    };
+    let path = layer_of(origin);
+    let path = path.as_deref().unwrap_or(origin);
+    let part = path.rsplit('/').find(|p| !p.is_empty()).unwrap_or_default();
     let mut name: String = part.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     name.truncate(MAX_LAYER);
     match name.starts_with(|c: char| c.is_ascii_digit()) {

@@ -39,8 +39,13 @@ pub fn refusal(args: &[&str], status: i32) -> String {
 
 /// A `.npy` file of f32.
 pub fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    array("<f4", shape, &values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>())
+}
+
+/// A `.npy` file of a type by numpy's code, with these bytes.
+pub fn array(code: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
     let dims: String = shape.iter().map(|n| format!("{n},")).collect();
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({dims}), }}");
+    let mut header = format!("{{'descr': '{code}', 'fortran_order': False, 'shape': ({dims}), }}");
     while (header.len() + 11) % 64 != 0 {
         header.push(' ');
     }
@@ -48,7 +53,7 @@ pub fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend((header.len() as u16).to_le_bytes());
     bytes.extend(header.as_bytes());
-    values.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
+    bytes.extend(data);
     bytes
 }
 

@@ -36,7 +36,7 @@ use super::{
     op_defs::op_def,
     types::{TfShape, TfType, data_type},
 };
-use crate::base::{Arena, Diagnostic, Id};
+use crate::base::{Arena, Diagnostic, Id, layer::layer_of};
 
 /// A tensor: one output of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -218,48 +218,8 @@ impl Node {
         self.attr_list(name).map(|l| &l.func[..])
     }
 
-    /// The layer a node belongs to, read off its name: `sequential/dense` for
-    /// `StatefulPartitionedCall/sequential_1/sequential/dense/MatMul`; `None` for a node that stands alone.
+    /// The layer a node belongs to, read off its name.
     pub fn layer(&self) -> Option<String> {
         layer_of(&self.name)
     }
-}
-
-/// See [`Node::layer`]: the name without call nodes and its last part.
-pub fn layer_of(name: &str) -> Option<String> {
-    // A weight is read inside the scope of the operation that uses it.
-    let used_by = name.strip_suffix("/ReadVariableOp").unwrap_or(name);
-    let (scopes, _) = used_by.rsplit_once('/')?;
-    let is_call = |part: &str| {
-        let stem = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
-        matches!(stem, "StatefulPartitionedCall" | "PartitionedCall")
-    };
-    let parts: Vec<_> = scopes.split('/').filter(|p| !p.is_empty() && !is_call(p)).collect();
-    let mut kept: Vec<&str> = Vec::new();
-    for part in parts {
-        // Keras repeats a model's name as `sequential_1/sequential`; the last spelling is the one the author knows.
-        if let Some(last) = kept.last()
-            && let Some(number) = last.strip_prefix(part)
-            && (number.is_empty() || number.strip_prefix('_').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())))
-        {
-            kept.pop();
-        }
-        kept.push(part);
-    }
-    (!kept.is_empty()).then(|| kept.join("/"))
-}
-
-#[test]
-fn layers_are_read_off_names() {
-    let cases = [
-        (
-            "StatefulPartitionedCall/StatefulPartitionedCall/sequential_1/sequential/dense/MatMul",
-            Some("sequential/dense"),
-        ),
-        ("model/conv1/Conv2D/ReadVariableOp", Some("model/conv1")),
-        ("StatefulPartitionedCall_1", None),
-        ("StatefulPartitionedCall_12/MatMul", None),
-        ("dense/BiasAdd", Some("dense")),
-    ];
-    cases.into_iter().for_each(|(name, layer)| assert_eq!(layer_of(name).as_deref(), layer, "{name}"));
 }

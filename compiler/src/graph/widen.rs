@@ -1,0 +1,73 @@
+//! The same graph in double precision: what a model computes when rounding to f32 is taken away.
+
+use super::*;
+use crate::{
+    op::{Bitcast, Cast, Iota},
+    tensor::{DType, Scalar, Tensor},
+};
+
+/// The graph with f64 in place of every f32, inputs and outputs included; narrower floats round as before. `None` for a
+/// graph that looks at the bits of an f32.
+pub fn widened(graph: &Graph) -> Option<Graph> {
+    let mut wide = Graph::with_facts(graph.facts().clone());
+    let mut ids: Vec<NodeId> = vec![];
+    for (id, node) in graph.iter() {
+        wide.set_origin(graph.origin(id).cloned());
+        let inputs: Vec<NodeId> = node.inputs.iter().map(|i| ids[i.index()]).collect();
+        let op = match node.op.clone() {
+            Op::Input => {
+                let ty = TensorType::new(wider(node.ty.dtype), node.ty.shape.clone());
+                // Ports are in the order of the signature, which need not be that of the nodes.
+                ids.push(wide.push(Op::Input, vec![], ty));
+                continue;
+            }
+            Op::Bitcast(Bitcast { to }) if to == DType::F32 || graph.ty(node.inputs[0]).dtype == DType::F32 => {
+                return None;
+            }
+            Op::Const(value) => Op::Const(widen(&value)),
+            Op::Cast(Cast { to }) => Op::Cast(Cast { to: wider(to) }),
+            Op::Iota(iota) => Op::Iota(Iota { dtype: wider(iota.dtype), ..iota }),
+            other => other,
+        };
+        ids.push(wide.add(op, &inputs).ok()?);
+    }
+    let port = |port: &Port| Port { name: port.name.clone(), node: ids[port.node.index()] };
+    wide.inputs = graph.inputs.iter().map(port).collect();
+    wide.outputs = graph.outputs.iter().map(port).collect();
+    Some(wide)
+}
+
+/// The tensor with f64 in place of f32.
+pub fn widen(value: &Tensor) -> Tensor {
+    match value.dtype {
+        DType::F32 => {
+            let wide = value.scalars().map(|s| Scalar::F64(s.as_f64().unwrap_or(f64::NAN)));
+            Tensor::from_scalars(DType::F64, value.shape.clone(), wide)
+        }
+        _ => value.clone(),
+    }
+}
+
+fn wider(dtype: DType) -> DType {
+    if dtype == DType::F32 { DType::F64 } else { dtype }
+}
+
+#[test]
+fn the_wide_graph_does_not_round() {
+    let mut graph = Graph::default();
+    let x = graph.input("x", "f32[2]".parse().unwrap());
+    let one = graph.constant(Tensor::from_f32([2], &[1.0, 1.0]));
+    let sum = graph.add(crate::op::Binary { f: crate::loops::BinaryFn::Add }, &[x, one]).unwrap();
+    let back = graph.add(crate::op::Binary { f: crate::loops::BinaryFn::Sub }, &[sum, one]).unwrap();
+    graph.output("y", back);
+    let small = Tensor::from_f32([2], &[1e-9, 2.0]);
+    let bind = crate::base::Bindings::new();
+    assert_eq!(evaluate(&graph, std::slice::from_ref(&small), &bind).unwrap()[0].get(0), Scalar::F32(0.0));
+    let wide = widened(&graph).unwrap();
+    wide.verify().unwrap();
+    let y = &evaluate(&wide, &[widen(&small)], &bind).unwrap()[0];
+    assert!(y.get(0).as_f64().is_some_and(|y| (y / 1e-9 - 1.0).abs() < 1e-6), "{y:?}");
+    let bits = graph.add(Bitcast { to: DType::I32 }, &[x]).unwrap();
+    graph.output("bits", bits);
+    assert!(widened(&graph).is_none());
+}

@@ -1,0 +1,67 @@
+//! What `bench` and `check` say about what they did.
+
+use crate::support::{answer, complaint, exported, mnist, root};
+
+#[test]
+fn bench_says_what_it_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = answer(folder.path(), &["bench", &mnist(), "--seconds", "0.02", "--cpu", "x86-64"]);
+    assert!(text.contains("signature `serving_default`, batch=1, 1 thread, x86-64"), "{text}");
+    let text = answer(folder.path(), &["bench", &mnist(), "--seconds", "0.02", "--batch", "3", "--threads", "2"]);
+    assert!(text.contains("batch=3, 2 threads, "), "{text}");
+    let open = root().join("tests/models/open_extents").display().to_string();
+    let message = complaint(folder.path(), &["bench", &open, "--seconds", "0.02"], 1);
+    assert!(message.contains("the extent `") && message.contains("--input x=N,N,4"), "{message}");
+    let text = answer(folder.path(), &["bench", &open, "--seconds", "0.02", "--input", "x=2,7,4"]);
+    assert!(text.contains("x=2,7,4"), "{text}");
+}
+
+#[test]
+fn profiles_are_right_for_open_extents() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = |args: &[&str]| serde_json::from_str::<serde_json::Value>(&answer(folder.path(), args)).expect("JSON");
+    let cnn = root().join("examples/mnist/cnn").display().to_string();
+    let fast = ["--seconds", "0.02", "--profile", "--json"];
+    let kernels = |model: &str, more: &[&str]| {
+        let profile = json(&[&["bench", model][..], &fast, more].concat());
+        profile["kernels"].as_array().expect("kernels").clone()
+    };
+    for model in [mnist(), cnn] {
+        let (open, fixed) = (kernels(&model, &[]), kernels(&model, &["--batch", "1"]));
+        for kernel in &open {
+            assert!(kernel["bytes"].as_i64() > Some(0), "{kernel}");
+            // The same kernel of a fixed batch touches as many bytes, but for the end of rows that tiles do not divide.
+            if let Some(same) = fixed.iter().find(|k| k["name"] == kernel["name"]) {
+                let ratio = kernel["bytes"].as_f64().unwrap() / same["bytes"].as_f64().unwrap();
+                assert!((0.5..=2.0).contains(&ratio), "{kernel} {same}");
+            }
+        }
+    }
+    let layers: Vec<_> = kernels(&exported(), &[]).iter().map(|k| k["layer"].to_string()).collect();
+    assert!(layers.iter().all(|l| !l.contains("PartitionedCall") && !l.contains("MatMul")), "{layers:?}");
+    let table = answer(folder.path(), &["bench", &exported(), "--seconds", "0.02", "--profile"]);
+    assert!(table.lines().all(|line| line.chars().count() <= 120), "{table}");
+}
+
+#[test]
+fn check_says_what_it_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = answer(folder.path(), &["check", &exported(), "--random", "1"]);
+    let closing = text.lines().last().unwrap_or_default();
+    assert!(closing.contains("agree; signatures checked: `serving_default` (the same as `serve`)"), "{text}");
+    let several = root().join("tests/models/open_extents").display().to_string();
+    let text = answer(folder.path(), &["check", &several, "--random", "2", "--limit", "600"]);
+    let closing = text.lines().last().unwrap_or_default();
+    assert_eq!(closing.matches('`').count(), 4, "two signatures are named: {text}");
+    let message = complaint(folder.path(), &["check", &several, "--limit", "1e-9"], 1);
+    assert!(message.contains("nothing was compared") && message.contains("--limit"), "{message}");
+}
+
+/// Sums of 4096 products that cancel: float32 loses what the tolerance does not explain, and that is no error.
+#[test]
+fn rounding_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = root().join("tests/models/long_sums").display().to_string();
+    let text = answer(folder.path(), &["check", &model, "--batch", "2", "--random", "2"]);
+    assert!(text.contains("rounding to float32 explains") && !text.contains("WRONG"), "{text}");
+}
