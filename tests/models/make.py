@@ -13,6 +13,7 @@ import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras
+import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
@@ -279,6 +280,50 @@ def long_sums(path):
     tf.saved_model.save(module, str(path), signatures={"serving_default": module.sums})
 
 
+class NarrowTypes(tf.Module):
+    """Variables and constants of the types that C lacks."""
+
+    def __init__(self):
+        super().__init__()
+        self.int4 = tf.Variable(np.arange(-8, 8).astype(ml_dtypes.int4))
+        self.uint4 = tf.Variable(np.arange(16).astype(ml_dtypes.uint4))
+        self.e5m2 = tf.Variable(np.array([1.5, -57344, 2**-16, np.inf], ml_dtypes.float8_e5m2))
+        self.e4m3fn = tf.Variable(np.array([[1.125, -448], [2**-9, -0.0]], ml_dtypes.float8_e4m3fn))
+        self.constant = tf.constant(np.array([0.5, 0.5, 3, 3, 3], ml_dtypes.float8_e5m2))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def values(self, x):
+        rounded = {t: tf.cast(tf.reshape(tf.cast(x, t), [-1, 1]), tf.float32) for t in ("float8_e5m2", "float8_e4m3fn")}
+        return {
+            "int4": tf.cast(tf.reshape(self.int4, [4, 4]), tf.int8),
+            "uint4": tf.cast(self.uint4, tf.int32),
+            "e5m2": tf.cast(self.e5m2, tf.float32),
+            "e4m3fn": tf.cast(tf.transpose(self.e4m3fn), tf.float32),
+            "constant": tf.cast(tf.gather(self.constant, [4, 0]), tf.float32),
+            **rounded,
+        }
+
+
+def narrow_types(path):
+    tf.saved_model.save(NarrowTypes(), str(path))
+
+
+def v1_lookup(path):
+    """Rows of a table in parts, by both ways of choosing the part, and parts of the ids worked on apart."""
+
+    def build():
+        ids = v1.placeholder(tf.int64, [None, 2], "ids")
+        table = variable((7, 3), 10, partitioner=v1.fixed_size_partitioner(3))
+        rows = {way: v1.nn.embedding_lookup(table, ids, partition_strategy=way) for way in ("div", "mod")}
+        flat = tf.reshape(ids, [-1])
+        which = tf.cast(flat > 3, tf.int32)
+        low, high = tf.dynamic_partition(tf.cast(flat, tf.float32), which, 2)
+        places = tf.dynamic_partition(tf.range(tf.size(flat)), which, 2)
+        return {"serving_default": predict({"ids": ids}, {**rows, "apart": tf.dynamic_stitch(places, [low * 10.0, -high])})}
+
+    v1_model(path, build)
+
+
 MODELS = [
     v1_simple,
     v1_partitioned,
@@ -296,6 +341,8 @@ MODELS = [
     sharded,
     *control.MODELS,
     *extents.MODELS,
+    narrow_types,
+    v1_lookup,
 ]
 
 
@@ -313,9 +360,15 @@ def stored_values(path):
         parts = tf.raw_ops.RestoreV2(
             prefix=str(prefix), tensor_names=[name], shape_and_slices=[""], dtypes=[types[name]]
         )
-        return parts[0].numpy().tolist()
+        return held(parts[0].numpy()).tolist()
 
     return {name: read(name) for name in names}
+
+
+def held(array):
+    """The bytes of elements of a type that C lacks."""
+    name = array.dtype.name
+    return array.view(np.uint8) if name.startswith("float8") else array.astype(np.int8) if name.endswith("int4") else array
 
 
 def inputs(spec):

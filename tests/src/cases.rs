@@ -40,6 +40,9 @@ pub struct Operand {
     pub dtype: DType,
     pub shape: Vec<usize>,
     data: Vec<Json>,
+    /// TensorFlow's name of a type that C lacks.
+    #[serde(default, rename = "as")]
+    narrow: Option<String>,
     /// Whether a model gives it as a constant.
     #[serde(default, rename = "const")]
     pub is_const: bool,
@@ -123,8 +126,15 @@ impl Operand {
         let scalars: Vec<Scalar> = self.data.iter().map(|json| scalar(self.dtype, json)).collect();
         Tensor::from_scalars(self.dtype, self.shape.clone(), scalars)
     }
-    /// TensorFlow's name for the type.
+    /// TensorFlow's name for the type. Panics when the file does not hold what its README says.
     pub fn tf_type(&self) -> DataType {
+        match &self.narrow {
+            Some(name) => DataType::from_str_name(name).expect("a type of TensorFlow's"),
+            None => self.tf_dtype(),
+        }
+    }
+    /// TensorFlow's name for `dtype`.
+    fn tf_dtype(&self) -> DataType {
         match self.dtype {
             DType::Bool => DataType::DtBool,
             DType::I8 => DataType::DtInt8,
@@ -237,8 +247,17 @@ pub fn one_node(op: &str, case: &Case, open: Open) -> Result<TfGraph, String> {
     main.attrs = case.attrs()?;
     let id = graph.nodes.push(main);
     for (n, output) in case.outputs.iter().enumerate() {
-        let ty = TfType { dtype: output.tf_type(), shape: TfShape::UNKNOWN };
-        graph.outputs.push(Port { key: format!("y{n}"), source: NodeOutput { node: id, index: n as u32 }, ty });
+        let ty = TfType { dtype: output.tf_dtype(), shape: TfShape::UNKNOWN };
+        let mut source = NodeOutput { node: id, index: n as u32 };
+        if output.narrow.is_some() {
+            let mut read = node(&format!("y{n}"), "Cast");
+            let types = [("SrcT", output.tf_type()), ("DstT", output.tf_dtype())];
+            let attr = |t: DataType| AttrValue { value: Some(Value::Type(t as i32)) };
+            read.attrs.extend(types.map(|(name, t)| (name.into(), attr(t))));
+            read.inputs.push(source);
+            source = NodeOutput { node: graph.nodes.push(read), index: 0 };
+        }
+        graph.outputs.push(Port { key: format!("y{n}"), source, ty });
     }
     if case.outputs.is_empty() && case.error.is_some() {
         let ty = TfType { dtype: DataType::DtFloat, shape: TfShape::UNKNOWN };

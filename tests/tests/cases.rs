@@ -97,6 +97,7 @@ const BY_MODELS: &[&str] = &[
     "VarIsInitializedOp",
     "VariableShape",
     "ResourceGather",
+    "ResourceGatherNd",
     "Switch",
     "RefSwitch",
     "Merge",

@@ -1,6 +1,6 @@
 //! Whole models import: the examples classify digits in the evaluator, and real models import or say why not.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use smc::{
     base::{Bindings, Symbol},
@@ -82,4 +82,54 @@ fn the_corpus_imports_or_says_why_not() {
             }
         }
     }
+}
+
+/// A small model of `tests/models` and the outputs of its signature by key.
+fn small_model(name: &str, inputs: &[Tensor], batch: i64) -> (Model, BTreeMap<String, Tensor>) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models").join(name);
+    let model = Model::open(&folder, &Options::default()).unwrap();
+    let Imported { graph, .. } = import(&model, "serving_default", &tf::Options::default());
+    graph.verify().unwrap();
+    let results = evaluate(&graph, inputs, &Bindings::from([(Symbol::new("batch"), batch)])).unwrap();
+    let outputs = graph.outputs.iter().map(|p| p.name.to_string()).zip(results).collect();
+    (model, outputs)
+}
+
+#[test]
+fn narrow_types_are_stored_moved_and_converted() {
+    let x = Tensor::from_f32([6], &[1.1, -0.19, 61440.0, 464.0, 465.0, f32::NAN]);
+    let (_, outputs) = small_model("narrow_types", &[x], 6);
+    let floats = |key: &str| -> Vec<f64> { outputs[key].scalars().map(|s| s.as_f64().unwrap()).collect() };
+    assert_eq!((outputs["int4"].dtype, outputs["int4"].shape.clone()), (DType::I8, vec![4, 4]));
+    assert_eq!(outputs["int4"].to_i64s(), Some((-8..8).collect()));
+    assert_eq!(outputs["uint4"].to_i64s(), Some((0..16).collect()));
+    assert_eq!(floats("e5m2"), [1.5, -57344.0, 2f64.powi(-16), f64::INFINITY]);
+    assert_eq!(floats("e4m3fn"), [1.125, 2f64.powi(-9), -448.0, -0.0]);
+    assert_eq!(floats("constant"), [3.0, 0.5]);
+    let rounded = floats("float8_e5m2");
+    assert_eq!(rounded[..5], [1.0, -0.1875, f64::INFINITY, 448.0, 448.0]);
+    assert!(rounded[5].is_nan());
+    let rounded = floats("float8_e4m3fn");
+    assert_eq!((&rounded[..2], rounded[3]), (&[1.125, -0.1875][..], 448.0));
+    assert!([2, 4, 5].iter().all(|&n: &usize| rounded[n].is_nan()));
+}
+
+#[test]
+fn rows_of_a_table_in_parts_are_found() {
+    let ids = [6, 0, 3, 4, 5, 2, 1, 3];
+    let (model, outputs) = small_model("v1_lookup", &[Tensor::from_i64([4, 2], &ids)], 4);
+    let table = model.bundle().unwrap().read("w", None).unwrap();
+    // The first way cuts the table into 3, 2 and 2 rows; the second deals them out.
+    let dealt = [0, 3, 6, 1, 4, 2, 5];
+    let row = |n: usize| (0..3).map(move |c| (n, c));
+    let values =
+        |places: Vec<usize>| places.into_iter().flat_map(row).map(|(n, c)| table.at(&[n, c])).collect::<Vec<_>>();
+    let div = ids.iter().map(|&n| n as usize).collect();
+    let mod_of = |n: usize| (0..7).find(|&place| place == [0, 3, 5][n % 3] + n / 3).unwrap();
+    let by_mod = ids.iter().map(|&n| mod_of(n as usize)).collect();
+    assert!(dealt.iter().enumerate().all(|(place, &n)| mod_of(n) == place));
+    assert!(outputs["div"].scalars().eq(values(div)));
+    assert!(outputs["mod"].scalars().eq(values(by_mod)));
+    let apart = ids.iter().map(|&n| Scalar::F32(if n > 3 { -(n as f32) } else { n as f32 * 10.0 }));
+    assert!(outputs["apart"].scalars().eq(apart));
 }

@@ -19,7 +19,7 @@ from tensorflow.core.protobuf import rewriter_config_pb2
 from tensorflow.python.framework import op_def_library, op_def_registry
 
 import cases
-from cases.spec import CASES, Const, DTYPES, name_of
+from cases.spec import CASES, Const, DTYPES, NARROW, name_of
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "cases"
 # Outputs that mean something; in inference, TensorFlow leaves the rest of a batch normalisation's outputs uninitialised.
@@ -105,6 +105,27 @@ def tensor_text(array, extra=""):
     array = np.asarray(array)
     data = ", ".join(element(value) for value in array.flat)
     return f'{{"dtype": "{name_of(array.dtype)}", "shape": {list(array.shape)}, "data": [{data}]{extra}}}'
+
+
+def narrow_as(dtype):
+    """How a case names a type that C lacks."""
+    return f', "as": "{types_pb2.DataType.Name(tf.as_dtype(dtype).as_datatype_enum)}"' if dtype in NARROW.values() else ""
+
+
+def operand_text(value):
+    """An operand; of a narrow type the bytes that hold it, of an integer with its sign."""
+    array = operand_array(value)
+    narrow = narrow_as(array.dtype)
+    held = array.view(np.int8 if array.dtype == NARROW["i4"] else np.uint8) if narrow else array
+    return tensor_text(held, narrow + (', "const": true' if isinstance(value, Const) else ""))
+
+
+def output_text(value):
+    """A result; of a narrow type its values in a wider one."""
+    array = np.asarray(value)
+    narrow = narrow_as(array.dtype)
+    wide = np.int32 if array.dtype in (NARROW["i4"], NARROW["u4"]) else np.float32
+    return tensor_text(array.astype(wide) if narrow else array, narrow)
 
 
 def check_normal(case, arrays):
@@ -229,8 +250,8 @@ def record(case):
             return wrong(case, refusal)
     inputs, outputs = flat(case.inputs), outputs[: KEPT.get(case.op)]
     check_normal(case, [*map(operand_array, inputs), *map(np.asarray, outputs)])
-    inputs = ", ".join(tensor_text(operand_array(v), ', "const": true' if isinstance(v, Const) else "") for v in inputs)
-    outputs = ", ".join(map(tensor_text, outputs))
+    inputs = ", ".join(map(operand_text, inputs))
+    outputs = ", ".join(map(output_text, outputs))
     head = f'"name": {json.dumps(case.name)}, "attrs": {json.dumps(attrs)}'
     return f'{{{head}, "inputs": [{inputs}], "outputs": [{outputs}], "error": {json.dumps(error)}{derived}}}'
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Asset, Initialiser, Model, Signature, SignatureKind, Slot, SlotPlace, TfGraph,
-    types::{TfShape, host_type, type_name},
+    types::{TfShape, held_type, type_name},
 };
 use crate::base::Problems;
 
@@ -136,7 +136,7 @@ fn describe_variable(variable: &super::Variable) -> VariableDescription {
         name: variable.name.clone(),
         dtype: type_name(variable.ty.dtype),
         shape: variable.ty.shape.clone(),
-        bytes: count.saturating_mul(host_type(variable.ty.dtype).map_or(0, |t| t.size() as u64)),
+        bytes: count.saturating_mul(held_type(variable.ty.dtype).map_or(0, |t| t.size() as u64)),
         key: variable.key.clone(),
         assigned: false,
     }

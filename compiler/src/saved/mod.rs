@@ -38,5 +38,5 @@ pub use op_defs::{ArgDef, Count, OpDef, op_def};
 pub use signature::{Signature, SignatureKind, Slot, SlotPlace};
 pub use smc_proto::{DataType, NameAttrList, TensorProto, attr_value::Value as AttrValue};
 pub use tensor_proto::decode as decode_tensor;
-pub use types::{TfShape, TfType, data_type, host_type, type_name};
+pub use types::{TfShape, TfType, data_type, host_type, narrow_type, type_name};
 pub use variables::Variable;

@@ -5,16 +5,16 @@
 use prost::Message;
 use smc_proto::TensorProto;
 
-use super::types::{TfShape, data_type, host_type, type_name};
-use crate::tensor::{DType, Scalar, Tensor};
+use super::types::{TfShape, data_type, held_type, narrow_type, tensor_of, type_name};
+use crate::tensor::{DType, Narrow, Scalar, Tensor};
 
 /// How large a constant may grow from the few values that its message lists; one that is written out has no limit.
 const MAX_GROWN: usize = 1 << 27;
 
-/// The tensor a message describes; the error says what is wrong with it.
+/// The tensor a message describes, its narrow elements as they are held; the error says what is wrong with it.
 pub fn decode(proto: &TensorProto) -> Result<Tensor, String> {
     let tf = data_type(proto.dtype);
-    let dtype = host_type(tf).ok_or_else(|| format!("constants of type {} are not supported", type_name(tf)))?;
+    let dtype = held_type(tf).ok_or_else(|| format!("constants of type {} are not supported", type_name(tf)))?;
     // A constant without a shape is a scalar.
     let shape = proto.tensor_shape.as_ref().map_or(Some(vec![]), |s| TfShape::from_proto(Some(s)).fixed());
     let shape = shape.ok_or("a constant's shape is not fixed")?;
@@ -34,9 +34,12 @@ pub fn decode(proto: &TensorProto) -> Result<Tensor, String> {
         if proto.tensor_content.len() != size {
             return Err(format!("a constant {dtype}{shape:?} has {} bytes", proto.tensor_content.len()));
         }
-        return Ok(Tensor::from_bytes(dtype, shape, proto.tensor_content.to_vec()));
+        return Ok(tensor_of(tf, shape, proto.tensor_content.to_vec()));
     }
-    let values = listed(proto, dtype, count);
+    let values = match narrow_type(tf).and_then(Narrow::layout) {
+        Some(_) => proto.float8_val.iter().take(count).map(|&bits| Scalar::Uint(bits.into())).collect(),
+        None => listed(proto, dtype, count),
+    };
     let mut bytes = Vec::with_capacity(size);
     match values.split_last() {
         None => bytes.resize(size, 0),
@@ -47,12 +50,14 @@ pub fn decode(proto: &TensorProto) -> Result<Tensor, String> {
             bytes.extend(element.repeat(count.saturating_sub(values.len())));
         }
     }
-    Ok(Tensor::from_bytes(dtype, shape, bytes))
+    Ok(tensor_of(tf, shape, bytes))
 }
 
 /// The tensor of a message that has no raw bytes and spells out every value.
 pub fn decode_whole(proto: &TensorProto) -> Result<Tensor, String> {
-    let listed = match host_type(data_type(proto.dtype)) {
+    let tf = data_type(proto.dtype);
+    let listed = match held_type(tf) {
+        _ if narrow_type(tf).and_then(Narrow::layout).is_some() => proto.float8_val.len(),
         Some(DType::Bool) => proto.bool_val.len(),
         Some(DType::I8 | DType::I16 | DType::I32 | DType::U8 | DType::U16) => proto.int_val.len(),
         Some(DType::I64) => proto.int64_val.len(),
@@ -142,6 +147,12 @@ mod tests {
         assert_eq!(decode(&byte).unwrap().to_i64s(), Some(vec![200, 255]));
         let empty = TensorProto { float_val: vec![1.0], ..proto(DataType::DtFloat, &[0, 5]) };
         assert_eq!(decode(&empty).unwrap().shape, [0, 5]);
+        let four = TensorProto { int_val: vec![7, -8, 8], ..proto(DataType::DtInt4, &[4]) };
+        assert_eq!(decode(&four).unwrap().to_i64s(), Some(vec![7, -8, -8, -8]));
+        let eight = TensorProto { float8_val: vec![0x3c, 0xff].into(), ..proto(DataType::DtFloat8E5m2, &[3]) };
+        assert_eq!(decode(&eight).unwrap().bytes(), [0x3c, 0xff, 0xff]);
+        let eight = TensorProto { tensor_content: vec![0x80, 0x38].into(), ..proto(DataType::DtFloat8E4m3fn, &[2]) };
+        assert_eq!(decode(&eight).unwrap().bytes(), [0x80, 0x38]);
         let raw = TensorProto { tensor_content: vec![1, 0, 0, 0].into(), ..proto(DataType::DtInt32, &[1]) };
         assert_eq!(decode(&raw).unwrap().to_i64s(), Some(vec![1]));
         assert!(decode(&TensorProto { tensor_content: vec![1].into(), ..raw }).is_err());

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use smc_proto::{DataType, TensorShapeProto};
 
-use crate::tensor::DType;
+use crate::tensor::{DType, Narrow, Tensor};
 
 /// The type a reference to a variable refers to; other numbers are unchanged.
 pub fn base_type(number: i32) -> i32 {
@@ -17,7 +17,7 @@ pub fn data_type(number: i32) -> DataType {
     DataType::try_from(base_type(number)).unwrap_or(DataType::DtInvalid)
 }
 
-/// The compiler's type for values of a TensorFlow type, or `None` for handles, quantised types and types below a byte.
+/// The compiler's type for values of a TensorFlow type, or `None` for handles, quantised types and [`narrow_type`]s.
 pub fn host_type(dtype: DataType) -> Option<DType> {
     Some(match dtype {
         DataType::DtBool => DType::Bool,
@@ -38,6 +38,30 @@ pub fn host_type(dtype: DataType) -> Option<DType> {
         DataType::DtString => DType::Str,
         _ => return None,
     })
+}
+
+/// The type below the compiler's own that a TensorFlow type is. TensorFlow has no conversions for its other small types.
+pub fn narrow_type(dtype: DataType) -> Option<Narrow> {
+    Some(match dtype {
+        DataType::DtInt4 => Narrow::I4,
+        DataType::DtUint4 => Narrow::U4,
+        DataType::DtFloat8E5m2 => Narrow::E5M2,
+        DataType::DtFloat8E4m3fn => Narrow::E4M3FN,
+        _ => return None,
+    })
+}
+
+/// The type of the elements that hold values of a TensorFlow type.
+pub fn held_type(dtype: DataType) -> Option<DType> {
+    host_type(dtype).or_else(|| narrow_type(dtype).map(Narrow::held))
+}
+
+/// The tensor of a TensorFlow type's little-endian bytes. Panics when the type is not held, or the bytes do not fit.
+pub(super) fn tensor_of(dtype: DataType, shape: Vec<usize>, bytes: Vec<u8>) -> Tensor {
+    match narrow_type(dtype) {
+        Some(narrow) => narrow.from_stored(shape, bytes),
+        None => Tensor::from_bytes(host_type(dtype).expect("the type is held"), shape, bytes),
+    }
 }
 
 /// The name the user knows: `float32`, `resource`.

@@ -2,12 +2,14 @@
 
 mod dtype;
 mod host;
+mod narrow;
 mod scalar;
 
 use std::fmt;
 
 pub use dtype::DType;
 pub use host::{Tensor, flat_index, for_each_index};
+pub use narrow::{Layout, Narrow};
 pub use scalar::Scalar;
 
 use crate::base::{Bindings, Dim};

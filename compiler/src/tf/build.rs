@@ -5,7 +5,7 @@
 
 use super::{Import, Outputs, Stop, Value};
 use crate::{
-    base::{Bindings, Dim, dim::Number},
+    base::{Bindings, Diagnostic, Dim, dim::Number},
     graph::NodeId,
     loops::{BinaryFn, CompareFn, UnaryFn},
     op::{Binary, Cast, Compare, Concat, Op, Pad, Reshape, Select, Slice, Transpose, Unary},
@@ -34,6 +34,17 @@ impl Import<'_> {
     pub(super) fn arg(&self, n: usize) -> Result<NodeId, Stop> {
         match self.value(n)? {
             Value::Tensor(id) => Ok(id),
+            Value::Narrow(_, narrow) => {
+                let problem = format!("{} of {} is not supported", self.node.op, narrow.name());
+                Err(Diagnostic::error(problem)
+                    .help("convert the operand in the model: `tf.cast(x, tf.int8)`, say")
+                    .into())
+            }
+            Value::Part(..) => Err(format!(
+                "the extents of operand {n} of {} depend on the values of the inputs, which is not supported yet",
+                self.node.op
+            )
+            .into()),
             Value::Variable(_) => Err(format!("operand {n} of {} is a variable's handle", self.node.op).into()),
             Value::Dead => Err(format!("operand {n} of {} is not computed", self.node.op).into()),
         }
@@ -61,6 +72,13 @@ impl Import<'_> {
             return Ok(values.into_iter().map(Dim::from).collect());
         }
         Err(self.unknown(id, what))
+    }
+    /// The elements of an integer tensor, where they are constants.
+    pub(super) fn known_ints(&self, x: NodeId) -> Option<Vec<i64>> {
+        if let Some(values) = self.graph.as_const(x) {
+            return values.to_i64s();
+        }
+        self.graph.dims(x)?.iter().map(Dim::as_int).collect()
     }
     /// The one element of integer operand `n`.
     pub(super) fn dim(&self, n: usize, what: &str) -> Result<Dim, Stop> {

@@ -1,7 +1,12 @@
 //! Leaves, values that pass unchanged, variables, and the control flow of TensorFlow 1 where the predicate is known.
 
-use super::{Import, Outputs, TfOp, Value, build::one, life::NUMBERS_UNCHECKED};
-use crate::{base::Diagnostic, graph::NodeId, saved::decode_tensor, tensor::DType};
+use super::{Import, Outputs, Stop, TfOp, Value, build::one, life::NUMBERS_UNCHECKED, narrow};
+use crate::{
+    base::Diagnostic,
+    graph::NodeId,
+    saved::{data_type, decode_tensor},
+    tensor::DType,
+};
 
 pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "Const", import: constant },
@@ -33,8 +38,9 @@ pub(super) const OPS: &[TfOp] = &[
 ];
 
 fn constant(cx: &mut Import) -> Outputs {
-    let value = decode_tensor(cx.node.attr_tensor("value")?)?;
-    one(cx.constant(value)?)
+    let proto = cx.node.attr_tensor("value")?;
+    let value = decode_tensor(proto)?;
+    Ok(vec![narrow::value(cx.constant(value)?, data_type(proto.dtype))])
 }
 
 /// An input that the signature does not feed. Keras' learning phase is false outside of training.
@@ -80,19 +86,25 @@ fn ensure_shape(cx: &mut Import) -> Outputs {
 }
 
 fn read_variable(cx: &mut Import) -> Outputs {
-    one(variable(cx, 0)?)
+    Ok(vec![stored(cx, 0)?])
 }
 
 /// The value of the variable whose handle operand `n` is.
-pub(super) fn variable(cx: &mut Import, n: usize) -> Result<NodeId, super::Stop> {
+fn stored(cx: &mut Import, n: usize) -> Result<Value, Stop> {
     match cx.value(n)? {
         Value::Variable(handle) => cx.variable_value(handle),
         _ => Err(format!("operand {n} of {} is not a variable's handle", cx.node.op).into()),
     }
 }
 
+/// The value of the variable whose handle operand `n` is, which has to be of a type that primitives compute with.
+pub(super) fn variable(cx: &mut Import, n: usize) -> Result<NodeId, Stop> {
+    cx.operands[n] = stored(cx, n)?;
+    cx.arg(n)
+}
+
 fn ref_variable(cx: &mut Import) -> Outputs {
-    one(cx.variable_value(cx.id)?)
+    Ok(vec![cx.variable_value(cx.id)?])
 }
 
 fn switch(cx: &mut Import) -> Outputs {

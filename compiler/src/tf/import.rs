@@ -12,6 +12,8 @@ use super::{
     Stop, find,
     inputs::identifier,
     life::{Life, is_merge},
+    narrow,
+    partition::Part,
     refuse::Changed,
     stretch::Stretch,
 };
@@ -19,7 +21,7 @@ use crate::{
     base::{Diagnostic, Dim, Id, Problems, Symbol},
     graph::{Graph, NodeId},
     saved::{Node, NodeOutput, Origin, Port, TfGraph, Variable},
-    tensor::Tensor,
+    tensor::{Narrow, Tensor},
 };
 
 /// What the user fixes before the import.
@@ -52,6 +54,10 @@ pub struct Equal {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
     Tensor(NodeId),
+    /// Elements of a type that no primitive computes with, as they are held.
+    Narrow(NodeId, Narrow),
+    /// The rows of a tensor that data choose.
+    Part(NodeId, Part),
     /// The variable that this node of the TF graph makes.
     Variable(Id<Node>),
     /// Not computed: it lies on a branch that is not taken.
@@ -218,7 +224,7 @@ pub struct Import<'a> {
     /// Whether an extent was taken to be 1 or another one.
     pub(super) stretched: bool,
     read: HashMap<Id<Node>, Tensor>,
-    constants: HashMap<Id<Node>, NodeId>,
+    constants: HashMap<Id<Node>, Value>,
     pub(super) done: Vec<Option<Done>>,
     pub(super) entered: Vec<bool>,
     pub(super) life: HashMap<Id<Node>, Life>,
@@ -279,6 +285,15 @@ impl<'a> Import<'a> {
         for port in &self.tf.outputs {
             match self.output_of(port.source) {
                 Some(Value::Tensor(id)) => self.graph.output(&port.key, id),
+                Some(Value::Narrow(_, narrow)) => {
+                    let what = format!("output `{}` is of type {}, which C does not have", port.key, narrow.name());
+                    self.problems
+                        .push(Diagnostic::error(what).help("convert it in the model: `tf.cast(x, tf.int8)`, say"));
+                }
+                Some(Value::Part(..)) => self.problems.push(Diagnostic::error(format!(
+                    "the extents of output `{}` depend on the values of the inputs, which is not supported yet",
+                    port.key
+                ))),
                 Some(Value::Variable(_)) => {
                     self.problems.push(Diagnostic::error(format!("output `{}` is a variable's handle", port.key)))
                 }
@@ -392,7 +407,7 @@ impl<'a> Import<'a> {
                 Some(row) => {
                     (self.node, self.id, self.operands) = (node, id, operands);
                     self.graph.set_origin(Some(node.name.as_str().into()));
-                    match (row.import)(self) {
+                    match narrow::run(self, row) {
                         Ok(values) => Done::Values(values),
                         Err(Stop::Fault(problems)) => {
                             let layer = node.layer();
@@ -426,9 +441,9 @@ impl<'a> Import<'a> {
     }
 
     /// The constant of a variable that nothing assigns.
-    pub(super) fn variable_value(&mut self, handle: Id<Node>) -> Result<NodeId, Stop> {
-        if let Some(&id) = self.constants.get(&handle) {
-            return Ok(id);
+    pub(super) fn variable_value(&mut self, handle: Id<Node>) -> Result<Value, Stop> {
+        if let Some(&value) = self.constants.get(&handle) {
+            return Ok(value);
         }
         let Some(variable) = self.tf.variables.get(&handle) else {
             return Err("the model does not say where the value of this variable is stored".into());
@@ -452,9 +467,9 @@ impl<'a> Import<'a> {
                 value
             }
         };
-        let id = self.constant(value)?;
-        self.constants.insert(handle, id);
-        Ok(id)
+        let value = narrow::value(self.constant(value)?, variable.ty.dtype);
+        self.constants.insert(handle, value);
+        Ok(value)
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "GatherV2", import: gather_v2 },
     TfOp { name: "ResourceGather", import: resource_gather },
     TfOp { name: "GatherNd", import: gather_nd },
+    TfOp { name: "ResourceGatherNd", import: resource_gather_nd },
     TfOp { name: "OneHot", import: one_hot },
 ];
 
@@ -57,13 +58,22 @@ fn resource_gather(cx: &mut Import) -> Outputs {
     one(gather(cx, params, indices, axis, batch)?)
 }
 
-/// The last axis of the indices holds one index for each leading axis of the values. They become one index into the
-/// values with those axes joined; one that is out of range becomes -1.
 fn gather_nd(cx: &mut Import) -> Outputs {
-    let (params, indices) = (cx.arg(0)?, cx.arg(1)?);
     if !cx.node.attr_str("bad_indices_policy")?.is_empty() {
         return Err("only the default policy for bad indices is supported".into());
     }
+    let (params, indices) = (cx.arg(0)?, cx.arg(1)?);
+    gather_tuples(cx, params, indices)
+}
+
+fn resource_gather_nd(cx: &mut Import) -> Outputs {
+    let (params, indices) = (variable(cx, 0)?, cx.arg(1)?);
+    gather_tuples(cx, params, indices)
+}
+
+/// The last axis of the indices holds one index for each leading axis of the values. They become one index into the
+/// values with those axes joined; one that is out of range becomes -1.
+fn gather_tuples(cx: &mut Import, params: NodeId, indices: NodeId) -> Outputs {
     let (shape, at) = (cx.shape(params), cx.shape(indices));
     let Some((depth, outer)) = at.split_last() else { return Err("indices have rank 1 at least".into()) };
     let depth = depth.as_int().and_then(|d| usize::try_from(d).ok()).filter(|&d| d <= shape.len());

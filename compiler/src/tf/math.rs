@@ -6,6 +6,7 @@
 use super::{
     Import, Outputs, Stop, TfOp,
     build::{one, widened},
+    convert::unsigned,
 };
 use crate::{
     base::Dim,
@@ -93,8 +94,6 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "ApproximateEqual", import: approximately },
     TfOp { name: "Select", import: select_rows },
     TfOp { name: "SelectV2", import: select },
-    TfOp { name: "Cast", import: cast },
-    TfOp { name: "Bitcast", import: bitcast },
 ];
 
 fn map(cx: &mut Import, f: UnaryFn) -> Outputs {
@@ -370,69 +369,4 @@ fn select_rows(cx: &mut Import) -> Outputs {
 fn select(cx: &mut Import) -> Outputs {
     let (cond, x, y) = (cx.arg(0)?, cx.arg(1)?, cx.arg(2)?);
     one(cx.select(cond, x, y)?)
-}
-
-fn cast(cx: &mut Import) -> Outputs {
-    let mut x = cx.arg(0)?;
-    let (from, to) = (cx.dtype(x), cx.attr_dtype("DstT")?);
-    if cx.node.attr_bool("Truncate")? && from.is_float() && to.is_float() && to.size() < from.size() {
-        if (from, to) != (DType::F32, DType::BF16) {
-            return Err(format!("the conversion of {from} to {to} by truncation is not supported").into());
-        }
-        // Without its lower half the number converts exactly.
-        let bits = cx.add(crate::op::Bitcast { to: DType::U32 }, &[x])?;
-        let upper = cx.constant(Tensor::scalar(DType::U32, Scalar::Uint(0xffff_0000)))?;
-        let kept = cx.and(bits, upper)?;
-        x = cx.add(crate::op::Bitcast { to: DType::F32 }, &[kept])?;
-    }
-    one(cx.cast(x, to)?)
-}
-
-/// The same little-endian bytes: a narrower type adds an axis for the parts, a wider one joins the parts of the last.
-fn bitcast(cx: &mut Import) -> Outputs {
-    let x = cx.arg(0)?;
-    let (from, to) = (cx.dtype(x), cx.attr_dtype("type")?);
-    if from == to {
-        return one(x);
-    }
-    if from.size() == to.size() {
-        return one(cx.add(crate::op::Bitcast { to }, &[x])?);
-    }
-    let numeric = |d: DType| d.is_int() || d.is_float();
-    if !numeric(from) || !numeric(to) {
-        return Err(format!("the bits of {from} as {to} are not supported").into());
-    }
-    let (wide, narrow) = if from.size() > to.size() { (from, to) } else { (to, from) };
-    let (bits, parts) = (unsigned(wide), wide.size() / narrow.size());
-    let rank = cx.rank(x) + (from == wide) as usize;
-    let mut along = vec![Dim::one(); rank];
-    let Some(last) = along.last_mut() else { return Err("a scalar has no parts to join".into()) };
-    *last = parts.into();
-    let place = cx.add(crate::op::Iota { shape: along, axis: rank - 1, dtype: bits }, &[])?;
-    let width = cx.scalar(bits, narrow.bits() as f64)?;
-    let amount = cx.mul(place, width)?;
-    if from == wide {
-        let whole = cx.insert_axes(x, &[rank - 1])?;
-        let whole = cx.add(crate::op::Bitcast { to: bits }, &[whole])?;
-        let part = cx.binary(BinaryFn::Shr, whole, amount)?;
-        let part = cx.cast(part, unsigned(narrow))?;
-        return one(cx.add(crate::op::Bitcast { to }, &[part])?);
-    }
-    cx.require_equal(&cx.shape(x)[rank - 1], &parts.into(), "the last extent and the number of parts")?;
-    let part = cx.add(crate::op::Bitcast { to: unsigned(narrow) }, &[x])?;
-    let part = cx.cast(part, bits)?;
-    let part = cx.binary(BinaryFn::Shl, part, amount)?;
-    let whole = cx.add(crate::op::Reduce { f: BinaryFn::Or, axes: vec![rank - 1] }, &[part])?;
-    let whole = cx.drop_axes(whole, &[rank - 1])?;
-    one(cx.add(crate::op::Bitcast { to }, &[whole])?)
-}
-
-/// The unsigned integer of the same size.
-fn unsigned(dtype: DType) -> DType {
-    match dtype.size() {
-        1 => DType::U8,
-        2 => DType::U16,
-        4 => DType::U32,
-        _ => DType::U64,
-    }
 }

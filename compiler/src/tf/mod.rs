@@ -9,6 +9,7 @@ mod array;
 mod branch;
 mod build;
 mod conv;
+mod convert;
 mod count;
 mod diagonal;
 mod einsum;
@@ -21,9 +22,11 @@ mod inputs;
 mod life;
 mod math;
 mod matrix;
+mod narrow;
 mod nn;
 mod norm;
 mod origin;
+mod partition;
 mod pool;
 mod reduce;
 mod refuse;
@@ -81,6 +84,7 @@ impl From<Problems> for Stop {
 const TABLES: &[&[TfOp]] = &[
     flow::OPS,
     math::OPS,
+    convert::OPS,
     nn::OPS,
     norm::OPS,
     conv::OPS,
@@ -96,6 +100,7 @@ const TABLES: &[&[TfOp]] = &[
     image::OPS,
     diagonal::OPS,
     count::OPS,
+    partition::OPS,
 ];
 
 /// Every operator that can be imported.

@@ -5,12 +5,19 @@ use super::{
     build::one,
     conv::{Layout, Margin, Step, margins},
 };
-use crate::{base::Dim, graph::NodeId, loops::BinaryFn, op::Window};
+use crate::{
+    base::Dim,
+    graph::NodeId,
+    loops::{BinaryFn, CompareFn},
+    op::{ArgReduce, Gather, Iota, Window},
+    tensor::DType,
+};
 
 pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "MaxPool", import: max_pool },
     TfOp { name: "MaxPoolV2", import: max_pool },
     TfOp { name: "MaxPool3D", import: max_pool },
+    TfOp { name: "MaxPoolWithArgmax", import: max_pool_with_argmax },
     TfOp { name: "AvgPool", import: avg_pool },
     TfOp { name: "AvgPool3D", import: avg_pool },
 ];
@@ -87,4 +94,111 @@ fn count_along(cx: &mut Import, x: NodeId, window: &Window, a: usize) -> Result<
     }
     (along.low[a], along.high[a]) = (window.low[a].clone(), window.high[a].clone());
     cx.add(along, &[ones])
+}
+
+/// The first of the greatest elements of each window, and its place among all elements of its image, or of the batch.
+///
+/// TensorFlow takes the first element of a window and then every greater one: NaN stays where it is the first, and is
+/// passed over elsewhere. Windows are made of the nearest elements inside of the operand, which changes neither the
+/// first of them nor which is the first of the greatest.
+fn max_pool_with_argmax(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let layout = Layout::of("NHWC", 4)?;
+    if cx.rank(x) != 4 {
+        return Err(format!("expected rank 4, got {}", cx.rank(x)).into());
+    }
+    let (size, stride) = (layout.spatial_attr(cx, "ksize")?, layout.spatial_attr(cx, "strides")?);
+    let shape = cx.shape(x);
+    cx.require_at_most(&Dim::one(), &crate::tensor::count(&shape), "the number of elements")?;
+    let steps: Vec<Step> =
+        size.iter().zip(&stride).map(|(&n, &stride)| Step { size: n.into(), stride, dilation: 1 }).collect();
+    let margins = margins(cx, &layout, &shape[1..3], &steps)?;
+    let windows: Vec<Along> = (0..2)
+        .map(|a| {
+            let padded = &shape[a + 1] + &margins[a].low + &margins[a].high;
+            let places = ((padded - size[a]).floor_div(&Dim::from(stride[a])) + 1).at_least(&Dim::zero());
+            Along {
+                extent: shape[a + 1].clone(),
+                places,
+                size: size[a],
+                stride: stride[a],
+                low: margins[a].low.clone(),
+            }
+        })
+        .collect();
+
+    let mut elements = x;
+    for (a, along) in windows.iter().enumerate() {
+        // The extent becomes places and the elements of each window.
+        let (place, offset) = (index_along(cx, 2, 0, &along.places)?, index_along(cx, 2, 1, &along.size.into())?);
+        let rows = along.element(cx, place, offset)?;
+        elements = cx.add(Gather { axis: 1 + 2 * a, batch: 0, checked: false }, &[elements, rows])?;
+    }
+    let elements = cx.transpose(elements, &[0, 1, 3, 5, 2, 4])?;
+    let out = [&shape[0], &windows[0].places, &windows[1].places, &shape[3]].map(Dim::clone);
+    let elements = cx.reshape(elements, &[&out[..], &[Dim::from(size[0] * size[1])]].concat())?;
+    let mut which = cx.add(ArgReduce { max: true, axis: 4, to: DType::I64 }, &[elements])?;
+    if cx.dtype(x).is_float() {
+        let first = cx.slice_axis(elements, 4, Dim::zero(), Dim::one())?;
+        let number = cx.compare(CompareFn::Eq, first, first)?;
+        let zero = cx.scalar(DType::I64, 0.0)?;
+        which = cx.select(number, which, zero)?;
+    }
+    let which = cx.reshape(which, &out)?;
+    let place = place_of(cx, which, &windows, &shape[3])?;
+    let batch = index_along(cx, 4, 0, &shape[0])?;
+    let count = cx.dim_scalar(&crate::tensor::count(&shape[1..]), DType::I64)?;
+    let before = cx.mul(batch, count)?;
+    let place_in_batch = cx.add_(before, place)?;
+    let flat = cx.reshape(x, &[crate::tensor::count(&shape)])?;
+    let values = cx.add(Gather { axis: 0, batch: 0, checked: false }, &[flat, place_in_batch])?;
+    let place = if cx.node.attr_bool("include_batch_in_index")? { place_in_batch } else { place };
+    let places = cx.cast(place, cx.attr_dtype("Targmax")?)?;
+    Ok(vec![values.into(), places.into()])
+}
+
+/// How windows lie along one spatial axis.
+struct Along {
+    extent: Dim,
+    places: Dim,
+    size: i64,
+    stride: i64,
+    low: Dim,
+}
+
+impl Along {
+    /// The index of element `offset` of the window at `place`, or of the nearest one inside of the operand.
+    fn element(&self, cx: &mut Import, place: NodeId, offset: NodeId) -> Result<NodeId, Stop> {
+        let [stride, low, last] =
+            [Dim::from(self.stride), self.low.clone(), &self.extent - 1].map(|dim| cx.dim_scalar(&dim, DType::I64));
+        let start = cx.mul(place, stride?)?;
+        let start = cx.sub(start, low?)?;
+        let at = cx.add_(start, offset)?;
+        let zero = cx.scalar(DType::I64, 0.0)?;
+        let at = cx.binary(BinaryFn::Min, at, last?)?;
+        cx.binary(BinaryFn::Max, at, zero)
+    }
+}
+
+/// The place in its image of element `which` of each window.
+fn place_of(cx: &mut Import, which: NodeId, windows: &[Along], channels: &Dim) -> Result<NodeId, Stop> {
+    let columns = cx.scalar(DType::I64, windows[1].size as f64)?;
+    let (row, column) = (cx.div(which, columns)?, cx.binary(BinaryFn::Rem, which, columns)?);
+    let place = index_along(cx, 4, 1, &windows[0].places)?;
+    let row = windows[0].element(cx, place, row)?;
+    let place = index_along(cx, 4, 2, &windows[1].places)?;
+    let column = windows[1].element(cx, place, column)?;
+    let [width, depth] = [&windows[1].extent, channels].map(|dim| cx.dim_scalar(dim, DType::I64));
+    let above = cx.mul(row, width?)?;
+    let pixel = cx.add_(above, column)?;
+    let before = cx.mul(pixel, depth?)?;
+    let channel = index_along(cx, 4, 3, channels)?;
+    cx.add_(before, channel)
+}
+
+/// The index along one axis, in a tensor of that rank that is repeated along the others.
+fn index_along(cx: &mut Import, rank: usize, axis: usize, extent: &Dim) -> Result<NodeId, Stop> {
+    let mut shape = vec![Dim::one(); rank];
+    shape[axis] = extent.clone();
+    cx.add(Iota { shape, axis, dtype: DType::I64 }, &[])
 }

@@ -211,8 +211,11 @@ fn range(cx: &mut Import) -> Outputs {
     let wide = super::build::widened(dtype);
     let place = cx.add(Iota { shape: vec![count], axis: 0, dtype: wide }, &[])?;
     let (start, delta) = (cx.cast(start, wide)?, cx.cast(delta, wide)?);
-    let offset = cx.mul(place, delta)?;
-    let value = cx.add_(start, offset)?;
+    // Counting from 0 by 1 is what the primitive does.
+    let is = |id: NodeId, n: i64| cx.graph.as_const(id).and_then(Tensor::to_i64s) == Some(vec![n]);
+    let (from_zero, by_one) = (is(start, 0), is(delta, 1));
+    let offset = if by_one { place } else { cx.mul(place, delta)? };
+    let value = if from_zero { offset } else { cx.add_(start, offset)? };
     let _ = limit;
     one(cx.cast(value, dtype)?)
 }

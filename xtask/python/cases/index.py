@@ -1,5 +1,7 @@
 """Gathers, one-hot vectors and scatters: indices of both widths, batch dimensions, out of range."""
 
+import numpy as np
+
 from .spec import DTYPES, NUMBERS, case, const, rand, tensor
 
 
@@ -65,6 +67,36 @@ def scatters():
         case(op, "out of range", rand(3), tensor([[3]], "i32"), rand(1), fails=True)
 
 
+def partitions():
+    """Cutting into parts and stitching by constants: every rank of partitions and indices, empty parts, gaps and repetitions."""
+    for dtype in ("bool", *NUMBERS):
+        case("DynamicPartition", f"rows {dtype}", rand(4, 2, dtype=dtype), const([1, 0, 1, 1]), num_partitions=2, optional=True)
+        for op in ("DynamicStitch", "ParallelDynamicStitch"):
+            rows = [rand(2, 2, dtype=dtype), rand(1, 2, dtype=dtype, seed=1)]
+            case(op, f"rows {dtype}", [const([2, 0]), const([1])], rows, optional=True)
+    case("DynamicPartition", "vector", rand(5), const([2, 2, 0, 2, 0]), num_partitions=4)
+    case("DynamicPartition", "matrix of partitions", rand(2, 3, 2), const([[0, 1, 1], [1, 0, 1]]), num_partitions=2)
+    case("DynamicPartition", "scalar", rand(3), const(1), num_partitions=2)
+    case("DynamicPartition", "one partition", rand(3, 2), const([0, 0, 0]), num_partitions=1)
+    case("DynamicPartition", "nothing", rand(0, 2), const(np.zeros(0)), num_partitions=2)
+    case("DynamicPartition", "too large", rand(2), const([0, 2]), num_partitions=2, fails=True)
+    case("DynamicPartition", "negative", rand(2), const([0, -1]), num_partitions=2, fails=True)
+    case("DynamicPartition", "shapes differ", rand(3), const([0, 1]), num_partitions=2, fails=True)
+    for op in ("DynamicStitch", "ParallelDynamicStitch"):
+        case(op, "one", [const([1, 0])], [rand(2, 3)])
+        case(op, "scalars", [const(1), const(0)], [rand(3), rand(3, seed=1)])
+        case(op, "scalar of scalar", [const(0)], [rand()])
+        case(op, "matrix of indices", [const([[3, 1], [0, 2]]), const(4)], [rand(2, 2, 2), rand(2, seed=1)])
+        case(op, "gap", [const([0, 3])], [rand(2, 2)])
+        case(op, "empty part", [const(np.zeros(0)), const([0, 1])], [rand(0, 2), rand(2, 2)])
+        case(op, "nothing", [const(np.zeros(0))], [rand(0, 2)])
+        case(op, "negative", [const([-1, 0])], [rand(2, 2)], fails=True)
+        case(op, "rows differ", [const([1]), const([0])], [rand(1, 2), rand(1, 3)], fails=True)
+        case(op, "shapes differ", [const([1, 0])], [rand(3, 2)], fails=True)
+    case("DynamicStitch", "repeated", [const([0, 1, 1]), const([1, 2])], [rand(3, 2), rand(2, 2, seed=1)])
+
+
 gathers()
 one_hots()
 scatters()
+partitions()

@@ -28,6 +28,13 @@ DTYPES = {
     "c128": np.dtype(np.complex128),
     "str": np.dtype(object),
 }
+# Types that C lacks: an operand is given as a constant, by its bytes; a result is recorded by its values.
+NARROW = {
+    "i4": np.dtype(ml_dtypes.int4),
+    "u4": np.dtype(ml_dtypes.uint4),
+    "f8e5m2": np.dtype(ml_dtypes.float8_e5m2),
+    "f8e4m3fn": np.dtype(ml_dtypes.float8_e4m3fn),
+}
 FLOATS = ("f16", "bf16", "f32", "f64")
 INTS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
 COMPLEX = ("c64", "c128")

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from .layout import both_layouts
-from .spec import FLOATS, INF, INTS, NAN, Const, Run, case, const, distinct, rand, tensor
+from .spec import DTYPES, FLOATS, INF, INTS, NAN, Const, Run, case, const, distinct, rand, tensor
 
 
 def conv2d():
@@ -135,9 +135,30 @@ def pooling():
     case("MaxPool", "infinity", tensor([1.0, INF, -INF, 2.0]).reshape(1, 1, 4, 1), **window)
     case("AvgPool", "NaN and infinity", tensor([1.0, NAN, INF, 2.0, INF, -INF]).reshape(1, 1, 6, 1), **window)
     case("MaxPoolV2", "sizes as operands", rand(1, 4, 4, 1), const([1, 2, 2, 1]), const([1, 2, 2, 1]), padding="VALID")
+
+
+def argmax_pooling():
+    """Both outputs: ties, NaN and infinities in every place of a window, windows over the border, places within the image or the batch."""
+    op, two = "MaxPoolWithArgmax", {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1]}
     for index in ("i32", "i64"):
-        case("MaxPoolWithArgmax", f"indices {index}", distinct(1, 4, 4, 2), ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="SAME",
-             Targmax=tensor(0, index).dtype)  # fmt: skip
+        for batch in (False, True):
+            options = {"Targmax": tensor(0, index).dtype, "include_batch_in_index": batch}
+            case(op, f"indices {index}, batch {batch}", distinct(2, 4, 4, 2), padding="SAME", **two, **options)
+            case(op, f"odd, indices {index}, batch {batch}", distinct(2, 5, 3, 1), ksize=[1, 3, 2, 1], strides=[1, 2, 1, 1], padding="SAME", **options)
+    for dtype in (*FLOATS, *INTS):
+        case(op, f"values {dtype}", rand(1, 5, 6, 2, dtype=dtype), padding="VALID", optional=True, **two)
+        case(op, f"ties {dtype}", (rand(2, 5, 4, 2, seed=1) > 0).astype(DTYPES[dtype]), padding="SAME", include_batch_in_index=True,
+             optional=True, ksize=[1, 3, 3, 1], strides=[1, 1, 2, 1])  # fmt: skip
+    for padding in ("SAME", "VALID"):
+        for size, stride in (((1, 1), (1, 1)), ((3, 3), (2, 2)), ((2, 3), (3, 1)), ((1, 4), (2, 5)), ((4, 1), (1, 1))):
+            window = {"ksize": [1, *size, 1], "strides": [1, *stride, 1], "padding": padding}
+            case(op, f"{padding} {size} by {stride}", distinct(2, 6, 5, 3), **window)
+        odd = tensor([NAN, 1, 2, 3, 5, 5, 5, 5, -INF, -INF, -INF, NAN, 1, NAN, 5, INF, NAN, NAN, NAN, NAN, -INF, -INF, -INF, -INF, 0, NAN])
+        case(op, f"NaN and infinity {padding}", np.resize(odd, (2, 5, 4, 2)), padding=padding, **two)
+        case(op, f"large window {padding}", distinct(1, 7, 6, 1), ksize=[1, 5, 5, 1], strides=[1, 1, 1, 1], padding=padding)
+        case(op, f"empty batch {padding}", rand(0, 4, 4, 2), padding=padding, fails=True, **two)
+        case(op, f"no channels {padding}", rand(2, 4, 4, 0), padding=padding, fails=True, **two)
+    case(op, "window over the whole border", distinct(1, 2, 2, 1), ksize=[1, 5, 5, 1], strides=[1, 1, 1, 1], padding="SAME")
 
 
 conv2d()
@@ -145,3 +166,4 @@ depthwise()
 transposed()
 conv3d()
 pooling()
+argmax_pooling()

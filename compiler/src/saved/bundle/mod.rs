@@ -27,7 +27,7 @@ pub use slice::Slice;
 
 use super::{
     files::{Files, read_all},
-    types::{TfShape, TfType, data_type, host_type, type_name},
+    types::{TfShape, TfType, data_type, held_type, tensor_of, type_name},
 };
 use crate::{
     base::{Diagnostic, Problems},
@@ -189,7 +189,7 @@ impl Bundle {
 
     fn fixed_type(&self, key: &str, entry: &BundleEntryProto) -> Result<(DType, Vec<usize>), Diagnostic> {
         let tf = data_type(entry.dtype);
-        let dtype = host_type(tf)
+        let dtype = held_type(tf)
             .ok_or_else(|| self.fault(key, format!("elements of type {} are not supported", type_name(tf))))?;
         let shape = entry.shape.as_ref().map_or(Some(vec![]), |s| TfShape::from_proto(Some(s)).fixed());
         Ok((dtype, shape.ok_or_else(|| self.fault(key, "its shape is not fixed"))?))
@@ -218,7 +218,7 @@ impl Bundle {
             let word = if matches!(dtype, DType::C64 | DType::C128) { dtype.size() / 2 } else { dtype.size() };
             bytes.chunks_exact_mut(word).for_each(<[u8]>::reverse);
         }
-        Ok(Tensor::from_bytes(dtype, shape, bytes))
+        Ok(tensor_of(data_type(entry.dtype), shape, bytes))
     }
 
     fn stored_bytes(&self, key: &str, entry: &BundleEntryProto) -> Result<Bytes, Diagnostic> {
