@@ -310,3 +310,27 @@ fn an_index_into_an_open_extent_is_guarded() {
     assert_eq!(types(&imported), "x: f32[batch,2]; y0: f32[2]");
     assert_eq!(assumed(&imported), ["max(3,batch) == batch"]);
 }
+
+#[test]
+fn a_bin_count_that_is_clipped_to_a_constant_is_known() {
+    let counted = |low: i32, high: i32| {
+        let mut b = Builder::default();
+        let x = b.input("x", DataType::DtInt32, Some(&[-1, 3]));
+        let axes = b.ints("axes", &[0, 1]);
+        let max = b.node("max", "Max", &[x, axes], &[("T", Value::Type(3))]);
+        let [low, high] = [("low", low), ("high", high)].map(|(name, n)| {
+            let proto = TensorProto { dtype: 3, int_val: vec![n], ..TensorProto::default() };
+            b.constant(name, proto)
+        });
+        let at_least = b.node("at_least", "Maximum", &[low, max], &[]);
+        let size = b.node("size", "Minimum", &[high, at_least], &[]);
+        let none = TensorShapeProto { dim: vec![Dim { size: 0 }], unknown_rank: false };
+        let weights =
+            b.constant("weights", TensorProto { dtype: 1, tensor_shape: Some(none), ..TensorProto::default() });
+        let counts = b.node("counts", "DenseBincount", &[x, size, weights], &[]);
+        b.import(&[counts], &Options::default())
+    };
+    assert_eq!(types(&counted(5, 5).unwrap()), "x: i32[batch,3]; y0: f32[batch,5]");
+    let problem = counted(4, 5).unwrap_err().to_string();
+    assert!(problem.contains("the number of bins of DenseBincount depends on the values"), "{problem}");
+}

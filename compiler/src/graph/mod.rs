@@ -5,6 +5,7 @@
 //! identity. A pass rebuilds a graph, it does not patch one; dead nodes die by not being copied. Knows neither
 //! where a graph came from nor what it is compiled for.
 
+mod bounds;
 mod draw;
 mod eval;
 pub mod random;
@@ -13,6 +14,7 @@ mod widen;
 
 use std::sync::Arc;
 
+pub use bounds::Bounds;
 pub use draw::draw;
 pub use eval::{Semantics, Stop, evaluate, evaluate_while};
 pub use widen::{widen, widened};

@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(decode(&empty).unwrap().shape, [0, 5]);
         let four = TensorProto { int_val: vec![7, -8, 8], ..proto(DataType::DtInt4, &[4]) };
         assert_eq!(decode(&four).unwrap().to_i64s(), Some(vec![7, -8, -8, -8]));
-        let eight = TensorProto { float8_val: vec![0x3c, 0xff].into(), ..proto(DataType::DtFloat8E5m2, &[3]) };
+        let eight = TensorProto { float8_val: vec![0x3c, 0xff], ..proto(DataType::DtFloat8E5m2, &[3]) };
         assert_eq!(decode(&eight).unwrap().bytes(), [0x3c, 0xff, 0xff]);
         let eight = TensorProto { tensor_content: vec![0x80, 0x38].into(), ..proto(DataType::DtFloat8E4m3fn, &[2]) };
         assert_eq!(decode(&eight).unwrap().bytes(), [0x80, 0x38]);

@@ -152,12 +152,14 @@ pub(super) fn axes(values: &[i64], rank: usize) -> Result<Vec<usize>, Stop> {
 
 /// Primitives.
 impl Import<'_> {
-    /// Adds a primitive, or its value where that is a small constant.
+    /// Adds a primitive, or its value where that is a small constant or an extent.
     pub(super) fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId, Stop> {
         let op = op.into();
         if let Some(value) = self.folded(&op, inputs) {
             return Ok(self.graph.constant(value));
         }
+        // A view of one value is as good as the value.
+        let view = matches!(op, Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_));
         let id = self.graph.add(op, inputs)?;
         let ty = self.graph.ty(id);
         let known: Option<Vec<i64>> = self.graph.dims(id).and_then(|dims| dims.iter().map(Dim::as_int).collect());
@@ -167,8 +169,19 @@ impl Import<'_> {
                 let scalars = ints.into_iter().map(|n| Scalar::from_i64(dtype, n));
                 self.graph.constant(Tensor::from_scalars(dtype, shape, scalars))
             }
+            _ if !view && self.graph.dims(id).is_none() => return self.settled(id),
             _ => id,
         })
+    }
+    /// The one value that all elements have, where bounds say that there is only one.
+    fn settled(&mut self, id: NodeId) -> Result<NodeId, Stop> {
+        let Some(value) = self.bounds.only(&self.graph, id) else { return Ok(id) };
+        let ty = self.graph.ty(id).clone();
+        let value = match value.as_int() {
+            Some(n) => self.graph.constant(Tensor::scalar(ty.dtype, Scalar::from_i64(ty.dtype, n))),
+            None => self.dim_scalar(&value, ty.dtype)?,
+        };
+        self.broadcast_to(value, &ty.shape)
     }
     fn folded(&self, op: &Op, inputs: &[NodeId]) -> Option<Tensor> {
         let args: Vec<&Tensor> = inputs.iter().map(|&i| self.graph.as_const(i)).collect::<Option<_>>()?;

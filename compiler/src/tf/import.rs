@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     base::{Diagnostic, Dim, Id, Problems, Symbol},
-    graph::{Graph, NodeId},
+    graph::{Bounds, Graph, NodeId},
     saved::{Node, NodeOutput, Origin, Port, TfGraph, Variable},
     tensor::{Narrow, Tensor},
 };
@@ -225,6 +225,8 @@ pub struct Import<'a> {
     pub(super) stretched: bool,
     read: HashMap<Id<Node>, Tensor>,
     constants: HashMap<Id<Node>, Value>,
+    /// What is known of the values of `graph`'s integers.
+    pub(super) bounds: Bounds,
     pub(super) done: Vec<Option<Done>>,
     pub(super) entered: Vec<bool>,
     pub(super) life: HashMap<Id<Node>, Life>,
@@ -262,6 +264,7 @@ impl<'a> Import<'a> {
             stretched: false,
             read,
             constants: HashMap::new(),
+            bounds: Bounds::default(),
             done: vec![None; tf.nodes.len()],
             entered: vec![false; tf.nodes.len()],
             life: HashMap::new(),

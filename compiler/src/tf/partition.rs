@@ -173,7 +173,7 @@ fn rows_at(cx: &mut Import, x: NodeId, rows: &[i64]) -> Result<NodeId> {
 
 fn stitch(cx: &mut Import) -> Outputs {
     let half = cx.count() / 2;
-    if half == 0 || cx.count() % 2 != 0 {
+    if half == 0 || !cx.count().is_multiple_of(2) {
         return Err(format!("{} operands are no indices and data", cx.count()).into());
     }
     if matches!(cx.value(0)?, Value::Part(..)) { stitch_parts(cx, half) } else { stitch_tensors(cx, half) }
