@@ -36,7 +36,7 @@ fn bucketize(cx: &mut Import) -> Outputs {
 }
 
 /// The values, or a fault where one is negative.
-fn not_negative(cx: &mut Import, x: NodeId) -> Result<NodeId> {
+pub(super) fn not_negative(cx: &mut Import, x: NodeId) -> Result<NodeId> {
     let zero = cx.scalar(DType::I64, 0.0)?;
     let bad = cx.binary(BinaryFn::Min, x, zero)?;
     let zeros = cx.broadcast_to(zero, &[Dim::one()])?;

@@ -71,20 +71,33 @@ fn resource_gather_nd(cx: &mut Import) -> Outputs {
     gather_tuples(cx, params, indices)
 }
 
-/// The last axis of the indices holds one index for each leading axis of the values. They become one index into the
-/// values with those axes joined; one that is out of range becomes -1.
+/// The last axis of the indices holds one index for each leading axis of the values.
 fn gather_tuples(cx: &mut Import, params: NodeId, indices: NodeId) -> Outputs {
-    let (shape, at) = (cx.shape(params), cx.shape(indices));
-    let Some((depth, outer)) = at.split_last() else { return Err("indices have rank 1 at least".into()) };
-    let depth = depth.as_int().and_then(|d| usize::try_from(d).ok()).filter(|&d| d <= shape.len());
-    let Some(depth) = depth else { return Err(format!("the indices do not fit rank {}", shape.len()).into()) };
+    let shape = cx.shape(params);
+    let depth = tuple_length(cx, indices, shape.len())?;
     let joined = crate::tensor::count(&shape[..depth]);
     let flat = cx.reshape(params, &[&[joined], &shape[depth..]].concat())?;
+    let linear = linear_index(cx, indices, &shape[..depth])?;
+    one(cx.add(Gather { axis: 0, batch: 0, checked: true }, &[flat, linear])?)
+}
+
+/// How many leading axes of values of some rank the tuples of indices on the last axis index.
+pub(super) fn tuple_length(cx: &Import, indices: NodeId, rank: usize) -> Result<usize, Stop> {
+    let at = cx.shape(indices);
+    let Some(depth) = at.last() else { return Err("indices have rank 1 at least".into()) };
+    let depth = depth.as_int().and_then(|d| usize::try_from(d).ok()).filter(|&d| d <= rank);
+    depth.ok_or_else(|| format!("the indices do not fit rank {rank}").into())
+}
+
+/// Tuples of indices into axes as indices into those axes joined; a tuple out of range becomes -1.
+pub(super) fn linear_index(cx: &mut Import, indices: NodeId, axes: &[Dim]) -> Result<NodeId, Stop> {
+    let outer = cx.shape(indices);
+    let outer = &outer[..outer.len().saturating_sub(1)];
     let indices = cx.cast(indices, DType::I64)?;
     let zero = cx.scalar(DType::I64, 0.0)?;
     let mut linear = cx.broadcast_to(zero, outer)?;
     let mut fine: Option<NodeId> = None;
-    for (d, extent) in shape[..depth].iter().enumerate() {
+    for (d, extent) in axes.iter().enumerate() {
         let index = cx.slice_axis(indices, outer.len(), d.into(), Dim::one())?;
         let index = cx.reshape(index, outer)?;
         let extent = cx.dim_scalar(extent, DType::I64)?;
@@ -97,11 +110,9 @@ fn gather_tuples(cx: &mut Import, params: NodeId, indices: NodeId) -> Outputs {
             None => within,
         });
     }
-    if let Some(fine) = fine {
-        let bad = cx.scalar(DType::I64, -1.0)?;
-        linear = cx.select(fine, linear, bad)?;
-    }
-    one(cx.add(Gather { axis: 0, batch: 0, checked: true }, &[flat, linear])?)
+    let Some(fine) = fine else { return Ok(linear) };
+    let bad = cx.scalar(DType::I64, -1.0)?;
+    cx.select(fine, linear, bad)
 }
 
 /// An index outside of the depth is nowhere hot.

@@ -30,6 +30,7 @@ mod partition;
 mod pool;
 mod reduce;
 mod refuse;
+mod scatter;
 mod shape;
 mod slice;
 mod space;
@@ -101,6 +102,7 @@ const TABLES: &[&[TfOp]] = &[
     diagonal::OPS,
     count::OPS,
     partition::OPS,
+    scatter::OPS,
 ];
 
 /// Every operator that can be imported.

@@ -67,6 +67,28 @@ def scatters():
         case(op, "out of range", rand(3), tensor([[3]], "i32"), rand(1), fails=True)
 
 
+def updates():
+    """Rows replaced by constants and by operands: every depth of the indices, repetitions, nothing, the ends of the range."""
+    op, x = "TensorScatterUpdate", rand(4, 3, 2)
+    for dtype in ("bool", *NUMBERS):
+        case(op, f"constant rows {dtype}", rand(4, 2, dtype=dtype), const([[3], [1]]), rand(2, 2, dtype=dtype, seed=1), optional=True)
+        case(op, f"given rows {dtype}", rand(4, 2, dtype=dtype), tensor([[3], [1]], "i32"), rand(2, 2, dtype=dtype, seed=1), optional=True)
+    for given, index in (("constant", const), ("given", tensor)):
+        for width in ("i32", "i64"):
+            case(op, f"{given} elements {width}", x, index([[0, 1, 1], [3, 2, 0]], width), rand(2, seed=1))
+            case(op, f"{given} pairs {width}", x, index([[0, 1], [3, 2], [0, 0]], width), rand(3, 2, seed=1))
+        case(op, f"{given} repeated", rand(4), index([[1], [3], [1], [1]], "i32"), rand(4, seed=1))
+        case(op, f"{given} matrix of indices", x, index([[[0], [1]], [[3], [0]]], "i32"), rand(2, 2, 3, 2, seed=1))
+        case(op, f"{given} whole", rand(3), index(np.zeros((1, 0)), "i32"), rand(1, 3, seed=1), fails=True)
+        case(op, f"{given} one", rand(5), index([2], "i32"), rand(seed=1), fails=True)
+        case(op, f"{given} nothing", rand(3, 2), index(np.zeros((0, 1)), "i32"), rand(0, 2))
+        case(op, f"{given} every row", rand(2, 2), index([[1], [0]], "i32"), rand(2, 2, seed=1))
+        case(op, f"{given} negative", rand(3), index([[-1]], "i32"), rand(1), fails=True)
+        case(op, f"{given} too large", rand(3, 2), index([[0, 2]], "i32"), rand(1), fails=True)
+        case(op, f"{given} into nothing", rand(0, 2), index([[0]], "i32"), rand(1, 2), fails=True)
+        case(op, f"{given} shapes differ", rand(3, 2), index([[0]], "i32"), rand(1, 3), fails=True)
+
+
 def partitions():
     """Cutting into parts and stitching by constants: every rank of partitions and indices, empty parts, gaps and repetitions."""
     for dtype in ("bool", *NUMBERS):
@@ -99,4 +121,5 @@ def partitions():
 gathers()
 one_hots()
 scatters()
+updates()
 partitions()
