@@ -78,7 +78,7 @@ fn sizes_are_what_they_are_in_tensorflow() {
     let graphs: Vec<(String, Graph)> = recorded.keys().map(|name| (name.clone(), graph(&model, name))).collect();
     let options = driver::Options { name: "m".into(), cpu: Some(smc_tests::cpu()), ..driver::Options::default() };
     let compiled = driver::compile_graphs(graphs.clone(), &options).unwrap_or_else(|problems| panic!("{problems}"));
-    let executable = Executable::new(&compiled.object, compiled.interface).unwrap();
+    let executable = Executable::new(&compiled.object.bytes(), compiled.interface).unwrap();
     let target = smc::native::Target::new(None, Some(&smc_tests::cpu())).unwrap();
     let mut failures = vec![];
     for (number, (name, graph)) in graphs.iter().enumerate() {

@@ -10,6 +10,7 @@ use smc::{
         weights::Stored,
     },
     native::{self, Entry, Reach, Target},
+    plan::Bodies,
 };
 use smc_tests::{
     consumers::{Build, assert_recognised, digits},
@@ -24,12 +25,13 @@ const CNN: Build = Build::CNN;
 /// The form's kernels as a shared library that finds its weights in this way.
 fn library_of(forms: &[Form], target: &Target, reach: Reach) -> Vec<u8> {
     let mut weights = Default::default();
-    let programs: Vec<Vec<_>> =
-        forms.iter().map(|f| vec![kernels::program(&f.case, &mut weights); target.levels.len()]).collect();
+    let bodies: Vec<Bodies> = forms
+        .iter()
+        .map(|f| Bodies { open: vec![kernels::program(&f.case, &mut weights); target.levels.len()], equal: None })
+        .collect();
     let names: Vec<String> = (0..forms.len()).map(|n| format!("run{n}")).collect();
-    let entry = |(c_name, programs): (_, _)| Entry { c_name, aliases: &[], programs };
-    let entries: Vec<Entry<'_>> =
-        names.iter().map(String::as_str).zip(programs.iter().map(Vec::as_slice)).map(entry).collect();
+    let entry = |(c_name, bodies): (_, _)| Entry { c_name, aliases: &[], bodies };
+    let entries: Vec<Entry<'_>> = names.iter().map(String::as_str).zip(&bodies).map(entry).collect();
     let code = native::compile(target, "m", &entries, &weights, reach).unwrap_or_else(|p| panic!("{p}"));
     let parts = Parts { name: "m", descriptor: b"descriptor", fingerprint: [0; 32] };
     let object = Object::new(target, &code, Stored::new(weights, target.big_endian()), &parts, true);

@@ -72,7 +72,7 @@ fn the_corpus_imports_or_says_why_not() {
             match tf::import(&graph, &|v| model.read(v), &tf::Options::default()) {
                 Ok(Imported { graph, equal, notes }) => {
                     graph.verify().unwrap();
-                    equal.map(|equal| equal.graph.verify().unwrap());
+                    equal.iter().for_each(|equal| equal.graph.verify().unwrap());
                     notes.iter().for_each(|note| println!("  {note}"));
                 }
                 Err(problems) => {
