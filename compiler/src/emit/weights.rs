@@ -37,23 +37,22 @@ impl Stored {
     /// All bytes in order, in parts of any length.
     pub fn each_part(&self, f: &mut dyn FnMut(&[u8])) {
         let mut end = 0;
-        for ((_, tensor), offset) in self.weights.tensors.iter().zip(self.weights.layout().0) {
+        for ((_, weight), offset) in self.weights.all.iter().zip(self.weights.layout().0) {
             f(&[0; ALIGN as usize][..(offset - end) as usize]);
-            end = offset + tensor.bytes().len() as u64;
-            let part = match tensor.dtype {
+            end = offset + weight.bytes() as u64;
+            let word = match weight.dtype() {
                 DType::C64 => 4,
                 DType::C128 => 8,
                 dtype => dtype.size(),
             };
-            if self.big_endian && part > 1 {
-                for bytes in tensor.bytes().chunks(PART) {
+            weight.each_part(&mut |part| match self.big_endian && word > 1 {
+                false => f(part),
+                true => part.chunks(PART).for_each(|bytes| {
                     let mut bytes = bytes.to_vec();
-                    bytes.chunks_exact_mut(part).for_each(<[u8]>::reverse);
+                    bytes.chunks_exact_mut(word).for_each(<[u8]>::reverse);
                     f(&bytes);
-                }
-            } else {
-                f(tensor.bytes());
-            }
+                }),
+            });
         }
     }
 
@@ -106,9 +105,9 @@ pub fn fingerprint(compiled: &Compiled, weights: &Weights, interface: &[u8]) -> 
         }
     }
     let (offsets, total) = weights.layout();
-    for (offset, (_, tensor)) in offsets.into_iter().zip(weights.tensors.iter()) {
+    for (offset, (_, weight)) in offsets.into_iter().zip(weights.all.iter()) {
         part(&offset.to_le_bytes());
-        part(tensor.dtype.to_string().as_bytes());
+        part(weight.dtype().to_string().as_bytes());
     }
     part(&total.to_le_bytes());
     hash.finalize().into()

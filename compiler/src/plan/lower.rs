@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::{Weights, fuse::Fusion, program::WeightId, target::TargetInfo};
+use super::{WeightId, Weights, fuse::Fusion, target::TargetInfo};
 use crate::{
     base::Dim,
     graph::{Graph, NodeId},

@@ -23,6 +23,7 @@ mod run;
 
 mod target;
 mod tile;
+mod weights;
 mod winograd;
 #[cfg(test)]
 mod tests;
@@ -35,9 +36,8 @@ use std::{
 pub use chain::MIN_SLICES;
 pub use fuse::{Fusion, MAX_CODE, Role, fuse};
 pub use prepare::{Choices, prepare};
-pub use program::{
-    Bodies, Chain, Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, Unit, WeightId, Weights,
-};
+pub use program::{Bodies, Chain, Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, Unit};
+pub use weights::{Panels, Weight, WeightId, Weights};
 
 pub use run::interpret;
 pub use target::{Isa, TargetInfo, WORTH_SHARING};
@@ -294,8 +294,8 @@ impl<'g> Planner<'g> {
         storage
     }
     fn weights_storage(&mut self, id: WeightId) -> StorageId {
-        let tensor = &self.cx.weights.tensors[id];
-        let (dtype, len) = (tensor.dtype, Dim::from(tensor.count()));
+        let weight = &self.cx.weights.all[id];
+        let (dtype, len) = (weight.dtype(), Dim::from(weight.count()));
         let storage = &mut self.storage;
         *self.of_weights.entry(id).or_insert_with(|| storage.push(Storage { dtype, len, place: Place::Weights(id) }))
     }

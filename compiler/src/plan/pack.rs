@@ -1,11 +1,11 @@
-//! Lays constant right operands out for the contraction's tiles, at compile time.
+//! How constant right operands are laid out for the contraction's tiles.
 //!
 //! `[groups.., depth, columns]` becomes, for each group, panels of 64 columns; a panel holds its columns depth by
 //! depth, so that a tile reads forwards. The last panel is as wide as the remaining columns. A tile reads it in whole
 //! vectors too: what is right of its columns is the next depth's, goes into sums that nobody stores, and is zeros behind
 //! the last depth. One layout serves all targets.
 
-use super::{lower::Context, program::WeightId};
+use super::{Panels, WeightId, lower::Context};
 use crate::{
     base::Bindings,
     graph::{Graph, NodeId},
@@ -78,33 +78,11 @@ pub fn right(cx: &mut Context<'_>, root: NodeId, groups: usize, panel: usize) ->
     // Groups of a convolution are ranges of columns.
     let (outer, columns) = if groups == 1 { (batch, columns) } else { (groups, columns / groups) };
     let mut packed = Packed { id: WeightId::new(0), batch: apart, groups: outer, depth, columns, panel, bytes: 0 };
-    let tensor = layout(&value, &packed, groups);
-    packed.bytes = tensor.bytes().len();
-    packed.id = cx.weights.add(tensor);
+    let (behind, ranges) = (packed.len() - outer * packed.per_group(), groups != 1);
+    let panels = Panels { groups: outer, ranges, depth, columns, panel, behind };
+    packed.bytes = packed.len() * value.dtype.size();
+    packed.id = cx.weights.add_panels(value, panels);
     Some(packed)
-}
-
-/// The packed elements; `groups` ranges of columns, or as many matrices as there are.
-fn layout(value: &Tensor, packed: &Packed, groups: usize) -> Tensor {
-    let size = value.dtype.size();
-    let from = value.bytes();
-    let mut to = Vec::with_capacity(packed.len() * size);
-    for group in 0..packed.groups {
-        // Elements from the first of this group, and from one depth to the next.
-        let (first, step) = match groups {
-            1 => (group * packed.depth * packed.columns, packed.columns),
-            _ => (group * packed.columns, groups * packed.columns),
-        };
-        for start in (0..packed.columns).step_by(packed.panel) {
-            let width = packed.panel.min(packed.columns - start);
-            for k in 0..packed.depth {
-                let at = (first + k * step + start) * size;
-                to.extend_from_slice(&from[at..at + width * size]);
-            }
-        }
-    }
-    to.resize(packed.len() * size, 0);
-    Tensor::from_bytes(value.dtype, [to.len() / size], to)
 }
 
 /// The value of a constant, or of a rearranged one.

@@ -2,16 +2,15 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
+use super::WeightId;
 use crate::{
     base::{Arena, Bindings, Dim, Id, Symbol, dim::Formula},
     loops::Kernel,
-    tensor::{DType, Tensor, TensorType},
+    tensor::{DType, TensorType},
 };
 
 /// A buffer of a program.
 pub type StorageId = Id<Storage>;
-/// A constant buffer of a model.
-pub type WeightId = Id<Tensor>;
 
 /// One entry of a model, ready for machine code.
 #[derive(Clone, Debug)]
@@ -177,30 +176,5 @@ impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let show = |dims: &[Dim]| dims.iter().map(Dim::to_string).collect::<Vec<_>>().join(",");
         write!(f, "[{}] at [{}] of [{}]", show(&self.extents), show(&self.at), show(&self.of))
-    }
-}
-
-/// Constant buffers of all entries, each stored once.
-#[derive(Clone, Debug, Default)]
-pub struct Weights {
-    pub tensors: Arena<Tensor>,
-}
-
-impl Weights {
-    /// The id of a tensor with these bytes, adding it when there is none.
-    pub fn add(&mut self, tensor: Tensor) -> WeightId {
-        let same = |t: &Tensor| t.dtype == tensor.dtype && (t.same_data(&tensor) || t.bytes() == tensor.bytes());
-        let known = self.tensors.iter().find(|(_, t)| t.count() == tensor.count() && same(t)).map(|(id, _)| id);
-        known.unwrap_or_else(|| self.tensors.push(tensor))
-    }
-    /// Byte offsets in the order of the ids, each a multiple of 64, and the total.
-    pub fn layout(&self) -> (Vec<u64>, u64) {
-        let mut offsets = vec![];
-        let end = self.tensors.iter().fold(0u64, |end, (_, t)| {
-            let at = end.next_multiple_of(64);
-            offsets.push(at);
-            at + t.bytes().len() as u64
-        });
-        (offsets, end)
     }
 }

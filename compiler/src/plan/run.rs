@@ -78,7 +78,7 @@ impl Run<'_> {
         match &storage.place {
             Place::Input(n) => Ok(self.inputs[*n].bytes().to_vec()),
             Place::Output(n) => Ok(self.outputs[*n].1.clone()),
-            Place::Weights(id) => Ok(self.weights.tensors[*id].bytes().to_vec()),
+            Place::Weights(id) => Ok(self.weights.all[*id].stored()),
             Place::Workspace(at) => part(&self.workspace, self.size(at)?),
             Place::Slice(at) => part(slice, *at as usize),
         }

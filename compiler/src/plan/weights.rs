@@ -1,0 +1,149 @@
+//! The constants of a model as its kernels read them: tensors as they are, or in panels.
+//!
+//! Panels are laid out when they are stored, row by row, so that a matrix is in memory once.
+
+use crate::{
+    base::{Arena, Id},
+    tensor::{DType, Tensor},
+};
+
+/// Elements that may stand behind the last of a matrix in panels, at most.
+const MOST_BEHIND: usize = 64;
+
+/// How the elements of matrices become panels (see [`super::pack`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Panels {
+    pub groups: usize,
+    /// Whether the groups are ranges of columns of one matrix, and not matrices.
+    pub ranges: bool,
+    pub depth: usize,
+    /// Of a group.
+    pub columns: usize,
+    /// Columns of a full panel.
+    pub panel: usize,
+    /// Zeros behind the last element.
+    pub behind: usize,
+}
+
+impl Panels {
+    /// Whether the elements stay in their order, with nothing behind them.
+    fn is_identity(&self) -> bool {
+        self.columns <= self.panel && (!self.ranges || self.groups == 1) && self.behind == 0
+    }
+
+    /// The bytes of the panels, in order, where `from` are those of the matrices and an element has `size`.
+    fn each_part(&self, from: &[u8], size: usize, f: &mut dyn FnMut(&[u8])) {
+        for group in 0..self.groups {
+            // Elements from the first of this group, and from one depth to the next.
+            let (first, step) = match self.ranges {
+                false => (group * self.depth * self.columns, self.columns),
+                true => (group * self.columns, self.groups * self.columns),
+            };
+            for start in (0..self.columns).step_by(self.panel) {
+                let width = self.panel.min(self.columns - start);
+                for k in 0..self.depth {
+                    let at = (first + k * step + start) * size;
+                    f(&from[at..at + width * size]);
+                }
+            }
+        }
+        // An element has 16 bytes at most.
+        f(&[0; MOST_BEHIND * 16][..self.behind * size]);
+    }
+}
+
+/// A constant buffer.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    tensor: Tensor,
+    panels: Option<Panels>,
+}
+
+pub type WeightId = Id<Weight>;
+
+impl Weight {
+    pub fn dtype(&self) -> DType {
+        self.tensor.dtype
+    }
+    /// Elements, zeros behind them included.
+    pub fn count(&self) -> usize {
+        self.tensor.count() + self.panels.map_or(0, |p| p.behind)
+    }
+    pub fn bytes(&self) -> usize {
+        self.count() * self.tensor.dtype.size()
+    }
+    /// The bytes in order, in parts that are whole elements.
+    pub fn each_part(&self, f: &mut dyn FnMut(&[u8])) {
+        match &self.panels {
+            Some(panels) => panels.each_part(self.tensor.bytes(), self.tensor.dtype.size(), f),
+            None => f(self.tensor.bytes()),
+        }
+    }
+    /// The bytes, as they are stored.
+    pub fn stored(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.bytes());
+        self.each_part(&mut |part| bytes.extend_from_slice(part));
+        bytes
+    }
+    fn is_same(&self, other: &Weight) -> bool {
+        let (a, b) = (&self.tensor, &other.tensor);
+        (a.dtype, a.count(), self.panels) == (b.dtype, b.count(), other.panels)
+            && (a.same_data(b) || a.bytes() == b.bytes())
+    }
+}
+
+/// Constant buffers of all entries, each stored once.
+#[derive(Clone, Debug, Default)]
+pub struct Weights {
+    pub all: Arena<Weight>,
+}
+
+impl Weights {
+    /// The id of a tensor with these bytes, adding it when there is none.
+    pub fn add(&mut self, tensor: Tensor) -> WeightId {
+        self.add_weight(Weight { tensor, panels: None })
+    }
+    /// The id of these matrices in panels, adding them when there are none.
+    pub fn add_panels(&mut self, tensor: Tensor, panels: Panels) -> WeightId {
+        assert!(panels.behind <= MOST_BEHIND);
+        let panels = Some(panels).filter(|p| !p.is_identity());
+        self.add_weight(Weight { tensor, panels })
+    }
+    fn add_weight(&mut self, weight: Weight) -> WeightId {
+        let known = self.all.iter().find(|(_, w)| w.is_same(&weight)).map(|(id, _)| id);
+        known.unwrap_or_else(|| self.all.push(weight))
+    }
+    /// Byte offsets in the order of the ids, each a multiple of 64, and the total.
+    pub fn layout(&self) -> (Vec<u64>, u64) {
+        let mut offsets = vec![];
+        let end = self.all.iter().fold(0u64, |end, (_, w)| {
+            let at = end.next_multiple_of(64);
+            offsets.push(at);
+            at + w.bytes() as u64
+        });
+        (offsets, end)
+    }
+}
+
+#[test]
+fn equal_bytes_are_stored_once() {
+    let values = |shape: [usize; 2], from: f32| {
+        let numbers: Vec<f32> = (0..shape[0] * shape[1]).map(|n| n as f32 + from).collect();
+        Tensor::from_f32(shape, &numbers)
+    };
+    let panels = |panel, behind| Panels { groups: 1, ranges: false, depth: 4, columns: 16, panel, behind };
+    let mut weights = Weights::default();
+    let one = weights.add(values([4, 16], 0.0));
+    // Another tensor with the same bytes, another shape, and panels that change nothing.
+    assert_eq!(weights.add(values([16, 4], 0.0)), one);
+    assert_eq!(weights.add_panels(values([4, 16], 0.0), panels(16, 0)), one);
+    let two = weights.add_panels(values([4, 16], 0.0), panels(8, 0));
+    assert_eq!(weights.add_panels(values([4, 16], 0.0), panels(8, 0)), two);
+    assert!(two != one && weights.add(values([4, 16], 1.0)) != one);
+    let stored: Vec<f32> =
+        weights.all[two].stored().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    assert_eq!((stored[7], stored[8], stored[32], stored[63]), (7.0, 16.0, 8.0, 63.0));
+    let padded = weights.add_panels(values([4, 16], 0.0), panels(8, 3));
+    assert_eq!((weights.all[padded].count(), weights.all[padded].bytes()), (67, 268));
+    assert!(weights.all[padded].stored()[256..].iter().all(|&b| b == 0));
+}
