@@ -169,7 +169,7 @@ fn corrupted_models_are_refused_or_understood() {
     let mut models: Vec<_> =
         std::fs::read_dir(folder).unwrap().flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect();
     models.sort();
-    let (seed, count) = (setting("SMC_SEED", 1), setting("SMC_MUTATIONS", 1_200));
+    let (seed, count) = (setting("SMC_SEED", 1), setting("SMC_MUTATIONS", 600));
     let mut loaded = 0;
     for path in &models {
         let files = files_of(path);

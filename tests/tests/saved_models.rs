@@ -331,6 +331,8 @@ fn other_files_are_told_apart() {
     let graph = smc_proto::GraphDef { node: vec![node], ..Default::default() };
     let frozen = loaded("saved_model.pb", smc_proto::Message::encode_to_vec(&graph));
     assert!(frozen.contains("a frozen graph (a GraphDef)") && frozen.contains("import_graph_def"), "{frozen}");
+    let text = loaded("saved_model.pbtxt", b"node { name: \"x\" op: \"Placeholder\" }".to_vec());
+    assert!(text.contains("a frozen graph (a GraphDef)"), "{text}");
     let lite = loaded("saved_model.pb", b"\x1c\0\0\0TFL3\0\0".to_vec());
     assert!(lite.contains("a TFLite model"), "{lite}");
     let beside = loaded("model.keras", b"PK\x03\x04".to_vec());

@@ -48,7 +48,16 @@ pub(super) fn open(files: &dyn Files, options: &Options) -> Result<Opened, Probl
                 Err(e) => return Err(other().unwrap_or_else(|| damaged(e.to_string())).into()),
             }
         }
-        "saved_model.pbtxt" => text::decode::<SavedModel>(&bytes, "tensorflow.SavedModel").map_err(damaged)?,
+        "saved_model.pbtxt" => {
+            let model = text::decode::<SavedModel>(&bytes, "tensorflow.SavedModel").map_err(damaged)?;
+            // The fields of a graph are unknown ones, which are skipped.
+            let graph = || text::decode(&bytes, "tensorflow.GraphDef").ok();
+            let graph = if model.meta_graphs.is_empty() { graph() } else { None };
+            match graph.and_then(|graph| foreign::frozen(&graph)) {
+                Some(problem) => return Err(problem.in_file(shown).into()),
+                None => model,
+            }
+        }
         _ => {
             return Err(Diagnostic::error("the model is split into chunks (saved_model.cpb), which smc does not read")
                 .in_file(shown)

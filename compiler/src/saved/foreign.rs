@@ -70,9 +70,14 @@ pub fn other_bytes(bytes: &[u8]) -> Option<Diagnostic> {
     if let Some((what, help)) = kind("", bytes) {
         return Some(Diagnostic::error(format!("this is {what}, not the main file of a SavedModel")).help(help));
     }
-    let graph = GraphDef::decode(bytes).ok().filter(|g| !g.node.is_empty() && g.node.iter().all(|n| !n.op.is_empty()));
+    frozen(&GraphDef::decode(bytes).ok()?)
+}
+
+/// What is said of a graph, if these are the contents of one.
+pub fn frozen(graph: &GraphDef) -> Option<Diagnostic> {
+    let is_graph = !graph.node.is_empty() && graph.node.iter().all(|n| !n.op.is_empty());
     let what = "this is a frozen graph (a GraphDef), not a SavedModel: it has no signatures";
-    graph.map(|_| Diagnostic::error(what).help(FROZEN))
+    is_graph.then(|| Diagnostic::error(what).help(FROZEN))
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! Leaves, values that pass unchanged, variables, and the control flow of TensorFlow 1 where the predicate is known.
 
-use super::{Import, Outputs, Stop, TfOp, Value, build::one, life::NUMBERS_UNCHECKED, narrow};
+use super::{
+    Import, Outputs, Stop, TfOp, Value,
+    build::one,
+    life::{NOT_PRINTED, NUMBERS_UNCHECKED},
+    narrow,
+};
 use crate::{
     base::Diagnostic,
     graph::NodeId,
@@ -23,6 +28,7 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "GuaranteeConst", import: pass },
     TfOp { name: "StopGradient", import: pass },
     TfOp { name: "PreventGradient", import: pass },
+    TfOp { name: "Print", import: print },
     TfOp { name: "CheckNumerics", import: check_numerics },
     TfOp { name: "CheckNumericsV2", import: check_numerics },
     TfOp { name: "EnsureShape", import: ensure_shape },
@@ -61,6 +67,11 @@ fn pass(cx: &mut Import) -> Outputs {
 /// An assertion on the path of data is one that another node waits for; it has no outputs.
 fn assertion(_: &mut Import) -> Outputs {
     Ok(vec![])
+}
+
+fn print(cx: &mut Import) -> Outputs {
+    cx.notes.push(Diagnostic::note(NOT_PRINTED).at_node(&cx.node.name));
+    pass(cx)
 }
 
 fn check_numerics(cx: &mut Import) -> Outputs {

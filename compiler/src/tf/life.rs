@@ -82,8 +82,7 @@ impl<'a> Import<'a> {
             let own = has_effect(&node.op).then_some(node.op.as_str());
             let ops = || own.into_iter().chain(within.into_iter().flatten().map(|(op, _)| op.as_str()));
             if ops().any(|op| effect_of(op) == Effect::Message) {
-                let note = "the model prints a message here; compiled code does not";
-                self.notes.push(Diagnostic::note(note).at_node(&node.name));
+                self.notes.push(Diagnostic::note(NOT_PRINTED).at_node(&node.name));
             }
             if ops().any(|op| effect_of(op) == Effect::Numbers) {
                 self.notes.push(Diagnostic::note(NUMBERS_UNCHECKED).at_node(&node.name));
@@ -141,6 +140,9 @@ impl<'a> Import<'a> {
         Ok(known)
     }
 }
+
+/// What is said of a message that is left out.
+pub(super) const NOT_PRINTED: &str = "the model prints a message here; compiled code does not";
 
 /// What is said of a check of numbers that is left out.
 pub(super) const NUMBERS_UNCHECKED: &str = "the compiled code does not look for NaN and infinities here";

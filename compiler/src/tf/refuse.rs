@@ -183,6 +183,8 @@ pub(super) fn effect_within(node: &Node, op: &str, inner: &str) -> Diagnostic {
     let place = format!("at `{inner}`, in a function that {} calls here", node.op);
     let problem = if changes_variable(op) {
         format!("the signature changes a variable by {op} {place}, and models with state are not supported yet")
+    } else if op_def(op).is_none() {
+        format!("{op} {place}, is no TensorFlow operator: another library defines it")
     } else {
         format!("operator {op} {place} is not supported yet")
     };

@@ -33,6 +33,8 @@ def identities():
     case("EnsureShape", "wrong dimension", rand(2, 3), shape=[None, 4], fails=True)
     case("EnsureShape", "wrong rank", rand(2, 3), shape=[None], fails=True)
     case("GuaranteeConst", "values", rand(2, 2))
+    for dtype in ("f32", "i64", "bool"):
+        case("Print", f"values {dtype}", rand(2, 3, dtype=dtype), [rand(2), tensor([7, 8], "i32")], message="x: ")
     case("NoOp", "nothing")
     case("Assert", "holds", tensor(True, "bool"), [rand(2)])
     case("Assert", "fails", tensor(False, "bool"), [tensor([1, 2], "i32"), tensor([b"why"], "str")], fails=True)
