@@ -81,6 +81,14 @@ pub struct Batch {
     pub batch: Option<u32>,
 }
 
+/// Which outputs are wanted.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Kept {
+    /// An output to compute; repeat it for more, and what they do not need is left out [default: all]
+    #[arg(long = "output", value_name = "NAME")]
+    pub outputs: Vec<String>,
+}
+
 /// What the code is made for.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Target {
@@ -107,8 +115,10 @@ pub struct Compile {
     #[command(flatten)]
     pub model: Model,
     /// The file to write: an object, an archive when it ends in .a, a shared library when it ends in .so; `-` is the standard output [default: lib<NAME>.o]
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long = "out", value_name = "FILE")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub kept: Kept,
     /// The prefix of all symbols [default: from the output's or the model's name]
     #[arg(long)]
     pub name: Option<String>,
@@ -143,6 +153,12 @@ pub struct Compile {
 pub struct Inspect {
     #[command(flatten)]
     pub model: Model,
+    /// Draw the layers of a signature that compiles, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// The signature to draw [default: serving_default, or the first that compiles]
+    #[arg(long, value_name = "KEY", requires = "svg")]
+    pub signature: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -198,6 +214,8 @@ pub struct Check {
     /// The signature to check; repeat it for more [default: all that can be served]
     #[arg(long = "signature", value_name = "KEY")]
     pub signatures: Vec<String>,
+    #[command(flatten)]
+    pub kept: Kept,
     /// A recorded case: a numpy archive with arrays in:<input> and out:<output>; repeat it for more
     #[arg(long = "case", value_name = "FILE.npz")]
     pub cases: Vec<PathBuf>,

@@ -43,6 +43,7 @@ pub fn run(args: &Check, term: &Term) -> Result<(), Problems> {
     let options = Options {
         name: "model".into(),
         signatures: args.signatures.clone(),
+        outputs: args.kept.outputs.clone(),
         batch: args.batch.batch.map(u64::from),
         shapes: args.inputs.clone(),
         cpu: Some(cpu(args.cpu.as_deref())),

@@ -42,6 +42,7 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
     let options = Options {
         name: name.clone(),
         signatures: args.signatures.clone(),
+        outputs: args.kept.outputs.clone(),
         batch: args.batch.batch.map(u64::from),
         shapes: args.inputs.clone(),
         target: args.target.target.clone(),

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use serde::Serialize;
 use smc::{
-    base::Problems,
-    driver,
+    base::{Diagnostic, Dim, Problems, Severity, names::advice},
+    driver::{self, Layer, Options},
     saved::{
         TfShape,
         inspect::{Description, SignatureDescription, SlotDescription, describe_by},
@@ -15,6 +15,8 @@ use smc::{
 
 use super::{
     args::Inspect,
+    draw::svg,
+    files::{Destination, write_all},
     load,
     term::{Term, answer},
 };
@@ -26,13 +28,71 @@ struct Inspection {
     model: Description,
     /// Operators without a row, by signature.
     unsupported: BTreeMap<String, Vec<String>>,
+    verdicts: Vec<Judged>,
 }
 
-pub fn run(args: &Inspect, _: &Term) -> Result<(), Problems> {
+/// Whether signatures compile, and what they cost.
+#[derive(Serialize)]
+struct Judged {
+    /// Equal ones together.
+    signatures: Vec<String>,
+    compiles: bool,
+    /// What stands in the way.
+    problems: Vec<String>,
+    parameters: u64,
+    multiply_adds: Dim,
+    layers: Vec<Layer>,
+}
+
+fn judge(verdict: &driver::Verdict) -> Judged {
+    let layers = verdict.entry.as_ref().map(driver::layers).unwrap_or_default();
+    let errors =
+        |p: &Problems| p.0.iter().filter(|d| d.severity == Severity::Error).map(|d| d.message.clone()).collect();
+    Judged {
+        signatures: verdict.signatures.iter().map(|s| s.name.clone()).collect(),
+        compiles: verdict.entry.is_ok(),
+        problems: verdict.entry.as_ref().err().map(errors).unwrap_or_default(),
+        parameters: layers.iter().map(|l| l.parameters).sum(),
+        multiply_adds: layers.iter().fold(Dim::zero(), |sum, l| sum + &l.multiply_adds),
+        layers,
+    }
+}
+
+/// Writes the picture of one signature.
+fn draw(verdicts: &[Judged], wanted: Option<&str>, folder: &str, to: &Destination) -> Result<(), Problems> {
+    let is = |v: &&Judged, name: &str| v.signatures.iter().any(|s| s == name);
+    let chosen = match wanted {
+        Some(name) => verdicts.iter().find(|v| is(v, name)),
+        None => verdicts.iter().filter(|v| v.compiles).max_by_key(|v| is(v, "serving_default")),
+    };
+    let known: Vec<&str> = verdicts.iter().filter(|v| v.compiles).flat_map(|v| &v.signatures).map(|s| &s[..]).collect();
+    let Some(chosen) = chosen.filter(|v| v.compiles) else {
+        let problem = Diagnostic::error("there is no such signature that compiles, so there is nothing to draw");
+        return Err(problem.help(advice(wanted.unwrap_or_default(), "signatures that compile", &known)).into());
+    };
+    let title = format!(
+        "{}: {}",
+        folder.trim_end_matches('/').rsplit('/').next().unwrap_or(folder),
+        chosen.signatures.join(", ")
+    );
+    let picture = svg(&title, &chosen.layers);
+    write_all(&[(to, &|out| out.write_all(picture.as_bytes()))])
+}
+
+pub fn run(args: &Inspect, term: &Term) -> Result<(), Problems> {
+    let picture = args.svg.as_deref().map(Destination::find).transpose()?;
     let model = load(&args.model)?;
+    // A model without signatures is described all the same.
+    let verdicts = driver::verdicts(&model, &Options::default()).unwrap_or_default();
+    let verdicts: Vec<_> = verdicts.iter().map(judge).collect();
+    if let Some(to) = picture {
+        draw(&verdicts, args.signature.as_deref(), &model.shown_folder(), &to)?;
+        term.note(format_args!("wrote {to}"));
+        return Ok(());
+    }
     let model = describe_by(&model, &|signature| driver::source(&model, signature));
     let unsupported = model.signatures.iter().map(|s| (s.name.clone(), missing(s))).filter(|(_, m)| !m.is_empty());
-    let inspection = Inspection { unsupported: unsupported.collect(), model };
+    let inspection = Inspection { unsupported: unsupported.collect(), model, verdicts };
     if args.json {
         answer(serde_json::to_string_pretty(&inspection).expect("a description is plain data"));
     } else {
@@ -68,6 +128,7 @@ fn text(i: &Inspection) -> String {
             let _ = writeln!(out, "  variables that a signature updates (not supported): {}", changed.join(", "));
         }
     }
+    i.verdicts.iter().for_each(|v| verdict(&mut out, v));
     let _ = writeln!(out, "\n{} variables, {} bytes", m.variables.len(), m.variable_bytes);
     for v in &m.variables {
         let _ = writeln!(out, "  {} {}{} {} bytes, stored as {}", v.name, v.dtype, v.shape, v.bytes, v.key);
@@ -82,6 +143,23 @@ fn text(i: &Inspection) -> String {
         let _ = writeln!(out, "problem: {problem}");
     }
     out
+}
+
+fn verdict(out: &mut String, v: &Judged) {
+    let names: Vec<_> = v.signatures.iter().map(|s| format!("`{s}`")).collect();
+    let names = names.join(" and ");
+    if !v.compiles {
+        let first = v.problems.first().map_or("no cause is known", |p| p.as_str());
+        let more = if v.problems.len() > 1 { format!(" (and {} more)", v.problems.len() - 1) } else { String::new() };
+        let _ = writeln!(out, "\n{names}: refused: {first}{more}");
+        return;
+    }
+    let _ = writeln!(out, "\n{names}: compiles; {} parameters, {} multiply-adds", v.parameters, v.multiply_adds);
+    let _ = writeln!(out, "  {:44}{:>12}{:>13}  {:22}result", "layer", "parameters", "bytes", "multiply-adds");
+    for l in v.layers.iter().filter(|l| l.parameters > 0 || !l.multiply_adds.is(0)) {
+        let (work, name) = (l.multiply_adds.to_string(), &l.name);
+        let _ = writeln!(out, "  {name:44}{:>12}{:>13}  {work:22}{}", l.parameters, l.bytes, l.shape);
+    }
 }
 
 fn slot_line(out: &mut String, what: &str, slot: &SlotDescription) {

@@ -4,6 +4,7 @@ pub mod args;
 mod bench;
 mod check;
 mod compile;
+mod draw;
 mod files;
 mod given;
 mod inspect;

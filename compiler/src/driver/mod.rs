@@ -8,11 +8,13 @@ mod conditions;
 pub mod docs;
 mod dump;
 mod execute;
+mod layers;
 mod initial;
 mod listing;
 pub mod machine;
 pub mod memory;
 mod options;
+mod outputs;
 mod profile;
 pub mod random;
 mod reference;
@@ -28,6 +30,7 @@ use smc_runtime::{abi::Status, descriptor::Order};
 pub use bind::{bind, check_assumptions};
 use conditions::conditions;
 pub use execute::{Call, Executable};
+pub use layers::{Layer, layers};
 pub use options::{Dump, InputShape, Options};
 pub use profile::{Kernels, Profile, Step, Steps};
 pub use reference::Reference;
@@ -237,7 +240,7 @@ fn special(when: Vec<plan::Guard>, mut programs: Vec<Program>, open: &Program) -
 /// served are left out with a warning.
 pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems), Problems> {
     let by_name = !options.signatures.is_empty();
-    let chosen = choose(model, &options.signatures)?;
+    let chosen = outputs::keep(choose(model, &options.signatures)?, &options.outputs)?;
     let several = chosen.len() > 1;
     let updated = state::updates(model, options);
     let (mut entries, mut notes, mut failures) = (vec![], Problems::default(), vec![]);
@@ -259,6 +262,23 @@ pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems
     }
     notes.0.extend(failures.iter().map(|(signatures, problems)| left_out(signatures, problems)));
     unknown_inputs(&entries, options).or((entries, notes))
+}
+
+/// A signature with its twins, and its graph or why there is none.
+pub struct Verdict {
+    pub signatures: Vec<Signature>,
+    pub entry: Result<Entry, Problems>,
+}
+
+/// What would be compiled of a model, and what stands in the way of the rest.
+pub fn verdicts(model: &Model, options: &Options) -> Result<Vec<Verdict>, Problems> {
+    let updated = state::updates(model, options);
+    let twins = twins(model, choose(model, &options.signatures)?, options);
+    let verdict = |Twins { signatures, graph }: Twins| {
+        let entry = graph.and_then(|graph| entry(model, &signatures, graph, &updated, options));
+        Verdict { signatures, entry }
+    };
+    Ok(twins.into_iter().map(verdict).collect())
 }
 
 /// One graph of primitives, simplified.

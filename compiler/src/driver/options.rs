@@ -9,6 +9,8 @@ pub struct Options {
     pub name: String,
     /// The signatures to serve; empty for all that can be served.
     pub signatures: Vec<String>,
+    /// The outputs to compute; empty for all.
+    pub outputs: Vec<String>,
     /// The extent that takes the place of every unknown leading one.
     pub batch: Option<u64>,
     pub shapes: Vec<InputShape>,

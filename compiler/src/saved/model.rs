@@ -298,13 +298,17 @@ impl Model {
         problems.or(())?;
         let call = NameAttrList { name: function.into(), attr: Default::default() };
         let results = builder.call(&call, args)?;
-        if results.len() != signature.outputs.len() {
+        // The caller may want some of the outputs alone.
+        let is_whole = |s: &Signature| matches!(&s.kind, SignatureKind::Function { function: f } if f == function);
+        let whole = self.functions().into_iter().find(is_whole).map_or(signature.outputs.clone(), |s| s.outputs);
+        if results.len() != whole.len() {
             return Err(
                 Diagnostic::error(format!("function `{function}` returns lists, which is not supported")).into()
             );
         }
         let port = |(slot, source): (&Slot, NodeOutput)| Port { key: slot.key.clone(), source, ty: slot.ty.clone() };
-        let outputs = signature.outputs.iter().zip(results).map(port).collect();
+        let wanted = |(slot, _): &(&Slot, NodeOutput)| signature.outputs.iter().any(|s| s.key == slot.key);
+        let outputs = whole.iter().zip(results).filter(wanted).map(port).collect();
         builder.finish(inputs, outputs)
     }
 

@@ -1,6 +1,7 @@
 //! The program as a user meets it: files written or left alone, answers, messages and exit statuses.
 
 mod absurd;
+mod inspecting;
 mod measuring;
 mod outputs;
 mod running;
