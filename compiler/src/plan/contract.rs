@@ -9,7 +9,7 @@
 //!
 //! Rows that lie at one distance wherever they are read and written become one axis, and so do the axes of the depth.
 //! Every tap of a convolution lies within its operand: paddings were made before. A depthwise convolution sums nothing
-//! over channels, and has a template of its own (`depthwise.rs`).
+//! over channels, and has a template of its own (`depthwise.rs`), which may leave out taps that do not.
 
 mod ask;
 mod block;
@@ -19,6 +19,7 @@ mod nest;
 use std::ops::Range;
 
 use block::Blocks;
+pub use depthwise::takes_border;
 use nest::{Contraction, Rows};
 
 use super::{
@@ -82,7 +83,8 @@ impl Product {
             Op::Conv(op) => {
                 let nonpositive = |d: &Dim| (-d).is_nonneg(&NoVars);
                 let plain = op.input_dilation.iter().all(|&d| d == 1);
-                if !plain || !op.low.iter().chain(&op.high).all(nonpositive) {
+                let inside = op.low.iter().chain(&op.high).all(nonpositive);
+                if !plain || !(inside || takes_border(op, &left.shape, &right.shape)) {
                     return None;
                 }
                 // One filter for each channel: channels are columns, and nothing is summed over them.

@@ -5,9 +5,9 @@
 //! - A large 3x3 convolution becomes Winograd's method (`winograd.rs`), unless the user wants it by its definition.
 //! - A convolution with padding reads a padded copy, and one with a dilated input is computed in phases or reads a spread
 //!   copy, so that its hot loop has no conditions. That multiplies zeros with weights, which is done only where these
-//!   are known to be finite.
+//!   are known to be finite. A depthwise one of the model's input leaves its border out by itself.
 
-use super::{fuse::is_view_of_constant, pack::constant, phases::Phases, winograd::winograd};
+use super::{contract::takes_border, fuse::is_view_of_constant, pack::constant, phases::Phases, winograd::winograd};
 use crate::{
     base::{Bindings, Dim, dim::NoVars},
     graph::{Graph, NodeId},
@@ -118,7 +118,9 @@ fn bordered(to: &mut Graph, conv: &Conv, inputs: &[NodeId]) -> NodeId {
     let x = inputs[0];
     // A spread axis has a first element.
     let spreads = to.shape(x)[1..=conv.spatial()].iter().all(|n| (n - 1).is_nonneg(&NoVars));
-    if inside || !(plain || spreads) || !is_finite(to, inputs[1]) {
+    // Nobody writes an input of the model into a padded one.
+    let given = *to.op(x) == Op::Input && takes_border(conv, to.shape(x), to.shape(inputs[1]));
+    if inside || given || !(plain || spreads) || !is_finite(to, inputs[1]) {
         return add(to, conv.clone(), inputs);
     }
     let mut conv = conv.clone();

@@ -4,10 +4,14 @@
 //! tile of neighbouring results along the last spatial axis is summed in registers. An element of the input is loaded
 //! once for all results of the tile that it is a tap of; the filter is kept in registers over a whole row of results
 //! where it fits, and else that part of it that one row of the input meets.
+//!
+//! What a border adds, taps outside of the input do not meet: rows of taps are left out by a condition, columns of them in
+//! tiles of their own at both ends of a row. Where another kernel makes the input, it writes into a padded one instead.
 
 use super::*;
 use crate::{
-    loops::{BinaryFn, ExprId, LocalId, flat},
+    loops::{BinaryFn, Bound, ExprId, LocalId, Stmt, flat},
+    op::Conv,
     plan::{lower::named, pack::Packed},
 };
 
@@ -19,6 +23,18 @@ const MAX_TILE: usize = 16;
 const SHARED_ROWS: i64 = 12;
 /// Blocks of channels are at least as many then.
 const MIN_BLOCKS: usize = 4;
+
+/// Taps along the last axis reach so far at most where there is a border.
+const MAX_REACH: i64 = 16;
+
+/// Whether this template leaves out taps that lie in a border of the convolution itself.
+pub fn takes_border(conv: &Conv, x: &[Dim], filter: &[Dim]) -> bool {
+    let n = conv.spatial();
+    let channelwise = conv.groups > 1 && filter[n].is(1) && filter[n + 1].is(conv.groups as i64);
+    let known = conv.low.iter().chain(&conv.high).chain(&x[1..=n]).chain(&filter[..n]).all(|d| d.as_int().is_some());
+    let reach = filter[n - 1].as_int().map(|taps| (taps - 1) * conv.dilation[n - 1] + 1);
+    channelwise && known && conv.input_dilation.iter().all(|&d| d == 1) && reach.is_some_and(|reach| reach <= MAX_REACH)
+}
 
 /// A kernel under construction.
 struct Depthwise<'g> {
@@ -38,6 +54,8 @@ struct Depthwise<'g> {
     filter: Option<LocalId>,
     /// Rows of taps that are written one by one; else they are loops.
     straight: bool,
+    /// The input's spatial extents, where taps may lie outside of it.
+    around: Option<Vec<Dim>>,
 }
 
 /// Where a tile is.
@@ -53,6 +71,12 @@ pub fn depthwise<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId, product: P
     let channels = product.columns.as_int().unwrap_or(1).max(1) as usize;
     let packed = if constant { Some(pack::right(cx, root, 1, channels)?) } else { None };
     let Kind::Conv { stride, dilation, .. } = &product.of else { return None };
+    let around = match cx.graph.op(root) {
+        Op::Conv(conv) if conv.low.iter().chain(&conv.high).any(|d| !(-d).is_nonneg(&NoVars)) => {
+            Some(cx.graph.shape(cx.graph.node(root).inputs[0])[1..=conv.spatial()].to_vec())
+        }
+        _ => None,
+    };
     let taps =
         product.depth.iter().map(|d| d.as_int().and_then(|n| usize::try_from(n).ok())).collect::<Option<Vec<_>>>();
     let (Some(taps), Some(&stride), Some(&dilation)) = (taps, stride.last(), dilation.last()) else { return None };
@@ -73,6 +97,7 @@ pub fn depthwise<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId, product: P
         blocks: 1,
         filter: None,
         straight: true,
+        around,
     };
     writer.blocks = blocks(&writer.product, cx.target.lanes(wide.size().max(4)));
     // One register holds the input, and one is spare.
@@ -130,8 +155,16 @@ impl<'g> Depthwise<'g> {
         let many = width.floor_div(&Dim::from(tile));
         let done = &many * tile;
         let rest = &width - &done;
-        if !many.is(0) {
-            self.each(&many, |d, t| d.tile(&spot(t * tile, tile as usize)));
+        let (first, last) = self.inner_tiles(&many);
+        let inner = &last - &first;
+        for t in 0..first.as_int().unwrap_or(0) {
+            self.tile(&spot(Dim::from(t * tile), tile as usize));
+        }
+        if !inner.is(0) {
+            self.each(&inner, |d, t| d.tile(&spot((t + &first) * tile, tile as usize)));
+        }
+        if let (Some(last), Some(many)) = (last.as_int(), many.as_int()) {
+            (last..many).for_each(|t| self.tile(&spot(Dim::from(t * tile), tile as usize)));
         }
         match rest.as_int() {
             Some(0) => {}
@@ -142,6 +175,41 @@ impl<'g> Depthwise<'g> {
         if !one {
             self.site.close(LoopKind::Seq);
         }
+    }
+    /// The tiles of a row whose taps all lie within the input: from the first one up to the second.
+    fn inner_tiles(&self, many: &Dim) -> (Dim, Dim) {
+        let whole = (Dim::zero(), many.clone());
+        let (Some(many), Some((low, extent))) = (many.as_int(), self.last_axis()) else { return whole };
+        let far = ((self.tile - 1) * self.stride + (self.taps - 1) * self.dilation) as i64;
+        let start = |t: i64| t * (self.tile * self.stride) as i64 - low;
+        let first = (0..many).find(|&t| start(t) >= 0).unwrap_or(many);
+        let last = (first..many).find(|&t| start(t) + far >= extent).unwrap_or(many);
+        (Dim::from(first), Dim::from(last))
+    }
+    /// What comes before the input along the last axis, and its extent, where there is a border.
+    fn last_axis(&self) -> Option<(i64, i64)> {
+        let Kind::Conv { low, .. } = &self.product.of else { return None };
+        Some((low.last()?.as_int()?, self.around.as_ref()?.last()?.as_int()?))
+    }
+    /// Whether the `at`-th element that a tile meets in a row of taps lies outside of the input.
+    fn is_outside(&self, column: &Dim, at: usize) -> bool {
+        let (Some((low, extent)), Some(column)) = (self.last_axis(), column.as_int()) else { return false };
+        !(0..extent).contains(&(column * self.stride as i64 + at as i64 - low))
+    }
+    /// What makes a row of taps lie within the input; none where it never does.
+    fn rows_inside(&self, outer: &[Dim], row: &[Dim]) -> Option<Vec<Bound>> {
+        let (Some(around), Kind::Conv { stride, dilation, low, .. }) = (&self.around, &self.product.of) else {
+            return Some(vec![]);
+        };
+        let mut bounds = vec![];
+        for (s, tap) in row.iter().enumerate() {
+            let index = &outer[s + 1] * stride[s] + tap * dilation[s] - &low[s];
+            if !index.is_within(&around[s], &self.site.w.kernel.vars) {
+                index.as_int().is_none().then_some(())?;
+                bounds.push(Bound { index, extent: around[s].clone() });
+            }
+        }
+        Some(bounds)
     }
     fn each(&mut self, extent: &Dim, body: impl FnOnce(&mut Self, &Dim)) {
         if extent.is(1) {
@@ -199,7 +267,16 @@ impl<'g> Depthwise<'g> {
         (0..spot.tile).for_each(|m| self.site.w.assign(acc, &[Dim::from(m)], zero));
         let mut rows = 0;
         self.each_row_of_taps(&mut |d, row| {
-            d.row_of_taps(spot, acc, row, rows);
+            match d.rows_inside(spot.outer, row) {
+                None => {}
+                Some(bounds) if bounds.is_empty() => d.row_of_taps(spot, acc, row, rows),
+                Some(bounds) => {
+                    d.site.w.open_block();
+                    d.row_of_taps(spot, acc, row, rows);
+                    let then = d.site.close_branch();
+                    d.site.w.emit(Stmt::If { bounds, then, otherwise: vec![] });
+                }
+            }
             rows += 1;
         });
         for m in 0..spot.tile {
@@ -236,7 +313,7 @@ impl<'g> Depthwise<'g> {
                 (ahead % self.stride == 0 && ahead / self.stride < spot.tile).then(|| (ahead / self.stride, tap))
             };
             let pairs: Vec<(usize, usize)> = (0..self.taps).filter_map(meets).collect();
-            if pairs.is_empty() {
+            if pairs.is_empty() || self.is_outside(&spot.column, at) {
                 continue;
             }
             let value = self.input(spot, row, &Dim::from(at));

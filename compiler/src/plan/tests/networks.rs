@@ -528,6 +528,39 @@ fn depthwise_convolutions_of_every_stride() {
     check_batches("other ranks", &net.done(&[wide, solid]));
 }
 
+/// Borders of any width on any side of an input: taps that lie in them are left out, and nothing is copied.
+#[test]
+fn depthwise_convolutions_leave_borders_out() {
+    for (kernel, stride, dilation, low, high) in [
+        (3, 1, 1, 1, 1),
+        (3, 2, 1, 0, 1),
+        (5, 1, 1, 2, 2),
+        (5, 3, 1, 4, 3),
+        (3, 1, 4, 4, 4),
+        (7, 2, 1, 3, 2),
+        (1, 1, 1, 2, 1),
+    ] {
+        for width in [1, 5, 28, 61] {
+            let mut net = Net::default();
+            let x = net.input(&format!("batch,9,{width},20"));
+            let y = net.conv(x, &[kernel, kernel, 1, 20], conv(2, stride, dilation, low, high, 20));
+            let y = net.bias(y);
+            let graph = net.done(&[y]);
+            check_batches(&format!("kernel {kernel}, stride {stride}, dilation {dilation}, width {width}"), &graph);
+            let mut weights = Weights::default();
+            let prepared = prepare(&graph, &Choices::default());
+            let program = plan("test", &prepared, &TargetInfo::new(Isa::X64V4), &mut weights);
+            assert!(program.launches.len() <= 1 && program.workspace.is(0), "{}", program.launches.len());
+        }
+    }
+    // What another kernel makes is written into a border: that costs nothing.
+    let mut net = Net::default();
+    let x = net.input("2,9,28,20");
+    let y = net.conv(x, &[1, 1, 20, 32], conv(2, 1, 1, 0, 0, 1));
+    let y = net.conv(y, &[3, 3, 1, 32], conv(2, 1, 1, 1, 1, 32));
+    assert!(prepare(&net.done(&[y]), &Choices::default()).iter().any(|(_, node)| matches!(node.op, Op::Pad(_))));
+}
+
 #[test]
 fn transposes_of_many_extents() {
     for (shape, perm) in [
