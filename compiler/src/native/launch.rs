@@ -7,7 +7,7 @@ use std::mem::offset_of;
 use crate::{
     base::Dim,
     loops::{Kernel, LoopKind, Stmt},
-    plan::{Chain, MIN_SLICES, Program, Unit},
+    plan::{Chain, EVEN_TASKS, MIN_SLICES, MIN_TASKS, Program, Unit},
 };
 
 /// What a kernel is given: an object on the entry's stack.
@@ -80,6 +80,13 @@ pub fn parallel_extent(kernel: &Kernel) -> Option<&Dim> {
 /// where the number of slices is known.
 pub(super) fn may_be_few(chain: &Chain) -> bool {
     chain.slices.as_int().is_none() && chain.slices.content() < MIN_SLICES
+}
+
+/// Whether a chain has so few tasks, since each has memory of its own, that more threads rather share the kernels of each
+/// slice, one slice after the other: in the memory of one task.
+pub(super) fn may_be_crowded(chain: &Chain) -> bool {
+    let tasks = chain.tasks.as_int().unwrap_or(MIN_TASKS);
+    tasks < EVEN_TASKS && chain.slices.as_int().is_none_or(|slices| slices > tasks)
 }
 
 /// What the iterations of a unit are, which threads may share: how many, and the work of all.

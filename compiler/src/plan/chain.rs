@@ -39,10 +39,12 @@ pub const MIN_SLICES: i64 = 4;
 /// Longer chains would take long to find, and keep nothing nearer.
 const MAX_MEMBERS: usize = 128;
 /// What the threads share is at most so many tasks, each with its own slice of what lives within a turn; but fewer, down
-/// to the least, where slices are large.
+/// to the least, where slices are large. Threads that so few tasks leave idle share the kernels of each slice instead.
 const TASKS: i64 = 16;
-const MIN_TASKS: i64 = 8;
-const SCRATCH_BYTES: i64 = 8 << 20;
+pub const MIN_TASKS: i64 = 2;
+const SCRATCH_BYTES: i64 = 2 << 20;
+/// So many tasks are even enough for any number of threads.
+pub const EVEN_TASKS: i64 = 8;
 
 /// A chain gains more than one in so many parts of the work of a slice: as much may be lost where threads share slices.
 const PARTS: f64 = 16.0;
@@ -272,6 +274,8 @@ impl Join {
         }
         let slice_bytes = layout.total.as_int().expect("slices have fixed sizes");
         let most = (SCRATCH_BYTES / slice_bytes.max(1)).clamp(MIN_TASKS, TASKS);
+        // Few of them are even for two threads and for four.
+        let most = if most < EVEN_TASKS { 1 << most.ilog2() } else { most };
         let (content, open) = (self.slices.content(), self.slices.as_int().is_none());
         let tasks = match open && content < MIN_TASKS {
             // The same for all of them, so that their memory can lie in the same place.

@@ -33,7 +33,7 @@ use std::{
     sync::Arc,
 };
 
-pub use chain::MIN_SLICES;
+pub use chain::{EVEN_TASKS, MIN_SLICES, MIN_TASKS};
 pub use fuse::{Fusion, MAX_CODE, Role, fuse};
 pub use prepare::{Choices, prepare};
 pub use program::{Bodies, Chain, Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, Unit};
@@ -328,13 +328,15 @@ impl<'g> Planner<'g> {
             let takes = |&((buffer, _), &arg): &((BufferId, &Buffer), &StorageId)| {
                 let dies =
                     arg != out && is_workspace(arg) && touched[arg.index()].is_some_and(|(_, end)| end == times[n]);
-                let alone = || {
+                let in_time = || {
+                    // Within a chain slices keep apart, so those that touch the result later in a turn find it there.
                     let at_once = self.launches.iter().enumerate().filter(|&(m, _)| m != n && times[m] == times[n]);
-                    at_once.flat_map(|(_, launch)| &launch.args).all(|&other| other != arg && other != out)
+                    let touched = at_once.flat_map(|(m, launch)| launch.args.iter().map(move |&other| (m, other)));
+                    touched.into_iter().all(|(m, other)| other != arg && (other != out || m > n))
                 };
                 let [from, to] = [arg, out].map(|id| &self.storage[id]);
                 dies && (from.dtype.size(), &from.len) == (to.dtype.size(), &to.len)
-                    && alone()
+                    && in_time()
                     && inplace::may_overwrite(&launch.kernel, buffer)
             };
             if let Some((_, &arg)) = buffers.find(takes).filter(|_| begins == times[n]) {

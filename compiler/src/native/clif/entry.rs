@@ -26,7 +26,7 @@ use crate::{
     native::{
         self, Entry,
         code::{self, Code, FUNCTIONS},
-        launch::{iterations, may_be_few},
+        launch::{iterations, may_be_crowded, may_be_few},
     },
     plan::{Bodies, Guard, Program, Unit, WORTH_SHARING},
     tensor::{DType, TensorType, count},
@@ -35,6 +35,7 @@ use crate::{
 /// Offsets of `smc_threads`.
 const POOL: i32 = 0;
 const PARALLEL_FOR: i32 = 8;
+const WIDTH: i32 = 16;
 
 /// A function that checks and calls.
 struct Writer<'f> {
@@ -532,8 +533,8 @@ impl Writer<'_> {
                 }
             };
             let done = match unit {
-                Unit::Chain(c) if may_be_few(&program.chains[c]) => {
-                    Some(self.few_slices([entry, number, c], io, frame, sizes))
+                Unit::Chain(c) if may_be_few(&program.chains[c]) || may_be_crowded(&program.chains[c]) => {
+                    Some(self.shared_slices([entry, number, c], io, frame, sizes))
                 }
                 _ => None,
             };

@@ -22,7 +22,7 @@ mod tests;
 
 use super::{
     Code, Entry, Function, Reach, Target, code, dispatch, elementary,
-    launch::{Frame, may_be_few, parallel_extent},
+    launch::{Frame, may_be_crowded, may_be_few, parallel_extent},
     x86,
 };
 use crate::{
@@ -126,7 +126,7 @@ impl<'a> Plan<'a> {
             for program in entry.programs() {
                 first.push(plan.functions);
                 plan.shares |= program.units().into_iter().any(|unit| entry::is_shared(program, unit));
-                plan.parts |= program.chains.iter().any(may_be_few);
+                plan.parts |= program.chains.iter().any(|chain| may_be_few(chain) || may_be_crowded(chain));
                 plan.functions += program.launches.len() + program.chains.len() + usize::from(plan.chooses());
             }
             plan.first.push(first);

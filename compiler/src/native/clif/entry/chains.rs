@@ -6,10 +6,13 @@ use cranelift_codegen::ir::{
 
 use super::{
     super::{Frame, Plan, Slots, can_fail, kernel::plain},
-    Checked, Writer, write,
+    Checked, WIDTH, Writer, write,
 };
 use crate::{
-    native::code::Code,
+    native::{
+        code::Code,
+        launch::{may_be_crowded, may_be_few},
+    },
     plan::{Chain, MIN_SLICES, Place, Program},
 };
 
@@ -90,9 +93,10 @@ impl Writer<'_> {
         frame
     }
 
-    /// A chain of fewer slices than [`MIN_SLICES`], when there are threads: they share the kernels of each slice. What
-    /// follows is for all other calls; this one goes on at the block that is returned.
-    pub fn few_slices(
+    /// A chain of fewer slices than [`MIN_SLICES`], or of fewer tasks than there are slices and threads, when there are
+    /// threads: they share the kernels of each slice. What follows is for all other calls; this one goes on at the block
+    /// that is returned.
+    pub fn shared_slices(
         &mut self,
         [entry, number, chain]: [usize; 3],
         io: Value,
@@ -101,17 +105,23 @@ impl Writer<'_> {
     ) -> Block {
         let program = self.plan.program(entry, number);
         let chain = &program.chains[chain];
-        let [together, apart] = [(); 2].map(|()| self.b.create_block());
+        let [many, together, apart] = [(); 3].map(|()| self.b.create_block());
         let slices = sizes.dim(self, &chain.slices);
         let works: Vec<Value> =
             program.launches[chain.launches.clone()].iter().map(|launch| sizes.dim(self, &launch.work)).collect();
         let zero = self.b.ins().iconst(types::I64, 0);
         let frame = self.chain_frame(program, chain, outer, zero, sizes);
         let threads = self.slot(io, Slots(program).threads());
-        let few = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, slices, MIN_SLICES);
-        let given = self.b.ins().icmp_imm_s(IntCC::NotEqual, threads, 0);
-        let both = self.b.ins().band(few, given);
-        self.b.ins().brif(both, together, &[], apart, &[]);
+        let tasks = sizes.dim(self, &chain.tasks);
+        self.b.ins().brif(threads, many, &[], apart, &[]);
+        self.b.switch_to_block(many);
+        let is_few = may_be_few(chain).then(|| self.b.ins().icmp_imm_s(IntCC::SignedLessThan, slices, MIN_SLICES));
+        let is_crowded = may_be_crowded(chain).then(|| self.is_crowded(slices, tasks, threads));
+        let shares = match (is_few, is_crowded) {
+            (Some(few), Some(crowded)) => self.b.ins().bor(few, crowded),
+            (few, crowded) => few.or(crowded).expect("one of the reasons is why this is written"),
+        };
+        self.b.ins().brif(shares, together, &[], apart, &[]);
         self.b.switch_to_block(together);
         self.each_slice(zero, slices, |w, slice| {
             for ((k, &per_slice), work) in chain.launches.clone().zip(&chain.per_slice).zip(works) {
@@ -136,6 +146,17 @@ impl Writer<'_> {
         let done = self.b.current_block().expect("the block behind the loop");
         self.b.switch_to_block(apart);
         done
+    }
+
+    /// Whether tasks of several slices each leave threads idle: more than half as many as tasks, but not as many.
+    fn is_crowded(&mut self, slices: Value, tasks: Value, threads: Value) -> Value {
+        let width = self.b.ins().load(types::I64, plain(), threads, WIDTH);
+        let several = self.b.ins().icmp(IntCC::SignedGreaterThan, slices, tasks);
+        let twice = self.b.ins().iadd(width, width);
+        let more = self.b.ins().icmp(IntCC::SignedGreaterThan, twice, tasks);
+        let other = self.b.ins().icmp(IntCC::NotEqual, width, tasks);
+        let uneven = self.b.ins().band(more, other);
+        self.b.ins().band(several, uneven)
     }
 
     /// A loop over slices; ends in the block behind it.
