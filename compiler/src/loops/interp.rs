@@ -208,6 +208,8 @@ impl Machine<'_, '_, '_> {
             Op::Binary(f, x, y) => scalar::binary(*f, dtype, v(*x), v(*y)).map_err(Stop::Bug)?,
             Op::MulAdd(x, y, z) => scalar::mul_add(dtype, v(*x), v(*y), v(*z)),
             Op::Scale(x, n) => scalar::scale(v(*x), v(*n)),
+            Op::Exponent(x) => scalar::exponent(v(*x)),
+            Op::Mantissa(x) => scalar::mantissa(v(*x)),
             Op::Table(entries, x) => {
                 let index = v(*x).as_i64().unwrap_or_default();
                 Scalar::F32(entries[index.rem_euclid(TABLE as i64) as usize])

@@ -93,6 +93,11 @@ pub enum Expr {
     MulAdd(ExprId, ExprId, ExprId),
     /// `x * 2^floor(n)`, rounded once, of two f32 or f64; `n` is not infinite.
     Scale(ExprId, ExprId),
+    /// The exponent of an f32 or f64 as a float, `floor(log2 |x|)`: of zeros that is -infinity, of infinities infinity.
+    Exponent(ExprId),
+    /// The `m` of an f32 or f64 `x = m 2^k` with a whole `k` and `m` at least 3/4 and below 3/2: of zeros and infinity that
+    /// is 1, of what is less than 0 NaN.
+    Mantissa(ExprId),
     /// The f32 of a table at the low four bits of an i32.
     Table(Box<[f32; TABLE]>, ExprId),
     /// A bool; false when an operand is NaN, but for `Ne`.

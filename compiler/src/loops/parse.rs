@@ -324,6 +324,8 @@ fn expr(dtype: DType, text: &str) -> Parse<Expr> {
         (_, &[x, y], (.., Some(f))) => Ok(Expr::Compare(f, x, y)),
         ("mul_add", &[x, y, z], _) => Ok(Expr::MulAdd(x, y, z)),
         ("scale", &[x, n], _) => Ok(Expr::Scale(x, n)),
+        ("exponent", &[x], _) => Ok(Expr::Exponent(x)),
+        ("mantissa", &[x], _) => Ok(Expr::Mantissa(x)),
         ("select", &[x, y, z], _) => Ok(Expr::Select(x, y, z)),
         ("cast", &[x], _) => Ok(Expr::Cast(x)),
         ("bits", &[x], _) => Ok(Expr::Bits(x)),

@@ -153,6 +153,8 @@ impl Printer<'_, '_> {
                     Expr::Compare(f, ..) => name(f),
                     Expr::MulAdd(..) => "mul_add".into(),
                     Expr::Scale(..) => "scale".into(),
+                    Expr::Exponent(_) => "exponent".into(),
+                    Expr::Mantissa(_) => "mantissa".into(),
                     Expr::Select(..) => "select".into(),
                     Expr::Cast(_) => "cast".into(),
                     _ => "bits".into(),

@@ -11,7 +11,12 @@ impl Expr {
     pub fn operands(&self) -> impl Iterator<Item = ExprId> + use<> {
         let operands = match self {
             Expr::Const(_) | Expr::Var(_) | Expr::Index(_) | Expr::Load(..) | Expr::Local(..) => [None; 3],
-            Expr::Unary(_, x) | Expr::Table(_, x) | Expr::Cast(x) | Expr::Bits(x) => [Some(*x), None, None],
+            Expr::Unary(_, x)
+            | Expr::Exponent(x)
+            | Expr::Mantissa(x)
+            | Expr::Table(_, x)
+            | Expr::Cast(x)
+            | Expr::Bits(x) => [Some(*x), None, None],
             Expr::Binary(_, x, y) | Expr::Scale(x, y) | Expr::Compare(_, x, y) => [Some(*x), Some(*y), None],
             Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => [Some(*x), Some(*y), Some(*z)],
         };

@@ -81,6 +81,14 @@ impl Writer {
     pub fn scale(&mut self, x: ExprId, n: ExprId) -> ExprId {
         self.push(self.dtype(x), Expr::Scale(x, n))
     }
+    /// The exponent of a float, as a float.
+    pub fn exponent(&mut self, x: ExprId) -> ExprId {
+        self.push(self.dtype(x), Expr::Exponent(x))
+    }
+    /// The mantissa of a float, from 3/4 up to 3/2.
+    pub fn mantissa(&mut self, x: ExprId) -> ExprId {
+        self.push(self.dtype(x), Expr::Mantissa(x))
+    }
     /// The entry of a table at the low bits of an i32.
     pub fn table(&mut self, entries: [f32; TABLE], index: ExprId) -> ExprId {
         self.push(DType::F32, Expr::Table(Box::new(entries), index))

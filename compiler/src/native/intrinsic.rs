@@ -35,6 +35,10 @@ pub(super) enum Intrinsic {
     RoundF16,
     /// `(x, n) -> x * 2^floor(n)`, of floats in lanes or of one; with AVX-512.
     Scale,
+    /// `(x) -> floor(log2 |x|)`, of floats in lanes or of one; with AVX-512.
+    Exponent,
+    /// `(x) -> m` with `x = m 2^k` and `m` from 3/4 up to 3/2, NaN below 0; likewise.
+    Mantissa,
     /// `(indices, table) -> the table's entries`: lanes of f32 at those of i32, or one at an i32; the table is a constant
     /// vector of 16.
     Table,
@@ -45,7 +49,7 @@ pub(super) enum Intrinsic {
 }
 
 impl Intrinsic {
-    const ALL: [Intrinsic; 18] = [
+    const ALL: [Intrinsic; 20] = [
         Intrinsic::First,
         Intrinsic::LoadMasked,
         Intrinsic::StoreMasked,
@@ -61,6 +65,8 @@ impl Intrinsic {
         Intrinsic::StoreF16,
         Intrinsic::RoundF16,
         Intrinsic::Scale,
+        Intrinsic::Exponent,
+        Intrinsic::Mantissa,
         Intrinsic::Table,
         Intrinsic::PrefetchNear,
         Intrinsic::PrefetchFar,
@@ -85,6 +91,8 @@ impl Intrinsic {
             | Intrinsic::HighHalf
             | Intrinsic::RoundF16
             | Intrinsic::Scale
+            | Intrinsic::Exponent
+            | Intrinsic::Mantissa
             | Intrinsic::Table => None,
             Intrinsic::StoreMasked => Some(1),
             _ if self.stores() => Some(operands - 2),

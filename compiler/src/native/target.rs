@@ -216,6 +216,7 @@ impl Level {
             has_fma: self.info.has_fma,
             has_rounding: self.rounds,
             has_scaling: self.info.isa == Isa::X64V4,
+            has_parts: self.info.isa == Isa::X64V4,
             has_tables: self.info.is_wide(),
         }
     }

@@ -206,6 +206,40 @@ pub fn scale(x: Scalar, n: Scalar) -> Scalar {
     }
 }
 
+/// `floor(log2 |x|)`.
+pub fn exponent(x: Scalar) -> Scalar {
+    fn of(x: f64) -> f64 {
+        if x == 0.0 {
+            return f64::NEG_INFINITY;
+        }
+        if x.is_finite() { f64::from(libm::frexp(x).1 - 1) } else { x.abs() }
+    }
+    match x {
+        Scalar::F32(x) => Scalar::F32(of(x.into()) as f32),
+        Scalar::F64(x) => Scalar::F64(of(x)),
+        _ => unreachable!("the operand is a float"),
+    }
+}
+
+/// `x 2^-k`, from 3/4 up to 3/2.
+pub fn mantissa(x: Scalar) -> Scalar {
+    fn of(x: f64) -> f64 {
+        if x < 0.0 || x.is_nan() {
+            return f64::NAN;
+        }
+        if x == 0.0 || x.is_infinite() {
+            return 1.0;
+        }
+        let half = libm::frexp(x).0;
+        if half < 0.75 { 2.0 * half } else { half }
+    }
+    match x {
+        Scalar::F32(x) => Scalar::F32(of(x.into()) as f32),
+        Scalar::F64(x) => Scalar::F64(of(x)),
+        _ => unreachable!("the operand is a float"),
+    }
+}
+
 pub fn compare(f: CompareFn, x: Scalar, y: Scalar) -> bool {
     fn of<T: PartialOrd>(f: CompareFn, a: T, b: T) -> bool {
         match f {

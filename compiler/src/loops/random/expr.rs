@@ -87,11 +87,19 @@ impl Generator {
                 let [x, y, z] = [0; 3].map(|_| self.value(dtype, depth));
                 self.w.mul_add(x, y, z)
             }
-            6 if matches!(dtype, DType::F32 | DType::F64) => self.scale(dtype, depth),
+            6 if matches!(dtype, DType::F32 | DType::F64) => self.power_of_two(dtype, depth),
             7 if dtype == DType::F32 => self.table(depth),
             _ if dtype == DType::Bool => self.bool(depth),
             _ => self.binary(dtype, depth),
         }
+    }
+    /// Brings one in or takes one out.
+    fn power_of_two(&mut self, dtype: DType, depth: usize) -> ExprId {
+        if self.rng.chance(50) {
+            return self.scale(dtype, depth);
+        }
+        let x = self.value(dtype, depth);
+        if self.rng.chance(50) { self.w.exponent(x) } else { self.w.mantissa(x) }
     }
     /// By a power that is not infinite.
     fn scale(&mut self, dtype: DType, depth: usize) -> ExprId {

@@ -53,6 +53,8 @@ fn the_generator_covers_the_language() {
         " and= ",
         "mul_add",
         "scale",
+        "exponent",
+        "mantissa",
         "table",
         "select",
         "cast",

@@ -88,6 +88,9 @@ pub fn expression(kernel: &Kernel, typed: &Typed) -> Check {
             let float = matches!(dtype, DType::F32 | DType::F64);
             same(*x, dtype).and(same(*n, dtype)).and(accepts(float, &"Scale"))
         }
+        Expr::Exponent(x) | Expr::Mantissa(x) => {
+            same(*x, dtype).and(accepts(matches!(dtype, DType::F32 | DType::F64), &"a part of a float"))
+        }
         Expr::Table(_, index) => same(*index, DType::I32).and(is(DType::F32)),
         Expr::Compare(f, x, y) => {
             same(*y, of(*x))?;

@@ -348,7 +348,7 @@ impl Look<'_> {
             Expr::Binary(BinaryFn::Shl | BinaryFn::Shr, _, amount) => !moving.contains(amount),
             Expr::Binary(BinaryFn::Rem | BinaryFn::Pow | BinaryFn::Atan2, ..) => false,
             // Where there are not, they are expanded.
-            Expr::Scale(..) | Expr::Table(..) => true,
+            Expr::Scale(..) | Expr::Exponent(_) | Expr::Mantissa(_) | Expr::Table(..) => true,
             Expr::Binary(..) | Expr::MulAdd(..) | Expr::Compare(..) | Expr::Select(..) => true,
             Expr::Cast(x) => {
                 let from = self.k.exprs[*x].dtype;

@@ -344,7 +344,13 @@ impl Lower<'_, '_> {
                 fixed.push(e);
             }
         }
-        let heavy = |e: &ExprId| !matches!(k.exprs[*e].expr, Expr::Const(_) | Expr::Var(_) | Expr::Index(_));
+        // A variable has its register already, but it is spread over the lanes here.
+        let wide = self.wide.is_some();
+        let heavy = |e: &ExprId| match k.exprs[*e].expr {
+            Expr::Const(_) | Expr::Index(_) => false,
+            Expr::Var(_) => wide,
+            _ => true,
+        };
         if fixed.len() == order.len() && fixed.iter().filter(|e| heavy(e)).count() == 0 {
             return;
         }

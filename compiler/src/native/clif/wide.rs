@@ -190,10 +190,10 @@ impl Lower<'_, '_> {
         self.b.inst_results(call).first().copied()
     }
 
-    /// `x * 2^floor(n)`.
-    pub fn scale(&mut self, x: Value, n: Value) -> Value {
-        let ty = self.type_of(x);
-        self.intrinsic(Intrinsic::Scale, &[x, n], Some(ty)).unwrap_or_else(|| unreachable!("it returns lanes"))
+    /// What brings powers of two into floats or takes them out.
+    pub fn powers_of_two(&mut self, f: Intrinsic, x: &[Value]) -> Value {
+        let ty = self.type_of(x[0]);
+        self.intrinsic(f, x, Some(ty)).unwrap_or_else(|| unreachable!("it returns lanes"))
     }
 
     /// The entries of a table at the low bits of an index.

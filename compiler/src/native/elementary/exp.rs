@@ -86,18 +86,23 @@ struct Reduced {
 impl Math<'_> {
     /// The parts of the sum of a named `x` that is not huge and a tiny rest, all named: `n` is a multiple of `1/steps`.
     fn reduced(&mut self, x: ExprId, rest: Option<ExprId>, offset: i64, steps: f64) -> Reduced {
+        let Reduced { sum, n, r } = self.reduced_times(1.0, x, offset, steps);
+        let r = rest.map_or(r, |rest| self.add(r, rest));
+        Reduced { sum, n, r: self.name(r) }
+    }
+    /// The parts of `sign x = n ln 2 + sign r`.
+    fn reduced_times(&mut self, sign: f64, x: ExprId, offset: i64, steps: f64) -> Reduced {
         let magic = self.magic() / steps + offset as f64;
-        let (scale, shift) = (self.c(std::f64::consts::LOG2_E), self.c(magic));
+        let (scale, shift) = (self.c(sign * std::f64::consts::LOG2_E), self.c(magic));
         let sum = self.mul_add(x, scale, shift);
         let sum = self.name(sum);
         let n = self.add_c(sum, -magic);
         let n = self.name(n);
-        let high = self.c(-self.pick(LN2_HIGH.0, LN2_HIGH.1));
-        let low = self.c(-self.pick(LN2_LOW.0, LN2_LOW.1));
+        let high = self.c(-sign * self.pick(LN2_HIGH.0, LN2_HIGH.1));
+        let low = self.c(-sign * self.pick(LN2_LOW.0, LN2_LOW.1));
         let r = self.mul_add(n, high, x);
         let r = self.mul_add(n, low, r);
-        let r = rest.map_or(r, |rest| self.add(r, rest));
-        Reduced { sum, n, r: self.name(r) }
+        Reduced { sum, n, r }
     }
     /// The power of two whose exponent's bits, with a 0 for the sign, are the low ones of an integer.
     fn exponent(&mut self, bits: ExprId) -> ExprId {
@@ -121,7 +126,7 @@ impl Math<'_> {
     }
     /// `2^k exp(x + low) factor`, which may underflow though the factor does not.
     pub fn exp_times(&mut self, x: ExprId, low: Option<ExprId>, k: i64, factor: Option<ExprId>) -> ExprId {
-        let (least, greatest) = self.pick((-105.0, 90.0), (-746.0, 711.0));
+        let (least, greatest) = self.exp_range();
         let x = self.clamp(x, least, greatest);
         let x = self.name(x);
         if !self.machine.has_scaling {
@@ -162,8 +167,27 @@ impl Math<'_> {
         let p = self.mul_add(q, r, one);
         self.mul_add(p, r, one)
     }
+    /// Beyond these numbers the result is 0 or infinity.
+    fn exp_range(&self) -> (f64, f64) {
+        self.pick((-105.0, 90.0), (-746.0, 711.0))
+    }
     pub fn exp(&mut self, x: ExprId) -> ExprId {
         self.exp_scaled(x, None, 0)
+    }
+    /// `exp(-x)`, in the same steps as `exp(x)` where the machine has tables and scaling.
+    pub fn exp_of_opposite(&mut self, x: ExprId) -> ExprId {
+        if !(self.machine.has_scaling && self.machine.has_tables && self.single()) {
+            let x = self.neg(x);
+            let x = self.name(x);
+            return self.exp(x);
+        }
+        let (least, greatest) = self.exp_range();
+        let x = self.clamp(x, -greatest, -least);
+        let x = self.name(x);
+        let Reduced { sum, n, r } = self.reduced_times(-1.0, x, 0, TABLE as f64);
+        let (index, r) = (self.bits(sum), self.name(r));
+        let p = self.exp_of_sixteenths(None, index, r, -1.0);
+        self.scaled(p, n)
     }
     /// `2 (s (exp(r) - 1) + (s - 1/2))` with `s = 2^(n-1)`.
     pub fn expm1(&mut self, x: ExprId) -> ExprId {

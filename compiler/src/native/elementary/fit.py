@@ -132,6 +132,19 @@ def table(name, entries):
     print(name, "[" + ", ".join(shortest(float(x)) for x in entries) + "],", sep="\n    ")
 
 
+# The cells of the logarithm: the upper half of them belongs to the binade before.
+ends = lambda i: (1 + mpf(i) / 16, 1 + mpf(i + 1) / 16) if i < 8 else (mpf(i + 16) / 32, mpf(i + 17) / 32)
+inverses = [mpf(1) if i in (0, 15) else m.nint(64 / sum(ends(i))) / 32 for i in range(16)]
+rests = [x * inverse - 1 for i, inverse in enumerate(inverses) for x in ends(i)]
+logs = [-m.log(inverse) + (m.log(2) if i > 7 else 0) for i, inverse in enumerate(inverses)]
+highs = [to_multiple(x, mpf(2) ** -16) for x in logs]
+table("INVERSES of log", inverses)
+table("LOGS of log", highs)
+table("LOGS_LOW of log", [x - high for x, high in zip(logs, highs)])
+tail = near(mpf("1e-10"), lambda r: r * third - mpf(1) / 2, lambda r: (m.log1p(r) - r) / r**2)
+log_weight = lambda r: abs(r) * (r / m.log1p(r) if r else 1) + mpf("1e-14")
+show("LOG_OF_REST", (tail, log_weight, min(rests), max(rests), 3), None)
+
 # Each ratio is the one with which r is exact and least at the ends of its cell.
 start, ratios = 0x3F318000, [45, 43, 42, 40, 38, 37, 36, 34, 33, 32, 31, 29, 27, 26, 25, 24]
 number = lambda bits: mpf(struct.unpack("f", struct.pack("I", bits))[0])

@@ -128,6 +128,9 @@ impl Math<'_> {
         self.select(positive, y, other)
     }
     pub fn log(&mut self, x: ExprId) -> ExprId {
+        if self.single() && self.machine.stays_single() && self.machine.has_parts {
+            return self.log_by_cells(x);
+        }
         let (e, f) = self.scaled_parts(x);
         let y = self.log_of_parts(e, f, None);
         self.where_positive(x, y)

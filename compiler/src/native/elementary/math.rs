@@ -233,6 +233,52 @@ impl Math<'_> {
         let power = self.power_of_two(n);
         self.mul(x, power)
     }
+    /// The exponent of a float as a float.
+    pub fn exponent_part(&mut self, x: ExprId) -> ExprId {
+        if self.machine.has_parts {
+            return self.w.exponent(x);
+        }
+        let (size, bits, down) = self.normal_bits(x);
+        let e = self.shr(bits, self.mantissa());
+        let bias = self.i(-self.bias());
+        let e = self.add(e, bias);
+        let e = self.float_of_int(e);
+        let e = self.add(e, down);
+        let (zero, least) = (self.is_c(CompareFn::Eq, size, 0.0), self.c(f64::NEG_INFINITY));
+        let finite = self.is_c(CompareFn::Lt, size, f64::INFINITY);
+        let e = self.select(finite, e, size);
+        self.select(zero, least, e)
+    }
+    /// The mantissa of a float, from 3/4 up to 3/2.
+    pub fn mantissa_part(&mut self, x: ExprId) -> ExprId {
+        if self.machine.has_parts {
+            return self.w.mantissa(x);
+        }
+        let (_, bits, _) = self.normal_bits(x);
+        let one = self.i(self.bias() << self.mantissa());
+        let mask = self.i((1 << self.mantissa()) - 1);
+        let m = self.both(bits, mask);
+        let m = self.either(m, one);
+        let m = self.float_of_bits(m);
+        let m = self.name(m);
+        let (small, half) = (self.is_c(CompareFn::Lt, m, 1.5), self.mul_c(m, 0.5));
+        let m = self.select(small, m, half);
+        let (fine, nothing) = (self.is_c(CompareFn::Ge, x, 0.0), self.c(f64::NAN));
+        self.select(fine, m, nothing)
+    }
+    /// `|x|`, the bits of `|x| 2^-k`, which is no denormal number, and `k`.
+    fn normal_bits(&mut self, x: ExprId) -> (ExprId, ExprId, ExprId) {
+        let size = self.abs(x);
+        let size = self.name(size);
+        let tiny = self.is_c(CompareFn::Lt, size, self.pick(f32::MIN_POSITIVE.into(), f64::MIN_POSITIVE));
+        let tiny = self.name(tiny);
+        let up = self.mul_c(size, (1i64 << self.mantissa()) as f64);
+        let normal = self.select(tiny, up, size);
+        let bits = self.bits(normal);
+        let (by, none) = (self.c(-self.mantissa() as f64), self.c(0.0));
+        let by = self.select(tiny, by, none);
+        (size, self.name(bits), by)
+    }
     fn floor(&mut self, x: ExprId) -> ExprId {
         let x = self.name(x);
         if self.machine.has_rounding { self.w.unary(UnaryFn::Floor, x) } else { self.whole(UnaryFn::Floor, x) }

@@ -38,7 +38,7 @@
 //! f32 is within 0.6: what is denormal is rounded twice. f32 is checked over samples, dense around every threshold, and
 //! on demand over all floats (`cargo xtask elementary`), by machine code in the test package; f64 against values to twice
 //! the precision (`reference.py`). The worst of all floats at x86-64-v4, where tables make functions shorter: exp 1.00,
-//! expm1 1.44, log 0.84, log1p 0.85, sin 0.84, cos 0.84, tan 2.44, asin 2.03, acos 1.14, atan 1.60, sinh 1.54, cosh 1.49,
+//! expm1 1.44, log 0.78, log1p 0.85, sin 0.84, cos 0.84, tan 2.44, asin 2.03, acos 1.14, atan 1.60, sinh 1.54, cosh 1.49,
 //! tanh 2.56, asinh 1.78, acosh 2.41, atanh 2.04, erf 2.29, erfc 4.93; at x86-64-v3: exp 0.89, log 0.83, sin 0.84, tanh
 //! 2.55, erf 2.28.
 //!
@@ -50,6 +50,7 @@ mod erf;
 mod exp;
 mod inverse;
 mod log;
+mod log_single;
 mod math;
 mod pow;
 mod pow_single;
@@ -59,9 +60,11 @@ mod turns;
 
 use math::{Constants, Math};
 
+use std::collections::HashMap;
+
 use crate::{
     base::Dim,
-    loops::{BinaryFn, Block, CompareFn, Expr, ExprId, Kernel, LoopKind, Stmt, TABLE, Typed, UnaryFn, Writer},
+    loops::{BinaryFn, Block, CompareFn, Expr, ExprId, Kernel, LoopKind, Stmt, TABLE, Typed, UnaryFn, VarId, Writer},
     tensor::{DType, Scalar},
 };
 
@@ -78,6 +81,9 @@ pub struct Machine {
     pub has_rounding: bool,
     /// Scaling by a power of two is one instruction, in lanes too; otherwise none is left in the kernel.
     pub has_scaling: bool,
+    /// The exponent and the mantissa of a float are one instruction each, in lanes too; otherwise none is left in the
+    /// kernel.
+    pub has_parts: bool,
     /// A table lies in a register or two; otherwise none is left in the kernel.
     pub has_tables: bool,
 }
@@ -85,7 +91,7 @@ pub struct Machine {
 impl Machine {
     /// What Cranelift makes of it.
     pub fn narrow(self) -> Machine {
-        Machine { has_scaling: false, has_tables: false, ..self }
+        Machine { has_scaling: false, has_parts: false, has_tables: false, ..self }
     }
     /// Whether functions of f32 that need more than its digits get them from sums of f32, which fill vectors, rather than
     /// from f64, beside which f32 has no lanes.
@@ -102,7 +108,15 @@ pub fn is_elementary(f: UnaryFn) -> bool {
 /// The kernel without elementary functions, powers, angles and float remainders, nor what the machine lacks. What
 /// verifies still does.
 pub fn expand(kernel: &Kernel, machine: Machine) -> Kernel {
-    let mut pass = Pass { kernel, machine, w: Writer::default(), constants: vec![], seen: vec![], statement: 0 };
+    let mut pass = Pass {
+        kernel,
+        machine,
+        w: Writer::default(),
+        constants: vec![],
+        values: HashMap::new(),
+        seen: vec![],
+        statement: 0,
+    };
     if !kernel.exprs.iter().any(|(_, typed)| pass.replaces(typed)) {
         return kernel.clone();
     }
@@ -120,6 +134,8 @@ struct Pass<'a> {
     machine: Machine,
     w: Writer,
     constants: Constants,
+    /// What each variable was set to last.
+    values: HashMap<VarId, ExprId>,
     /// The new expression of an old one, and the statement that made it.
     seen: Vec<Option<(u32, ExprId)>>,
     statement: u32,
@@ -136,6 +152,7 @@ impl Pass<'_> {
             Expr::Binary(BinaryFn::Pow | BinaryFn::Atan2, ..) => true,
             Expr::Binary(BinaryFn::Rem, ..) => float,
             Expr::Scale(..) => !self.machine.has_scaling,
+            Expr::Exponent(_) | Expr::Mantissa(_) => !self.machine.has_parts,
             Expr::Table(..) => !self.machine.has_tables,
             Expr::MulAdd(..) => !(self.machine.has_fma && matches!(typed.dtype, DType::F32 | DType::F64)),
             _ => false,
@@ -156,7 +173,11 @@ impl Pass<'_> {
                 let (then, otherwise) = (self.inside(then), self.inside(otherwise));
                 Stmt::If { bounds: bounds.clone(), then, otherwise }
             }
-            Stmt::Set { var, value } => Stmt::Set { var: *var, value: self.value(*value) },
+            Stmt::Set { var, value } => {
+                let value = self.value(*value);
+                self.values.insert(*var, value);
+                Stmt::Set { var: *var, value }
+            }
             Stmt::Assign { local, index, value } => {
                 Stmt::Assign { local: *local, index: index.clone(), value: self.value(*value) }
             }
@@ -201,6 +222,10 @@ impl Pass<'_> {
             let mut operands = typed.expr.operands().map(|x| self.of(x));
             let [x, y, z] = std::array::from_fn(|_| operands.next().unwrap_or(ExprId::new(0)));
             return match &typed.expr {
+                Expr::Unary(UnaryFn::Exp, _) if self.machine.has_scaling && self.negated(x).is_some() => {
+                    let opposite = self.negated(x).unwrap_or(x);
+                    self.function(dtype, [opposite; 2], |m, [x, _]| m.exp_of_opposite(x))
+                }
                 Expr::Unary(f, _) => self.function(dtype, [x, x], |m, [x, _]| m.unary(*f, x)),
                 Expr::Binary(BinaryFn::Rem, ..) => self.remainder(dtype, x, y),
                 Expr::Binary(BinaryFn::Atan2, ..) => self.function(dtype, [x, y], |m, [y, x]| m.atan2(y, x)),
@@ -215,6 +240,8 @@ impl Pass<'_> {
                     })
                 }
                 Expr::Scale(..) => self.function(dtype, [x, y], |m, [x, n]| m.scaled(x, n)),
+                Expr::Exponent(_) => self.function(dtype, [x, x], |m, [x, _]| m.exponent_part(x)),
+                Expr::Mantissa(_) => self.function(dtype, [x, x], |m, [x, _]| m.mantissa_part(x)),
                 Expr::Table(entries, _) => {
                     let entry = self.math(DType::F32).table(**entries, x);
                     self.w.set(entry)
@@ -232,6 +259,8 @@ impl Pass<'_> {
             Expr::Binary(f, x, y) => Expr::Binary(*f, of(x), of(y)),
             Expr::MulAdd(x, y, z) => Expr::MulAdd(of(x), of(y), of(z)),
             Expr::Scale(x, n) => Expr::Scale(of(x), of(n)),
+            Expr::Exponent(x) => Expr::Exponent(of(x)),
+            Expr::Mantissa(x) => Expr::Mantissa(of(x)),
             Expr::Table(entries, x) => Expr::Table(entries.clone(), of(x)),
             Expr::Compare(f, x, y) => Expr::Compare(*f, of(x), of(y)),
             Expr::Select(c, x, y) => Expr::Select(of(c), of(x), of(y)),
@@ -240,6 +269,16 @@ impl Pass<'_> {
             leaf => leaf.clone(),
         };
         self.w.kernel.exprs.push(Typed { expr, dtype })
+    }
+    /// The variable whose negative a value is.
+    fn negated(&self, x: ExprId) -> Option<ExprId> {
+        let exprs = &self.w.kernel.exprs;
+        let value = match exprs[x].expr {
+            Expr::Var(var) => *self.values.get(&var)?,
+            _ => x,
+        };
+        let Expr::Unary(UnaryFn::Neg, y) = exprs[value].expr else { return None };
+        matches!(exprs[y].expr, Expr::Var(_)).then_some(y)
     }
     fn math(&mut self, float: DType) -> Math<'_> {
         Math { w: &mut self.w, constants: &mut self.constants, machine: self.machine, float }

@@ -10,11 +10,13 @@ use crate::{
     },
 };
 
-const PLAIN: Machine = Machine { has_fma: false, has_rounding: false, has_scaling: false, has_tables: false };
-const FUSED: Machine = Machine { has_fma: true, has_rounding: true, has_scaling: false, has_tables: false };
+const PLAIN: Machine =
+    Machine { has_fma: false, has_rounding: false, has_scaling: false, has_parts: false, has_tables: false };
+const FUSED: Machine =
+    Machine { has_fma: true, has_rounding: true, has_scaling: false, has_parts: false, has_tables: false };
 /// As with AVX2.
 const TABLES: Machine = Machine { has_tables: true, ..FUSED };
-const ALL: Machine = Machine { has_scaling: true, has_tables: true, ..FUSED };
+const ALL: Machine = Machine { has_scaling: true, has_parts: true, has_tables: true, ..FUSED };
 
 /// A function of the language, of one or two operands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -363,6 +365,78 @@ fn scaling_and_tables_are_exact() {
     interp::run(&kernel, &mut [Bytes::In(&bytes), Bytes::Out(&mut found)], &Bindings::new()).unwrap();
     let expected: Vec<u8> = (-20..20i32).flat_map(|n| (n.rem_euclid(16) as f32).to_le_bytes()).collect();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn parts_of_floats_are_exact() {
+    let mut rng = crate::base::Rng::new(13);
+    let mut cases = vec![0.0, -0.0, 1.0, 0.75, 1.5, -1.0, 5e-324, 1e-45, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+    for _ in 0..4000 {
+        cases.push(f64::from_bits(rng.bits()));
+        cases.push(f32::from_bits(rng.bits() as u32).into());
+    }
+    for dtype in [DType::F32, DType::F64] {
+        let x: Vec<Scalar> = cases.iter().map(|x| Scalar::from_f64(dtype, *x)).collect();
+        for part in [Expr::Exponent, Expr::Mantissa] {
+            let mut plain = kernel(Function::Unary(UnaryFn::Neg), dtype);
+            let (id, negative) = plain.exprs.iter().find(|(_, e)| matches!(e.expr, Expr::Unary(..))).unwrap();
+            let Expr::Unary(_, a) = negative.expr else { unreachable!() };
+            plain.exprs[id].expr = part(a);
+            let expected = run(&plain, dtype, &x, &x);
+            for machine in [PLAIN, FUSED] {
+                let found = run(&expand(&plain, machine), dtype, &x, &x);
+                for ((case, a), b) in cases.iter().zip(&expected).zip(found) {
+                    let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+                    assert!(same(a, b), "{case:e}: {b:e}, not {a:e}");
+                }
+            }
+        }
+    }
+}
+
+/// The sign of an exponential's operand costs nothing where constants can take it.
+#[test]
+fn an_opposite_exponential_takes_no_more_steps() {
+    let operations = |negates: bool| {
+        let mut w = Writer::new("t");
+        let [a, out] = [false, true].map(|written| w.buffer(DType::F32, 8.into(), written));
+        let i = w.loop_var(8.into());
+        w.open_block();
+        let x = w.load_flat(a, crate::loops::index_of(i));
+        let x = w.set(x);
+        let x = if negates { w.unary(UnaryFn::Neg, x) } else { x };
+        let x = w.set(x);
+        let y = w.unary(UnaryFn::Exp, x);
+        w.store_flat(out, crate::loops::index_of(i), y);
+        w.close_for(i, LoopKind::Vector);
+        let kernel = expand(&w.finish(), ALL);
+        verify(&kernel).unwrap_or_else(|e| panic!("{e}\n{kernel}"));
+        let value = crate::loops::statements(&kernel.body).find_map(|stmt| match stmt {
+            Stmt::Store { value, .. } => Some(*value),
+            _ => None,
+        });
+        // What the result is made of, through all variables.
+        let (mut open, mut count) = (vec![value.unwrap()], 0);
+        let set = |v: VarId| {
+            crate::loops::statements(&kernel.body).find_map(|stmt| match stmt {
+                Stmt::Set { var, value } if *var == v => Some(*value),
+                _ => None,
+            })
+        };
+        let mut seen = std::collections::HashSet::new();
+        while let Some(x) = open.pop() {
+            match &kernel.exprs[x].expr {
+                Expr::Var(v) if seen.insert(*v) => open.extend(set(*v)),
+                Expr::Var(_) => {}
+                expr => {
+                    count += usize::from(expr.operands().next().is_some());
+                    open.extend(expr.operands());
+                }
+            }
+        }
+        count
+    };
+    assert_eq!(operations(true), operations(false));
 }
 
 /// Expanding changes nothing in kernels without elementary functions, and keeps the law in all others.

@@ -24,7 +24,7 @@ pub fn fold(f: &mut Function) {
 }
 
 /// How often each register is read.
-fn uses(f: &Function) -> HashMap<Reg, u32> {
+pub fn uses(f: &Function) -> HashMap<Reg, u32> {
     let mut uses: HashMap<Reg, u32> = HashMap::new();
     for (_, block) in f.blocks.iter() {
         for inst in &block.insts {

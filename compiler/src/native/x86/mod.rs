@@ -13,6 +13,7 @@ mod inst;
 mod rows;
 mod schedule;
 mod select;
+mod ternary;
 mod zeros;
 
 use cranelift_codegen::ir;
@@ -39,6 +40,7 @@ pub fn compile(f: &ir::Function, level: &super::Level) -> Result<Code, String> {
     };
     let mut selected = select::select(f, instructions, convention)?;
     broadcast::fold(&mut selected);
+    ternary::join(&mut selected);
     schedule::schedule(&mut selected);
     counters::sink(&mut selected);
     let mut allocated = allocate::allocate(&selected);

@@ -347,8 +347,12 @@ rows! {
     Scalefsd "vscalefsd" Rvm "xxx" P66 M38 0x2d W1 Evex Fixed(8);
     Getexpps "vgetexpps" Rm "vv" P66 M38 0x42 W0 Evex Full(4);
     Getexppd "vgetexppd" Rm "vv" P66 M38 0x42 W1 Evex Full(8);
+    Getexpss "vgetexpss" Rvm "xxx" P66 M38 0x43 W0 Evex Fixed(4);
+    Getexpsd "vgetexpsd" Rvm "xxx" P66 M38 0x43 W1 Evex Fixed(8);
     Getmantps "vgetmantps" Rm "vvn" P66 M3A 0x26 W0 Evex Full(4);
     Getmantpd "vgetmantpd" Rm "vvn" P66 M3A 0x26 W1 Evex Full(8);
+    Getmantss "vgetmantss" Rvm "xxxn" P66 M3A 0x27 W0 Evex Fixed(4);
+    Getmantsd "vgetmantsd" Rvm "xxxn" P66 M3A 0x27 W1 Evex Fixed(8);
     Rsqrt14ps "vrsqrt14ps" Rm "vv" P66 M38 0x4e W0 Evex Full(4);
     Rcp14ps "vrcp14ps" Rm "vv" P66 M38 0x4c W0 Evex Full(4);
     Rsqrtps "vrsqrtps" Rm "vv" NP M0F 0x52 W0 Vex Part(1);

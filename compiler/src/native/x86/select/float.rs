@@ -30,6 +30,10 @@ const MAX: [Op; 4] = [Op::Maxps, Op::Maxpd, Op::Maxss, Op::Maxsd];
 const SQRT: [Op; 4] = [Op::Sqrtps, Op::Sqrtpd, Op::Sqrtss, Op::Sqrtsd];
 const ROUND: [Op; 4] = [Op::Roundps, Op::Roundpd, Op::Roundss, Op::Roundsd];
 const SCALE: [Op; 4] = [Op::Scalefps, Op::Scalefpd, Op::Scalefss, Op::Scalefsd];
+const GETEXP: [Op; 4] = [Op::Getexpps, Op::Getexppd, Op::Getexpss, Op::Getexpsd];
+const GETMANT: [Op; 4] = [Op::Getmantps, Op::Getmantpd, Op::Getmantss, Op::Getmantsd];
+/// Of `vgetmant`: from 3/4 up to 3/2; the sign of zero is dropped, and what is below it gives NaN.
+const MANTISSA: i64 = 0b1111;
 const FMA: [Op; 4] = [Op::Fmaddps, Op::Fmaddpd, Op::Fmaddss, Op::Fmaddsd];
 
 impl Select<'_> {
@@ -85,6 +89,20 @@ impl Select<'_> {
         let ty = self.ty(x);
         self.is_avx512().then_some(())?;
         self.float_two(row(ty, SCALE), ty, x, n)
+    }
+
+    /// `floor(log2 |x|)`.
+    pub fn exponent(&mut self, x: Value) -> Option<Reg> {
+        let ty = self.ty(x);
+        self.is_avx512().then_some(())?;
+        self.float_one(row(ty, GETEXP), ty, x, None)
+    }
+
+    /// `x 2^-k`, from 3/4 up to 3/2.
+    pub fn mantissa(&mut self, x: Value) -> Option<Reg> {
+        let ty = self.ty(x);
+        self.is_avx512().then_some(())?;
+        self.float_one(row(ty, GETMANT), ty, x, Some(MANTISSA))
     }
 
     /// The lanes of a table at the low bits of indices. A register of AVX2 holds half of one: where the halves differ, the

@@ -230,6 +230,8 @@ impl Select<'_> {
             (Intrinsic::HighHalf, [x]) => self.high_half(*x)?,
             (Intrinsic::RoundF16, [x]) => self.round_f16(*x)?,
             (Intrinsic::Scale, [x, n]) => self.scale(*x, *n)?,
+            (Intrinsic::Exponent, [x]) => self.exponent(*x)?,
+            (Intrinsic::Mantissa, [x]) => self.mantissa(*x)?,
             (Intrinsic::Table, [index, table]) => self.table(self.ty(result?), *index, *table)?,
             (Intrinsic::PrefetchNear, [pointer]) => return self.prefetch(Op::Prefetcht0, *pointer),
             (Intrinsic::PrefetchFar, [pointer]) => return self.prefetch(Op::Prefetcht1, *pointer),
