@@ -241,3 +241,50 @@ def segmentation():
         return {"logits": logits, "classes": tf.argmax(logits, -1, I32)}
 
     return module, serve
+
+
+@model("narrow_types", "module")
+def narrow_types():
+    """Elements of four bits and floats of eight: stored, moved, converted to and from."""
+    module = tf.Module()
+    values = np.random.default_rng(5).normal(0, 2, (6, 4)).astype(np.float32)
+    module.wide = tf.Variable(tf.cast(values, "float8_e5m2"))
+    module.fine = tf.Variable(tf.cast(values, "float8_e4m3fn"))
+    module.four = tf.Variable(tf.cast(tf.cast(values * 3, I32), "int4"))
+
+    @tf.function(input_signature=[spec([None, 6], name="x")])
+    def serve(x):
+        rounded = tf.cast(tf.cast(100.0 * x, "float8_e4m3fn"), F32)
+        small = tf.cast(tf.reshape(tf.cast(tf.cast(10.0 * x, I32), "uint4"), [-1, 2, 3]), I32)
+        return {
+            "fine": x @ tf.cast(tf.gather(module.fine.read_value(), [5, 4, 3, 2, 1, 0]), F32), "four": tf.cast(module.four, I32), "small": small,
+            "wide": x @ tf.transpose(tf.cast(tf.transpose(module.wide), F32)), "rounded": rounded,
+        }  # fmt: skip
+
+    return module, serve
+
+
+@model("chosen_rows", "module", feeds={"ids": (0, 10)})
+def chosen_rows():
+    """Tables in parts, a network for each half of the rows, rows replaced, places of greatest elements, clipped bin counts."""
+    module = tf.Module()
+    module.tables = [weights(4, 5), weights(3, 5, seed=4), weights(3, 5, seed=5)]
+    module.positive, module.other = weights(5, 6), weights(5, 6, seed=6)
+
+    @tf.function(input_signature=[spec([None, 8], I32, name="ids")])
+    def serve(ids):
+        rows = {way: tf.compat.v1.nn.embedding_lookup(module.tables, ids, partition_strategy=way) for way in ("div", "mod")}
+        flat = tf.reduce_sum(rows["div"], 1)
+        which = tf.cast(ids[:, 0] > 4, I32)
+        places = tf.dynamic_partition(tf.range(tf.shape(ids)[0]), which, 2)
+        low, high = tf.dynamic_partition(flat, which, 2)
+        image = tf.reshape(tf.cast(ids, F32), [-1, 2, 4, 1])
+        greatest, place = tf.nn.max_pool_with_argmax(image, 2, 1, "SAME", include_batch_in_index=True)
+        bins = tf.minimum(6, tf.maximum(6, tf.reduce_max(ids) + 1))
+        return {
+            **rows, "apart": tf.dynamic_stitch(places, [tf.nn.relu(low @ module.positive), tf.tanh(high @ module.other)]),
+            "greatest": greatest, "place": place, "counts": tf.math.bincount(ids, minlength=bins, maxlength=bins, axis=-1),
+            "replaced": tf.tensor_scatter_nd_update(flat, [[0]], tf.ones([1, 5])),
+        }  # fmt: skip
+
+    return module, serve

@@ -149,7 +149,9 @@ def encodings():
     one_hot = L.Lambda(lambda v: keras.ops.one_hot(v, 7))(ids)
     picked = L.Lambda(lambda v: keras.ops.take(v, [2, 0, 3], axis=1))(values)
     ranked = L.Lambda(lambda v: keras.ops.top_k(v, 2)[1])(values)
-    return branches([ids, values], [L.Dense(4)(one_hot), picked, ranked])
+    bins = L.Discretization([-0.5, 0.0, 1.0], output_mode="multi_hot")(values)
+    codes = [L.CategoryEncoding(7, output_mode=mode)(ids) for mode in ("multi_hot", "count")]
+    return branches([ids, values], [L.Dense(4)(one_hot), picked, ranked, bins, *codes])
 
 
 @model("keras_argmax", "saved_model")
