@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
+use crate::compare::Tolerance;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use smc::{
@@ -21,13 +22,35 @@ use smc_proto::{
 pub struct CaseFile {
     pub op: String,
     pub cases: Vec<Case>,
+    #[serde(default)]
+    pub sweeps: Vec<Sweep>,
 }
+
+/// One node under operands of other extents in every run.
+#[derive(Deserialize)]
+pub struct Sweep {
+    pub name: String,
+    attrs: Attrs,
+    pub runs: Vec<Run>,
+}
+
+/// One run of a sweep in TensorFlow.
+#[derive(Deserialize)]
+pub struct Run {
+    pub inputs: Vec<Operand>,
+    pub outputs: Vec<Operand>,
+    /// TensorFlow's message where it refuses.
+    pub error: Option<String>,
+}
+
+/// Attributes by name; each under the key that names its kind.
+type Attrs = BTreeMap<String, BTreeMap<String, Json>>;
 
 /// One run of an operator in TensorFlow.
 #[derive(Deserialize)]
 pub struct Case {
     pub name: String,
-    attrs: BTreeMap<String, BTreeMap<String, Json>>,
+    attrs: Attrs,
     pub inputs: Vec<Operand>,
     pub outputs: Vec<Operand>,
     /// TensorFlow's message where it refuses.
@@ -46,7 +69,15 @@ pub struct Operand {
     /// Whether a model gives it as a constant.
     #[serde(default, rename = "const")]
     pub is_const: bool,
+    /// Whether it is an input of the model, but no operand of the node.
+    #[serde(default)]
+    pub beside: bool,
+    /// What the model computes its elements from, where it does.
+    pub sizes: Option<Vec<Size>>,
 }
+
+/// A number times extents of operands, each an operand and an axis, plus a number.
+pub type Size = (i64, Vec<(usize, usize)>, i64);
 
 /// Every file of `tests/cases`, sorted by operator.
 pub fn read_cases() -> Vec<CaseFile> {
@@ -71,13 +102,24 @@ impl Case {
     }
     /// The attributes as a node has them.
     pub fn attrs(&self) -> Result<BTreeMap<String, AttrValue>, String> {
-        let attr = |(name, kinds): (&String, &BTreeMap<String, Json>)| {
-            let value = kinds.iter().next().and_then(|(kind, json)| attr_value(kind, json));
-            let value = value.ok_or_else(|| format!("attribute `{name}` is of no known kind"))?;
-            Ok((name.clone(), AttrValue { value: Some(value) }))
-        };
-        self.attrs.iter().map(attr).collect()
+        attr_values(&self.attrs)
     }
+}
+
+impl Sweep {
+    /// The attributes as a node has them.
+    pub fn attrs(&self) -> Result<BTreeMap<String, AttrValue>, String> {
+        attr_values(&self.attrs)
+    }
+}
+
+fn attr_values(attrs: &Attrs) -> Result<BTreeMap<String, AttrValue>, String> {
+    let attr = |(name, kinds): (&String, &BTreeMap<String, Json>)| {
+        let value = kinds.iter().next().and_then(|(kind, json)| attr_value(kind, json));
+        let value = value.ok_or_else(|| format!("attribute `{name}` is of no known kind"))?;
+        Ok((name.clone(), AttrValue { value: Some(value) }))
+    };
+    attrs.iter().map(attr).collect()
 }
 
 fn attr_value(kind: &str, json: &Json) -> Option<Value> {
@@ -125,6 +167,11 @@ impl Operand {
         }
         let scalars: Vec<Scalar> = self.data.iter().map(|json| scalar(self.dtype, json)).collect();
         Tensor::from_scalars(self.dtype, self.shape.clone(), scalars)
+    }
+    /// Whole numbers, as a recorded tensor.
+    pub fn ints(dtype: DType, shape: &[usize], values: &[i64]) -> Operand {
+        let data = values.iter().map(|&n| Json::from(n)).collect();
+        Operand { dtype, shape: shape.to_vec(), data, is_const: true, narrow: None, beside: false, sizes: None }
     }
     /// TensorFlow's name for the type. Panics when the file does not hold what its README says.
     pub fn tf_type(&self) -> DataType {
@@ -264,4 +311,21 @@ pub fn one_node(op: &str, case: &Case, open: Open) -> Result<TfGraph, String> {
         graph.outputs.push(Port { key: "y".into(), source: NodeOutput { node: id, index: 0 }, ty });
     }
     Ok(graph)
+}
+
+/// How far from TensorFlow's value a result may be. TensorFlow's own elementary functions are a few units in the last
+/// place from the truth, and compositions of them add up; sums of products are recorded with exact values. Which zero a
+/// maximum of both zeros is depends on the width of TensorFlow's vectors.
+pub fn tolerance(op: &str) -> Tolerance {
+    let (ulps, units) = match op {
+        "Acos" | "Acosh" | "Asin" | "Asinh" | "Atan" | "Atan2" | "Atanh" | "Cos" | "Cosh" | "Erf" | "Erfc" | "Exp"
+        | "Expm1" | "Log" | "Log1p" | "LogSoftmax" | "Pow" | "Rsqrt" | "Sigmoid" | "Sin" | "Sinh" | "Softmax"
+        | "Tan" | "Tanh" | "Xlog1py" | "Xlogy" => (4.0, 0.0),
+        // An exponential less 1.
+        "Elu" | "Selu" => (2.0, 1.0),
+        "FusedBatchNorm" | "FusedBatchNormV2" | "FusedBatchNormV3" => (2.0, 4.0),
+        _ => (2.0, 0.0),
+    };
+    let signed_zeros = !matches!(op, "Maximum" | "Minimum" | "Relu" | "Relu6");
+    Tolerance { ulps, units, signed_zeros }
 }

@@ -6,10 +6,12 @@ pub mod fenced;
 pub mod forms;
 pub mod consumers;
 pub mod kernels;
+pub mod lists;
 pub mod nets;
 pub mod programs;
 pub mod qemu;
 pub mod saved;
+pub mod sweeps;
 pub use programs::root;
 
 /// The CPU level that tests compile for: SMC_CPU, so that a suite can be run at each level of a machine (`cargo xtask

@@ -19,7 +19,7 @@ from tensorflow.core.protobuf import rewriter_config_pb2
 from tensorflow.python.framework import op_def_library, op_def_registry
 
 import cases
-from cases.spec import CASES, Const, DTYPES, NARROW, name_of
+from cases.spec import CASES, Const, DTYPES, NARROW, SWEEPS, Beside, Sizes, name_of
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "cases"
 # Outputs that mean something; in inference, TensorFlow leaves the rest of a batch normalisation's outputs uninitialised.
@@ -223,7 +223,7 @@ def message_of(refusal):
 
 
 def operand_array(value):
-    return value.value if isinstance(value, Const) else value
+    return value.value if isinstance(value, (Const, Beside)) else value
 
 
 def record(case):
@@ -256,11 +256,67 @@ def record(case):
     return f'{{{head}, "inputs": [{inputs}], "outputs": [{outputs}], "error": {json.dumps(error)}{derived}}}'
 
 
+def swept_text(value, array):
+    """A recorded operand of a sweep: constants are the node's own, sizes say what they are computed from."""
+    if isinstance(value, Sizes):
+        forms = [[form.times, [list(place) for place in form.of], form.plus] for form in value.forms()]
+        return tensor_text(array, f', "sizes": {json.dumps(forms)}')
+    kind = {Const: "const", Beside: "beside"}.get(type(value))
+    return tensor_text(array, f', "{kind}": true' if kind else "")
+
+
+def left_as_it_was(op, inputs, attrs, outputs):
+    """Whether a kernel for single precision returned without writing its results: in double precision they have other shapes."""
+
+    def doubled(value):
+        if isinstance(value, list):
+            return [doubled(part) for part in value]
+        array = operand_array(value)
+        array = array.astype(np.float64) if array.dtype == np.float32 else array
+        return Const(array) if isinstance(value, Const) else array
+
+    try:
+        wide, _ = run(op, [doubled(value) for value in inputs], attrs)
+    except REFUSED:
+        return False
+    return [np.shape(output) for output in wide] != [np.shape(output) for output in outputs]
+
+
+def record_run(sweep, operands):
+    """One run of a sweep as JSON, and the attributes of its node."""
+    arrays = [operand_array(value) for value in flat(operands)]
+    arrays = [value.value(arrays) if isinstance(value, Sizes) else value for value in arrays]
+    rest = iter(arrays)
+    texts = [swept_text(value, array) for value, array in zip(flat(operands), arrays)]
+    given = [[next(rest) for _ in value] if isinstance(value, list) else next(rest) for value in operands]
+    given = [Const(value) if isinstance(source, Const) else value for source, value in zip(operands, given) if not isinstance(source, Beside)]
+    try:
+        outputs, node = run(sweep.op, given, sweep.attrs)
+        attrs, error = attrs_of(sweep.op, node), None
+        if left_as_it_was(sweep.op, given, sweep.attrs, outputs):
+            outputs, error = [], "the kernel returns without a result of the right shape"
+    except REFUSED as refusal:
+        if isinstance(refusal, TypeError) or any(text in str(refusal) for text in NO_KERNEL):
+            raise
+        outputs, attrs, error = [], types_of(sweep.op, given, sweep.attrs), message_of(refusal)
+    outputs = ", ".join(map(tensor_text, outputs[: KEPT.get(sweep.op)]))
+    return f'{{"inputs": [{", ".join(texts)}], "outputs": [{outputs}], "error": {json.dumps(error)}}}', attrs
+
+
+def record_sweep(sweep):
+    """The sweep as a line of JSON."""
+    runs = [record_run(sweep, operands) for operands in sweep.runs]
+    if any(attrs != runs[0][1] for _, attrs in runs):
+        raise SystemExit(f"{sweep.op} {sweep.name}: the runs differ in their attributes")
+    texts = ",\n  ".join(text for text, _ in runs)
+    return f'{{"name": {json.dumps(sweep.name)}, "attrs": {json.dumps(runs[0][1])}, "runs": [\n  {texts}\n]}}'
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--op", help="record this operator only")
     only = parser.parse_args().op
-    ops = sorted({case.op for case in CASES})
+    ops = sorted({case.op for case in [*CASES, *SWEEPS]})
     if only and only not in ops:
         raise SystemExit(f"no cases are specified for {only}")
     OUT.mkdir(parents=True, exist_ok=True)
@@ -268,15 +324,18 @@ def main():
     for op in [only] if only else ops:
         mine = [case for case in CASES if case.op == op]
         names = [case.name for case in mine]
+        names += [sweep.name for sweep in SWEEPS if sweep.op == op]
         if len(set(names)) != len(names):
             raise SystemExit(f"{op}: two cases of one name: {sorted(n for n in names if names.count(n) > 1)}")
         lines = [(case, record(case)) for case in mine]
         left_out += [f"{op} {case.name}" for case, line in lines if line is None]
         lines = [line for _, line in lines if line is not None]
-        text = f'{{"op": "{op}", "cases": [\n' + ",\n".join(lines) + "\n]}\n"
+        text = f'{{"op": "{op}", "cases": [\n' + ",\n".join(lines) + "\n]"
+        sweeps = [record_sweep(sweep) for sweep in SWEEPS if sweep.op == op]
+        text += ', "sweeps": [\n' + ",\n".join(sweeps) + "\n]}\n" if sweeps else "}\n"
         json.loads(text)
         (OUT / f"{op}.json").write_text(text)
-        total += len(lines)
+        total += len(lines) + len(sweeps)
     print(f"{total} cases of {1 if only else len(ops)} operators recorded")
     if left_out:
         print(f"{len(left_out)} cases left out because TensorFlow has no CPU kernel for their types")

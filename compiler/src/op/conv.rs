@@ -12,8 +12,8 @@ use crate::loops::{BinaryFn, Bound};
 ///
 /// On each spatial axis, `input_dilation - 1` zeros come between the elements of x, then `low` zeros before and `high`
 /// after them (negative ones crop); the filter's elements are `dilation` apart and it moves by `stride`. Extents are
-/// `max(0, floor((m + low + high - ((k - 1) * dilation + 1)) / stride) + 1)` with `m = (n - 1) * input_dilation + 1`, or 0
-/// when n is 0. Output channel `o` sees the input channels of group `o / (O / groups)` only. Zeros between and around
+/// `max(0, floor((m + low + high - ((k - 1) * dilation + 1)) / stride) + 1)` with `m = (n - 1) * input_dilation + 1`,
+/// also when n is 0. Output channel `o` sees the input channels of group `o / (O / groups)` only. Zeros between and around
 /// are never multiplied, so that they do not meet an infinity. Sums are those of [`Dot`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conv {
@@ -130,7 +130,7 @@ impl Primitive for Conv {
         }
         let mut shape = vec![x.shape[0].clone()];
         for a in 0..n {
-            let spread = ((&x.shape[a + 1] - 1) * self.input_dilation[a] + 1).at_least(&Dim::zero());
+            let spread = (&x.shape[a + 1] - 1) * self.input_dilation[a] + 1;
             let padded = spread + &self.low[a] + &self.high[a];
             shape.push(window::places(&padded, &filter.shape[a], self.stride[a], self.dilation[a]));
         }

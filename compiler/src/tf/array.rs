@@ -104,8 +104,8 @@ fn split_v(cx: &mut Import) -> Outputs {
         }
         _ => return Err("more than one size is open".into()),
     }
-    if let Some(size) = sizes.iter().find(|s| s.as_int().is_some_and(|n| n < 0)) {
-        return Err(format!("the size {size} is negative").into());
+    for size in &sizes {
+        cx.require_at_most(&Dim::zero(), size, "a size is negative")?;
     }
     let sum = sizes.iter().fold(Dim::zero(), |sum, size| sum + size);
     cx.require_equal(&sum, &extent, "the extent and the sum of the sizes")?;
@@ -152,8 +152,8 @@ fn paddings(cx: &mut Import, rank: usize) -> Result<(Vec<Dim>, Vec<Dim>)> {
     if dims.len() != 2 * rank {
         return Err(format!("{} paddings do not fit rank {rank}", dims.len()).into());
     }
-    if let Some(dim) = dims.iter().find(|d| d.as_int().is_some_and(|n| n < 0)) {
-        return Err(format!("the padding {dim} is negative").into());
+    for padding in &dims {
+        cx.require_at_most(&Dim::zero(), padding, "a padding is negative")?;
     }
     for dim in &dims {
         cx.require_at_most(&Dim::zero(), dim, "a padding")?;
@@ -181,13 +181,16 @@ fn mirror_pad(cx: &mut Import) -> Outputs {
     let rank = cx.rank(x);
     let (low, high) = paddings(cx, rank)?;
     for axis in 0..rank {
+        let n = cx.shape(x)[axis].clone();
+        // TensorFlow asks it of axes without padding too.
+        for pad in [&low[axis], &high[axis]] {
+            cx.require_at_most(&(pad + skip), &n, "a mirrored padding is larger than the extent allows")?;
+        }
         if low[axis].is(0) && high[axis].is(0) {
             continue;
         }
-        let n = cx.shape(x)[axis].clone();
         let mut parts = vec![];
         for (pad, from) in [(&low[axis], Dim::from(skip)), (&high[axis], &n - skip - &high[axis])] {
-            cx.require_at_most(&(pad + skip), &n, "a mirrored padding and the extent")?;
             let edge = cx.slice_axis(x, axis, from, pad.clone())?;
             parts.push(cx.reverse(edge, &[axis])?);
         }
@@ -204,8 +207,8 @@ fn tile(cx: &mut Import) -> Outputs {
     if multiples.len() != shape.len() {
         return Err(format!("{} multiples do not fit rank {}", multiples.len(), shape.len()).into());
     }
-    if let Some(dim) = multiples.iter().find(|d| d.as_int().is_some_and(|n| n < 0)) {
-        return Err(format!("the multiple {dim} is negative").into());
+    for multiple in &multiples {
+        cx.require_at_most(&Dim::zero(), multiple, "a multiple is negative")?;
     }
     let (mut apart, mut wide, mut result) = (vec![], vec![], vec![]);
     for (n, multiple) in shape.iter().zip(&multiples) {
@@ -234,6 +237,9 @@ fn reverse_by_mask(cx: &mut Import) -> Outputs {
     let mask = cx.ints(1, "the axes")?;
     if mask.len() != cx.rank(x) {
         return Err(format!("{} bools do not fit rank {}", mask.len(), cx.rank(x)).into());
+    }
+    if let Some(first) = cx.shape(x).first().cloned() {
+        cx.require_at_most(&Dim::one(), &first, "the first axis is empty")?;
     }
     let axes: Vec<usize> = (0..mask.len()).filter(|&a| mask[a] != 0).collect();
     one(cx.reverse(x, &axes)?)

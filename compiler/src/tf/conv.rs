@@ -5,7 +5,7 @@
 //! whose input sizes it is given: the sizes decide the alignment.
 
 use super::{Import, Outputs, Stop, TfOp, build::one};
-use crate::{base::Dim, graph::NodeId, op::Conv};
+use crate::{base::Dim, graph::NodeId, op::Conv, tensor::DType};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -81,11 +81,11 @@ impl Step {
     }
 }
 
-/// The margins that the `padding` attribute asks for around the spatial extents.
-pub(super) fn margins(cx: &Import, layout: &Layout, extents: &[Dim], steps: &[Step]) -> Result<Vec<Margin>> {
-    match cx.node.attr_str("padding")? {
-        "VALID" => Ok(extents.iter().map(|_| Margin { low: Dim::zero(), high: Dim::zero() }).collect()),
-        "SAME" => Ok(extents.iter().zip(steps).map(|(n, step)| same(n, step)).collect()),
+/// The margins that the `padding` attribute asks for around the spatial extents, which have to hold the window.
+pub(super) fn margins(cx: &mut Import, layout: &Layout, extents: &[Dim], steps: &[Step]) -> Result<Vec<Margin>> {
+    let margins: Vec<Margin> = match cx.node.attr_str("padding")? {
+        "VALID" => extents.iter().map(|_| Margin { low: Dim::zero(), high: Dim::zero() }).collect(),
+        "SAME" => return Ok(extents.iter().zip(steps).map(|(n, step)| same(n, step)).collect()),
         "EXPLICIT" => {
             let list = cx.node.attr_ints("explicit_paddings")?;
             if list.len() != 2 * layout.rank || list.iter().any(|&n| n < 0) {
@@ -94,10 +94,27 @@ pub(super) fn margins(cx: &Import, layout: &Layout, extents: &[Dim], steps: &[St
             if [0, layout.channels].iter().any(|&a| list[2 * a] != 0 || list[2 * a + 1] != 0) {
                 return Err("paddings of batch or channels are not supported".into());
             }
-            Ok(layout.spatial().map(|a| Margin { low: list[2 * a].into(), high: list[2 * a + 1].into() }).collect())
+            layout.spatial().map(|a| Margin { low: list[2 * a].into(), high: list[2 * a + 1].into() }).collect()
         }
-        other => Err(format!("padding {other} is not supported").into()),
+        other => return Err(format!("padding {other} is not supported").into()),
+    };
+    for ((n, step), margin) in extents.iter().zip(steps).zip(&margins) {
+        require_window(cx, &(n + &margin.low + &margin.high), step)?;
     }
+    Ok(margins)
+}
+
+/// TensorFlow counts `(n - span + stride) / stride` places, rounded toward zero, and raises where that is negative: a
+/// window that is larger than the image by less than two strides has no place, and is no mistake. Its kernels for single
+/// and half precision take that badly, though: they abort, or give memory that nothing wrote. There the image has to hold
+/// the window; the forward image of a transposed convolution, and that of a mean, need not.
+fn require_window(cx: &mut Import, padded: &Dim, step: &Step) -> Result<()> {
+    let dtype = cx.dtype(cx.arg(0)?);
+    let op = &cx.node.op;
+    let held = dtype.is_float() && dtype != DType::F64 && !op.starts_with("Avg");
+    let span = step.span();
+    let least = if held && !span.is(1) { span } else { span - 2 * step.stride + 1 };
+    cx.require_at_most(&least, padded, "a window is larger than what it moves over")
 }
 
 fn same(n: &Dim, step: &Step) -> Margin {
@@ -199,8 +216,10 @@ fn transposed(cx: &mut Import) -> Outputs {
     let (mut low, mut high) = (vec![], vec![]);
     for a in 0..n {
         let (step, margin, size) = (&steps[a], &margins[a], &sizes[a + 1]);
+        cx.require_at_most(&Dim::zero(), size, "a size is negative")?;
         let reach = (&step.size - 1) * step.dilation;
         let places = (size + &margin.low + &margin.high - &reach - 1).floor_div(&Dim::from(step.stride)) + 1;
+        let places = places.at_least(&Dim::zero());
         cx.require_equal(&places, &shape[a + 1], "the extent of the operand and what its size calls for")?;
         let spread = (&shape[a + 1] - 1) * step.stride + 1;
         low.push(&reach - &margin.low);

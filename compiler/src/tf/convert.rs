@@ -41,7 +41,20 @@ fn cast(cx: &mut Import) -> Outputs {
         (DType::F32, DType::BF16) => shortened(cx, x, 7)?,
         _ => return Err(format!("the conversion of {from} to {to} by truncation is not supported").into()),
     };
+    let x = if from.is_float() && to.is_int() && to.bits() < 32 { saturated(cx, x, to)? } else { x };
     one(cx.cast(x, to)?)
+}
+
+/// The float as an i32 that the narrower integer type holds. What is out of range is undefined in TensorFlow, where
+/// whole vectors saturate.
+fn saturated(cx: &mut Import, x: NodeId, to: DType) -> Result<NodeId, Stop> {
+    let mut whole = cx.cast(x, DType::I32)?;
+    if let Some((least, greatest)) = to.int_range() {
+        let [least, greatest] = [least, greatest].map(|n| cx.scalar(DType::I32, n as f64));
+        whole = cx.binary(BinaryFn::Max, whole, least?)?;
+        whole = cx.binary(BinaryFn::Min, whole, greatest?)?;
+    }
+    Ok(whole)
 }
 
 /// The floats without the lower bits of their mantissas, but for `kept` ones: a type with so many has no need to round.

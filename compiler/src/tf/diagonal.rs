@@ -6,7 +6,7 @@
 
 use super::{Import, Outputs, Stop, TfOp, build::one};
 use crate::{
-    base::Dim,
+    base::{Dim, dim::NoVars},
     graph::NodeId,
     loops::{BinaryFn, CompareFn},
     op::{Gather, Iota},
@@ -35,7 +35,7 @@ struct Band {
 }
 
 impl Band {
-    fn read(cx: &Import, n: usize, rows: Dim, columns: Dim) -> Result<Band> {
+    fn read(cx: &Import, n: usize, [rows, columns]: [Dim; 2]) -> Result<Band> {
         let (lower, upper) = match cx.ints(n, "the diagonals")?[..] {
             [k] => (k, k),
             [lower, upper] if lower <= upper => (lower, upper),
@@ -53,6 +53,15 @@ impl Band {
             other => return Err(format!("alignment {other} is not supported").into()),
         };
         Ok(Band { lower, upper, rows, columns, right })
+    }
+    /// The band in operand `n` of matrices that have all of its diagonals; the main one may be empty.
+    fn within(cx: &mut Import, n: usize, rows: &Dim, columns: &Dim) -> Result<Band> {
+        let band = Band::read(cx, n, [rows.clone(), columns.clone()])?;
+        for d in [band.lower, band.upper].into_iter().filter(|&d| d != 0) {
+            let (needed, extent) = if d < 0 { (1 - d, rows) } else { (d + 1, columns) };
+            cx.require_at_most(&Dim::from(needed), extent, "a diagonal lies outside of the matrix")?;
+        }
+        Ok(band)
     }
     fn count(&self) -> i64 {
         self.upper - self.lower + 1
@@ -119,9 +128,8 @@ fn packed(cx: &mut Import) -> Outputs {
     let (x, padding) = (cx.arg(0)?, cx.arg(2)?);
     let shape = cx.shape(x);
     let [outer @ .., rows, columns] = &shape[..] else { return Err("expected matrices".into()) };
-    let band = Band::read(cx, 1, rows.clone(), columns.clone())?;
+    let band = Band::within(cx, 1, rows, columns)?;
     let longest = band.longest();
-    cx.require_at_most(&Dim::zero(), &longest, "the band is outside of the matrix")?;
     let [m, n] = places(cx, &Dim::from(band.count()), &longest)?;
     let (upper, zero) = (integer(cx, band.upper)?, integer(cx, 0)?);
     let d = cx.sub(upper, m)?;
@@ -162,7 +170,16 @@ fn spread(cx: &mut Import, diagonals: NodeId, band: &Band, outer: &[Dim], otherw
     let longest = cx.dim_scalar(&band.longest(), DType::I64)?;
     let line = cx.mul(m, longest)?;
     let at = cx.add_(line, n)?;
-    let flat = flattened(cx, diagonals, outer)?;
+    let mut flat = flattened(cx, diagonals, outer)?;
+    // Where there are no diagonals, the matrix may still have places to fill, and a table to gather from has an element.
+    let many = &band.longest() * &Dim::from(band.count());
+    let as_long = [&band.rows, &band.columns].iter().all(|n| **n == band.longest());
+    if !as_long && !(many - 1).is_nonneg(&NoVars) {
+        let zero = cx.scalar_like(flat, 0.0)?;
+        let (none, mut more) = (vec![Dim::zero(); outer.len() + 1], vec![Dim::zero(); outer.len() + 1]);
+        more[outer.len()] = Dim::one();
+        flat = cx.pad(flat, zero, &none, &more)?;
+    }
     gather(cx, flat, at, fine, otherwise)
 }
 
@@ -170,7 +187,7 @@ fn spread(cx: &mut Import, diagonals: NodeId, band: &Band, outer: &[Dim], otherw
 fn unpacked(cx: &mut Import) -> Outputs {
     let (x, padding) = (cx.arg(0)?, cx.arg(4)?);
     let shape = cx.shape(x);
-    let mut band = Band::read(cx, 1, Dim::zero(), Dim::zero())?;
+    let mut band = Band::read(cx, 1, [Dim::zero(), Dim::zero()])?;
     let axes = if band.count() > 1 { 2 } else { 1 };
     let Some(rank) = shape.len().checked_sub(axes) else { return Err("expected diagonals".into()) };
     let longest = &shape[shape.len() - 1];
@@ -190,6 +207,6 @@ fn set(cx: &mut Import) -> Outputs {
     let (x, diagonals) = (cx.arg(0)?, cx.arg(1)?);
     let shape = cx.shape(x);
     let [outer @ .., rows, columns] = &shape[..] else { return Err("expected matrices".into()) };
-    let band = Band::read(cx, 2, rows.clone(), columns.clone())?;
+    let band = Band::within(cx, 2, rows, columns)?;
     one(spread(cx, diagonals, &band, outer, x)?)
 }

@@ -32,6 +32,7 @@ fn resize(cx: &mut Import) -> Result<Resize> {
         cx.require_at_most(&Dim::one(), size, "the size of the result")?;
         cx.require_at_most(&Dim::one(), from, "the size of the image")?;
     }
+    cx.require_at_most(&Dim::one(), &cx.shape(x)[3].clone(), "the number of channels")?;
     let (align_corners, half_pixel) = (cx.node.attr_bool("align_corners")?, cx.node.attr_bool("half_pixel_centers")?);
     if align_corners && half_pixel {
         return Err("`align_corners` and `half_pixel_centers` exclude each other".into());

@@ -290,8 +290,18 @@ fn clip(cx: &mut Import) -> Outputs {
             same_shape(cx, x, bound)?;
         }
     }
-    let below = cx.binary(BinaryFn::Min, x, high)?;
-    one(cx.binary(BinaryFn::Max, below, low)?)
+    let below = bounded(cx, x, high, BinaryFn::Min, CompareFn::Gt)?;
+    one(bounded(cx, below, low, BinaryFn::Max, CompareFn::Lt)?)
+}
+
+/// `x`, or the bound that it is beyond; a bound that is NaN is none.
+fn bounded(cx: &mut Import, x: NodeId, bound: NodeId, f: BinaryFn, beyond: CompareFn) -> Result<NodeId> {
+    let is_number = |t: &Tensor| t.scalars().all(|s| s.as_f64().is_none_or(|v| !v.is_nan()));
+    if !cx.dtype(x).is_float() || cx.graph.as_const(bound).is_some_and(is_number) {
+        return cx.binary(f, x, bound);
+    }
+    let outside = cx.compare(beyond, x, bound)?;
+    cx.select(outside, bound, x)
 }
 
 fn shift(cx: &mut Import, f: BinaryFn) -> Outputs {

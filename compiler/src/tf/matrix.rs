@@ -108,7 +108,13 @@ fn at_least_rank(cx: &Import, x: NodeId, rank: usize) -> Result<()> {
 fn band(cx: &mut Import) -> Outputs {
     let (x, lower, upper) = (cx.arg(0)?, cx.arg(1)?, cx.arg(2)?);
     at_least_rank(cx, x, 2)?;
-    let [row, column] = places(cx, &cx.shape(x))?;
+    let shape = cx.shape(x);
+    for (operand, extent) in [(1, &shape[shape.len() - 2]), (2, &shape[shape.len() - 1])] {
+        if let Ok(width) = cx.dim(operand, "the width of a band") {
+            cx.require_at_most(&width, extent, "a band is wider than the matrix")?;
+        }
+    }
+    let [row, column] = places(cx, &shape)?;
     let zero = cx.scalar(DType::I64, 0.0)?;
     let inside = |cx: &mut Import, width: NodeId, from: NodeId, to: NodeId| {
         let width = cx.cast(width, DType::I64)?;
@@ -180,9 +186,15 @@ fn set_diagonal(cx: &mut Import) -> Outputs {
     for (have, want) in given.iter().zip(&want) {
         cx.require_equal(have, want, "the diagonal and its place")?;
     }
-    // Along the shorter of both axes the diagonal needs no padding.
-    let at = if shape[rank - 2] == length { rank - 1 } else { rank - 2 };
-    let spread = cx.insert_axes(diagonal, &[at])?;
+    // Along the shorter of both axes, where it is known, the diagonal needs no padding.
+    let spread = if shape[rank - 2] == length {
+        cx.insert_axes(diagonal, &[rank - 1])?
+    } else if shape[rank - 1] == length {
+        cx.insert_axes(diagonal, &[rank - 2])?
+    } else {
+        let at = cx.binary(BinaryFn::Min, row, column)?;
+        cx.add(Gather { axis: rank - 2, batch: 0, checked: false }, &[diagonal, at])?
+    };
     one(cx.select(on, spread, x)?)
 }
 

@@ -109,6 +109,13 @@ fn batch_norm_global(cx: &mut Import) -> Outputs {
     let [x, mean, variance, beta, gamma] = [cx.arg(0)?, cx.arg(1)?, cx.arg(2)?, cx.arg(3)?, cx.arg(4)?];
     let epsilon = cx.node.attr_float("variance_epsilon")? as f64;
     let scales = cx.node.attr_bool("scale_after_normalization")?;
+    let Some(depth) = cx.shape(x).last().cloned() else { return Err("a scalar has no channels".into()) };
+    for part in [mean, variance, beta, gamma] {
+        match &cx.shape(part)[..] {
+            [n] => cx.require_equal(&depth, n, "the channels and their statistics")?,
+            shape => return Err(format!("expected a vector of statistics, got rank {}", shape.len()).into()),
+        }
+    }
     let epsilon = cx.scalar_like(variance, epsilon)?;
     let spread = cx.add_(variance, epsilon)?;
     let mut factor = inverse_root(cx, spread)?;

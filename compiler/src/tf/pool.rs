@@ -38,6 +38,7 @@ fn window(cx: &mut Import, f: BinaryFn) -> Result<(NodeId, Window), Stop> {
     if [size.len(), stride.len()] != [rank; 2] || size.iter().chain(&stride).any(|&n| n < 1) {
         return Err(format!("window {size:?} and strides {stride:?} do not fit rank {rank}").into());
     }
+    require_axes(cx, &layout, &size, &stride)?;
     let shape = cx.shape(x);
     let axes: Vec<usize> =
         if cx.node.attr_str("padding")? == "EXPLICIT" { layout.spatial().collect() } else { (0..rank).collect() };
@@ -46,9 +47,31 @@ fn window(cx: &mut Import, f: BinaryFn) -> Result<(NodeId, Window), Stop> {
         axes.iter().map(|&a| Step { size: size[a].into(), stride: stride[a], dilation: 1 }).collect();
     let (mut low, mut high) = (vec![Dim::zero(); rank], vec![Dim::zero(); rank]);
     for (&a, Margin { low: l, high: h }) in axes.iter().zip(margins(cx, &layout, &extents, &steps)?) {
+        if l.as_int() >= Some(size[a]) || h.as_int() >= Some(size[a]) {
+            return Err(format!("paddings {l} and {h} are not smaller than the window {}", size[a]).into());
+        }
         (low[a], high[a]) = (l, h);
     }
     Ok((x, Window { f, size, stride, dilation: vec![1; rank], low, high }))
+}
+
+/// A window moves over the spatial axes; that of a maximum over images may take the channels in equal parts instead.
+fn require_axes(cx: &mut Import, layout: &Layout, size: &[i64], stride: &[i64]) -> Result<(), Stop> {
+    let c = layout.channels;
+    let moves = |a: usize| size[a] > 1 || stride[a] > 1;
+    if !moves(0) && !moves(c) {
+        return Ok(());
+    }
+    let max_over_images = layout.rank == 4 && cx.node.op.starts_with("Max");
+    if moves(0) || !max_over_images || layout.spatial().any(moves) || size[c] != stride[c] {
+        return Err(format!(
+            "a window {size:?} with strides {stride:?} works on batch or channels, which is not supported"
+        )
+        .into());
+    }
+    let channels = cx.shape(cx.arg(0)?)[c].clone();
+    let parts = channels.floor_div(&Dim::from(size[c]));
+    cx.require_equal(&channels, &(parts * size[c]), "the channels and a multiple of the window")
 }
 
 fn max_pool(cx: &mut Import) -> Outputs {

@@ -93,31 +93,58 @@ fn reshape(cx: &mut Import) -> Outputs {
         [] => {}
         [a] => {
             shape[a] = Dim::one();
-            shape[a] = rest(&cx.shape(x), &shape)?;
+            shape[a] = rest(cx, &cx.shape(x), &shape)?;
         }
         _ => return Err("more than one extent is open".into()),
     }
     if let Some(dim) = shape.iter().find(|d| d.as_int().is_some_and(|n| n < 0)) {
         return Err(format!("the extent {dim} is negative").into());
     }
+    for dim in &shape {
+        cx.require_at_most(&Dim::zero(), dim, "an extent is negative")?;
+    }
     one(cx.reshape(x, &shape)?)
 }
 
-/// The extent that makes both counts equal. Where both are empty, the extents that are not 0 decide.
-fn rest(from: &[Dim], to: &[Dim]) -> Result<Dim> {
-    let is_empty = |shape: &[Dim]| shape.iter().any(|d| d.is(0));
-    let nonzero = |shape: &[Dim]| shape.iter().filter(|d| !d.is(0)).fold(Dim::one(), |n, d| n * d);
-    let (have, known) = if is_empty(to) {
-        if from.iter().any(|d| d.as_int().is_none()) {
-            return Err("what the open extent is depends on which extents are 0".into());
+/// The extent that makes both counts equal, where `to` has a 1 for it. Where another extent of `to` is 0, TensorFlow
+/// divides what is not 0: `[4,0]` as `[-1,2*0]` is `[4,0]`. Where that makes a difference to a plain quotient, the plain one
+/// stands behind a guard.
+fn rest(cx: &mut Import, from: &[Dim], to: &[Dim]) -> Result<Dim> {
+    if to.iter().any(|size| size.is(0)) {
+        return Ok(rest_of_nothing(from, to));
+    }
+    let may_be_zero = |d: &&Dim| !(*d - 1).is_nonneg(&NoVars);
+    let (mut left, mut own, mut shared) = (from.to_vec(), vec![], vec![]);
+    for size in to {
+        match left.iter().position(|n| n == size) {
+            Some(at) => shared.push(left.remove(at)),
+            None => own.push(size.clone()),
         }
-        (nonzero(from), nonzero(to))
-    } else {
-        (crate::tensor::count(from), crate::tensor::count(to))
-    };
-    // A quotient by what may be 0 at run time is only taken where nothing is left of it.
+    }
+    let (have, known) = (crate::tensor::count(&left), crate::tensor::count(&own));
     let exact = have.floor_div(&known);
-    Ok(if &exact * &known == have { exact } else { have.floor_div(&known.at_least(&Dim::one())) })
+    let divides = known.as_int().is_some_and(|n| n > 0) || known.as_int().is_none() && &exact * &known == have;
+    if !divides {
+        return Ok(rest_of_nothing(from, to));
+    }
+    for size in own.iter().filter(may_be_zero) {
+        cx.require_at_most(&Dim::one(), size, "an extent beside an open one is 0")?;
+    }
+    for n in left.iter().filter(may_be_zero) {
+        for size in shared.iter().filter(may_be_zero) {
+            cx.require_at_most(&(Dim::one() - size), n, "an extent beside an open one and what is left for it are 0")?;
+        }
+    }
+    Ok(exact)
+}
+
+/// The open extent whether or not an extent beside it is 0: the product of the extents that are not 0 over that of the
+/// sizes that are not 0, where a size is 0.
+fn rest_of_nothing(from: &[Dim], to: &[Dim]) -> Dim {
+    let filled = |dims: &[Dim]| dims.iter().fold(Dim::one(), |n, d| n * d.at_least(&Dim::one()));
+    let no_zero = to.iter().fold(Dim::one(), |n, d| n * d.at_most(&Dim::one()));
+    let have = &no_zero * crate::tensor::count(from) + (Dim::one() - &no_zero) * filled(from);
+    have.floor_div(&filled(to))
 }
 
 /// All axes of extent 1, or those named. An open extent is not taken for 1 unless it is named.
@@ -146,12 +173,13 @@ fn expand_dims(cx: &mut Import) -> Outputs {
     one(cx.insert_axes(x, &[axis])?)
 }
 
-fn checked_extents(cx: &Import, n: usize) -> Result<Vec<Dim>> {
+/// The extents in operand `n`, none of which is negative.
+fn checked_extents(cx: &mut Import, n: usize) -> Result<Vec<Dim>> {
     let dims = cx.dims(n, "the shape")?;
-    match dims.iter().find(|d| d.as_int().is_some_and(|n| n < 0)) {
-        Some(dim) => Err(format!("the extent {dim} is negative").into()),
-        None => Ok(dims),
+    for dim in &dims {
+        cx.require_at_most(&Dim::zero(), dim, "an extent is negative")?;
     }
+    Ok(dims)
 }
 
 fn broadcast_to(cx: &mut Import) -> Outputs {

@@ -39,13 +39,16 @@ pub(super) const OPS: &[TfOp] = &[
 ];
 
 /// Pairs of paddings or crops in operand `n`, one for each axis of a block.
-fn pairs(cx: &Import, n: usize, block: &[i64], rank: usize) -> Result<Vec<(Dim, Dim)>> {
+fn pairs(cx: &mut Import, n: usize, block: &[i64], rank: usize) -> Result<Vec<(Dim, Dim)>> {
     if block.len() + 1 > rank || block.iter().any(|&b| b < 1) {
         return Err(format!("blocks {block:?} do not fit rank {rank}").into());
     }
     let dims = cx.dims(n, "the paddings")?;
-    if dims.len() != 2 * block.len() || dims.iter().any(|d| d.as_int().is_some_and(|n| n < 0)) {
-        return Err(format!("{} paddings do not fit {} axes, or one is negative", dims.len(), block.len()).into());
+    if dims.len() != 2 * block.len() {
+        return Err(format!("{} paddings do not fit {} axes", dims.len(), block.len()).into());
+    }
+    for padding in &dims {
+        cx.require_at_most(&Dim::zero(), padding, "a padding is negative")?;
     }
     Ok(dims.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
 }

@@ -165,6 +165,14 @@ def select():
         values = edges(dtype)
         low, high = tensor(1 if dtype[0] == "u" else -2, dtype), tensor(3, dtype)
         case("ClipByValue", f"edges {dtype}", values, low, high, optional=True)
+        if dtype in FLOATS:
+            nan, bounds = tensor(NAN, dtype), (np.arange(values.size) % 3).astype(values.dtype)
+            for place, limits in {"below": (nan, high), "above": (low, nan), "on both sides": (nan, nan)}.items():
+                case("ClipByValue", f"no limit {place} {dtype}", values, *limits, optional=True)
+                fixed = [const(limit, dtype) for limit in limits]
+                case("ClipByValue", f"no constant limit {place} {dtype}", values, *fixed, optional=True)
+            bounds[bounds == 1] = NAN
+            case("ClipByValue", f"limits per element, some none, {dtype}", values, bounds - tensor(1, dtype), bounds, optional=True)
     case("ClipByValue", "limits crossed", rand(8), tensor(1.0), tensor(-1.0))
     case("ClipByValue", "limits of a row", rand(2, 3), rand(3, seed=1, high=0), rand(3, seed=2, low=0), fails=True)
     case("ClipByValue", "one limit for all", rand(3), rand(1, seed=1, high=0), tensor(1.0), fails=True)
@@ -188,9 +196,11 @@ def cast():
         beyond = tensor([3e9, -3e9, 1e20, -1e20, NAN, INF, -INF, 2147483648.0, -2147483648.0, 5.0], source)
         for target in ("i32", "i64"):
             case("Cast", f"out of range {source} to {target}", beyond, DstT=DTYPES[target])
-        wraps = tensor([300.0, -1.0, -129.0, 256.5, 40000.0, -40000.0, 70000.0, 127.9], source)
+        # Whole vectors saturate, what is left over wraps; the former is what images meet. Doubles saturate by way of 16 bits.
+        far = [40000.0, -40000.0] if source == "f32" else []
+        beyond = np.repeat(tensor([300.0, -1.0, -129.0, 256.5, *far, 3e9, NAN, INF, 127.9, -5.5], source), 32)
         for target in ("i8", "u8", "i16", "u16"):
-            case("Cast", f"wraps {source} to {target}", wraps, DstT=DTYPES[target])
+            case("Cast", f"saturates {source} to {target}", beyond, DstT=DTYPES[target])
     for source in INTS:
         for target in INTS:
             if DTYPES[source].itemsize >= DTYPES[target].itemsize and source != target:

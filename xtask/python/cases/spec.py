@@ -5,6 +5,7 @@ short, and a comparison may ask for equality.
 """
 
 import dataclasses
+import math
 import typing
 
 import ml_dtypes
@@ -75,7 +76,70 @@ class Case:
     via: Run | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Extent:
+    """`times * x[axis] * .. + plus`: a number that a model computes from the extents of its operands, by (operand, axis)."""
+
+    of: tuple = ()
+    times: int = 1
+    plus: int = 0
+
+    def __mul__(self, other):
+        if isinstance(other, Extent):
+            return Extent(self.of + other.of, self.times * other.times)
+        return Extent(self.of, self.times * other, self.plus * other)
+
+    def __add__(self, other):
+        return Extent(self.of, self.times, self.plus + other)
+
+    def __sub__(self, other):
+        return self + -other
+
+    __rmul__ = __mul__
+
+
+def extent(operand, axis):
+    return Extent(((operand, axis),))
+
+
+@dataclasses.dataclass
+class Sizes:
+    """An operand that a model computes from extents: a vector of whole numbers and `Extent`s, or one of them alone."""
+
+    entries: list | int | Extent
+    dtype: str = "i32"
+    shape: tuple | None = None
+
+    def forms(self):
+        entries = self.entries if isinstance(self.entries, list) else [self.entries]
+        return [entry if isinstance(entry, Extent) else Extent((), 0, entry) for entry in entries]
+
+    def value(self, operands):
+        """The numbers for these operands, as an array."""
+        numbers = [f.times * math.prod(operands[n].shape[axis] for n, axis in f.of) + f.plus for f in self.forms()]
+        values = tensor(numbers if isinstance(self.entries, list) else numbers[0], self.dtype)
+        return values.reshape(values.shape if self.shape is None else self.shape)
+
+
+@dataclasses.dataclass
+class Beside:
+    """An input of the model that is no operand of the node: sizes are computed from its extents."""
+
+    value: np.ndarray
+
+
+@dataclasses.dataclass
+class Sweep:
+    """One node whose operands have other extents in every run: it is compiled once, with those extents open."""
+
+    op: str
+    name: str
+    runs: list
+    attrs: dict
+
+
 CASES: list[Case] = []
+SWEEPS: list[Sweep] = []
 
 
 def case(op, name, *inputs, fails=False, optional=False, via=None, **attrs):
@@ -84,6 +148,11 @@ def case(op, name, *inputs, fails=False, optional=False, via=None, **attrs):
     `fails`: TensorFlow raises, and its message is recorded. `optional`: leave the case out if there is no CPU kernel for its types.
     """
     CASES.append(Case(op, name, inputs, attrs, fails, optional, via))
+
+
+def sweep(op, name, runs, **attrs):
+    """Specify runs of one node; each is a tuple of operands as `case` takes them, `Sizes` or `Beside`. TensorFlow decides which raise."""
+    SWEEPS.append(Sweep(op, f"borders: {name}", list(runs), attrs))
 
 
 def tensor(values, dtype="f32"):
