@@ -69,9 +69,9 @@ fn sums_take_the_place_of_what_came_in() {
     let graph = net.done(&[x]);
     let mut weights = Weights::default();
     let program = plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64V4), &mut weights);
-    let takes = |chain: &crate::plan::Chain, n: usize| {
+    let takes = |chain: &Chain, n: usize| {
         let launch = &program.launches[n];
-        let place = |id: &crate::plan::StorageId| &program.storage[*id].place;
+        let place = |id: &StorageId| &program.storage[*id].place;
         let mut args = launch.kernel.buffers.iter().zip(&launch.args);
         let Some((_, out)) = args.find(|((_, buffer), _)| buffer.written) else { return false };
         let passed_on = (n + 1..chain.launches.end).any(|m| program.launches[m].args.contains(out));
