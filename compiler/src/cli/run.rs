@@ -132,10 +132,13 @@ pub fn pick(model: &Model, name: Option<&str>) -> Result<Signature, Problems> {
         return Ok(model.signature(name)?);
     }
     let all = model.signatures();
+    if all.is_empty() {
+        return Err(model.no_signature().into());
+    }
     let found = all.iter().find(|s| s.name == "serving_default").or(if all.len() == 1 { all.first() } else { None });
     found.cloned().ok_or_else(|| {
         let known: Vec<_> = all.iter().map(|s| format!("`{}`", s.name)).collect();
-        let help = if known.is_empty() { "it has none".into() } else { format!("give one of {}", known.join(", ")) };
-        Diagnostic::error("the model does not say which signature to take").help(format!("--signature: {help}")).into()
+        let help = format!("--signature: give one of {}", known.join(", "));
+        Diagnostic::error("the model does not say which signature to take").help(help).into()
     })
 }

@@ -84,3 +84,15 @@ fn archives_of_outputs_come_back() {
     let streamed = smc(folder.path(), &["run", &mnist(), "--random", "--outputs", "-"]);
     assert!(streamed.stdout == fs::read(folder.path().join("y.npz")).unwrap(), "the stream differs from the file");
 }
+
+/// A model that offers nothing is told how to offer something, by every command that calls it.
+#[test]
+fn a_model_without_signatures_is_told_how_to_get_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "saved_model_schema_version: 1 meta_graphs { meta_info_def { tags: \"serve\" } graph_def { } }";
+    fs::write(folder.path().join("saved_model.pbtxt"), text).unwrap();
+    for command in ["compile", "run", "check", "bench"] {
+        let message = complaint(folder.path(), &[command, "."], 1);
+        assert!(message.contains("no signature") && message.contains("model.export(DIR)"), "{command}:\n{message}");
+    }
+}
