@@ -62,6 +62,11 @@ pub(super) struct Grower {
     values: Vec<Tensor>,
 }
 
+/// What no polynomial of the symbols says.
+fn formula(text: &str) -> Dim {
+    text.parse().expect("the text of a dim")
+}
+
 pub fn grow(seed: u64, size: usize) -> Case {
     let mut rng = Rng::new(seed);
     let bind = [("N", rng.range(0, 4)), ("M", rng.range(1, 5))].map(|(name, n)| (Symbol::new(name), n));
@@ -183,6 +188,8 @@ impl Grower {
             7 => n * 2,
             8 => (m + 1).floor_div(&Dim::from(2)),
             9 => n * m,
+            10 => formula("i32(f32((f32(2*N+1)*0.7f32)))"),
+            11 => formula("select(less(f64(N),f64(M)),xor(N,M),shr(M,1))"),
             _ => Dim::from(self.rng.range(1, 6)),
         }
     }

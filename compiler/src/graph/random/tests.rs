@@ -138,7 +138,7 @@ fn a_failing_case_shrinks_to_what_fails() {
 fn infer_survives_any_attributes() {
     let mut rng = Rng::new(7);
     let numbers = ["0", "1", "-1", "2", "3", "7", "9223372036854775807", "-9223372036854775808", "4611686018427387905"];
-    let symbols = ["\"N\"", "\"N*M-3\"", "\"floor(N,2)\"", "\"max(N,M)\""];
+    let symbols = ["\"N\"", "\"N*M-3\"", "\"floor(N,2)\"", "\"max(N,M)\"", "\"i32(f64(N))\"", "\"xor(N,M)\""];
     let mut accepted = 0;
     for seed in 0..3000 {
         let case = case(seed, 8);
