@@ -175,9 +175,15 @@ impl Lower<'_, '_> {
             }
             Atom::Of(f) => *self.formulas.get(f).unwrap_or_else(|| panic!("`{f}` is not a formula of the program")),
             Atom::Max(a, b) => {
+                let key = Key::Place(None, Dim::atom(atom.clone()));
+                if let Some(&value) = self.memo.get(&key) {
+                    return value;
+                }
                 let (a, b) = (self.dim(a), self.dim(b));
                 let greater = self.b.ins().icmp(IntCC::SignedGreaterThan, a, b);
-                self.b.ins().select(greater, a, b)
+                let value = self.b.ins().select(greater, a, b);
+                self.remember(key, value);
+                value
             }
         }
     }
