@@ -96,7 +96,18 @@ fn cargo_test(arguments: &[&str], level: Option<&str>) -> Result<Counts> {
 }
 
 /// The tests whose code is made for a CPU level of this machine; the others say by themselves which levels they need.
-const BY_LEVEL: [&str; 7] = ["cases", "chains", "elementary", "machine", "mnist", "random_graphs", "winograd"];
+const BY_LEVEL: [&str; 10] = [
+    "borders",
+    "broadcasts",
+    "cases",
+    "chains",
+    "elementary",
+    "extents",
+    "machine",
+    "mnist",
+    "random_graphs",
+    "winograd",
+];
 
 /// The levels below this machine's best for which objects carry code by default.
 fn lower_levels() -> &'static [&'static str] {
