@@ -85,7 +85,7 @@ pub fn object(target: &Target, name: &str, cases: &[Case]) -> Object {
     object_reaching(target, name, cases, Reach::Near)
 }
 
-/// As [`object`], whose code finds its weights in this way.
+/// As [`object()`], whose code finds its weights in this way.
 pub fn object_reaching(target: &Target, name: &str, cases: &[Case], reach: Reach) -> Object {
     let (compiled, weights) = compile(target, name, cases, reach);
     let parts = Parts { name, descriptor: b"descriptor", fingerprint: [0; 32] };

@@ -10,7 +10,7 @@ use crate::{
 /// Elements that may stand behind the last of a matrix in panels, at most.
 const MOST_BEHIND: usize = 64;
 
-/// How the elements of matrices become panels (see [`super::pack`]).
+/// How the elements of matrices become panels (see `plan::pack`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panels {
     pub groups: usize,
