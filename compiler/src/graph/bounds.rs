@@ -108,6 +108,15 @@ fn at_most(a: &Dim, b: &Dim) -> bool {
     }
 }
 
+/// Whether `a < b` is proved. The greatest integer has no successor.
+fn below(a: &Dim, b: &Dim) -> bool {
+    match (a.as_int(), b.as_int()) {
+        (Some(a), Some(b)) => a < b,
+        (Some(i64::MAX), None) => false,
+        _ => at_most(&(a + 1), b),
+    }
+}
+
 impl Range {
     fn only(dim: Dim) -> Range {
         Range { low: dim.clone(), high: dim }
@@ -138,8 +147,10 @@ impl Range {
             UnaryFn::Not if dtype == DType::Bool => {
                 Some(Range { low: Dim::one() - &self.high, high: Dim::one() - &self.low })
             }
-            // The least integer stays what it is: it leaves the range.
-            UnaryFn::Neg if dtype.is_signed_int() => Some(Range { low: -&self.high, high: -&self.low }),
+            // The least integer stays what it is: of fewer bits it leaves the range, of 64 it has no opposite.
+            UnaryFn::Neg if dtype.is_signed_int() && !self.low.is(i64::MIN) => {
+                Some(Range { low: -&self.high, high: -&self.low })
+            }
             UnaryFn::Abs if self.low.is_nonneg(&NoVars) => Some(self.clone()),
             _ => None,
         }
@@ -178,9 +189,8 @@ impl Range {
 
     fn compare(&self, f: CompareFn, other: &Range) -> Option<Range> {
         let (a, b) = (self, other);
-        let less = |a: &Dim, b: &Dim| at_most(&(a + 1), b);
-        let (lt, ge) = (less(&a.high, &b.low), at_most(&b.high, &a.low));
-        let (gt, le) = (less(&b.high, &a.low), at_most(&a.high, &b.low));
+        let (lt, ge) = (below(&a.high, &b.low), at_most(&b.high, &a.low));
+        let (gt, le) = (below(&b.high, &a.low), at_most(&a.high, &b.low));
         let same = a.low == a.high && b.low == b.high && a.low == b.low;
         match f {
             CompareFn::Lt => Range::truth(lt, ge),
@@ -264,6 +274,24 @@ mod tests {
         assert_eq!(compare("i8[]", "0", "lt", "-128").as_deref(), Some("0"));
         assert_eq!(compare("u8[]", "0", "gt", "0"), None);
         assert_eq!(compare("u8[]", "1", "ge", "1"), None, "255 + 1 wraps");
+        // The extremes of 64 bits are values like others.
+        for (f, extreme) in [("lt", i64::MAX), ("ge", i64::MAX), ("gt", i64::MIN), ("le", i64::MIN)] {
+            assert_eq!(compare("i64[]", "0", f, &extreme.to_string()), None, "{f} {extreme}");
+        }
+        assert_eq!(compare("i64[]", "0", "gt", &i64::MAX.to_string()).as_deref(), Some("0"));
+        assert_eq!(compare("i64[]", "0", "ge", &i64::MIN.to_string()).as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn the_least_integer_is_its_own_opposite() {
+        let opposite = |ty: &str, f: &str, with: i64| {
+            let with = format!("%2 = const [{with}] : {ty}[]");
+            let compare = format!("%9 = compare {{\"f\":\"{f}\"}} %1 %2");
+            only(&format!("{ty}[]"), &["%1 = unary {\"f\":\"neg\"} %0", &with, &compare])
+        };
+        assert_eq!(opposite("i64", "ge", -i64::MAX), None);
+        assert_eq!(opposite("i8", "ge", -127), None);
+        assert_eq!(opposite("i8", "ge", -128).as_deref(), Some("1"));
     }
 
     #[test]
