@@ -5,8 +5,12 @@ use std::{path::Path, process::Command};
 
 use object::{Object as _, ObjectSection, ObjectSymbol, SymbolKind};
 use smc::{
+    driver::{self, Executable, Options},
+    graph::Graph,
+    loops::BinaryFn,
     native::{Reach, Target},
-    tensor::DType,
+    op::Binary,
+    tensor::{DType, Scalar, Tensor, TensorType},
 };
 use smc_tests::{
     forms::{self, Form},
@@ -42,6 +46,42 @@ fn weights_far_away_are_found() {
     }
     let sections = run(at, "readelf", &["-SW", "m.o"]);
     assert!(!cfg!(target_arch = "x86_64") || sections.contains(".lrodata"), "{sections}");
+}
+
+/// What an object keeps for itself has other names than what a caller sees, whatever the signatures are called.
+#[test]
+fn signatures_may_be_called_like_what_an_object_keeps() {
+    let ty: TensorType = "f32[64]".parse().unwrap();
+    let graph = || {
+        let mut graph = Graph::default();
+        let x = graph.input("x", ty.clone());
+        let w = graph.constant(Tensor::from_scalars(DType::F32, [64], (0..64).map(|n| Scalar::F32(n as f32))));
+        // Its kernel is named after the node.
+        graph.set_origin(Some("weights".into()));
+        let y = graph.add(Binary { f: BinaryFn::Mul }, &[x, w]).unwrap();
+        graph.output("y", y);
+        graph
+    };
+    let own = ["weights", "cpu", "cpu_level", "bound_weights", "weights_fingerprint", "share", "part"];
+    for weights_apart in [false, true] {
+        let options = Options { name: "m".into(), weights_apart, ..Options::default() };
+        let graphs = own.iter().map(|key| (key.to_string(), graph())).collect();
+        let compiled = driver::compile_graphs(graphs, &options).unwrap_or_else(|problems| panic!("{problems}"));
+        let bytes = compiled.object.bytes();
+        let file = object::File::parse(&*bytes).unwrap();
+        for key in own {
+            let named = |s: &object::Symbol<'_, '_>| s.is_global() && s.name() == Ok(&format!("m_{key}")[..]);
+            let symbol = file.symbols().find(named).unwrap_or_else(|| panic!("`m_{key}` is not exported"));
+            assert_eq!(symbol.kind(), SymbolKind::Text, "{key}");
+        }
+        if !weights_apart {
+            let executable = Executable::new(&bytes, compiled.interface.clone()).unwrap_or_else(|e| panic!("{e}"));
+            let ones = Tensor::from_scalars(DType::F32, [64], vec![Scalar::F32(1.0); 64]);
+            let mut call = executable.prepare(0, &[ones]).unwrap_or_else(|e| panic!("{e}"));
+            call.run(None).unwrap();
+            assert_eq!(call.results()[0].get(63), Scalar::F32(63.0));
+        }
+    }
 }
 
 fn run(directory: &Path, program: &str, args: &[&str]) -> String {

@@ -9,6 +9,9 @@ use object::{
     Symbol, SymbolKind, elf,
 };
 
+use super::weights::section;
+use crate::native::Reach;
+
 /// Where sections start, by their numbers.
 pub type Places = BTreeMap<usize, u64>;
 
@@ -24,8 +27,11 @@ pub fn symbols<'d, 'f>(file: &'f object::File<'d>) -> impl Iterator<Item = Symbo
 
 /// The section of the weights, when they have one of their own, and their bytes.
 pub fn weights(file: &object::File<'_>) -> Option<(SectionIndex, u64)> {
-    let symbol = symbols(file).find(|s| s.name().is_ok_and(|name| name.ends_with("_weights")) && s.is_local())?;
-    Some((symbol.section_index()?, symbol.size())).filter(|(_, bytes)| *bytes > 0)
+    let names = [Reach::Near, Reach::Far].map(|reach| section(file.format(), reach).1);
+    let section = file.sections().find(|s| s.name().is_ok_and(|name| names.contains(&name)))?.index();
+    // Of a hollow object the symbol alone knows the size.
+    let bytes = symbols(file).filter(|s| s.section_index() == Some(section)).map(|s| s.size()).max()?;
+    Some((section, bytes)).filter(|(_, bytes)| *bytes > 0)
 }
 
 /// The address of a symbol.

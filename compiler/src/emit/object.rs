@@ -196,25 +196,34 @@ impl Writer {
             false,
             &constant(parts.descriptor, DESCRIPTOR_ALIGN),
         );
-        let name = |what: &str| format!("{}_{what}", parts.name);
         if compiled.reach != Reach::Bound {
+            let name = self.local_name(parts.name, "weights");
             self.weights = Some(match weights.bytes() {
-                0 => self.define(name("weights"), Linkage::Local, false, &constant(&[], 1)),
+                0 => self.define(name, Linkage::Local, false, &constant(&[], 1)),
                 _ => {
                     // The module knows them from elsewhere; the product gets their definition.
-                    let id = self.module.declare_data(&name("weights"), Linkage::Import, false, false);
+                    let id = self.module.declare_data(&name, Linkage::Import, false, false);
                     id.expect("data have names of their own")
                 }
             });
         }
         let mut local = |symbol: Symbol, what: &str, writable: bool, data: &DataDescription| {
-            compiled.refers_to(symbol).then(|| self.define(name(what), Linkage::Local, writable, data))
+            compiled.refers_to(symbol).then(|| {
+                let name = self.local_name(parts.name, what);
+                self.define(name, Linkage::Local, writable, data)
+            })
         };
         let cpu = local(Symbol::Cpu, "cpu_level", true, &zeros(4));
         let bound = local(Symbol::Bound, "bound_weights", true, &zeros(8));
         let fingerprint = local(Symbol::Fingerprint, "weights_fingerprint", false, &constant(&parts.fingerprint, 8));
         let distance = local(Symbol::Distance, "weights_distance", false, &constant(&[0; 8], 8));
         (self.cpu, self.bound, self.fingerprint, self.distance) = (cpu, bound, fingerprint, distance);
+    }
+
+    /// The name of a datum that only the object sees. A signature may be called like it.
+    fn local_name(&self, model: &str, what: &str) -> String {
+        let name = format!("{model}_{what}");
+        if self.module.get_name(&name).is_some() { format!("{name}.data") } else { name }
     }
 
     fn define(&mut self, name: String, linkage: Linkage, writable: bool, data: &DataDescription) -> DataId {
@@ -335,13 +344,8 @@ fn define_weights(
 ) -> Option<*const u8> {
     let symbol = product.data_symbol(id);
     let object = &mut product.object;
-    let (segment, name): (&[u8], &[u8]) = match (object.format(), reach) {
-        (BinaryFormat::MachO, _) => (b"__TEXT", b"__weights"),
-        (BinaryFormat::Coff, _) => (b"", b".rdata$weights"),
-        (_, Reach::Far) => (b"", b".lrodata"),
-        _ => (b"", b".rodata.weights"),
-    };
-    let section = object.add_section(segment.to_vec(), name.to_vec(), SectionKind::ReadOnlyData);
+    let (segment, name) = super::weights::section(object.format(), reach);
+    let section = object.add_section(segment.into(), name.into(), SectionKind::ReadOnlyData);
     let x86 = object.architecture() == Architecture::X86_64;
     if let (Reach::Far, true, SectionFlags::Elf { sh_flags }) = (reach, x86, object.section_flags_mut(section)) {
         *sh_flags |= u64::from(SHF_X86_64_LARGE);

@@ -113,6 +113,16 @@ pub fn fingerprint(compiled: &Compiled, weights: &Weights, interface: &[u8]) -> 
     hash.finalize().into()
 }
 
+/// The segment and the section of an object of this format that hold the weights, and nothing else.
+pub fn section(format: object::BinaryFormat, reach: Reach) -> (&'static str, &'static str) {
+    match (format, reach) {
+        (object::BinaryFormat::MachO, _) => ("__TEXT", "__weights"),
+        (object::BinaryFormat::Coff, _) => ("", ".rdata$weights"),
+        (_, Reach::Far) => ("", ".lrodata"),
+        _ => ("", ".rodata.weights"),
+    }
+}
+
 /// How code finds weights of so many bytes in an object of this target, or in a shared library, or why it cannot.
 pub fn reach(bytes: u64, triple: &Triple, shared: bool) -> Result<Reach, String> {
     // Linkers put large sections behind everything else where the format has them, and so do the libraries made here.
