@@ -313,6 +313,10 @@ fn report(args: &Check, compiled: &Compiled, rows: &[Comparison], whole: bool) -
             answer(format!("{} of {n} outputs agree; signatures checked: {}", n - wrong, signatures.join(", ")));
         }
     }
+    if whole && args.cases.is_empty() && !rows.is_empty() {
+        let keys = compiled.entries.iter().map(|e| e.key.as_str()).filter(|key| !is_twin(compiled, key));
+        keys.filter_map(|key| passed_over(key, rows)).for_each(|d| Term::warn(&d));
+    }
     let limit = || format!("the limit of {} s ended the comparison", args.limit.unwrap_or(0.0));
     match wrong {
         0 if rows.is_empty() && !whole => {
@@ -332,6 +336,15 @@ fn report(args: &Check, compiled: &Compiled, rows: &[Comparison], whole: bool) -
     }
 }
 
+/// What is said of a signature of which no call was compared, beside others that were.
+fn passed_over(key: &str, rows: &[Comparison]) -> Option<Diagnostic> {
+    if rows.iter().any(|row| row.signature == key) {
+        return None;
+    }
+    let what = "no call was compared: it serves none of the extents, or none of the values, that were tried";
+    Some(Diagnostic::warning(what).in_signature(format!("`{key}`")).help("compare a recorded case: --case FILE.npz"))
+}
+
 /// A signature that was compared, with its twins.
 fn checked(compiled: &Compiled, key: &str, rows: &[Comparison]) -> Option<String> {
     rows.iter().any(|row| row.signature == key).then_some(())?;
@@ -339,4 +352,20 @@ fn checked(compiled: &Compiled, key: &str, rows: &[Comparison]) -> Option<String
     let twins: Vec<_> = entry.aliases.iter().map(|k| format!("`{k}`")).collect();
     let same = if twins.is_empty() { String::new() } else { format!(" (the same as {})", twins.join(" and ")) };
     Some(format!("`{key}`{same}"))
+}
+
+#[test]
+fn a_signature_that_no_call_compares_is_named() {
+    let row = Comparison {
+        signature: "f".into(),
+        case: "random 0".into(),
+        output: "y".into(),
+        shape: vec![],
+        error: 0.0,
+        allowed: 1e-5,
+        right: true,
+    };
+    assert_eq!(passed_over("f", std::slice::from_ref(&row)), None);
+    let warning = passed_over("g", &[row]).expect("nothing of it was compared").to_string();
+    assert!(warning.starts_with("warning: no call was compared") && warning.contains("signature: `g`"), "{warning}");
 }
