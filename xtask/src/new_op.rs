@@ -24,7 +24,7 @@ pub fn run(name: &str) -> Result<()> {
             println!("cases     {file}");
             parity::record(Some(name))?;
             println!(
-                "recorded  tests/cases/{name}.json; check it: OP={name} cargo test --package smc-tests --test cases"
+                "recorded  tests/cases/{name}.json; check it: SMC_OP={name} cargo test --package smc-tests --test cases"
             );
         }
         None => println!(
