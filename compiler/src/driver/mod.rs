@@ -110,24 +110,13 @@ pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) ->
 
 /// Compiles what was imported elsewhere, such as in a test, as an entry of this name.
 pub fn compile_imported(key: &str, imported: tf::Imported, options: &Options) -> Result<Compiled, Problems> {
-    let entry = from_import(key.into(), imported, vec![]);
+    let entry = from_import(key.into(), imported);
     back_end(vec![entry], [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
 }
 
 /// Compiles graphs that come from elsewhere, such as a test: each is an entry of this name.
 pub fn compile_graphs(graphs: Vec<(String, Graph)>, options: &Options) -> Result<Compiled, Problems> {
-    let entry = |(key, graph): (String, Graph)| {
-        let optimised = optimise(&graph);
-        Entry {
-            key,
-            aliases: vec![],
-            imported: graph,
-            optimised,
-            equal: None,
-            notes: vec![],
-            scopes: Scopes::default(),
-        }
-    };
+    let entry = |(key, graph)| from_import(key, tf::Imported { graph, equal: None, notes: vec![] });
     let entries = graphs.into_iter().map(entry).collect();
     back_end(entries, [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
 }
@@ -242,12 +231,10 @@ pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems
     let by_name = !options.signatures.is_empty();
     let chosen = outputs::keep(choose(model, &options.signatures)?, &options.outputs)?;
     let several = chosen.len() > 1;
-    let updated = state::updates(model, options);
     let (mut entries, mut notes, mut failures) = (vec![], Problems::default(), vec![]);
-    for Twins { signatures, graph } in twins(model, chosen, options) {
+    for Verdict { signatures, entry } in judged(model, chosen, options) {
         let keys = twins::keys(&signatures);
         let place = |p: Problems| if several { p.map(|d| d.in_signature(&keys)) } else { p };
-        let entry = graph.and_then(|graph| entry(model, &signatures, graph, &updated, options));
         match entry {
             Ok(mut entry) => {
                 entry.notes = place(Problems(entry.notes)).0;
@@ -272,13 +259,16 @@ pub struct Verdict {
 
 /// What would be compiled of a model, and what stands in the way of the rest.
 pub fn verdicts(model: &Model, options: &Options) -> Result<Vec<Verdict>, Problems> {
+    Ok(judged(model, choose(model, &options.signatures)?, options))
+}
+
+fn judged(model: &Model, chosen: Vec<Signature>, options: &Options) -> Vec<Verdict> {
     let updated = state::updates(model, options);
-    let twins = twins(model, choose(model, &options.signatures)?, options);
     let verdict = |Twins { signatures, graph }: Twins| {
         let entry = graph.and_then(|graph| entry(model, &signatures, graph, &updated, options));
         Verdict { signatures, entry }
     };
-    Ok(twins.into_iter().map(verdict).collect())
+    twins(model, chosen, options).into_iter().map(verdict).collect()
 }
 
 /// One graph of primitives, simplified.
@@ -291,21 +281,22 @@ fn entry(
 ) -> Result<Entry, Problems> {
     let signature = &twins[0];
     let import = source::import_options(signature, options);
-    let mut notes = state::check(&source, signature, updated, !options.signatures.is_empty())?;
+    let notes = state::check(&source, signature, updated, !options.signatures.is_empty())?;
     let mut imported = tf::import(&source, &|variable| initial::read(model, variable), &import)?;
-    notes.append(&mut imported.notes);
+    imported.notes.splice(0..0, notes);
     let aliases = twins[1..].iter().map(|s| s.name.clone()).collect();
     let scopes = Scopes::new(source.variables.values().map(|v| v.name.as_str()));
-    Ok(Entry { aliases, scopes, ..from_import(signature.name.clone(), imported, notes) })
+    Ok(Entry { aliases, scopes, ..from_import(signature.name.clone(), imported) })
 }
 
-fn from_import(key: String, imported: tf::Imported, notes: Vec<Diagnostic>) -> Entry {
+fn from_import(key: String, imported: tf::Imported) -> Entry {
     let optimised = optimise(&imported.graph);
     let equal = imported.equal.map(|equal| {
         let when = equal.when.into_iter().map(|(a, b)| plan::Guard::Equal(a, b)).collect();
         (when, optimise(&equal.graph))
     });
-    Entry { key, aliases: vec![], imported: imported.graph, optimised, equal, notes, scopes: Scopes::default() }
+    let tf::Imported { graph: imported, notes, .. } = imported;
+    Entry { key, aliases: vec![], imported, optimised, equal, notes, scopes: Scopes::default() }
 }
 
 /// The flat graph of a signature, in which the branches are taken whose predicates are known.
