@@ -47,7 +47,7 @@ fn recorded_borders_agree() {
     }
 }
 
-/// A row computes extents where, with open ones, a result has no operand's shape, or something is taken for granted.
+/// A row computes extents where, with open ones, a result has no operand's shape, or the import assumes something.
 #[test]
 fn rows_that_compute_extents_have_sweeps() {
     let listed = List::read("Extents without a sweep");

@@ -58,7 +58,7 @@ fn macros(folder: &Path) -> BTreeSet<String> {
 fn model(name: &str, names: &[&str]) -> Compiled {
     let mut text = String::new();
     for (n, name) in names.iter().enumerate() {
-        // One extent is as good as many, and the struct stays readable.
+        // A single open extent is enough, and keeps the struct readable.
         let extent = if n % 2 == 0 { "batch" } else { "3" };
         text += &format!("input \"{name}\" %x{n}\n%x{n} = input : f32[{extent},2]\n");
         text += &format!("%y{n} = binary {{\"f\":\"mul\"}} %x{n} %x{n}\noutput \"{name} squared\" %y{n}\n");
@@ -128,7 +128,7 @@ fn names_of_the_standards_are_no_members() {
     compiles(folder.path(), &header::header(&model, &[]), use_it);
 }
 
-/// What ISO C itself defines is known, all of it: what is left of a strict compiler's macros belongs to nobody's standard.
+/// Every macro of ISO C is in the list: a strict compiler defines no other that looks like one.
 #[test]
 fn macros_of_iso_c_are_known() {
     if !have(&["cc"]) {

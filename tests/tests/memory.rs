@@ -32,7 +32,7 @@ fn weights_are_in_memory_once() {
     let z = net.add(Dot {}, &[y, w]);
     net.graph.output("z", z);
     let before = status("VmRSS");
-    // From here on the most is counted anew.
+    // The kernel starts to count the peak again.
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let options = Options { name: "m".into(), ..Options::default() };
     let compiled = driver::compile_graphs(vec![("main".into(), net.graph)], &options).unwrap_or_else(|e| panic!("{e}"));

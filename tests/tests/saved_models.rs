@@ -315,7 +315,7 @@ fn missing_parts_are_told() {
     assert!(reshaped.contains("checkpoint"), "{reshaped}");
 }
 
-/// What is no SavedModel is told by what it is.
+/// A file that is no SavedModel is named as what it is.
 #[test]
 fn other_files_are_told_apart() {
     let refused = |path: PathBuf| Model::open(path, &Options::default()).err().unwrap().to_string();

@@ -227,7 +227,7 @@ impl<'f> Library<'f> {
                 let offset = writer.reserved_len() as u64;
                 end = u64::next_multiple_of(end, self.page) + offset % self.page - offset;
             }
-            // From here on `end` is what addresses are more than offsets.
+            // The distance of this segment's addresses from its offsets.
             let more = end;
             for n in first..=last {
                 self.reserve_part(writer, n, more, exported.len());

@@ -71,7 +71,7 @@ impl Bounds {
             Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) => of(0),
             Op::Pad(_) | Op::Concat(_) => Range::of_all((0..node.inputs.len()).map(of).collect::<Option<Vec<_>>>()?),
             Op::Gather(gather) if gather.checked => of(0),
-            // Nothing is zero.
+            // An index that is out of range gives 0.
             Op::Gather(_) => Range::of_all([of(0)?, Range::only(Dim::zero())]),
             Op::Reduce(reduce) => of(0)?.reduced(reduce, graph.ty(node.inputs[0])),
             Op::Unary(unary) => of(0)?.unary(unary.f, node.ty.dtype),

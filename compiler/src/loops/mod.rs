@@ -206,8 +206,7 @@ pub enum BinaryFn {
     And,
     Or,
     Xor,
-    /// Integers; a shift by the width or more, or by less than 0, is taken modulo nothing: the amount is first clamped
-    /// to `0..bits`.
+    /// Of integers. The amount is first clamped to `0..bits`: nothing wraps around.
     Shl,
     /// Arithmetic for signed types, logical for unsigned ones.
     Shr,

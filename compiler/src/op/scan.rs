@@ -93,7 +93,7 @@ impl Primitive for Scan {
     fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let (known, shape) = (inputs[0]?, out.concrete(&Bindings::new())?);
         let dtype = types[0].dtype;
-        // What comes before the first element: the greatest of nothing is none that is tracked.
+        // The value before the first element. That of a maximum is not tracked.
         let start = match self.f {
             BinaryFn::Add => number::constant(Scalar::from_i64(dtype, 0)),
             BinaryFn::Mul => number::constant(Scalar::from_i64(dtype, 1)),

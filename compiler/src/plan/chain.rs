@@ -1,10 +1,10 @@
 //! Kernels that run slice by slice, one after the other, so that what one leaves for the next is read from a near cache.
 //!
-//! The outermost loop of a kernel is cut into slices of equally many iterations. Where what several kernels write and read
-//! lies in equal slices too, of which slice `s` is touched by slice `s` of each of them alone, these kernels may take
-//! turns: slice 0 of the first, slice 0 of the second, ... slice 1 of the first... No kernel waits for all of another, so
-//! threads share the slices of the whole chain. And of what no other kernel touches one slice is all that a thread needs:
-//! the buffer shrinks to a slice for each task, and its indices to those within a slice.
+//! The outermost loop of a kernel is cut into slices of equally many iterations. The buffers that several kernels share
+//! are cut into as many slices. Where slice `s` of each kernel touches slice `s` of each buffer and no other, the kernels
+//! may take turns: slice 0 of the first, slice 0 of the second, ... slice 1 of the first... No kernel waits for all of
+//! another, so threads share the slices of the whole chain. A buffer that no kernel outside of the chain touches shrinks
+//! to one slice for each task, and its indices to those within a slice.
 //!
 //! That slices keep apart is proved from the kernels (`apart.rs`). What cannot be proved is not chained. The order of
 //! additions stays, so results do. What is chained, and in which slices, is what the target gains by it (`cost.rs`).

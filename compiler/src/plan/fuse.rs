@@ -292,7 +292,7 @@ impl State<'_> {
         let shares = |op: &Op| matches!(op, Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_));
         let mut costs = vec![0.0; self.graph.len()];
         for (id, node) in self.graph.iter().filter(|&(id, _)| self.role(id) == Role::Fused) {
-            // What several users need at different indices gets a buffer whatever becomes of them.
+            // A value that several users read at different indices gets a buffer, fused or not.
             let is_shared = |i: NodeId| {
                 let others = self.flow.users(i).len() as f64 - 1.0;
                 let apart = self.is_free(i) && self.flow.meet(i).is_none() && !shares(self.graph.op(i));

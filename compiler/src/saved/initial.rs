@@ -85,7 +85,7 @@ fn is_assignment(op: &str) -> bool {
     matches!(op, "Assign" | "AssignVariableOp") || arithmetic(op).is_some()
 }
 
-/// What an assignment does to the value that is there.
+/// The operator by which an assignment changes the value that is there; `None` for one that replaces it.
 fn arithmetic(op: &str) -> Option<&'static str> {
     match op {
         "AssignAdd" | "AssignAddVariableOp" => Some("AddV2"),

@@ -6,7 +6,7 @@
 use super::{Atom, Dim, NoVars, Term};
 
 impl Dim {
-    /// The extent that axes of these extents are broadcast to, taken for granted that they can be.
+    /// The extent that axes of these extents are broadcast to. Whether they can be is not asked here.
     pub fn broadcast(extents: &[Dim]) -> Dim {
         let mut apart: Vec<&Dim> = extents.iter().filter(|d| !d.is(1)).collect();
         apart.sort();
@@ -14,7 +14,7 @@ impl Dim {
         match &apart[..] {
             [] => Dim::one(),
             [one] => (*one).clone(),
-            // What cannot be 1 is what the others are repeated to.
+            // The others are repeated to an extent that cannot be 1.
             _ => match apart.iter().find(|d| d.is_never_one()) {
                 Some(whole) => (*whole).clone(),
                 None => common(&apart),

@@ -211,7 +211,7 @@ impl Dim {
 }
 
 fn times((a, b): (f64, f64), (c, d): (f64, f64)) -> (f64, f64) {
-    // Nothing is infinitely often nothing.
+    // 0 times infinity counts as 0 here.
     let product = |x: f64, y: f64| if x == 0.0 || y == 0.0 { 0.0 } else { x * y };
     let ends = [product(a, c), product(a, d), product(b, c), product(b, d)];
     (ends.into_iter().fold(f64::INFINITY, f64::min), ends.into_iter().fold(f64::NEG_INFINITY, f64::max))

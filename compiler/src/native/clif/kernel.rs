@@ -145,7 +145,7 @@ pub(super) fn constant_memory() -> MemFlagsData {
 }
 
 impl Lower<'_, '_> {
-    /// Loads what the entry has computed.
+    /// Loads the values of the formulas, which the entry has computed.
     fn load_formulas(&mut self, formulas: &[Arc<Formula>]) {
         if formulas.is_empty() {
             return;
