@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use smc::driver::{Dump, InputShape};
+use smc::driver::{Dump, InputShape, Options};
 
 /// Compile TensorFlow SavedModels into native object files
 ///
@@ -73,20 +73,39 @@ pub struct Model {
     pub tags: Vec<String>,
 }
 
-/// What the unknown extents of the inputs become.
-#[derive(Args, Debug, Clone, Default)]
-pub struct Batch {
-    /// Fix the unknown leading extent of every input
-    #[arg(long, value_name = "N")]
-    pub batch: Option<u32>,
-}
-
 /// Which outputs are wanted.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Kept {
     /// An output to compute; repeat it for more, and what they do not need is left out [default: all]
     #[arg(long = "output", value_name = "NAME")]
-    pub outputs: Vec<String>,
+    pub kept: Vec<String>,
+}
+
+/// What every command that compiles lets the user choose.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Choices {
+    #[command(flatten)]
+    pub outputs: Kept,
+    /// Fix the unknown leading extent of every input
+    #[arg(long, value_name = "N")]
+    pub batch: Option<u32>,
+    /// Convolve by the definition: without it, large 3x3 convolutions use Winograd's method, which is faster, and makes
+    /// NaN of infinite results
+    #[arg(long)]
+    pub direct: bool,
+}
+
+impl Choices {
+    /// The options of a compilation in which the user chooses nothing else. Its symbols begin with `model`.
+    pub fn options(&self) -> Options {
+        Options {
+            name: "model".into(),
+            outputs: self.outputs.kept.clone(),
+            batch: self.batch.map(u64::from),
+            direct: self.direct,
+            ..Options::default()
+        }
+    }
 }
 
 /// What the code is made for.
@@ -101,15 +120,6 @@ pub struct Target {
     pub cpu: Option<String>,
 }
 
-/// How numbers are computed.
-#[derive(Args, Debug, Clone, Copy, Default)]
-pub struct Arithmetic {
-    /// Convolve by the definition: without it, large 3x3 convolutions use Winograd's method, which is faster, and makes
-    /// NaN of infinite results
-    #[arg(long)]
-    pub direct: bool,
-}
-
 #[derive(Args, Debug)]
 pub struct Compile {
     #[command(flatten)]
@@ -117,8 +127,6 @@ pub struct Compile {
     /// The file to write: an object, an archive when it ends in .a, a shared library when it ends in .so; `-` is the standard output [default: lib<NAME>.o]
     #[arg(short, long = "out", value_name = "FILE")]
     pub output: Option<PathBuf>,
-    #[command(flatten)]
-    pub kept: Kept,
     /// The prefix of all symbols [default: from the output's or the model's name]
     #[arg(long)]
     pub name: Option<String>,
@@ -126,14 +134,12 @@ pub struct Compile {
     #[arg(long = "signature", value_name = "KEY")]
     pub signatures: Vec<String>,
     #[command(flatten)]
-    pub batch: Batch,
+    pub choices: Choices,
     /// Fix an input's shape, such as x=1,28,28; `?` leaves an extent free
     #[arg(long = "input", value_name = "NAME=SHAPE")]
     pub inputs: Vec<InputShape>,
     #[command(flatten)]
     pub target: Target,
-    #[command(flatten)]
-    pub arithmetic: Arithmetic,
     /// The header to write [default: the output with .h; none beside a stream or a device]
     #[arg(long, value_name = "FILE")]
     pub header: Option<PathBuf>,
@@ -153,6 +159,8 @@ pub struct Compile {
 pub struct Inspect {
     #[command(flatten)]
     pub model: Model,
+    #[command(flatten)]
+    pub outputs: Kept,
     /// Draw the layers of a signature that compiles, as SVG
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
@@ -187,11 +195,11 @@ pub struct Run {
     #[arg(long = "shape", value_name = "KEY=SHAPE")]
     pub shapes: Vec<InputShape>,
     /// Print the outputs as JSON, all elements of them
-    #[arg(long, conflicts_with = "outputs")]
+    #[arg(long, conflicts_with = "results")]
     pub json: bool,
     /// The numpy archive to write the outputs to; `-` is the standard output [default: print them]
-    #[arg(long, value_name = "FILE.npz")]
-    pub outputs: Option<PathBuf>,
+    #[arg(long = "outputs", value_name = "FILE.npz")]
+    pub results: Option<PathBuf>,
     /// Run the reference evaluator instead of machine code
     #[arg(long)]
     pub reference: bool,
@@ -199,12 +207,10 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
     pub threads: usize,
     #[command(flatten)]
-    pub batch: Batch,
+    pub choices: Choices,
     /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
-    #[command(flatten)]
-    pub arithmetic: Arithmetic,
 }
 
 #[derive(Args, Debug)]
@@ -214,8 +220,6 @@ pub struct Check {
     /// The signature to check; repeat it for more [default: all that can be served]
     #[arg(long = "signature", value_name = "KEY")]
     pub signatures: Vec<String>,
-    #[command(flatten)]
-    pub kept: Kept,
     /// A recorded case: a numpy archive with arrays in:<input> and out:<output>; repeat it for more
     #[arg(long = "case", value_name = "FILE.npz")]
     pub cases: Vec<PathBuf>,
@@ -232,15 +236,13 @@ pub struct Check {
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub limit: Option<f64>,
     #[command(flatten)]
-    pub batch: Batch,
+    pub choices: Choices,
     /// Fix an input's shape, such as x=1,28,28; `?` leaves an extent free
     #[arg(long = "input", value_name = "NAME=SHAPE")]
     pub inputs: Vec<InputShape>,
     /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
-    #[command(flatten)]
-    pub arithmetic: Arithmetic,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -254,7 +256,7 @@ pub struct Bench {
     #[arg(long, value_name = "KEY")]
     pub signature: Option<String>,
     #[command(flatten)]
-    pub batch: Batch,
+    pub choices: Choices,
     /// Fix an input's shape, such as x=1,28,28
     #[arg(long = "input", value_name = "NAME=SHAPE")]
     pub inputs: Vec<InputShape>,
@@ -267,8 +269,6 @@ pub struct Bench {
     /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
-    #[command(flatten)]
-    pub arithmetic: Arithmetic,
     /// Measure every kernel too: its time, its share, and how near it comes to what this machine can do
     #[arg(long)]
     pub profile: bool,

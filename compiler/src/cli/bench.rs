@@ -25,6 +25,8 @@ use super::{
 #[derive(Serialize)]
 struct Latency {
     signature: String,
+    /// The outputs that are computed.
+    outputs: Vec<String>,
     batch: u64,
     /// The extents that the model leaves open.
     extents: BTreeMap<String, i64>,
@@ -43,13 +45,14 @@ struct Latency {
 
 impl Latency {
     /// What was measured, in words.
-    fn measured(&self, batch: Option<u32>, shapes: &[InputShape]) -> String {
-        let mut extents: Vec<_> = batch.iter().map(|n| format!("batch={n}")).collect();
+    fn measured(&self, args: &Bench) -> String {
+        let kept: Vec<_> = args.choices.outputs.kept.iter().map(|key| format!("output `{key}`, ")).collect();
+        let mut extents: Vec<_> = args.choices.batch.iter().map(|n| format!("batch={n}")).collect();
         extents.extend(self.extents.iter().map(|(symbol, n)| format!("{symbol}={n}")));
-        extents.extend(shapes.iter().map(InputShape::to_string));
+        extents.extend(args.inputs.iter().map(InputShape::to_string));
         let extents = if extents.is_empty() { "its own shapes".into() } else { extents.join(", ") };
         let threads = if self.threads == 1 { "1 thread".into() } else { format!("{} threads", self.threads) };
-        format!("signature `{}`, {extents}, {threads}, {}", self.signature, self.cpu)
+        format!("signature `{}`, {}{extents}, {threads}, {}", self.signature, kept.concat(), self.cpu)
     }
 }
 
@@ -83,13 +86,10 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
         return Err(Diagnostic::error("--profile measures the kernels of one CPU level").help("give --cpu one").into());
     }
     let options = Options {
-        name: "model".into(),
         signatures: vec![signature.clone()],
-        batch: args.batch.batch.map(u64::from),
         shapes: args.inputs.clone(),
         cpu: Some(cpu(args.cpu.as_deref())),
-        direct: args.arithmetic.direct,
-        ..Options::default()
+        ..args.choices.options()
     };
     let progress = term.progress();
     let compiled = driver::compile(&model, &options, &mut |what| progress.stage(what))?;
@@ -124,7 +124,8 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     samples.sort_by(f64::total_cmp);
     let latency = Latency {
         signature,
-        batch: args.batch.batch.map_or(1, u64::from),
+        outputs: entry.outputs.iter().map(|t| t.key.clone()).collect(),
+        batch: args.choices.batch.map_or(1, u64::from),
         extents: bind.iter().map(|(symbol, n)| (symbol.to_string(), *n)).collect(),
         cpu: compiled.interface.levels.iter().map(|l| l.name.as_str()).collect::<Vec<_>>().join(","),
         threads: args.threads,
@@ -139,7 +140,7 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     if args.json {
         answer(serde_json::to_string_pretty(&latency).expect("plain data"));
     } else {
-        answer(latency.measured(args.batch.batch, &args.inputs));
+        answer(latency.measured(args));
         let rate = latency.gflops.map_or(String::new(), |g| format!(", {g:.1} GFLOP/s"));
         answer(format!(
             "min {:.2} us, median {:.2} us, p99 {:.2} us over {} calls{rate}",

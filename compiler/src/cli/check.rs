@@ -41,15 +41,11 @@ struct Comparison {
 pub fn run(args: &Check, term: &Term) -> Result<(), Problems> {
     let model = load(&args.model)?;
     let options = Options {
-        name: "model".into(),
         signatures: args.signatures.clone(),
-        outputs: args.kept.outputs.clone(),
-        batch: args.batch.batch.map(u64::from),
         shapes: args.inputs.clone(),
         cpu: Some(cpu(args.cpu.as_deref())),
-        direct: args.arithmetic.direct,
         keep_imported: true,
-        ..Options::default()
+        ..args.choices.options()
     };
     let progress = term.progress();
     let compiled = driver::compile(&model, &options, &mut |what| progress.stage(what))?;
@@ -153,7 +149,13 @@ impl Checker<'_> {
             let part = |prefix: &str| -> Vec<(String, Tensor)> {
                 arrays.iter().filter_map(|(k, t)| Some((k.strip_prefix(prefix)?.to_string(), t.clone()))).collect()
             };
-            let (inputs, outputs) = (part("in:"), part("out:"));
+            let (inputs, mut outputs) = (part("in:"), part("out:"));
+            let (kept, recorded) = (&self.args.choices.outputs.kept, outputs.len());
+            outputs.retain(|(key, _)| kept.is_empty() || kept.contains(key));
+            if outputs.is_empty() && recorded > 0 {
+                let problem = Diagnostic::error("the case records none of the outputs that are kept");
+                return Err(problem.in_file(path.display()).help("--output names what is compared").into());
+            }
             let n = owner(compiled, path, &inputs, &outputs)?;
             let signature = &compiled.interface.signatures[n];
             let keys: Vec<&str> = signature.inputs.iter().map(|t| t.key.as_str()).collect();

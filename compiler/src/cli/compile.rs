@@ -42,16 +42,13 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
     let options = Options {
         name: name.clone(),
         signatures: args.signatures.clone(),
-        outputs: args.kept.outputs.clone(),
-        batch: args.batch.batch.map(u64::from),
         shapes: args.inputs.clone(),
         target: args.target.target.clone(),
         cpu: args.target.cpu.clone(),
-        direct: args.arithmetic.direct,
         shared: output.as_ref().and_then(Output::soname),
         weights_apart: args.weights.is_some(),
         dumps: args.emit.clone(),
-        ..Options::default()
+        ..args.choices.options()
     };
     let model = load(&args.model)?;
     let progress = term.progress();

@@ -82,15 +82,16 @@ fn draw(verdicts: &[Judged], wanted: Option<&str>, folder: &str, to: &Destinatio
 pub fn run(args: &Inspect, term: &Term) -> Result<(), Problems> {
     let picture = args.svg.as_deref().map(Destination::find).transpose()?;
     let model = load(&args.model)?;
+    let options = Options { outputs: args.outputs.kept.clone(), ..Options::default() };
     // A model without signatures is described all the same.
-    let verdicts = driver::verdicts(&model, &Options::default()).unwrap_or_default();
-    let verdicts: Vec<_> = verdicts.iter().map(judge).collect();
+    let chosen = if model.signatures().is_empty() { vec![] } else { driver::signatures(&model, &options)? };
+    let verdicts: Vec<_> = driver::verdicts(&model, &chosen, &options).iter().map(judge).collect();
     if let Some(to) = picture {
         draw(&verdicts, args.signature.as_deref(), &model.shown_folder(), &to)?;
         term.note(format_args!("wrote {to}"));
         return Ok(());
     }
-    let model = describe_by(&model, &|signature| driver::source(&model, signature));
+    let model = describe_by(&model, &chosen, &|signature| driver::source(&model, signature));
     let unsupported = model.signatures.iter().map(|s| (s.name.clone(), missing(s))).filter(|(_, m)| !m.is_empty());
     let inspection = Inspection { unsupported: unsupported.collect(), model, verdicts };
     if args.json {

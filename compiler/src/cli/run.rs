@@ -21,18 +21,15 @@ use super::{
 };
 
 pub fn run(args: &Run, term: &Term) -> Result<(), Problems> {
-    let place = args.outputs.as_deref().map(npz_place).transpose()?;
+    let place = args.results.as_deref().map(npz_place).transpose()?;
     let model = load(&args.model)?;
     let signature = pick(&model, args.signature.as_deref())?;
     let given = given::read(args)?;
     let options = Options {
-        name: "model".into(),
         signatures: vec![signature.name.clone()],
-        batch: args.batch.batch.map(u64::from),
         shapes: given::shapes(args, &signature, &given),
         cpu: Some(cpu(args.cpu.as_deref())),
-        direct: args.arithmetic.direct,
-        ..Options::default()
+        ..args.choices.options()
     };
     let outputs = if args.reference {
         reference(args, &model, &options, given, term)?

@@ -229,7 +229,7 @@ fn special(when: Vec<plan::Guard>, mut programs: Vec<Program>, open: &Program) -
 /// served are left out with a warning.
 pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems), Problems> {
     let by_name = !options.signatures.is_empty();
-    let chosen = outputs::keep(choose(model, &options.signatures)?, &options.outputs)?;
+    let chosen = signatures(model, options)?;
     let several = chosen.len() > 1;
     let (mut entries, mut notes, mut failures) = (vec![], Problems::default(), vec![]);
     for Verdict { signatures, entry } in judged(model, chosen, options) {
@@ -257,9 +257,14 @@ pub struct Verdict {
     pub entry: Result<Entry, Problems>,
 }
 
-/// What would be compiled of a model, and what stands in the way of the rest.
-pub fn verdicts(model: &Model, options: &Options) -> Result<Vec<Verdict>, Problems> {
-    Ok(judged(model, choose(model, &options.signatures)?, options))
+/// What would be compiled of these signatures, and what stands in the way of the rest.
+pub fn verdicts(model: &Model, chosen: &[Signature], options: &Options) -> Vec<Verdict> {
+    judged(model, chosen.to_vec(), options)
+}
+
+/// The signatures that `options` names, or all, with the outputs that it names, or all.
+pub fn signatures(model: &Model, options: &Options) -> Result<Vec<Signature>, Problems> {
+    outputs::keep(choose(model, &options.signatures)?, &options.outputs)
 }
 
 fn judged(model: &Model, chosen: Vec<Signature>, options: &Options) -> Vec<Verdict> {

@@ -16,8 +16,11 @@ pub fn keep(mut signatures: Vec<Signature>, names: &[String]) -> Result<Vec<Sign
     known.dedup();
     let unknown = names.iter().filter(|name| !known.contains(&name.as_str()));
     let problem = |name: &String| {
-        let is_file = name.contains(['.', '/']);
-        let file = if is_file { format!("; a file is named by -o {name}") } else { String::new() };
+        let file = match name {
+            name if name.ends_with(".npz") => format!("; a file of results is named by --outputs {name}"),
+            name if name.contains(['.', '/']) => format!("; a file is named by -o {name}"),
+            _ => String::new(),
+        };
         Diagnostic::error(format!("no signature has an output `{name}`"))
             .help(format!("{}{file}", advice(name, "outputs", &known)))
     };

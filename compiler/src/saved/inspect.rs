@@ -76,15 +76,20 @@ pub struct VariableDescription {
 
 /// Describes a model; what is wrong with one signature does not hide the others.
 pub fn describe(model: &Model) -> Description {
-    describe_by(model, &|signature| model.graph(signature))
+    describe_by(model, model.signatures(), &|signature| model.graph(signature))
 }
 
-/// The same by graphs that the caller makes, such as those in which known branches are taken.
-pub fn describe_by(model: &Model, graph: &dyn Fn(&Signature) -> Result<TfGraph, Problems>) -> Description {
+/// The same of some signatures, which may have fewer outputs than the model's, by graphs that the caller makes, such as
+/// those in which known branches are taken.
+pub fn describe_by(
+    model: &Model,
+    chosen: &[Signature],
+    graph: &dyn Fn(&Signature) -> Result<TfGraph, Problems>,
+) -> Description {
     let mut problems = Problems::default();
     let mut variables: BTreeMap<(String, String), VariableDescription> = BTreeMap::new();
     let mut signatures = Vec::new();
-    for signature in model.signatures() {
+    for signature in chosen {
         let graph = graph(signature).unwrap_or_else(|p| {
             problems.extend(p);
             TfGraph::default()

@@ -1,4 +1,4 @@
-//! What `inspect` says of models, and outputs that are left out.
+//! What `inspect` says of models.
 
 use std::fs;
 
@@ -32,19 +32,4 @@ fn layers_are_drawn() {
     assert!(message.contains("there is no folder"), "{message}");
     let message = complaint(folder.path(), &["inspect", &mnist(), "--svg", "x.svg", "--signature", "serving"], 1);
     assert!(message.contains("did you mean `serving_default`?"), "{message}");
-}
-
-#[test]
-fn outputs_are_left_out() {
-    let folder = tempfile::tempdir().unwrap();
-    let model = root().join("tests/models/exported_function").display().to_string();
-    answer(folder.path(), &["compile", &model, "--output", "first", "-o", "m.o"]);
-    let header = fs::read_to_string(folder.path().join("m.h")).unwrap();
-    assert!(header.contains("*first") && !header.contains("rest"), "{header}");
-    let text = answer(folder.path(), &["check", &model, "--output", "rest/1", "--random", "1"]);
-    assert!(text.contains("rest/1") && !text.contains("first"), "{text}");
-    for (name, expected) in [("frist", "did you mean `first`?"), ("libm.o", "-o libm.o")] {
-        let message = complaint(folder.path(), &["compile", &model, "--output", name], 1);
-        assert!(message.contains(expected), "{message}");
-    }
 }

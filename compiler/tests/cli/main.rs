@@ -2,6 +2,7 @@
 
 mod absurd;
 mod inspecting;
+mod kept;
 mod measuring;
 mod outputs;
 mod running;

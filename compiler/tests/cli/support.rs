@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Cursor, Write},
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -40,6 +41,17 @@ pub fn refusal(args: &[&str], status: i32) -> String {
 /// A `.npy` file of f32.
 pub fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
     array("<f4", shape, &values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>())
+}
+
+/// A `.npz` archive of arrays of f32, each with its name and shape.
+pub fn npz(arrays: &[(&str, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(vec![]));
+    for (name, shape, values) in arrays {
+        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        writer.start_file(format!("{name}.npy"), options).expect("the archive is in memory");
+        writer.write_all(&npy(shape, values)).expect("the archive is in memory");
+    }
+    writer.finish().expect("the archive is in memory").into_inner()
 }
 
 /// A `.npy` file of a type by numpy's code, with these bytes.
