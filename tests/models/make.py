@@ -280,6 +280,39 @@ def long_sums(path):
     tf.saved_model.save(module, str(path), signatures={"serving_default": module.sums})
 
 
+class HalfTypes(tf.Module):
+    """Layers in types of 16 bits, whose roundings add up: alone, and between layers of float32."""
+
+    def __init__(self):
+        super().__init__()
+        sizes = [16, 32, 32, 8]
+        self.weights = [tf.Variable(numbers(m, n, seed=20 + m + n) / 4) for m, n in zip(sizes, sizes[1:])]
+
+    def chain(self, x, dtype):
+        x = tf.cast(x, dtype)
+        for w in self.weights:
+            x = tf.nn.softplus(tf.linalg.matmul(x, tf.cast(w, dtype))) * tf.cast(1.25, dtype)
+        return x - tf.reduce_mean(x, -1, keepdims=True)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 16], tf.bfloat16, "x")])
+    def bfloat16(self, x):
+        return {"y": self.chain(x, tf.bfloat16)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 16], tf.float16, "x")])
+    def float16(self, x):
+        return {"y": self.chain(x, tf.float16)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 16], tf.float32, "x")])
+    def mixed(self, x):
+        return {"y": tf.nn.softmax(tf.cast(self.chain(x, tf.bfloat16), tf.float32))}
+
+
+def half_types(path):
+    module = HalfTypes()
+    signatures = {name: getattr(module, name) for name in ["bfloat16", "float16", "mixed"]}
+    tf.saved_model.save(module, str(path), signatures=signatures)
+
+
 class NarrowTypes(tf.Module):
     """Variables and constants of the types that C lacks."""
 
@@ -341,6 +374,7 @@ MODELS = [
     sharded,
     *control.MODELS,
     *extents.MODELS,
+    half_types,
     narrow_types,
     v1_lookup,
 ]

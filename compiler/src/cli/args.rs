@@ -229,7 +229,7 @@ pub struct Check {
     /// The seed of the random cases
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// The largest difference allowed beside what rounding to float32 explains, relative to an output's largest magnitude
+    /// The largest difference allowed beside what rounding in the model's types explains, relative to an output's largest magnitude
     #[arg(long, value_name = "X", default_value_t = 1e-5, value_parser = tolerance)]
     pub tolerance: f64,
     /// Stop comparing after this time, in seconds; what was compared until then counts

@@ -11,15 +11,15 @@ use smc::{
     base::{Bindings, Diagnostic, Problems, Rng, Symbol},
     driver::{self, Compiled, Executable, Options, Reference, memory, random},
     emit::interface::Signature,
-    graph::Stop,
-    tensor::Tensor,
+    graph::{Graph, Stop},
+    tensor::{DType, Tensor},
 };
 
 use super::{
     args::Check,
     cpu,
     given::ordered,
-    judge::{Judgement, judge},
+    judge::{Judgement, judge, last_roundings},
     load, npz,
     term::{Progress, Term, answer},
 };
@@ -35,6 +35,8 @@ struct Comparison {
     error: f64,
     /// The tolerance, and what rounding explains beyond it.
     allowed: f64,
+    /// The coarsest float type that values are rounded to on the way to the output.
+    rounding: Option<DType>,
     right: bool,
 }
 
@@ -86,7 +88,8 @@ impl Checker<'_> {
             if is_twin(compiled, &signature.key) {
                 continue;
             }
-            let reference = Reference::new(&compiled.entries[n].imported);
+            let imported = &compiled.entries[n].imported;
+            let reference = Reference::new(imported);
             for number in 0..self.args.random {
                 let Some(bind) = extents(signature, &reference, number, &mut seed) else { continue };
                 let named: Vec<_> = bind.iter().map(|(s, v)| format!("{s}={v}")).collect();
@@ -100,7 +103,7 @@ impl Checker<'_> {
                 match (exact, call.run(None)) {
                     (Ok(exact), Ok(())) => {
                         let case = Case { title, inputs, bind, results: call.results(), signature };
-                        if !self.compare(&reference, &case, exact)? {
+                        if !self.compare((imported, &reference), &case, exact)? {
                             return Ok(false);
                         }
                     }
@@ -119,8 +122,14 @@ impl Checker<'_> {
     }
 
     /// Judges the results of one case. Rounding is measured only where the tolerance does not explain a difference.
-    fn compare(&mut self, reference: &Reference<'_>, case: &Case<'_>, exact: Vec<Tensor>) -> Result<bool, Problems> {
+    fn compare(
+        &mut self,
+        (imported, reference): (&Graph, &Reference<'_>),
+        case: &Case<'_>,
+        exact: Vec<Tensor>,
+    ) -> Result<bool, Problems> {
         let tolerance = self.args.tolerance;
+        let coarsest = driver::coarsest(imported);
         let mut rounded = None;
         for (at, (exact, ours)) in exact.iter().zip(&case.results).enumerate() {
             let mut judgement = judge(exact, ours, &[], 2.0, tolerance);
@@ -134,9 +143,10 @@ impl Checker<'_> {
                     }
                 }
                 let other = rounded.as_ref().and_then(|values| values.get(at));
-                judgement = judge(exact, ours, &other.into_iter().collect::<Vec<_>>(), 2.0, tolerance);
+                let allowed = tolerance + last_roundings(coarsest[at], 2.0);
+                judgement = judge(exact, ours, &other.into_iter().collect::<Vec<_>>(), 2.0, allowed);
             }
-            self.rows.push(row(case, at, judgement));
+            self.rows.push(row(case, at, judgement, coarsest[at]));
         }
         Ok(true)
     }
@@ -172,18 +182,20 @@ impl Checker<'_> {
         Ok(true)
     }
 
-    /// Judges by recorded values. They are rounded too: both may be twice as far from the exact value as plain loops.
+    /// Judges by recorded values. They are rounded too: both may be as far from the exact value as a result may be.
     fn compare_recorded(
         &mut self,
-        imported: &smc::graph::Graph,
+        imported: &Graph,
         case: &Case<'_>,
         recorded: &[(String, Tensor)],
     ) -> Result<bool, Problems> {
+        let tolerance = self.args.tolerance;
+        let coarsest = driver::coarsest(imported);
         let mut exact_and_rounded = None;
         for (key, expected) in recorded {
             let outputs = &case.signature.outputs;
             let at = outputs.iter().position(|t| t.key == *key).expect("the signature has this output");
-            let mut judgement = judge(expected, &case.results[at], &[], 0.0, self.args.tolerance);
+            let mut judgement = judge(expected, &case.results[at], &[], 0.0, tolerance);
             if !judgement.right() {
                 if exact_and_rounded.is_none() {
                     self.progress.stage(&format!("measuring what rounding costs in {}", case.title));
@@ -201,14 +213,17 @@ impl Checker<'_> {
                 if let Some((exact, rounded)) = found {
                     let lost = judge(exact, rounded, &[rounded], 1.0, 0.0).allowed;
                     judgement = match expected.dtype.is_float() {
-                        true => Judgement { allowed: self.args.tolerance + 4.0 * lost, ..judgement },
+                        true => {
+                            let allowed = tolerance + 2.0 * (2.0 * lost + last_roundings(coarsest[at], 2.0));
+                            Judgement { allowed, ..judgement }
+                        }
                         // Where rounding decides, the recorded value is one of several.
                         false if decided(exact, rounded, expected, &case.results[at]) => judgement,
                         false => Judgement { error: 0.0, ..judgement },
                     };
                 }
             }
-            self.rows.push(row(case, at, judgement));
+            self.rows.push(row(case, at, judgement, coarsest[at]));
         }
         Ok(true)
     }
@@ -217,8 +232,7 @@ impl Checker<'_> {
 /// Whether two results differ in an element that exact and rounded computation agree on.
 fn decided(exact: &Tensor, rounded: &Tensor, expected: &Tensor, ours: &Tensor) -> bool {
     let same = |a: &Tensor, b: &Tensor| a.shape == b.shape && a.dtype == b.dtype;
-    let comparable =
-        ours.dtype != smc::tensor::DType::Str && [exact, rounded, expected].into_iter().all(|t| same(t, ours));
+    let comparable = ours.dtype != DType::Str && [exact, rounded, expected].into_iter().all(|t| same(t, ours));
     !comparable || (0..ours.count()).any(|n| expected.get(n) != ours.get(n) && exact.get(n) == rounded.get(n))
 }
 
@@ -227,7 +241,7 @@ fn until(time: Option<Instant>) -> impl FnMut(usize) -> bool {
     move |_| time.is_none_or(|time| Instant::now() < time)
 }
 
-fn row(case: &Case<'_>, at: usize, judgement: Judgement) -> Comparison {
+fn row(case: &Case<'_>, at: usize, judgement: Judgement, rounding: Option<DType>) -> Comparison {
     Comparison {
         signature: case.signature.key.clone(),
         case: case.title.clone(),
@@ -235,6 +249,7 @@ fn row(case: &Case<'_>, at: usize, judgement: Judgement) -> Comparison {
         shape: case.results[at].shape.clone(),
         error: judgement.error,
         allowed: judgement.allowed,
+        rounding,
         right: judgement.right(),
     }
 }
@@ -301,7 +316,7 @@ fn report(args: &Check, compiled: &Compiled, rows: &[Comparison], whole: bool) -
         for row in rows {
             let verdict = if row.right { "ok" } else { "WRONG" };
             let explained = match row.error > args.tolerance && row.allowed > args.tolerance {
-                true => format!(" (rounding to float32 explains {:.2e})", row.allowed),
+                true => format!(" (rounding to {} explains {:.2e})", float_name(row.rounding), row.allowed),
                 false => String::new(),
             };
             answer(format!(
@@ -338,6 +353,16 @@ fn report(args: &Check, compiled: &Compiled, rows: &[Comparison], whole: bool) -
     }
 }
 
+/// What TensorFlow calls a float type.
+fn float_name(dtype: Option<DType>) -> &'static str {
+    match dtype {
+        Some(DType::BF16) => "bfloat16",
+        Some(DType::F16) => "float16",
+        Some(DType::F64) => "float64",
+        _ => "float32",
+    }
+}
+
 /// What is said of a signature of which no call was compared, beside others that were.
 fn passed_over(key: &str, rows: &[Comparison]) -> Option<Diagnostic> {
     if rows.iter().any(|row| row.signature == key) {
@@ -365,6 +390,7 @@ fn a_signature_that_no_call_compares_is_named() {
         shape: vec![],
         error: 0.0,
         allowed: 1e-5,
+        rounding: None,
         right: true,
     };
     assert_eq!(passed_over("f", std::slice::from_ref(&row)), None);

@@ -1,8 +1,10 @@
-//! Whether a difference is an error, or what rounding to float32 costs.
+//! Whether a difference is an error, or what rounding costs.
 //!
 //! Differences are relative to an output's largest magnitude. Code may be as far from the exact value as the tolerance,
-//! and twice as far as the plainest float32 loops are. Integers, booleans and strings are equal, but for elements on which
-//! exact and rounded computation themselves disagree (which of two nearly equal scores is the greater).
+//! and, beyond that, twice as far as the plainest loops in the model's own types are, each by half a unit in the last place
+//! more: the last rounding of those loops may happen to lose nothing. The unit is that of the coarsest type on the way to the
+//! output. Integers, booleans and strings are equal, but for elements on which exact and rounded computation themselves
+//! disagree (which of two nearly equal scores is the greater).
 
 use smc::tensor::{DType, Tensor};
 
@@ -21,12 +23,18 @@ impl Judgement {
     }
 }
 
-/// Compares a result with the exact one. `rounded` are other computations of the same in float32, and `times` how many
-/// times as far off as these the result may be.
+/// What the last roundings of a result and of the plain loops may lose beside what the plain loops show to be lost, when the
+/// result may be `times` as far off as these. `coarsest` is the coarsest type that values are rounded to.
+pub fn last_roundings(coarsest: Option<DType>, times: f64) -> f64 {
+    (times + 1.0) * coarsest.map_or(0.0, DType::epsilon) / 2.0
+}
+
+/// Compares a result with the exact one. `rounded` are other computations of the same in the model's own types, and `times`
+/// how many times as far off as these the result may be.
 pub fn judge(exact: &Tensor, ours: &Tensor, rounded: &[&Tensor], times: f64, tolerance: f64) -> Judgement {
     let different = Judgement { error: f64::INFINITY, allowed: tolerance };
     let same = Judgement { error: 0.0, allowed: tolerance };
-    let widened = (exact.dtype, ours.dtype) == (DType::F64, DType::F32);
+    let widened = exact.dtype == DType::F64 && ours.dtype.is_float();
     if exact.shape != ours.shape || (exact.dtype != ours.dtype && !widened) {
         return different;
     }
@@ -41,12 +49,15 @@ pub fn judge(exact: &Tensor, ours: &Tensor, rounded: &[&Tensor], times: f64, tol
         return if (0..exact.count()).all(fine) { same } else { different };
     }
     let values = |t: &Tensor| t.scalars().map(|s| s.as_f64().unwrap_or(f64::NAN)).collect::<Vec<f64>>();
-    floats(&values(exact), &values(ours), &rounded.iter().map(|t| values(t)).collect::<Vec<_>>(), times, tolerance)
+    let others: Vec<_> = rounded.iter().map(|t| values(t)).collect();
+    let (error, lost) = floats(&values(exact), &values(ours), &others, ours.dtype.greatest());
+    Judgement { error, allowed: tolerance + times * lost }
 }
 
-fn floats(exact: &[f64], ours: &[f64], rounded: &[Vec<f64>], times: f64, tolerance: f64) -> Judgement {
-    // What no f32 holds is no measure for those that one holds.
-    let magnitudes = exact.iter().map(|x| x.abs()).filter(|x| *x <= f64::from(f32::MAX));
+/// How far results are from the exact ones, and the others at most. `greatest` is the greatest number of the results' type.
+fn floats(exact: &[f64], ours: &[f64], rounded: &[Vec<f64>], greatest: f64) -> (f64, f64) {
+    // What the type does not hold is no measure for what it holds.
+    let magnitudes = exact.iter().map(|x| x.abs()).filter(|x| *x <= greatest);
     let scale = magnitudes.fold(1e-30, f64::max);
     let apart = |e: f64, o: f64| match (e.is_finite(), o.is_finite()) {
         (true, true) => (e - o).abs() / scale,
@@ -56,7 +67,7 @@ fn floats(exact: &[f64], ours: &[f64], rounded: &[Vec<f64>], times: f64, toleran
     let (mut error, mut lost) = (0.0f64, 0.0f64);
     for (n, (&e, &o)) in exact.iter().zip(ours).enumerate() {
         let others = || rounded.iter().map(|r| r[n]);
-        // An overflow of float32 is one in every computation.
+        // An overflow of the type is one in every computation in it.
         let off = match apart(e, o) {
             f64::INFINITY => others().map(|r| apart(r, o)).fold(f64::INFINITY, f64::min),
             off => off,
@@ -64,11 +75,13 @@ fn floats(exact: &[f64], ours: &[f64], rounded: &[Vec<f64>], times: f64, toleran
         error = error.max(off);
         lost = others().map(|r| apart(e, r)).filter(|x| x.is_finite()).fold(lost, f64::max);
     }
-    Judgement { error, allowed: tolerance + times * lost }
+    (error, lost)
 }
 
 #[cfg(test)]
 mod tests {
+    use smc::tensor::Scalar;
+
     use super::*;
 
     fn f32s(v: &[f32]) -> Tensor {
@@ -94,9 +107,30 @@ mod tests {
         assert!(verdict(1.0 + 1.5e-3, 1.0 - 1e-3).right());
         assert!(!verdict(1.0 + 2.5e-3, 1.0 - 1e-3).right());
         assert!(!verdict(1.0 + 1e-4, 1.0).right());
-        assert!(verdict(f32::INFINITY, f32::INFINITY).right(), "float32 overflows");
+        assert!(verdict(f32::INFINITY, f32::INFINITY).right(), "f32 overflows");
         assert!(!verdict(f32::INFINITY, 1.0).right());
         assert!(!verdict(f32::NAN, 2.0).right());
+    }
+
+    #[test]
+    fn narrow_types_round_coarsely() {
+        for (dtype, unit) in [(DType::BF16, 1.0 / 128.0), (DType::F16, 1.0 / 1024.0)] {
+            let narrow = |x: f64| Tensor::from_scalars(dtype, [1], [Scalar::from_f64(dtype, x)]);
+            let exact = Tensor::from_scalars(DType::F64, [1], [Scalar::F64(1.0 + unit / 2.0)]);
+            // Plain loops lose half a unit; a result may lose one, and half a unit more in each of three roundings.
+            let verdict = |units: f64| {
+                let allowed = 1e-5 + last_roundings(Some(dtype), 2.0);
+                judge(&exact, &narrow(1.0 + units * unit), &[&narrow(1.0)], 2.0, allowed).right()
+            };
+            assert!(verdict(0.0) && verdict(1.0) && verdict(2.0) && verdict(-1.0), "{dtype}");
+            assert!(!verdict(4.0) && !verdict(-3.0), "{dtype}");
+        }
+        assert!(last_roundings(Some(DType::F32), 2.0) < 2e-7 && last_roundings(None, 2.0) == 0.0);
+        let beyond = Tensor::from_scalars(DType::F64, [2], [Scalar::F64(1e6), Scalar::F64(1.0)]);
+        let half =
+            |x: f64| Tensor::from_scalars(DType::F16, [2], [f64::INFINITY, x].map(|x| Scalar::from_f64(DType::F16, x)));
+        assert!(judge(&beyond, &half(1.0), &[&half(1.0)], 2.0, 1e-3).right(), "f16 overflows");
+        assert!(!judge(&beyond, &half(1.1), &[&half(1.0)], 2.0, 1e-3).right(), "what overflows hides no error");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub fn tensors<'a>(
 /// operands of a contraction.
 pub fn evaluation(graph: &Graph, bind: &Bindings) -> Result<(), Diagnostic> {
     let size = |ty: &TensorType| {
-        let wide = TensorType::new(if ty.dtype == DType::F32 { DType::F64 } else { ty.dtype }, ty.shape.clone());
+        let wide = TensorType::new(if ty.dtype.is_float() { DType::F64 } else { ty.dtype }, ty.shape.clone());
         bytes(&wide, bind)
     };
     let mut uses = graph.use_counts();

@@ -33,7 +33,7 @@ pub use execute::{Call, Executable};
 pub use layers::{Layer, layers};
 pub use options::{Dump, InputShape, Options};
 pub use profile::{Kernels, Profile, Step, Steps};
-pub use reference::Reference;
+pub use reference::{Reference, coarsest};
 pub use report::{EntryReport, Report};
 use state::Updates;
 use twins::{Twins, twins};

@@ -1,12 +1,12 @@
-//! The two values that tell an error from rounding: what a model computes exactly, and what the plainest f32 loops make of
-//! it.
+//! The two values that tell an error from rounding: what a model computes exactly, and what the plainest loops in its own
+//! types make of it.
 
 use crate::{
     base::{Bindings, Diagnostic},
     driver::{check_assumptions, memory},
     graph::{Graph, Stop, evaluate_while, widen, widened},
     op::Op,
-    tensor::Tensor,
+    tensor::{DType, Tensor},
 };
 
 /// A graph as imported, to be evaluated in both ways.
@@ -28,8 +28,8 @@ impl<'a> Reference<'a> {
         check_assumptions(self.graph, bind)?;
         memory::evaluation(self.graph, bind)
     }
-    /// The outputs in double precision, as f64 in place of f32; by f32 values and wide sums where the model looks at the
-    /// bits of an f32.
+    /// The outputs in double precision, as f64 in place of narrower floats; by values in their own types and wide sums where
+    /// the model looks at the bits of those.
     pub fn exact(
         &self,
         inputs: &[Tensor],
@@ -38,13 +38,14 @@ impl<'a> Reference<'a> {
     ) -> Result<Vec<Tensor>, Stop> {
         match &self.wide {
             Some(wide) => {
-                let inputs: Vec<_> = inputs.iter().map(widen).collect();
+                let ports = wide.inputs.iter().map(|port| wide.ty(port.node).dtype);
+                let inputs: Vec<_> = inputs.iter().zip(ports).map(|(value, to)| widen(value, to)).collect();
                 evaluate_while(wide, &inputs, bind, Op::eval, go_on)
             }
             None => evaluate_while(self.graph, inputs, bind, Op::eval, go_on),
         }
     }
-    /// The outputs in f32, every sum rounded at each step.
+    /// The outputs in the model's types, every sum of f32 rounded at each step.
     pub fn rounded(
         &self,
         inputs: &[Tensor],
@@ -53,4 +54,40 @@ impl<'a> Reference<'a> {
     ) -> Result<Vec<Tensor>, Stop> {
         evaluate_while(self.graph, inputs, bind, Op::eval_rounded, go_on)
     }
+}
+
+/// By output, the coarsest float type that a value on the way to it is rounded to; `None` where nothing rounds. Moving
+/// elements rounds nothing, and neither do inputs and constants.
+pub fn coarsest(graph: &Graph) -> Vec<Option<DType>> {
+    let mut coarsest: Vec<Option<DType>> = vec![];
+    for (_, node) in graph.iter() {
+        let rounds = matches!(
+            node.op,
+            Op::Unary(_)
+                | Op::Binary(_)
+                | Op::Cast(_)
+                | Op::Reduce(_)
+                | Op::Window(_)
+                | Op::Scan(_)
+                | Op::Dot(_)
+                | Op::Conv(_)
+        );
+        let own = Some(node.ty.dtype).filter(|dtype| rounds && dtype.is_float());
+        let before = node.inputs.iter().filter_map(|i| coarsest[i.index()]);
+        coarsest.push(before.chain(own).max_by(|a, b| a.epsilon().total_cmp(&b.epsilon())));
+    }
+    graph.outputs.iter().map(|port| coarsest[port.node.index()]).collect()
+}
+
+#[test]
+fn the_coarsest_type_is_one_that_rounds() {
+    let mut graph = Graph::default();
+    let x = graph.input("x", "bf16[2]".parse().unwrap());
+    let single = graph.add(crate::op::Cast { to: DType::F32 }, &[x]).unwrap();
+    let half = graph.add(crate::op::Cast { to: DType::F16 }, &[single]).unwrap();
+    let back = graph.add(crate::op::Cast { to: DType::F32 }, &[half]).unwrap();
+    for (name, node) in [("x", x), ("single", single), ("half", half), ("back", back)] {
+        graph.output(name, node);
+    }
+    assert_eq!(coarsest(&graph), [None, Some(DType::F32), Some(DType::F16), Some(DType::F16)]);
 }

@@ -1,4 +1,4 @@
-//! The same graph in double precision: what a model computes when rounding to f32 is taken away.
+//! The same graph in double precision: what a model computes when rounding to f32, f16 and bf16 is taken away.
 
 use super::*;
 use crate::{
@@ -6,9 +6,15 @@ use crate::{
     tensor::{DType, Scalar, Tensor},
 };
 
-/// The graph with f64 in place of every f32, inputs and outputs included; narrower floats round as before. `None` for a
-/// graph that looks at the bits of an f32.
+/// The graph with f64 in place of every float type, inputs and outputs included. In a graph that looks at the bits of an f16
+/// or bf16, these round as before. `None` for one that looks at the bits of an f32.
 pub fn widened(graph: &Graph) -> Option<Graph> {
+    widened_from(graph, &[DType::F16, DType::BF16, DType::F32]).or_else(|| widened_from(graph, &[DType::F32]))
+}
+
+/// The graph with f64 in place of these types; `None` where it looks at their bits.
+fn widened_from(graph: &Graph, narrow: &[DType]) -> Option<Graph> {
+    let wider = |dtype: DType| if narrow.contains(&dtype) { DType::F64 } else { dtype };
     let mut wide = Graph::with_facts(graph.facts().clone());
     let mut ids: Vec<NodeId> = vec![];
     for (id, node) in graph.iter() {
@@ -21,10 +27,10 @@ pub fn widened(graph: &Graph) -> Option<Graph> {
                 ids.push(wide.push(Op::Input, vec![], ty));
                 continue;
             }
-            Op::Bitcast(Bitcast { to }) if to == DType::F32 || graph.ty(node.inputs[0]).dtype == DType::F32 => {
+            Op::Bitcast(Bitcast { to }) if [to, graph.ty(node.inputs[0]).dtype].iter().any(|t| narrow.contains(t)) => {
                 return None;
             }
-            Op::Const(value) => Op::Const(widen(&value)),
+            Op::Const(value) => Op::Const(widen(&value, wider(value.dtype))),
             Op::Cast(Cast { to }) => Op::Cast(Cast { to: wider(to) }),
             Op::Iota(iota) => Op::Iota(Iota { dtype: wider(iota.dtype), ..iota }),
             other => other,
@@ -37,19 +43,13 @@ pub fn widened(graph: &Graph) -> Option<Graph> {
     Some(wide)
 }
 
-/// The tensor with f64 in place of f32.
-pub fn widen(value: &Tensor) -> Tensor {
-    match value.dtype {
-        DType::F32 => {
-            let wide = value.scalars().map(|s| Scalar::F64(s.as_f64().unwrap_or(f64::NAN)));
-            Tensor::from_scalars(DType::F64, value.shape.clone(), wide)
-        }
-        _ => value.clone(),
+/// The tensor in a type that it was widened to: f64 for a float, or its own.
+pub fn widen(value: &Tensor, to: DType) -> Tensor {
+    if value.dtype == to {
+        return value.clone();
     }
-}
-
-fn wider(dtype: DType) -> DType {
-    if dtype == DType::F32 { DType::F64 } else { dtype }
+    let wide = value.scalars().map(|s| Scalar::F64(s.as_f64().unwrap_or(f64::NAN)));
+    Tensor::from_scalars(to, value.shape.clone(), wide)
 }
 
 #[test]
@@ -65,8 +65,14 @@ fn the_wide_graph_does_not_round() {
     assert_eq!(evaluate(&graph, std::slice::from_ref(&small), &bind).unwrap()[0].get(0), Scalar::F32(0.0));
     let wide = widened(&graph).unwrap();
     wide.verify().unwrap();
-    let y = &evaluate(&wide, &[widen(&small)], &bind).unwrap()[0];
+    let y = &evaluate(&wide, &[widen(&small, DType::F64)], &bind).unwrap()[0];
     assert!(y.get(0).as_f64().is_some_and(|y| (y / 1e-9 - 1.0).abs() < 1e-6), "{y:?}");
+    let half = graph.add(Cast { to: DType::F16 }, &[x]).unwrap();
+    graph.output("half", half);
+    assert_eq!(widened(&graph).map(|wide| wide.ty(wide.outputs[1].node).dtype), Some(DType::F64));
+    let bits = graph.add(Bitcast { to: DType::I16 }, &[half]).unwrap();
+    graph.output("half bits", bits);
+    assert_eq!(widened(&graph).map(|wide| wide.ty(wide.outputs[1].node).dtype), Some(DType::F16));
     let bits = graph.add(Bitcast { to: DType::I32 }, &[x]).unwrap();
     graph.output("bits", bits);
     assert!(widened(&graph).is_none());

@@ -85,6 +85,27 @@ impl DType {
     pub fn is_float(self) -> bool {
         matches!(self, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
     }
+    /// Of a float type, the distance from 1 to the next greater number: what a rounding loses is half of that, relative to
+    /// the number. 0 for the others.
+    pub fn epsilon(self) -> f64 {
+        match self {
+            DType::F16 => half::f16::EPSILON.to_f64(),
+            DType::BF16 => half::bf16::EPSILON.to_f64(),
+            DType::F32 => f32::EPSILON.into(),
+            DType::F64 => f64::EPSILON,
+            _ => 0.0,
+        }
+    }
+    /// The greatest finite number of a float type; 0 for the others.
+    pub fn greatest(self) -> f64 {
+        match self {
+            DType::F16 => half::f16::MAX.to_f64(),
+            DType::BF16 => half::bf16::MAX.to_f64(),
+            DType::F32 => f32::MAX.into(),
+            DType::F64 => f64::MAX,
+            _ => 0.0,
+        }
+    }
     pub fn is_signed_int(self) -> bool {
         matches!(self, DType::I8 | DType::I16 | DType::I32 | DType::I64)
     }

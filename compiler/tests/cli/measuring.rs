@@ -1,6 +1,8 @@
 //! What `bench` and `check` say about what they did.
 
-use crate::support::{answer, complaint, exported, mnist, root};
+use std::fs;
+
+use crate::support::{answer, complaint, exported, mnist, npy, npz, root, smc};
 
 #[test]
 fn bench_says_what_it_measured() {
@@ -64,4 +66,32 @@ fn rounding_is_no_error() {
     let model = root().join("tests/models/long_sums").display().to_string();
     let text = answer(folder.path(), &["check", &model, "--batch", "2", "--random", "2"]);
     assert!(text.contains("rounding to float32 explains") && !text.contains("WRONG"), "{text}");
+}
+
+/// Types of 16 bits lose more than the tolerance in each layer. What they lose is no error, and more than that is one.
+#[test]
+fn rounding_follows_the_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = root().join("tests/models/half_types").display().to_string();
+    let text = answer(folder.path(), &["check", &model, "--random", "6"]);
+    for (signature, dtype) in [("bfloat16", "bfloat16"), ("float16", "float16"), ("mixed", "bfloat16")] {
+        let rows: Vec<_> = text.lines().filter(|line| line.starts_with(&format!("ok    {signature}"))).collect();
+        assert!(rows.len() == 6 && rows.iter().all(|row| row.contains(&format!("rounding to {dtype}"))), "{text}");
+    }
+    let inputs: Vec<f32> = (0..16).map(|n| (n as f32 * 0.7).sin()).collect();
+    fs::write(folder.path().join("x.npy"), npy(&[1, 16], &inputs)).unwrap();
+    let printed = answer(folder.path(), &["run", &model, "--signature", "mixed", "--input", "x=x.npy", "--json"]);
+    let printed: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    let ours: Vec<f32> = (0..8).filter_map(|n| Some(printed["outputs"]["y"]["values"][0][n].as_f64()? as f32)).collect();
+    let greatest = ours.iter().copied().fold(0.0, f32::max);
+    let check = |off: f32, status: i32| {
+        let recorded: Vec<f32> = ours.iter().map(|y| y + off * greatest).collect();
+        let case = npz(&[("in:x", vec![1, 16], inputs.clone()), ("out:y", vec![1, 8], recorded)]);
+        fs::write(folder.path().join("case.npz"), case).unwrap();
+        let out = smc(folder.path(), &["check", &model, "--signature", "mixed", "--case", "case.npz"]);
+        assert_eq!(out.status.code(), Some(status), "off by {off}: {}", String::from_utf8_lossy(&out.stdout));
+    };
+    // A unit in the last place of bfloat16 is 1/128 of the number.
+    check(1.0 / 128.0, 0);
+    check(16.0 / 128.0, 1);
 }
