@@ -232,7 +232,7 @@ pub struct Check {
     /// The largest difference allowed beside what rounding in the model's types explains, relative to an output's largest magnitude
     #[arg(long, value_name = "X", default_value_t = 1e-5, value_parser = tolerance)]
     pub tolerance: f64,
-    /// Stop comparing after this time, in seconds; what was compared until then counts
+    /// Stop comparing after this time, in seconds; what was compared until then counts, and a warning says what was not
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub limit: Option<f64>,
     #[command(flatten)]

@@ -11,7 +11,8 @@ use smc::{
     base::{Bindings, Diagnostic, Problems, Rng, Symbol},
     driver::{self, Compiled, Executable, Options, Reference, memory, random},
     emit::interface::Signature,
-    graph::{Graph, Stop},
+    graph::Graph,
+    op::Stop,
     tensor::{DType, Tensor},
 };
 
@@ -55,10 +56,10 @@ pub fn run(args: &Check, term: &Term) -> Result<(), Problems> {
     let executable = Executable::new(&compiled.object.bytes(), compiled.interface.clone())?;
     let until = args.limit.map(|limit| Instant::now() + Duration::from_secs_f64(limit));
     let mut check = Checker { args, compiled: &compiled, executable: &executable, progress, until, rows: vec![] };
-    let whole = if args.cases.is_empty() { check.randomly()? } else { check.recorded()? };
+    let left = if args.cases.is_empty() { check.randomly()? } else { check.recorded()? };
     let Checker { progress, rows, .. } = check;
     drop(progress);
-    report(args, &compiled, &rows, whole)
+    report(args, &compiled, &rows, left)
 }
 
 /// What all comparisons share.
@@ -71,6 +72,15 @@ struct Checker<'a> {
     rows: Vec<Comparison>,
 }
 
+/// Where the limit of time ended the comparison.
+struct Left {
+    /// The call that was being compared.
+    at: String,
+    /// How many calls were not compared, that one included, and of how many.
+    calls: usize,
+    of: usize,
+}
+
 /// A call of the code, and what names it.
 struct Case<'a> {
     title: String,
@@ -81,33 +91,36 @@ struct Case<'a> {
 }
 
 impl Checker<'_> {
-    /// Against the evaluator of the graph as imported, which no pass has touched. Returns whether time was left for all.
-    fn randomly(&mut self) -> Result<bool, Problems> {
-        let (compiled, mut seed) = (self.compiled, Rng::new(self.args.seed));
-        for (n, signature) in compiled.interface.signatures.iter().enumerate() {
-            if is_twin(compiled, &signature.key) {
-                continue;
-            }
+    /// Against the evaluator of the graph as imported, which no pass has touched. Returns what there was no time for.
+    fn randomly(&mut self) -> Result<Option<Left>, Problems> {
+        let (compiled, random) = (self.compiled, self.args.random);
+        let signatures = compiled.interface.signatures.iter().enumerate();
+        let checked: Vec<_> = signatures.filter(|(_, s)| !is_twin(compiled, &s.key)).collect();
+        let of = checked.len().saturating_mul(usize::try_from(random).unwrap_or(usize::MAX));
+        let (mut seed, mut begun) = (Rng::new(self.args.seed), 0);
+        for (n, signature) in checked {
             let imported = &compiled.entries[n].imported;
             let reference = Reference::new(imported);
-            for number in 0..self.args.random {
+            for number in 0..random {
+                begun += 1;
                 let Some(bind) = extents(signature, &reference, number, &mut seed) else { continue };
                 let named: Vec<_> = bind.iter().map(|(s, v)| format!("{s}={v}")).collect();
                 let title = format!("random {number} {}", named.join(" ")).trim_end().to_string();
                 self.progress.stage(&format!("comparing `{}`, {title}", signature.key));
+                let left = Some(Left { at: format!("`{}`, {title}", signature.key), calls: of + 1 - begun, of });
                 memory::call(signature, &bind)?;
                 reference.check(&bind)?;
                 let inputs = random::inputs(&signature.inputs, &bind, &mut seed)?;
-                let exact = reference.exact(&inputs, &bind, &mut until(self.until));
+                let exact = reference.exact(&inputs, &bind, &until(self.until));
                 let mut call = self.executable.prepare_with(n, &inputs, bind.clone())?;
                 match (exact, call.run(None)) {
                     (Ok(exact), Ok(())) => {
                         let case = Case { title, inputs, bind, results: call.results(), signature };
                         if !self.compare((imported, &reference), &case, exact)? {
-                            return Ok(false);
+                            return Ok(left);
                         }
                     }
-                    (Err(Stop::Interrupted), _) => return Ok(false),
+                    (Err(Stop::Interrupted), _) => return Ok(left),
                     // Both refuse these values, as they should.
                     (Err(_), Err(_)) => {}
                     (Err(Stop::Fault(fault)), Ok(())) => {
@@ -118,10 +131,11 @@ impl Checker<'_> {
                 }
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
-    /// Judges the results of one case. Rounding is measured only where the tolerance does not explain a difference.
+    /// Judges the results of one case. Rounding is measured only where the tolerance does not explain a difference. Returns
+    /// whether there was time for that.
     fn compare(
         &mut self,
         (imported, reference): (&Graph, &Reference<'_>),
@@ -136,7 +150,7 @@ impl Checker<'_> {
             if !judgement.right() {
                 if rounded.is_none() {
                     self.progress.stage("measuring what rounding costs");
-                    match reference.rounded(&case.inputs, &case.bind, &mut until(self.until)) {
+                    match reference.rounded(&case.inputs, &case.bind, &until(self.until)) {
                         Ok(values) => rounded = Some(values),
                         Err(Stop::Interrupted) => return Ok(false),
                         Err(Stop::Fault(_)) => rounded = Some(vec![]),
@@ -151,10 +165,11 @@ impl Checker<'_> {
         Ok(true)
     }
 
-    /// Against the files' outputs. A case belongs to the first signature that has its inputs and outputs.
-    fn recorded(&mut self) -> Result<bool, Problems> {
-        let compiled = self.compiled;
-        for path in &self.args.cases {
+    /// Against the files' outputs. A case belongs to the first signature that has its inputs and outputs. Returns what there
+    /// was no time for.
+    fn recorded(&mut self) -> Result<Option<Left>, Problems> {
+        let (compiled, of) = (self.compiled, self.args.cases.len());
+        for (number, path) in self.args.cases.iter().enumerate() {
             let arrays = npz::read_npz(path)?;
             let part = |prefix: &str| -> Vec<(String, Tensor)> {
                 arrays.iter().filter_map(|(k, t)| Some((k.strip_prefix(prefix)?.to_string(), t.clone()))).collect()
@@ -176,10 +191,11 @@ impl Checker<'_> {
             let title = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             let case = Case { title, inputs, bind, results: call.results(), signature };
             if !self.compare_recorded(&compiled.entries[n].imported, &case, &outputs)? {
-                return Ok(false);
+                let at = format!("`{}`, {}", signature.key, case.title);
+                return Ok(Some(Left { at, calls: of - number, of }));
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// Judges by recorded values. They are rounded too: both may be as far from the exact value as a result may be.
@@ -201,8 +217,8 @@ impl Checker<'_> {
                     self.progress.stage(&format!("measuring what rounding costs in {}", case.title));
                     let reference = Reference::new(imported);
                     reference.check(&case.bind)?;
-                    let exact = reference.exact(&case.inputs, &case.bind, &mut until(self.until));
-                    let rounded = reference.rounded(&case.inputs, &case.bind, &mut until(self.until));
+                    let exact = reference.exact(&case.inputs, &case.bind, &until(self.until));
+                    let rounded = reference.rounded(&case.inputs, &case.bind, &until(self.until));
                     match (exact, rounded) {
                         (Ok(exact), Ok(rounded)) => exact_and_rounded = Some((exact, rounded)),
                         (Err(Stop::Interrupted), _) | (_, Err(Stop::Interrupted)) => return Ok(false),
@@ -237,8 +253,8 @@ fn decided(exact: &Tensor, rounded: &Tensor, expected: &Tensor, ours: &Tensor) -
 }
 
 /// Goes on until then.
-fn until(time: Option<Instant>) -> impl FnMut(usize) -> bool {
-    move |_| time.is_none_or(|time| Instant::now() < time)
+fn until(time: Option<Instant>) -> impl Fn() -> bool + Sync {
+    move || time.is_none_or(|time| Instant::now() < time)
 }
 
 fn row(case: &Case<'_>, at: usize, judgement: Judgement, rounding: Option<DType>) -> Comparison {
@@ -308,7 +324,7 @@ fn is_twin(compiled: &Compiled, key: &str) -> bool {
     compiled.entries.iter().any(|e| e.aliases.iter().any(|alias| alias == key))
 }
 
-fn report(args: &Check, compiled: &Compiled, rows: &[Comparison], whole: bool) -> Result<(), Problems> {
+fn report(args: &Check, compiled: &Compiled, rows: &[Comparison], left: Option<Left>) -> Result<(), Problems> {
     let wrong = rows.iter().filter(|r| !r.right).count();
     if args.json {
         answer(serde_json::to_string_pretty(rows).expect("plain data"));
@@ -330,22 +346,25 @@ fn report(args: &Check, compiled: &Compiled, rows: &[Comparison], whole: bool) -
             answer(format!("{} of {n} outputs agree; signatures checked: {}", n - wrong, signatures.join(", ")));
         }
     }
-    if whole && args.cases.is_empty() && !rows.is_empty() {
+    if left.is_none() && args.cases.is_empty() && !rows.is_empty() {
         let keys = compiled.entries.iter().map(|e| e.key.as_str()).filter(|key| !is_twin(compiled, key));
         keys.filter_map(|key| passed_over(key, rows)).for_each(|d| Term::warn(&d));
     }
-    let limit = || format!("the limit of {} s ended the comparison", args.limit.unwrap_or(0.0));
+    let ended = left.map(|Left { at, calls, of }| {
+        let limit = args.limit.unwrap_or(0.0);
+        let calls = if rows.is_empty() { "nothing was".into() } else { format!("{calls} of {of} calls were not") };
+        format!("the limit of {limit} s ended the comparison at {at}: {calls} compared")
+    });
+    if !rows.is_empty() {
+        ended.iter().for_each(|text| Term::warn(&Diagnostic::warning(text)));
+    }
     match wrong {
-        0 if rows.is_empty() && !whole => {
-            Err(Diagnostic::error(format!("{}: nothing was compared", limit())).help("give a higher --limit").into())
+        0 if rows.is_empty() && ended.is_some() => {
+            Err(Diagnostic::error(ended.unwrap_or_default()).help("give a higher --limit").into())
         }
         0 if rows.is_empty() => Err(Diagnostic::error("nothing was compared")
             .help("the model serves none of the extents that were tried: fix them by --batch N or --input NAME=SHAPE")
             .into()),
-        0 if !whole => {
-            Term::warn(&Diagnostic::warning(format!("{}: not everything was compared", limit())));
-            Ok(())
-        }
         0 => Ok(()),
         n => Err(Diagnostic::error(format!("{n} of {} outputs differ", rows.len()))
             .help("`smc run --reference` tells whether the model's import or its machine code is at fault")

@@ -4,8 +4,8 @@
 use crate::{
     base::{Bindings, Diagnostic},
     driver::{check_assumptions, memory},
-    graph::{Graph, Stop, evaluate_while, widen, widened},
-    op::Op,
+    graph::{Graph, evaluate_by, widen, widened},
+    op::{Evaluation, Op, Stop, Sums},
     tensor::{DType, Tensor},
 };
 
@@ -34,15 +34,15 @@ impl<'a> Reference<'a> {
         &self,
         inputs: &[Tensor],
         bind: &Bindings,
-        go_on: &mut dyn FnMut(usize) -> bool,
+        go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Tensor>, Stop> {
         match &self.wide {
             Some(wide) => {
                 let ports = wide.inputs.iter().map(|port| wide.ty(port.node).dtype);
                 let inputs: Vec<_> = inputs.iter().zip(ports).map(|(value, to)| widen(value, to)).collect();
-                evaluate_while(wide, &inputs, bind, Op::eval, go_on)
+                evaluate_by(wide, &inputs, bind, Evaluation { sums: Sums::Wide, go_on })
             }
-            None => evaluate_while(self.graph, inputs, bind, Op::eval, go_on),
+            None => evaluate_by(self.graph, inputs, bind, Evaluation { sums: Sums::Wide, go_on }),
         }
     }
     /// The outputs in the model's types, every sum of f32 rounded at each step.
@@ -50,9 +50,9 @@ impl<'a> Reference<'a> {
         &self,
         inputs: &[Tensor],
         bind: &Bindings,
-        go_on: &mut dyn FnMut(usize) -> bool,
+        go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Tensor>, Stop> {
-        evaluate_while(self.graph, inputs, bind, Op::eval_rounded, go_on)
+        evaluate_by(self.graph, inputs, bind, Evaluation { sums: Sums::Rounded, go_on })
     }
 }
 

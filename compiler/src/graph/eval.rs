@@ -1,36 +1,24 @@
 //! The reference evaluator: the first oracle. Literal, one node after the other, and never optimised.
 
 use super::*;
-use crate::{base::Bindings, loops::Fault};
-
-/// Why an evaluation has no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// The model stops on these values.
-    Fault(Fault),
-    /// The caller asked for it.
-    Interrupted,
-}
+use crate::{
+    base::Bindings,
+    loops::Fault,
+    op::{Evaluation, Stop},
+};
 
 /// The outputs for these inputs, both in the order of the ports. Values are dropped after their last use.
 /// Panics when an input does not have its port's type, or a symbol is unbound.
 pub fn evaluate(graph: &Graph, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, Fault> {
-    evaluate_while(graph, inputs, bind, Op::eval, &mut |_| true).map_err(|stop| match stop {
-        Stop::Fault(fault) => fault,
-        Stop::Interrupted => unreachable!("nobody interrupts"),
-    })
+    evaluate_by(graph, inputs, bind, Evaluation::WHOLE).map_err(Stop::fault)
 }
 
-/// The reference semantics of one operator: [`Op::eval`], or [`Op::eval_rounded`].
-pub type Semantics = fn(&Op, &[&Tensor], &[usize], &Bindings) -> Result<Tensor, Fault>;
-
-/// As [`evaluate`], by these semantics, for as long as `go_on` says so; it hears the number of each node.
-pub fn evaluate_while(
+/// As [`evaluate`], with sums in what `how` says, for as long as it goes on.
+pub fn evaluate_by(
     graph: &Graph,
     inputs: &[Tensor],
     bind: &Bindings,
-    semantics: Semantics,
-    go_on: &mut dyn FnMut(usize) -> bool,
+    how: Evaluation<'_>,
 ) -> Result<Vec<Tensor>, Stop> {
     assert_eq!(inputs.len(), graph.inputs.len(), "one value per input");
     let live = graph.live();
@@ -45,13 +33,13 @@ pub fn evaluate_while(
         if node.op == Op::Input {
             continue;
         }
-        if !go_on(id.index()) {
+        if !(how.go_on)() {
             return Err(Stop::Interrupted);
         }
         let args: Vec<&Tensor> =
             node.inputs.iter().map(|i| values[i.index()].as_ref().expect("defined before")).collect();
         let out = node.ty.concrete(bind).expect("symbols are bound and extents are not negative");
-        let value = semantics(&node.op, &args, &out, bind).map_err(Stop::Fault)?;
+        let value = node.op.eval_by(&args, &out, bind, how)?;
         assert_eq!((value.dtype, &value.shape), (node.ty.dtype, &out), "{} keeps its type", node.op.name());
         values[id.index()] = Some(value);
         for input in &node.inputs {

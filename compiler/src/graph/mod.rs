@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use bounds::Bounds;
 pub use draw::draw;
-pub use eval::{Semantics, Stop, evaluate, evaluate_while};
+pub use eval::{evaluate, evaluate_by};
 pub use widen::{widen, widened};
 
 use crate::{

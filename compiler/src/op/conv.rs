@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    product::{Contraction, Number, Sums, add_products, by_rows, contract},
+    product::{Contraction, Number, add_products, by_rows, contract},
     *,
 };
 use crate::loops::{BinaryFn, Bound};
@@ -30,10 +30,10 @@ impl Conv {
     pub fn spatial(&self) -> usize {
         self.stride.len()
     }
-    fn product(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings, sums: Sums) -> Tensor {
+    fn product(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings, how: Evaluation<'_>) -> Result<Tensor, Stop> {
         let [x, filter] = [inputs[0], inputs[1]];
         let taps = Taps { conv: self, low: values(&self.low, bind), x: &x.shape, filter: &filter.shape, out };
-        contract(&taps, x, filter, out, sums)
+        contract(&taps, x, filter, out, how)
     }
 }
 
@@ -73,14 +73,15 @@ impl Taps<'_> {
 }
 
 impl Contraction for Taps<'_> {
-    fn contract<T: Number>(&self, a: &[T], b: &[T]) -> Vec<T> {
+    fn contract<T: Number>(&self, a: &[T], b: &[T], how: Evaluation<'_>) -> Result<Vec<T>, Stop> {
         let n = self.conv.spatial();
         let (depth, filters) = (self.filter[n], self.filter[n + 1]);
         let (taps, per_group) = (self.filter[..n].iter().product::<usize>(), filters / self.conv.groups);
         let positions = self.out[..=n].iter().product::<usize>();
-        by_rows(positions, positions, filters, taps * depth, |first, sums| {
+        by_rows(positions, positions, filters, taps * depth, how, |first, sums, pace| {
             let places: Vec<_> = (0..sums.len() / filters).map(|r| self.places(first + r)).collect();
-            for tap in 0..taps {
+            let steps = sums.len();
+            for tap in (0..taps).take_while(|_| pace.goes_on(steps)) {
                 let weights = &b[tap * depth * filters..][..depth * filters];
                 let rows = sums.chunks_exact_mut(filters).zip(&places);
                 let mut seen: Vec<_> = rows.filter_map(|(sums, places)| Some((sums, &a[places[tap]?..]))).collect();
@@ -92,7 +93,8 @@ impl Contraction for Taps<'_> {
                     }
                     continue;
                 }
-                for (d, weights) in weights.chunks_exact(filters).enumerate() {
+                let depths = weights.chunks_exact(filters).enumerate();
+                for (d, weights) in depths.take_while(|_| pace.goes_on(steps)) {
                     for (sums, x) in &mut seen {
                         let groups = sums.chunks_exact_mut(per_group).zip(weights.chunks_exact(per_group));
                         groups.enumerate().for_each(|(g, (sums, w))| add_products(sums, x[g * depth + d], w));
@@ -138,10 +140,10 @@ impl Primitive for Conv {
         Ok(TensorType::new(x.dtype, shape))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
-        Ok(self.product(inputs, out, bind, Sums::Wide))
+        self.product(inputs, out, bind, Evaluation::WHOLE).map_err(Stop::fault)
     }
-    fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
-        Ok(self.product(inputs, out, bind, Sums::Rounded))
+    fn eval_by(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings, how: Evaluation<'_>) -> Result<Tensor, Stop> {
+        self.product(inputs, out, bind, how)
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (dtype, n) = (at.ty(0).dtype, self.spatial());

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    product::{Contraction, Number, Sums, add_products, by_rows, contract},
+    product::{Contraction, Number, add_products, by_rows, contract},
     *,
 };
 use crate::loops::BinaryFn;
@@ -22,11 +22,12 @@ struct Rows {
 }
 
 impl Contraction for Rows {
-    fn contract<T: Number>(&self, a: &[T], b: &[T]) -> Vec<T> {
+    fn contract<T: Number>(&self, a: &[T], b: &[T], how: Evaluation<'_>) -> Result<Vec<T>, Stop> {
         let &Rows { batches, m, k, n } = self;
-        by_rows(batches * m, m, n, k, |row, sums| {
+        by_rows(batches * m, m, n, k, how, |row, sums, pace| {
             let right = &b[row / m * k * n..][..k * n];
-            for (i, b) in right.chunks_exact(n).enumerate() {
+            let steps = sums.len();
+            for (i, b) in right.chunks_exact(n).enumerate().take_while(|_| pace.goes_on(steps)) {
                 for (r, sums) in sums.chunks_exact_mut(n).enumerate() {
                     add_products(sums, a[(row + r) * k + i], b);
                 }
@@ -36,7 +37,7 @@ impl Contraction for Rows {
 }
 
 impl Dot {
-    fn product(inputs: &[&Tensor], out: &[usize], sums: Sums) -> Tensor {
+    fn product(inputs: &[&Tensor], out: &[usize], how: Evaluation<'_>) -> Result<Tensor, Stop> {
         let rank = out.len();
         let rows = Rows {
             batches: out[..rank - 2].iter().product(),
@@ -44,7 +45,7 @@ impl Dot {
             k: inputs[0].shape[rank - 1],
             n: out[rank - 1],
         };
-        contract(&rows, inputs[0], inputs[1], out, sums)
+        contract(&rows, inputs[0], inputs[1], out, how)
     }
 }
 
@@ -66,10 +67,10 @@ impl Primitive for Dot {
         Ok(TensorType::new(a.dtype, shape))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        Ok(Dot::product(inputs, out, Sums::Wide))
+        Dot::product(inputs, out, Evaluation::WHOLE).map_err(Stop::fault)
     }
-    fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        Ok(Dot::product(inputs, out, Sums::Rounded))
+    fn eval_by(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings, how: Evaluation<'_>) -> Result<Tensor, Stop> {
+        Dot::product(inputs, out, how)
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (dtype, rank) = (at.ty(0).dtype, ix.len());

@@ -1,7 +1,7 @@
 //! What folds over many elements share. `Fold` serves `eval`; [`identity`] and [`accumulator`] serve generated code;
 //! neither uses the other.
 
-use super::{pointwise, product::Sums};
+use super::{evaluation::Sums, pointwise};
 use crate::{
     loops::BinaryFn,
     tensor::{DType, Scalar},

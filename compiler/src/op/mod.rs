@@ -8,6 +8,7 @@ mod arg_reduce;
 mod concat;
 mod conv;
 mod dot;
+mod evaluation;
 mod facts;
 mod fold;
 mod gather;
@@ -30,6 +31,7 @@ pub use arg_reduce::ArgReduce;
 pub use concat::Concat;
 pub use conv::Conv;
 pub use dot::Dot;
+pub use evaluation::{Evaluation, Stop, Sums};
 pub use facts::Facts;
 pub use fold::{accumulator, identity};
 pub use gather::Gather;
@@ -61,10 +63,16 @@ pub trait Primitive: Clone + PartialEq + std::fmt::Debug + Serialize + Deseriali
     /// The reference semantics, element by element from the definition: obvious beats fast, and nothing is shared with
     /// `element`. `out` is the inferred shape under the bindings; `bind` gives values to symbols in attributes.
     fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault>;
-    /// As [`Primitive::eval`], but sums of f32 are rounded at every step, as the plainest loop in f32 would: how far that
-    /// is from the exact result says what rounding may cost.
-    fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
-        self.eval(inputs, out, bind)
+    /// As [`Primitive::eval`], but by `how`: sums of f32 may be rounded at every step, as the plainest loop in f32 would,
+    /// and what takes long may be interrupted. How far rounded sums are from the exact result says what rounding may cost.
+    fn eval_by(
+        &self,
+        inputs: &[&Tensor],
+        out: &[usize],
+        bind: &Bindings,
+        _how: Evaluation<'_>,
+    ) -> Result<Tensor, Stop> {
+        self.eval(inputs, out, bind).map_err(Stop::Fault)
     }
     /// Code for the value of the result at `ix`.
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId;
@@ -164,10 +172,16 @@ macro_rules! ops {
                     $(Op::$Op(op) => op.eval(inputs, out, bind),)*
                 }
             }
-            pub fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
+            pub fn eval_by(
+                &self,
+                inputs: &[&Tensor],
+                out: &[usize],
+                bind: &Bindings,
+                how: Evaluation<'_>,
+            ) -> Result<Tensor, Stop> {
                 match self {
-                    Op::Input | Op::Const(_) | Op::Extent(_) => self.eval(inputs, out, bind),
-                    $(Op::$Op(op) => op.eval_rounded(inputs, out, bind),)*
+                    Op::Input | Op::Const(_) | Op::Extent(_) => self.eval(inputs, out, bind).map_err(Stop::Fault),
+                    $(Op::$Op(op) => op.eval_by(inputs, out, bind, how),)*
                 }
             }
             pub fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {

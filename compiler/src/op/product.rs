@@ -3,16 +3,8 @@
 //! Each result is one sum, from its first term to its last, so blocks and threads change no bit of it. The generated code
 //! shares nothing with this.
 
+use super::evaluation::{Evaluation, Pace, Stop, Sums};
 use crate::tensor::{DType, Scalar, Tensor};
-
-/// What sums are kept in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sums {
-    /// Floats in f64, rounded once at the end.
-    Wide,
-    /// f32 in f32, rounded at each step.
-    Rounded,
-}
 
 /// A type to multiply and add in.
 pub(super) trait Number: Copy + Send + Sync {
@@ -45,31 +37,38 @@ impl Number for i64 {
 /// What a contraction does with the elements of its operands, whatever they are.
 pub(super) trait Contraction {
     /// The elements of the result, row by row.
-    fn contract<T: Number>(&self, a: &[T], b: &[T]) -> Vec<T>;
+    fn contract<T: Number>(&self, a: &[T], b: &[T], how: Evaluation<'_>) -> Result<Vec<T>, Stop>;
 }
 
 /// The result of a contraction of two tensors of one type.
-pub(super) fn contract(by: &impl Contraction, a: &Tensor, b: &Tensor, out: &[usize], sums: Sums) -> Tensor {
+pub(super) fn contract(
+    by: &impl Contraction,
+    a: &Tensor,
+    b: &Tensor,
+    out: &[usize],
+    how: Evaluation<'_>,
+) -> Result<Tensor, Stop> {
     let dtype = a.dtype;
-    match dtype {
-        DType::F32 if sums == Sums::Rounded => {
-            let bytes = by.contract(&singles(a), &singles(b)).iter().flat_map(|x| x.to_le_bytes()).collect();
+    Ok(match dtype {
+        DType::F32 if how.sums == Sums::Rounded => {
+            let sums = by.contract(&singles(a), &singles(b), how)?;
+            let bytes = sums.iter().flat_map(|x| x.to_le_bytes()).collect();
             Tensor::from_bytes(dtype, out, bytes)
         }
         DType::F32 => {
-            let sums = by.contract(&wide(a), &wide(b));
+            let sums = by.contract(&wide(a), &wide(b), how)?;
             let bytes = sums.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect();
             Tensor::from_bytes(dtype, out, bytes)
         }
         d if d.is_float() => {
-            let sums = by.contract(&wide(a), &wide(b));
+            let sums = by.contract(&wide(a), &wide(b), how)?;
             Tensor::from_scalars(dtype, out, sums.into_iter().map(|x| Scalar::from_f64(dtype, x)))
         }
         _ => {
-            let sums = by.contract(&integers(a), &integers(b));
+            let sums = by.contract(&integers(a), &integers(b), how)?;
             Tensor::from_scalars(dtype, out, sums.into_iter().map(|x| Scalar::from_i64(dtype, x)))
         }
-    }
+    })
 }
 
 fn singles(x: &Tensor) -> Vec<f32> {
@@ -95,19 +94,20 @@ fn integers(x: &Tensor) -> Vec<i64> {
 pub(super) const ROWS: usize = 8;
 
 /// Fills a result of rows of `width`, in blocks of at most [`ROWS`] of the same `group` of rows: `fill` gets the first
-/// row's number and the block. Large results are filled by all processors.
+/// row's number and the block, and leaves it when its pace says so. Large results are filled by all processors.
 pub(super) fn by_rows<T: Number>(
     rows: usize,
     group: usize,
     width: usize,
     depth: usize,
-    fill: impl Fn(usize, &mut [T]) + Sync,
-) -> Vec<T> {
+    how: Evaluation<'_>,
+    fill: impl Fn(usize, &mut [T], &Pace<'_>) + Sync,
+) -> Result<Vec<T>, Stop> {
     /// Products that are not worth a second thread.
     const FEW: usize = 1 << 22;
     let mut out = vec![T::ZERO; rows * width];
     if out.is_empty() {
-        return out;
+        return Ok(out);
     }
     let mut blocks = vec![];
     for (g, rows) in out.chunks_mut(group * width).enumerate() {
@@ -115,20 +115,27 @@ pub(super) fn by_rows<T: Number>(
     }
     let few = rows.saturating_mul(width).saturating_mul(depth) < FEW;
     let threads = if few { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
-    if threads == 1 {
-        blocks.into_iter().for_each(|(row, block)| fill(row, block));
-        return out;
-    }
     let queue = std::sync::Mutex::new(blocks);
     let work = || {
+        let pace = how.pace();
         loop {
             let next = queue.lock().expect("no thread panics with the queue").pop();
-            let Some((row, block)) = next else { return };
-            fill(row, block);
+            let Some((row, block)) = next else { return pace.or(()) };
+            if !pace.goes_on(0) {
+                return pace.or(());
+            }
+            fill(row, block, &pace);
         }
     };
-    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-    out
+    if threads == 1 {
+        work()?;
+    } else {
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
+        })?;
+    }
+    Ok(out)
 }
 
 /// Adds `a` times each of `b` to the sums.
@@ -139,12 +146,28 @@ pub(super) fn add_products<T: Number>(sums: &mut [T], a: T, b: &[T]) {
 #[test]
 fn blocks_and_threads_change_nothing() {
     // 21 rows in groups of 7, wide and deep enough for threads: each row knows its number.
-    let fill =
-        |row: usize, block: &mut [f64]| block.chunks_mut(3).enumerate().for_each(|(r, x)| x.fill((row + r) as f64));
+    let fill = |row: usize, block: &mut [f64], _: &Pace<'_>| {
+        block.chunks_mut(3).enumerate().for_each(|(r, x)| x.fill((row + r) as f64))
+    };
     for depth in [1, 1 << 20] {
-        let out = by_rows(21, 7, 3, depth, fill);
+        let out = by_rows(21, 7, 3, depth, Evaluation::WHOLE, fill).unwrap();
         assert!(out.chunks(3).enumerate().all(|(n, row)| row == [n as f64; 3]), "{out:?}");
     }
-    assert_eq!(by_rows(0, 7, 3, 1, fill), [0.0; 0]);
+    assert_eq!(by_rows(0, 7, 3, 1, Evaluation::WHOLE, fill).unwrap(), [0.0; 0]);
     assert_eq!(i64::MAX.add_product(1, 1), i64::MIN);
+}
+
+#[test]
+fn contractions_are_interrupted() {
+    let steps = std::sync::atomic::AtomicUsize::new(0);
+    let endless = |_: usize, _: &mut [f64], pace: &Pace<'_>| {
+        while pace.goes_on(1) {
+            steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    };
+    for depth in [1, 1 << 24] {
+        let how = Evaluation { sums: Sums::Wide, go_on: &|| false };
+        assert_eq!(by_rows(16, 16, 1, depth, how, endless), Err(Stop::Interrupted));
+    }
+    assert!(steps.into_inner() > 0);
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{fold::Fold, product::Sums, *};
+use super::{fold::Fold, *};
 use crate::loops::BinaryFn;
 
 /// `f` over the elements along `axes`, which stay with extent 1. `f` is Add, Mul, Max, Min, And or Or; `axes` ascend.
@@ -15,19 +15,22 @@ pub struct Reduce {
 }
 
 impl Reduce {
-    fn folded(&self, inputs: &[&Tensor], out: &[usize], sums: Sums) -> Tensor {
+    fn folded(&self, inputs: &[&Tensor], out: &[usize], how: Evaluation<'_>) -> Result<Tensor, Stop> {
         let x = inputs[0];
         let folded: Vec<usize> = self.axes.iter().map(|&a| x.shape[a]).collect();
-        let mut from = vec![0; out.len()];
-        Tensor::from_fn(x.dtype, out, |ix| {
-            let mut fold = Fold::new(self.f, x.dtype, sums);
+        let (mut from, pace) = (vec![0; out.len()], how.pace());
+        let result = Tensor::from_fn(x.dtype, out, |ix| {
+            let mut fold = Fold::new(self.f, x.dtype, how.sums);
             from.copy_from_slice(ix);
             crate::tensor::for_each_index(&folded, |r| {
-                self.axes.iter().zip(r).for_each(|(&a, &i)| from[a] = i);
-                fold.add(x.at(&from));
+                if pace.goes_on(1) {
+                    self.axes.iter().zip(r).for_each(|(&a, &i)| from[a] = i);
+                    fold.add(x.at(&from));
+                }
             });
             fold.finish(fold.of_nothing())
-        })
+        });
+        pace.or(result)
     }
 }
 
@@ -47,10 +50,10 @@ impl Primitive for Reduce {
         Ok(TensorType::new(x.dtype, shape))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        Ok(self.folded(inputs, out, Sums::Wide))
+        self.folded(inputs, out, Evaluation::WHOLE).map_err(Stop::fault)
     }
-    fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        Ok(self.folded(inputs, out, Sums::Rounded))
+    fn eval_by(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings, how: Evaluation<'_>) -> Result<Tensor, Stop> {
+        self.folded(inputs, out, how)
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (dtype, shape) = (at.ty(0).dtype, at.shape(0));

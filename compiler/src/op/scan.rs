@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{product::Sums, *};
+use super::*;
 use crate::{
     loops::BinaryFn,
     tensor::{DType, Scalar},
@@ -62,8 +62,8 @@ impl Primitive for Scan {
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
         self.scanned(inputs, out, Sums::Wide)
     }
-    fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        self.scanned(inputs, out, Sums::Rounded)
+    fn eval_by(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings, how: Evaluation<'_>) -> Result<Tensor, Stop> {
+        self.scanned(inputs, out, how.sums).map_err(Stop::Fault)
     }
     /// Panics: a whole result is written at once.
     fn element(&self, _: &mut Emit<'_>, _: &[Dim]) -> ExprId {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{fold::Fold, product::Sums, *};
+use super::{fold::Fold, *};
 use crate::{
     loops::{BinaryFn, Bound, CompareFn},
     tensor::{DType, Scalar},
@@ -37,12 +37,7 @@ impl Window {
     pub fn start(&self, dtype: DType) -> Scalar {
         match self.f {
             BinaryFn::Max | BinaryFn::Min if dtype.is_float() => {
-                let greatest = match dtype {
-                    DType::F16 => 65504.0,
-                    DType::BF16 => half::bf16::MAX.to_f64(),
-                    DType::F32 => f32::MAX as f64,
-                    _ => f64::MAX,
-                };
+                let greatest = dtype.greatest();
                 Scalar::from_f64(dtype, if self.f == BinaryFn::Max { -greatest } else { greatest })
             }
             f => identity(f, dtype),
@@ -51,14 +46,17 @@ impl Window {
 }
 
 impl Window {
-    fn folded(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings, sums: Sums) -> Tensor {
+    fn folded(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings, how: Evaluation<'_>) -> Result<Tensor, Stop> {
         let x = inputs[0];
         let low = values(&self.low, bind);
         let size: Vec<usize> = self.size.iter().map(|&n| n as usize).collect();
         let extreme = matches!(self.f, BinaryFn::Max | BinaryFn::Min) && x.dtype.is_float();
-        let mut from = vec![0; out.len()];
-        Tensor::from_fn(x.dtype, out, |ix| {
-            let mut fold = Fold::new(self.f, x.dtype, sums);
+        let (mut from, steps, pace) = (vec![0; out.len()], size.iter().product(), how.pace());
+        let result = Tensor::from_fn(x.dtype, out, |ix| {
+            if !pace.goes_on(steps) {
+                return Scalar::zero(x.dtype);
+            }
+            let mut fold = Fold::new(self.f, x.dtype, how.sums);
             crate::tensor::for_each_index(&size, |k| {
                 for a in 0..ix.len() {
                     let i = ix[a] as i64 * self.stride[a] + k[a] as i64 * self.dilation[a] - low[a];
@@ -82,7 +80,8 @@ impl Window {
                 }
                 (_, value) => value,
             }
-        })
+        });
+        pace.or(result)
     }
 }
 
@@ -110,10 +109,10 @@ impl Primitive for Window {
         Ok(TensorType::new(x.dtype, shape.collect::<Vec<_>>()))
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
-        Ok(self.folded(inputs, out, bind, Sums::Wide))
+        self.folded(inputs, out, bind, Evaluation::WHOLE).map_err(Stop::fault)
     }
-    fn eval_rounded(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
-        Ok(self.folded(inputs, out, bind, Sums::Rounded))
+    fn eval_by(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings, how: Evaluation<'_>) -> Result<Tensor, Stop> {
+        self.folded(inputs, out, bind, how)
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (dtype, shape) = (at.ty(0).dtype, at.shape(0));

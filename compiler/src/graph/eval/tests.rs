@@ -221,3 +221,33 @@ fn top_k() {
     check(&top(0), "i8[2,2] [1,2,3,4]", "i32[2,0] []");
     check(&top(3), "i8[2] [1,2]", "top_k: there are no 3 greatest among 2");
 }
+
+/// The first question comes before the operator, so that an interruption at the second one is within it.
+#[test]
+fn long_operators_are_interrupted() {
+    let conv = r#"conv {"stride":[1,1],"dilation":[1,1],"input_dilation":[1,1],"low":[1,1],"high":[1,1],"groups":1}"#;
+    let window = r#"window {"f":"max","size":[1,5,5],"stride":[1,1,1],"dilation":[1,1,1],"low":["0","2","2"],"high":["0","2","2"]}"#;
+    for (operator, operands) in [
+        ("dot {}", &["f32[8,512]", "f32[512,512]"][..]),
+        (conv, &["f32[1,32,32,32]", "f32[3,3,32,32]"]),
+        (r#"reduce {"f":"add","axes":[0,1]}"#, &["f32[1024,1024]"]),
+        (window, &["f32[16,64,64]"]),
+    ] {
+        let mut source = String::new();
+        let names: Vec<String> = (0..operands.len()).map(|n| format!("%{n}")).collect();
+        names.iter().for_each(|n| source += &format!("input \"{n}\" {n}\n"));
+        names.iter().zip(operands).for_each(|(n, ty)| source += &format!("{n} = input : {ty}\n"));
+        source += &format!("%y = {operator} {}\noutput \"y\" %y\n", names.join(" "));
+        let graph = text::parse(&source, &Default::default()).unwrap_or_else(|e| panic!("{source}{e:?}"));
+        let zeros = |ty: &&str| {
+            let ty: TensorType = ty.parse().unwrap();
+            Tensor::from_fn(ty.dtype, ty.concrete(&Bindings::new()).unwrap(), |_| Scalar::zero(ty.dtype))
+        };
+        let inputs: Vec<_> = operands.iter().map(zeros).collect();
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let go_on = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        let how = Evaluation { go_on: &go_on, ..Evaluation::WHOLE };
+        let stopped = evaluate_by(&graph, &inputs, &Bindings::new(), how);
+        assert_eq!(stopped.unwrap_err(), op::Stop::Interrupted, "{operator}");
+    }
+}
