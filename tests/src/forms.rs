@@ -1,11 +1,11 @@
 //! One kernel per form that machine code takes: every operation on every element type by lanes and alone, reductions,
-//! register tiles, borders, checks. With data that holds the special values of each type.
+//! register tiles, borders, checks, updates. With data that holds the special values of each type.
 
 use smc::{
     base::{Bindings, Dim, Rng, Symbol},
     loops::{
-        BinaryFn, Bound, BufferId, CompareFn, Emit, ExprId, Fault, Kernel, LoopKind, Operands, Stmt, UnaryFn, Writer,
-        index_of,
+        BinaryFn, Bound, BufferId, Combine, CompareFn, Emit, ExprId, Fault, Kernel, LoopKind, Operands, Stmt, UnaryFn,
+        Writer, index_of,
         random::{Case, DTYPES},
     },
     tensor::{DType, Scalar, TensorType},
@@ -26,6 +26,7 @@ pub fn all() -> Vec<Form> {
     for dtype in DTYPES {
         pointwise(dtype, &mut forms);
         reductions(dtype, &mut forms);
+        updates(dtype, &Combine::ALL, &mut forms);
     }
     for dtype in [DType::F32, DType::F64, DType::I32, DType::I64, DType::BF16] {
         forms.extend([gemm(dtype, 4, 8), gemm(dtype, 3, 6), gemm(dtype, 1, 16)]);
@@ -88,6 +89,7 @@ pub fn ends() -> Vec<Form> {
     let mut forms = vec![];
     for d in [DType::F32, DType::F64, DType::I32, DType::U32, DType::I64, DType::U64, DType::F16, DType::U8] {
         reductions(d, &mut forms);
+        updates(d, &[Combine::Add, Combine::LastMax], &mut forms);
         let kinds = [CompareFn::Lt, CompareFn::Ne];
         forms.extend(kinds.map(|f| {
             map(&format!("select_{f:?}_{d}"), [d; 2], d, |w, a, b, c| {
@@ -416,6 +418,37 @@ fn mixed_rows(d: DType) -> Form {
             w.store_flat(positions, i.clone(), position);
         });
     })
+}
+
+/// Elements updated at places that repeat: rows by lanes, each twice in an iteration, and elements alone.
+fn updates(d: DType, by: &[Combine], forms: &mut Vec<Form>) {
+    for &f in by.iter().filter(|f| f.accepts(d)) {
+        forms.push(build(&format!("update_{f:?}_{d}"), &[("N", COUNT)], 0.0, |w| {
+            let (n, rows) = (Dim::sym("N"), Dim::from(4));
+            let [x, y] = [(); 2].map(|()| w.buffer(d, n.clone(), false));
+            let places = w.buffer(DType::I64, n.clone(), false);
+            let [out, alone] = [&rows * &n, rows.clone()].map(|len| w.buffer(d, len, true));
+            each(w, &rows, LoopKind::Seq, |w, i| {
+                vector(w, &n, |w, j| {
+                    let value = w.load_flat(x, j.clone());
+                    w.store_flat(out, i * &n + j, value);
+                });
+            });
+            each(w, &n, LoopKind::Seq, |w, i| {
+                let place = w.load_flat(places, i.clone());
+                let last = w.int(DType::I64, 3);
+                let place = w.binary(BinaryFn::And, place, last);
+                let place = w.set_index(place, Some(rows.clone()));
+                let value = w.load_flat(y, i.clone());
+                w.update(alone, std::slice::from_ref(&rows), std::slice::from_ref(&place), f, value);
+                vector(w, &n, |w, j| {
+                    let (one, other) = (w.load_flat(y, j.clone()), w.load_flat(x, i.clone()));
+                    w.update(out, &[rows.clone(), n.clone()], &[place.clone(), j.clone()], f, one);
+                    w.update(out, &[rows.clone(), n.clone()], &[place.clone(), j.clone()], f, other);
+                });
+            });
+        }));
+    }
 }
 
 /// Reads through an index that is checked; the data make the check fail at some row.

@@ -152,7 +152,7 @@ fn stored(launch: &Launch, len: &Dim) -> Dim {
 /// How many elements a block stores, conditions aside.
 fn stores(kernel: &Kernel, block: &[Stmt]) -> Dim {
     block.iter().fold(Dim::zero(), |sum, stmt| match stmt {
-        Stmt::Store { .. } => &sum + &Dim::from(1),
+        Stmt::Store { .. } | Stmt::Update { .. } => &sum + &Dim::from(1),
         Stmt::For { var, body, .. } => &sum + &(kernel.loop_extent(*var) * &stores(kernel, body)),
         Stmt::If { then, otherwise, .. } => &sum + &stores(kernel, then).at_least(&stores(kernel, otherwise)),
         Stmt::Set { .. }

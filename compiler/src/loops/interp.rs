@@ -162,6 +162,15 @@ impl Machine<'_, '_, '_> {
                     scalar::write(*dtype, value, &mut bytes[at * dtype.size()..][..dtype.size()]);
                 }
             }
+            Code::Update { buffer, dtype, index, f, value } => {
+                let at = self.position(*buffer, index)?;
+                let value = self.value(value)?;
+                if let Bytes::Out(bytes) = &mut self.buffers[*buffer] {
+                    let element = &mut bytes[at * dtype.size()..][..dtype.size()];
+                    let old = Scalar::read_le(*dtype, element);
+                    scalar::write(*dtype, scalar::combine(*f, *dtype, old, value).map_err(Stop::Bug)?, element);
+                }
+            }
             Code::If { bounds, then, otherwise } => {
                 let mut holds = true;
                 for (index, extent) in bounds {

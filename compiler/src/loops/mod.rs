@@ -4,10 +4,12 @@
 //! say what a backend may do without changing that meaning (but for the order in which an [`Stmt::Accumulate`] adds
 //! floats). Vector width is unknown here: a loop of kind `Vector` is run as many lanes at a time as the target has.
 //!
-//! A kernel never loads from a buffer that it stores to, so expressions are pure and only statements have an order.
+//! A kernel never loads from a buffer that it stores to, so expressions are pure and only statements have an order. What
+//! becomes of an element that has a value already says an [`Stmt::Update`], the one statement that reads what it writes.
 //! Indices are [`Dim`]s in normal form over symbols and kernel variables; buffers are flat, and whoever writes a load
 //! multiplies the strides in (see [`Writer::load`]). Knows no operators and no targets. The law is in `verify.rs`.
 
+mod apart;
 mod emit;
 pub mod interp;
 mod parse;
@@ -17,6 +19,7 @@ mod verify;
 mod walk;
 mod writer;
 
+pub use apart::{coefficient, updates_apart};
 pub use emit::{Emit, Operands};
 pub use parse::parse;
 use serde::{Deserialize, Serialize};
@@ -43,7 +46,7 @@ pub type ExprId = Id<Typed>;
 pub struct Buffer {
     pub dtype: DType,
     pub len: Dim,
-    /// Whether the kernel stores to it; then it never loads from it.
+    /// Whether the kernel stores to it or updates it; then it never loads from it.
     pub written: bool,
 }
 
@@ -216,6 +219,50 @@ pub enum BinaryFn {
     Atan2,
 }
 
+/// What an [`Stmt::Update`] makes of an element and a value, of one type. Arithmetic is that of [`BinaryFn`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Combine {
+    /// The value.
+    Set,
+    Add,
+    Sub,
+    Mul,
+    /// Of bools and integers.
+    Or,
+    /// The value where the element is less, else the element: NaN changes nothing, and of equal ones the first stays.
+    Max,
+    /// The value where the element is greater, else the element.
+    Min,
+    /// The element where it is greater, else the value: NaN stays until the next value, and of equal ones the last stays.
+    LastMax,
+    /// The element where it is less, else the value.
+    LastMin,
+}
+
+impl Combine {
+    pub const ALL: [Combine; 9] = [
+        Combine::Set,
+        Combine::Add,
+        Combine::Sub,
+        Combine::Mul,
+        Combine::Or,
+        Combine::Max,
+        Combine::Min,
+        Combine::LastMax,
+        Combine::LastMin,
+    ];
+
+    /// Whether there are elements of the type to combine.
+    pub fn accepts(self, dtype: DType) -> bool {
+        match self {
+            Combine::Set => !dtype.is_complex() && dtype != DType::Str,
+            Combine::Or => dtype.is_int() || dtype == DType::Bool,
+            _ => dtype.is_int() || dtype.is_float(),
+        }
+    }
+}
+
 /// Comparisons; all but `Ne` are false where an operand is NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -279,6 +326,15 @@ pub enum Stmt {
     Store {
         buffer: BufferId,
         index: Dim,
+        value: ExprId,
+    },
+    /// `buffer[index] = f(buffer[index], value)`: the one statement that reads what the kernel writes. Updates happen in
+    /// the order of the text and of the loops; those of different iterations of a `Vector` or `Parallel` loop are of
+    /// different elements ([`updates_apart`]).
+    Update {
+        buffer: BufferId,
+        index: Dim,
+        f: Combine,
         value: ExprId,
     },
     /// Says that the element is read soon, where `near`, or later. It means nothing: the index may lie outside the

@@ -15,6 +15,7 @@
 //!       l0[0] = %2                    // and `l0[0] add= %2`
 //!       if i1-1 in 7, i0 in N-1 {     // 0 <= i1-1 < 7 and 0 <= i0 < N-1
 //!         b1[8*i0+i1] = %2
+//!         b1[8*i0+i1] max= %0       // an update: `set`, `add`, `sub`, `mul`, `or`, `min`, `last_max`, `last_min`
 //!         prefetch soon b0[8*i0+i1+8]   // or `later`
 //!       } else {
 //!         %3: bool = gt %0 %1
@@ -261,21 +262,26 @@ impl Parser {
         };
         self.emit(Stmt::Set { var, value: id(value, "%")? })
     }
-    /// A store, an assignment or an accumulation.
+    /// A store, an update, an assignment or an accumulation.
     fn assignment(&mut self, line: &str) -> Parse<()> {
         let (target, value) = split(line, "=")?;
         let value = id(value, "%")?;
         let (place, f) = target.split_at(target.find(']').map_or(target.len(), |at| at + 1));
         let (name, index) = indexed(place)?;
         let f = f.trim();
-        if name.starts_with('b') && f.is_empty() {
-            return self.emit(Stmt::Store { buffer: id(name, "b")?, index: index.parse()?, value });
+        let unknown = || format!("there is no function `{f}`");
+        if name.starts_with('b') {
+            let (buffer, index) = (id(name, "b")?, index.parse()?);
+            return self.emit(match f {
+                "" => Stmt::Store { buffer, index, value },
+                f => Stmt::Update { buffer, index, f: named(f).ok_or_else(unknown)?, value },
+            });
         }
         let (local, index) = (id(name, "l")?, dims(index)?);
         if f.is_empty() {
             return self.emit(Stmt::Assign { local, index, value });
         }
-        let f = named(f).ok_or_else(|| format!("there is no function `{f}`"))?;
+        let f = named(f).ok_or_else(unknown)?;
         self.emit(Stmt::Accumulate { local, index, f, value })
     }
     fn expr(&mut self, line: &str) -> Parse<()> {

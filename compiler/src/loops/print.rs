@@ -182,6 +182,7 @@ impl Printer<'_, '_> {
             | Stmt::Assign { value, .. }
             | Stmt::Accumulate { value, .. }
             | Stmt::Store { value, .. }
+            | Stmt::Update { value, .. }
             | Stmt::Check { cond: value, .. } => self.exprs(*value)?,
             Stmt::For { .. } | Stmt::If { .. } | Stmt::Prefetch { .. } => (),
         }
@@ -223,6 +224,9 @@ impl Printer<'_, '_> {
             }
             Stmt::Store { buffer, index, value } => {
                 self.line(format_args!("b{}[{index}] = %{}", buffer.index(), value.index()))
+            }
+            Stmt::Update { buffer, index, f, value } => {
+                self.line(format_args!("b{}[{index}] {}= %{}", buffer.index(), name(f), value.index()))
             }
             Stmt::Prefetch { buffer, index, near } => {
                 let when = if *near { "soon" } else { "later" };

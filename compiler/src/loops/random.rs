@@ -1,8 +1,9 @@
 //! Random kernels with data to run them on: every statement, expression, type and kind of loop.
 //!
 //! A kernel verifies, never stops with a bug and is a function of its seed and [`Options`]; a smaller `size` gives a
-//! smaller kernel, which is how a failure is shrunk. Every written buffer has one store, at a position of its own for
-//! each iteration of the loops around it, so that no order of the iterations can be told from another.
+//! smaller kernel, which is how a failure is shrunk. A stored buffer has one store, at a position of its own for each
+//! iteration of the loops around it, so that no order of the iterations can be told from another. Updates meet in elements,
+//! but for those of iterations whose order is free.
 
 mod expr;
 
@@ -46,9 +47,9 @@ pub fn case(seed: u64, options: Options) -> Case {
         bind,
         budget: options.size,
         loops: vec![],
+        free: vec![],
         indices: vec![],
         pool: vec![],
-        lanes: 0,
     };
     if g.rng.chance(30) {
         let extent = g.extent();
@@ -87,8 +88,8 @@ struct Generator {
     indices: Vec<(Dim, Dim)>,
     /// Expressions that may be used again until their block closes.
     pool: Vec<ExprId>,
-    /// How many vector or parallel loops are around the cursor.
-    lanes: usize,
+    /// The vector and parallel ones among the loops around the cursor.
+    free: Vec<(Dim, Dim)>,
 }
 
 impl Generator {
@@ -107,12 +108,13 @@ impl Generator {
     }
     /// A block of its own, what was named in it forgotten after it.
     fn inside<T>(&mut self, body: impl FnOnce(&mut Generator) -> T) -> (Block, T) {
-        let kept = (self.indices.len(), self.pool.len(), self.loops.len());
+        let kept = (self.indices.len(), self.pool.len(), self.loops.len(), self.free.len());
         self.w.open_block();
         let result = body(self);
         self.indices.truncate(kept.0);
         self.pool.truncate(kept.1);
         self.loops.truncate(kept.2);
+        self.free.truncate(kept.3);
         (self.w.close_block(), result)
     }
     /// A loop; smaller than asked for when there are many iterations already.
@@ -126,15 +128,14 @@ impl Generator {
             Some((outer, n)) => (outer + 1, n),
             None => (extent, bound),
         };
-        let lanes = matches!(kind, LoopKind::Vector | LoopKind::Parallel);
+        let free = matches!(kind, LoopKind::Vector | LoopKind::Parallel);
         let var = self.w.loop_var(extent);
-        self.lanes += lanes as usize;
         let (block, ()) = self.inside(|g| {
             g.loops.push((index_of(var), bound.clone()));
+            g.free.extend(free.then(|| (index_of(var), bound.clone())));
             g.indices.push((index_of(var), bound));
             body(g, index_of(var));
         });
-        self.lanes -= lanes as usize;
         self.w.emit(Stmt::For { var, kind, body: block });
     }
     fn kind(&mut self) -> LoopKind {
@@ -146,7 +147,7 @@ impl Generator {
                 break;
             }
             self.budget -= 1;
-            match self.rng.below(12) {
+            match self.rng.below(13) {
                 0..=3 if depth < 4 => {
                     let kind = self.kind();
                     let extent = if kind == LoopKind::Unroll { Dim::from(self.rng.below(5)) } else { self.extent() };
@@ -159,6 +160,7 @@ impl Generator {
                 8 if depth < 4 => self.condition(depth),
                 9 => self.check(),
                 10 => self.prefetch(),
+                11 => self.update(),
                 _ => self.store(),
             }
         }
@@ -194,6 +196,36 @@ impl Generator {
         let len = shape.iter().fold(Dim::one(), |n, e| n * e);
         let buffer = self.w.buffer(self.w.dtype(value), len, true);
         self.w.store(buffer, &shape, &ix, value);
+    }
+    /// Updates of a buffer of its own: of elements that iterations share, but for those whose order is free. Each of these has
+    /// a row, in which something is stored first, or a column.
+    fn update(&mut self) {
+        let dtype = self.dtype();
+        let (ix, shape): (Vec<Dim>, Vec<Dim>) = self.free.iter().cloned().unzip();
+        let (own, many) = (flat(&shape, &ix), shape.iter().fold(Dim::one(), |n, e| n * e));
+        let places = self.indices.iter().filter(|(i, _)| !self.free.iter().any(|(free, _)| free == i));
+        let (place, among) = match places.cloned().collect::<Vec<_>>() {
+            known if known.is_empty() => (Dim::zero(), Dim::one()),
+            known => self.rng.pick(&known),
+        };
+        let buffer = self.w.buffer(dtype, &many * &among, true);
+        let fs: Vec<Combine> = Combine::ALL.into_iter().filter(|f| f.accepts(dtype)).collect();
+        // A place that is not known to lie within a row has columns only.
+        let rows = self.rng.chance(40) && self.w.is_within(&place, &among);
+        if rows && self.iterations() * among.eval(&self.bind).unwrap_or(1) <= MAX_ITERATIONS {
+            let kind = self.kind();
+            let kind = if kind == LoopKind::Unroll && among.as_int().is_none() { LoopKind::Seq } else { kind };
+            let var = self.w.loop_var(among.clone());
+            self.w.open_block();
+            let start = self.value(dtype, 1);
+            self.w.store_flat(buffer, &own * &among + index_of(var), start);
+            self.w.close_for(var, kind);
+        }
+        for _ in 0..1 + self.rng.below(2) {
+            let (f, value) = (self.rng.pick(&fs), self.value(dtype, 3));
+            let index = if rows { &own * &among + &place } else { &place * &many + &own };
+            self.w.emit(Stmt::Update { buffer, index, f, value });
+        }
     }
     /// A hint about any buffer, within it or far outside.
     fn prefetch(&mut self) {
@@ -250,13 +282,12 @@ impl Generator {
             g.each(Dim::from(rows), kinds[0], |g, i| {
                 // A smaller loop than asked for leaves elements alone, so the budget of iterations does not count.
                 let var = g.w.loop_var(Dim::from(columns));
-                g.lanes += 1;
                 let (block, ()) = g.inside(|g| {
                     g.loops.push((index_of(var), Dim::from(columns)));
+                    g.free.push((index_of(var), Dim::from(columns)));
                     g.indices.push((index_of(var), Dim::from(columns)));
                     body(g, &[i, index_of(var)]);
                 });
-                g.lanes -= 1;
                 g.w.emit(Stmt::For { var, kind: kinds[1], body: block });
             })
         };

@@ -7,8 +7,8 @@
 //! 3. A loop variable belongs to one `For`, any other variable to one `Set`, whose value has the variable's type (i64
 //!    for an index). A variable is used only within its scope: the loop's body, or what follows the `Set` in its block.
 //! 4. The variables of a `Dim` are loop or index variables. The length of a buffer mentions no variable.
-//! 5. A buffer that is marked written is stored and never loaded; any other is loaded and never stored. Stored and
-//!    assigned values have the element type. A `Prefetch` may name any.
+//! 5. A buffer that is marked written is stored or updated and never loaded; any other is loaded and never written. Written
+//!    and assigned values have the element type. A `Prefetch` may name any.
 //! 6. The extent of an `Unroll` loop is constant, and an outermost one expands to at most [`MAX_UNROLLED`] statements.
 //! 7. A `Parallel` loop is the only statement of the kernel's body.
 //! 8. An `Accumulate` uses a function that may be reassociated (Add, Mul, Max, Min, And, Or); a `Check` tests a bool.
@@ -17,6 +17,8 @@
 //!    path before it is read or accumulated into. Iterations of a `Vector` or `Parallel` loop meet in an element only
 //!    where all of them read it, all of them accumulate with one function, or each assigns it before its other uses;
 //!    in the last case nothing reads it after the loop.
+//! 10. An `Update` combines by a function that accepts the type. The iterations of a `Vector` or `Parallel` loop update
+//!     different elements (`apart.rs`).
 //!
 //! The promise: when [`verify`] returns Ok, neither the interpreter nor a backend panics on the kernel. (Flat positions
 //! in range, divisors other than 0 and the extents claimed for index variables cannot be seen here; the interpreter
@@ -224,6 +226,15 @@ impl Statements<'_> {
         index.iter().try_for_each(|dim| self.dim(dim))?;
         types::element(self.kernel, local, index)
     }
+    /// The type of an element that gets a value.
+    fn written(&self, buffer: BufferId, index: &Dim, value: ExprId) -> Check<DType> {
+        self.dim(index)?;
+        let n = buffer.index();
+        let buffer = self.kernel.buffers.get(buffer).ok_or_else(|| format!("there is no buffer {n}"))?;
+        ensure(buffer.written, || format!("buffer {n} is stored to but not marked written"))?;
+        self.typed(value, buffer.dtype)?;
+        Ok(buffer.dtype)
+    }
     /// The number of statements that the block's `Unroll` loops expand to.
     fn block(&mut self, block: &[Stmt], unrolled: bool) -> Check<u64> {
         block.iter().try_fold(0u64, |sum, stmt| Ok(sum.saturating_add(self.stmt(stmt, unrolled)?)))
@@ -239,8 +250,12 @@ impl Statements<'_> {
                 ensure(unrolled || size <= MAX_UNROLLED, || format!("a loop unrolls to {size} statements"))?;
                 return Ok(size);
             }
-            Stmt::For { var, body, .. } => {
+            Stmt::For { var, kind, body } => {
                 self.dim(self.kernel.loop_extent(*var))?;
+                let free = matches!(kind, LoopKind::Vector | LoopKind::Parallel);
+                ensure(!free || updates_apart(self.kernel, *var, body), || {
+                    format!("iterations of the loop over variable {} may update one element", var.index())
+                })?;
                 return Ok(self.block(body, unrolled)?.saturating_add(1));
             }
             Stmt::If { bounds, then, otherwise } => {
@@ -266,11 +281,11 @@ impl Statements<'_> {
                 ensure(free && types::binary(*f, dtype), || format!("{f:?} does not accumulate {dtype}"))?;
             }
             Stmt::Store { buffer, index, value } => {
-                self.dim(index)?;
-                let n = buffer.index();
-                let buffer = self.kernel.buffers.get(*buffer).ok_or_else(|| format!("there is no buffer {n}"))?;
-                ensure(buffer.written, || format!("buffer {n} is stored to but not marked written"))?;
-                self.typed(*value, buffer.dtype)?;
+                self.written(*buffer, index, *value)?;
+            }
+            Stmt::Update { buffer, index, f, value } => {
+                let dtype = self.written(*buffer, index, *value)?;
+                ensure(f.accepts(dtype), || format!("{f:?} does not update {dtype}"))?;
             }
             Stmt::Prefetch { buffer, index, .. } => {
                 self.dim(index)?;

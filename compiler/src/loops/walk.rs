@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Block, Expr, ExprId, Kernel, Stmt};
+use super::{Block, BufferId, Expr, ExprId, Kernel, Stmt, VarId};
+use crate::base::Dim;
 
 impl Expr {
     /// The operands, in order.
@@ -31,7 +32,7 @@ impl Stmt {
             Stmt::For { body, .. } => [body, &[]],
             Stmt::If { then, otherwise, .. } => [then, otherwise],
             Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } => [&[]; 2],
-            Stmt::Store { .. } | Stmt::Prefetch { .. } | Stmt::Check { .. } => [&[]; 2],
+            Stmt::Store { .. } | Stmt::Update { .. } | Stmt::Prefetch { .. } | Stmt::Check { .. } => [&[]; 2],
         }
     }
     /// The value that the statement itself reads.
@@ -41,13 +42,32 @@ impl Stmt {
             | Stmt::Assign { value, .. }
             | Stmt::Accumulate { value, .. }
             | Stmt::Store { value, .. }
+            | Stmt::Update { value, .. }
             | Stmt::Check { cond: value, .. } => Some(*value),
             Stmt::For { .. } | Stmt::If { .. } | Stmt::Prefetch { .. } => None,
+        }
+    }
+    /// The element that the statement itself writes.
+    pub fn writes(&self) -> Option<(BufferId, &Dim)> {
+        match self {
+            Stmt::Store { buffer, index, .. } | Stmt::Update { buffer, index, .. } => Some((*buffer, index)),
+            _ => None,
+        }
+    }
+    /// The variable that gets its value from the statement.
+    pub fn declares(&self) -> Option<VarId> {
+        match self {
+            Stmt::For { var, .. } | Stmt::Set { var, .. } => Some(*var),
+            _ => None,
         }
     }
 }
 
 impl Kernel {
+    /// Whether it reads elements that it writes.
+    pub fn updates(&self) -> bool {
+        statements(&self.body).any(|stmt| matches!(stmt, Stmt::Update { .. }))
+    }
     /// An expression and all that it needs, each once, operands first.
     pub fn reach(&self, root: ExprId) -> impl DoubleEndedIterator<Item = ExprId> + use<> {
         let (mut found, mut open) = (BTreeSet::from([root]), vec![root]);

@@ -154,6 +154,10 @@ impl Writer {
     pub fn store_flat(&mut self, buffer: BufferId, index: Dim, value: ExprId) {
         self.emit(Stmt::Store { buffer, index, value });
     }
+    /// `buffer[index] = f(buffer[index], value)`.
+    pub fn update(&mut self, buffer: BufferId, shape: &[Dim], ix: &[Dim], f: Combine, value: ExprId) {
+        self.emit(Stmt::Update { buffer, index: flat(shape, ix), f, value });
+    }
     pub fn prefetch_flat(&mut self, buffer: BufferId, index: Dim, near: bool) {
         self.emit(Stmt::Prefetch { buffer, index, near });
     }

@@ -25,14 +25,14 @@ use nest::{Contraction, Rows};
 use super::{
     fuse::{estimate, is_view_of_constant},
     lower::{Context, Site, unflatten},
-    map::{Trial, coefficient},
+    map::Trial,
     pack,
     tile::{Chooser, MANY, Strips},
 };
 use crate::{
     base::{Dim, dim::NoVars},
     graph::NodeId,
-    loops::{Expr, LoopKind},
+    loops::{Expr, LoopKind, coefficient},
     op::{Op, accumulator},
     tensor::{DType, count},
 };

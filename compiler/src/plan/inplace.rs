@@ -3,17 +3,36 @@
 //!
 //! Every element of a result is stored once. So it is enough that each load of the operand stands in one block with the
 //! only store of that block, before it, at the same index: nothing that is still to be read is lost, in whatever order,
-//! by however many lanes or threads the blocks are executed.
+//! by however many lanes or threads the blocks are executed. What is updated afterwards has been read before all updates,
+//! or before all of the same iteration, where iterations update apart.
 
 use crate::{
     base::Dim,
-    loops::{BufferId, Expr, ExprId, Kernel, Stmt},
+    loops::{BufferId, Expr, ExprId, Kernel, Stmt, statements, updates_apart},
 };
 
 /// Whether the kernel may write its result over the buffer `read`.
 pub fn may_overwrite(kernel: &Kernel, read: BufferId) -> bool {
     let mut found = 0;
-    in_block(kernel, &kernel.body, read, &mut found) && found > 0
+    in_block(kernel, &kernel.body, read, &mut found) && found > 0 && before_updates(kernel, &kernel.body, read)
+}
+
+/// Whether a block reads `read` before it updates anything.
+fn before_updates(kernel: &Kernel, block: &[Stmt], read: BufferId) -> bool {
+    let mut updated = false;
+    block.iter().all(|stmt| {
+        let all = || std::iter::once(stmt).chain(stmt.blocks().into_iter().flat_map(statements));
+        let updates = all().any(|s| matches!(s, Stmt::Update { .. }));
+        let reads = all().filter_map(Stmt::value).any(|value| !loads(kernel, value, read).is_empty());
+        let in_turn = |var, body| updates_apart(kernel, var, body) && before_updates(kernel, body, read);
+        let fine = match stmt {
+            _ if !reads => true,
+            Stmt::For { var, body, .. } if updates => !updated && in_turn(*var, body),
+            _ => !updated && !updates,
+        };
+        updated |= updates;
+        fine
+    })
 }
 
 /// Checks all loads of `read` within a block; counts them.
@@ -62,5 +81,22 @@ mod tests {
              b0[8*i0+i2] = %1\n    }\n  }\n"
         ));
         assert!(!check("  %0: f32 = const 0.0\n  b0[0] = %0\n"));
+    }
+
+    #[test]
+    fn what_is_updated_was_read_before() {
+        let copy = "  for i0 in 64 vector {\n    %0: f32 = b1[i0]\n    b0[i0] = %0\n  }\n";
+        let update = "  for i1 in 8 seq {\n    %1: f32 = const 1.0\n    b0[7] add= %1\n  }\n";
+        assert!(check(&format!("{copy}{update}")));
+        assert!(!check(&format!("{update}{copy}")));
+        // Rows of their own, and one element for all of them.
+        let rows = |place: &str| {
+            format!(
+                "  for i0 in 8 seq {{\n    for i1 in 8 vector {{\n      %0: f32 = b1[8*i0+i1]\n      b0[8*i0+i1] = %0\n    }}\n    \
+                 %1: f32 = const 1.0\n    b0[{place}] add= %1\n  }}\n"
+            )
+        };
+        assert!(check(&rows("8*i0")));
+        assert!(!check(&rows("8")));
     }
 }

@@ -10,9 +10,9 @@ use super::{
     lower::{Context, Site, unflatten},
 };
 use crate::{
-    base::{Dim, dim::Atom},
+    base::Dim,
     graph::NodeId,
-    loops::{Expr, Kernel, LoopKind, Stmt, Var, statements},
+    loops::{Expr, Kernel, LoopKind, Stmt, Var, coefficient, statements},
     op::Op,
     tensor::count,
 };
@@ -290,7 +290,9 @@ fn indices(kernel: &Kernel) -> Vec<Dim> {
     let mut found = vec![];
     for stmt in statements(&kernel.body) {
         match stmt {
-            Stmt::Store { index, .. } | Stmt::Prefetch { index, .. } => found.push(index.clone()),
+            Stmt::Store { index, .. } | Stmt::Update { index, .. } | Stmt::Prefetch { index, .. } => {
+                found.push(index.clone())
+            }
             Stmt::If { bounds, .. } => found.extend(bounds.iter().map(|b| b.index.clone())),
             Stmt::For { .. } | Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } => {}
             Stmt::Check { .. } => {}
@@ -304,17 +306,4 @@ fn indices(kernel: &Kernel) -> Vec<Dim> {
     found.sort();
     found.dedup();
     found
-}
-
-/// What a variable is multiplied with in an index; `None` when the index is not linear in it.
-pub fn coefficient(index: &Dim, var: &Dim) -> Option<Dim> {
-    let Some(term) = var.terms().first() else { return Some(Dim::zero()) };
-    let [atom @ Atom::Var(v)] = &term.atoms[..] else { return None };
-    let (with, without): (Vec<_>, Vec<_>) = index.terms().iter().cloned().partition(|t| t.atoms.contains(atom));
-    let slope = with.into_iter().map(|mut t| {
-        t.atoms.iter().position(|a| a == atom).map(|at| t.atoms.remove(at));
-        t
-    });
-    let (slope, rest) = (Dim::from_terms(slope), Dim::from_terms(without));
-    (!rest.mentions_var(*v) && !slope.mentions_var(*v)).then_some(slope)
 }

@@ -48,7 +48,7 @@ use crate::{
         dim::{Formula, NoVars},
     },
     graph::{Graph, NodeId},
-    loops::{Buffer, BufferId, LoopKind, Stmt, verify},
+    loops::{Buffer, BufferId, LoopKind, Stmt, updates_apart, verify},
     op::Op,
     tensor::TensorType,
 };
@@ -268,8 +268,13 @@ impl<'g> Planner<'g> {
             .collect();
         let work = self.cx.target.work(&flops, &self.bytes(&args));
         // How much an unknown amount of work is shows when it is called.
-        if work.as_int().is_none_or(|work| work >= WORTH_SHARING)
-            && let [Stmt::For { kind: kind @ LoopKind::Seq, .. }] = &mut kernel.body[..]
+        let is_shared = work.as_int().is_none_or(|work| work >= WORTH_SHARING);
+        let apart = match &kernel.body[..] {
+            [Stmt::For { var, kind: LoopKind::Seq, body }] => is_shared && updates_apart(&kernel, *var, body),
+            _ => false,
+        };
+        if let [Stmt::For { kind, .. }] = &mut kernel.body[..]
+            && apart
         {
             *kind = LoopKind::Parallel;
         }

@@ -125,6 +125,7 @@ pub enum Code {
     Assign { local: Register, value: Value },
     Accumulate { local: Register, dtype: DType, f: BinaryFn, value: Value },
     Store { buffer: usize, dtype: DType, index: Poly, value: Value },
+    Update { buffer: usize, dtype: DType, index: Poly, f: Combine, value: Value },
     If { bounds: Vec<(Poly, Poly)>, then: Block, otherwise: Block },
     Check { cond: Value, fault: Fault },
     Nothing,
@@ -233,6 +234,13 @@ impl Resolver<'_> {
                 buffer: buffer.index(),
                 dtype: self.kernel.buffers[*buffer].dtype,
                 index: self.poly(index)?,
+                value: self.value(*value),
+            },
+            Stmt::Update { buffer, index, f, value } => Code::Update {
+                buffer: buffer.index(),
+                dtype: self.kernel.buffers[*buffer].dtype,
+                index: self.poly(index)?,
+                f: *f,
                 value: self.value(*value),
             },
             Stmt::If { bounds, then, otherwise } => Code::If {

@@ -240,6 +240,23 @@ pub fn mantissa(x: Scalar) -> Scalar {
     }
 }
 
+/// What an update makes of an element and a value.
+pub fn combine(f: Combine, dtype: DType, old: Scalar, value: Scalar) -> Result<Scalar, String> {
+    let by = |f| binary(f, dtype, old, value);
+    let choose = |f, yes, no| if compare(f, old, value) { yes } else { no };
+    Ok(match f {
+        Combine::Set => value,
+        Combine::Add => by(BinaryFn::Add)?,
+        Combine::Sub => by(BinaryFn::Sub)?,
+        Combine::Mul => by(BinaryFn::Mul)?,
+        Combine::Or => by(BinaryFn::Or)?,
+        Combine::Max => choose(CompareFn::Lt, value, old),
+        Combine::Min => choose(CompareFn::Gt, value, old),
+        Combine::LastMax => choose(CompareFn::Gt, old, value),
+        Combine::LastMin => choose(CompareFn::Lt, old, value),
+    })
+}
+
 pub fn compare(f: CompareFn, x: Scalar, y: Scalar) -> bool {
     fn of<T: PartialOrd>(f: CompareFn, a: T, b: T) -> bool {
         match f {

@@ -101,3 +101,35 @@ fn shifts_and_extremes_follow_the_definition() {
     assert!(g(BinaryFn::Min, 1.0, f32::NAN).as_f64().is_some_and(f64::is_nan));
     assert_eq!(g(BinaryFn::Rem, -7.5, 2.0), Scalar::F32(-1.5));
 }
+
+#[test]
+fn updates_happen_in_order() {
+    let check = |f: &str, values: [f32; 3], expected: f32| {
+        let text = format!(
+            "buffer b0 in f32[3]\nbuffer b1 out f32[2]\n%0: f32 = b0[0]\nb1[1] = %0\nfor i0 in 2 seq {{\n%1: f32 = b0[i0+1]\n\
+             b1[1] {f}= %1\n}}"
+        );
+        let out = run_text(&text, &floats(&values), 8, &Bindings::new()).unwrap();
+        assert_eq!(out[..4], [0; 4]);
+        let found = f32::from_le_bytes(out[4..].try_into().unwrap());
+        assert!(
+            found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(),
+            "{f} {values:?}: {found}"
+        );
+    };
+    let nan = f32::NAN;
+    check("set", [1.0, 2.0, 3.0], 3.0);
+    check("add", [1.0, 2.0, 4.0], 7.0);
+    check("sub", [1.0, 2.0, 4.0], -5.0);
+    check("mul", [3.0, 2.0, 4.0], 24.0);
+    check("max", [1.0, 4.0, 2.0], 4.0);
+    check("max", [1.0, nan, 2.0], 2.0);
+    check("max", [nan, 1.0, 2.0], nan);
+    check("max", [0.0, -0.0, -0.0], 0.0);
+    check("min", [1.0, nan, 2.0], 1.0);
+    check("last_max", [4.0, nan, 2.0], 2.0);
+    check("last_max", [4.0, 2.0, nan], nan);
+    check("last_max", [0.0, -0.0, -1.0], -0.0);
+    check("last_min", [1.0, nan, 2.0], 2.0);
+    check("last_min", [1.0, 4.0, 0.5], 0.5);
+}

@@ -16,6 +16,7 @@ fn errors_name_their_line() {
     check("kernel \"x\" {\n%0: i8 = const 1\n%0: i8 = const 1\n}", "line 3: expression 0 is defined twice");
     check("kernel \"x\" {\n  for i0 in N slow {\n}\n}", "line 2: `N slow` does not end in the kind of a loop");
     check("kernel \"x\" {\n  for i0 in N seq {\n}\nfor i0 in M seq {\n}\n}", "line 4: 0 is declared twice");
+    check("kernel \"x\" {\n  b0[0] pow= %0\n}", "line 2: there is no function `pow`");
     check("kernel \"x\" {\n  check %0 else bad_luck\n}", "line 2: there is no fault `bad_luck`");
     check("kernel \"x\" {\n  prefetch now b0[0]\n}", "line 2: expected `soon` or `later`, not `now`");
     check("kernel \"x\" {\n} else {\n}", "line 2: unexpected `else {`");

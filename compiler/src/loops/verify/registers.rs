@@ -96,7 +96,7 @@ impl<'a> Facts<'a> {
                 self.value(at, *value);
                 true
             }
-            Stmt::Set { value, .. } | Stmt::Store { value, .. } => self.value(at, *value),
+            Stmt::Set { value, .. } | Stmt::Store { value, .. } | Stmt::Update { value, .. } => self.value(at, *value),
             Stmt::Check { cond, .. } => self.value(at, *cond),
             Stmt::Prefetch { .. } => false,
         };
@@ -261,7 +261,8 @@ impl Run<'_> {
             }
             Stmt::Assign { local, index, .. } => self.access(*local, index, Access::Assign)?,
             Stmt::Accumulate { local, index, f, .. } => self.access(*local, index, Access::Accumulate(*f))?,
-            Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Prefetch { .. } | Stmt::Check { .. } => (),
+            Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Update { .. } => (),
+            Stmt::Prefetch { .. } | Stmt::Check { .. } => (),
         }
         Ok(())
     }

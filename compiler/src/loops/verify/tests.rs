@@ -54,6 +54,12 @@ fn buffers() {
     check("buffer b0 out f32[4]\n%0: i32 = const 1\nb0[0] = %0", "expression 0 is a i32, not a f32");
     check("buffer b0 in f32[4]\nbuffer b1 out f32[4]\nprefetch soon b0[-9]\nprefetch later b1[9]", "ok");
     check("prefetch soon b0[0]", "there is no buffer 0");
+    check("buffer b0 out f32[4]\n%0: f32 = const 1.0\nb0[0] = %0\nb0[0] add= %0\nb0[0] last_min= %0", "ok");
+    check("buffer b0 in f32[4]\n%0: f32 = const 1.0\nb0[0] add= %0", "buffer 0 is stored to but not marked written");
+    check("buffer b0 out f32[4]\n%0: f32 = const 1.0\nb0[0] or= %0", "Or does not update f32");
+    check("buffer b0 out bool[4]\n%0: bool = const true\nb0[0] or= %0\nb0[0] set= %0", "ok");
+    check("buffer b0 out bool[4]\n%0: bool = const true\nb0[0] max= %0", "Max does not update bool");
+    check("buffer b0 out f32[4]\n%0: i32 = const 1\nb0[0] set= %0", "expression 0 is a i32, not a f32");
     check("buffer b0 in f32[4]\nprefetch soon b0[i0]", "there is no variable 0, which `i0` mentions");
     check("buffer b0 out f32[i0]\nvar i0 index", "the length i0 of buffer 0 mentions a variable");
 }
@@ -175,4 +181,27 @@ fn long_kernels_are_quick() {
     let start = std::time::Instant::now();
     verify(&kernel).unwrap_or_else(|e| panic!("{e}"));
     assert!(start.elapsed().as_secs_f64() < 2.0, "{:?}", start.elapsed());
+}
+
+#[test]
+fn iterations_in_any_order_update_apart() {
+    let check_as = |kind: &str, index: &str, expected: &str| {
+        check(
+            &format!(
+                "buffer b0 out f32[32]\nbuffer b1 in i64[8]\n%0: f32 = const 1.0\nfor i0 in 8 {kind} {{\n%1: i64 = b1[i0]\n\
+                 set i1 in 4 = %1\nb0[{index}] add= %0\n}}"
+            ),
+            expected,
+        )
+    };
+    let may_meet = "iterations of the loop over variable 0 may update one element";
+    for kind in ["vector", "parallel"] {
+        check_as(kind, "8*i1+i0", "ok");
+        check_as(kind, "4*i0+i1", "ok");
+        check_as(kind, "i1", may_meet);
+        check_as(kind, "i0+i1", may_meet);
+        check_as(kind, "0", may_meet);
+    }
+    check_as("seq", "i1", "ok");
+    check_as("unroll", "i1", "ok");
 }

@@ -240,7 +240,7 @@ impl Lower<'_, '_> {
                 | Stmt::Assign { value, .. }
                 | Stmt::Accumulate { value, .. }
                 | Stmt::Check { cond: value, .. } => self.collect_expr(*value, found),
-                Stmt::Store { buffer, index, value } => {
+                Stmt::Store { buffer, index, value } | Stmt::Update { buffer, index, value, .. } => {
                     self.collect_expr(*value, found);
                     self.collect_dim(Some(*buffer), index, self.k.buffers[*buffer].dtype.size() as i64, found);
                 }

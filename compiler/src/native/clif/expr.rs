@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use cranelift_codegen::ir::{Constant, ConstantData, InstBuilder, Type, Value, types};
+use cranelift_codegen::ir::{Constant, ConstantData, InstBuilder, MemFlagsData, Type, Value, types};
 
 use super::{
     address::Key,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     base::Dim,
-    loops::{BinaryFn, BufferId, Expr, ExprId},
+    loops::{BinaryFn, BufferId, Combine, CompareFn, Expr, ExprId},
     native::intrinsic::Intrinsic,
     tensor::{DType, Scalar},
 };
@@ -262,45 +262,91 @@ impl Lower<'_, '_> {
 
     fn load(&mut self, buffer: BufferId, dim: &Dim) -> Val {
         let dtype = self.k.buffers[buffer].dtype;
-        let wide = self.wide.as_ref().is_some_and(|w| dim.mentions_var(w.var.index() as u32));
+        let wide = self.moves_by_lane(dim);
         let part = self.wide.as_ref().map(|w| w.part).filter(|_| wide);
         let key = Key::Operation(Operation::Load(buffer, self.resolve(dim), part));
         if let Some(&value) = self.memo.get(&key) {
             return if wide { Val::Lanes(value) } else { Val::One(value) };
         }
-        let (pointer, offset) = self.element(buffer, dim);
-        let value = if wide && is_narrow(dtype) {
-            let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
-            self.load_narrow(dtype, pointer)
-        } else if wide {
-            let ty = self.lane_type(dtype);
-            match self.mask(ty) {
-                Some(mask) => {
-                    let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
-                    let lanes = self.intrinsic(Intrinsic::LoadMasked, &[mask, pointer], Some(ty));
-                    lanes.unwrap_or_else(|| unreachable!("it returns lanes"))
-                }
-                None => self.b.ins().load(ty, constant_memory(), pointer, offset),
-            }
-        } else {
-            match dtype {
-                DType::F16 | DType::BF16 => {
-                    let half = self.b.ins().load(types::I16, constant_memory(), pointer, offset);
-                    self.widen_half(dtype, half)
-                }
-                _ => self.b.ins().load(register(dtype), constant_memory(), pointer, offset),
-            }
-        };
+        let place = self.element(buffer, dim);
+        let value = self.fetch(dtype, place, wide, constant_memory());
         self.remember(key, value);
         if wide { Val::Lanes(value) } else { Val::One(value) }
+    }
+
+    /// Whether an index grows by one from lane to lane, in the current vector loop.
+    fn moves_by_lane(&self, index: &Dim) -> bool {
+        self.wide.as_ref().is_some_and(|w| index.mentions_var(w.var.index() as u32))
+    }
+
+    /// The element at a pointer and a displacement, or all lanes from there on.
+    fn fetch(&mut self, dtype: DType, (pointer, offset): (Value, i32), wide: bool, memory: MemFlagsData) -> Value {
+        if wide && is_narrow(dtype) {
+            let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
+            return self.load_narrow(dtype, pointer);
+        }
+        if wide {
+            let ty = self.lane_type(dtype);
+            let Some(mask) = self.mask(ty) else { return self.b.ins().load(ty, memory, pointer, offset) };
+            let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
+            let lanes = self.intrinsic(Intrinsic::LoadMasked, &[mask, pointer], Some(ty));
+            return lanes.unwrap_or_else(|| unreachable!("it returns lanes"));
+        }
+        match dtype {
+            DType::F16 | DType::BF16 => {
+                let half = self.b.ins().load(types::I16, memory, pointer, offset);
+                self.widen_half(dtype, half)
+            }
+            _ => self.b.ins().load(register(dtype), memory, pointer, offset),
+        }
     }
 
     pub fn store(&mut self, buffer: BufferId, index: &Dim, value: ExprId) {
         let dtype = self.k.buffers[buffer].dtype;
         let value = self.eval(value);
-        let wide = self.wide.as_ref().is_some_and(|w| index.mentions_var(w.var.index() as u32));
+        let wide = self.moves_by_lane(index);
         let value = if wide { self.widen(value, dtype) } else { self.narrow(value, dtype) };
-        let (pointer, offset) = self.element(buffer, index);
+        let place = self.element(buffer, index);
+        self.put(dtype, place, wide, value);
+    }
+
+    /// `buffer[index] = f(buffer[index], value)`, of lanes that are elements apart. The old value is nothing that holds on.
+    pub fn update(&mut self, buffer: BufferId, index: &Dim, f: Combine, value: ExprId) {
+        let dtype = self.k.buffers[buffer].dtype;
+        let value = self.eval(value);
+        let wide = self.moves_by_lane(index);
+        let value = if wide { self.widen(value, dtype) } else { self.narrow(value, dtype) };
+        let place = self.element(buffer, index);
+        let new = match f {
+            Combine::Set => value,
+            _ => {
+                let old = self.fetch(dtype, place, wide, plain());
+                let new = self.combine(f, dtype, old, value);
+                let leaves_range = matches!(f, Combine::Add | Combine::Sub | Combine::Mul);
+                if wide && leaves_range { self.wrapped(dtype, new) } else { new }
+            }
+        };
+        self.put(dtype, place, wide, new);
+    }
+
+    fn combine(&mut self, f: Combine, dtype: DType, old: Value, value: Value) -> Value {
+        let (compare, yes, no) = match f {
+            Combine::Set => return value,
+            Combine::Add => return self.binary(BinaryFn::Add, dtype, old, value),
+            Combine::Sub => return self.binary(BinaryFn::Sub, dtype, old, value),
+            Combine::Mul => return self.binary(BinaryFn::Mul, dtype, old, value),
+            Combine::Or => return self.binary(BinaryFn::Or, dtype, old, value),
+            Combine::Max => (CompareFn::Lt, value, old),
+            Combine::Min => (CompareFn::Gt, value, old),
+            Combine::LastMax => (CompareFn::Gt, old, value),
+            Combine::LastMin => (CompareFn::Lt, old, value),
+        };
+        let chooses = self.compare(compare, dtype, old, value);
+        self.choose(chooses, yes, no)
+    }
+
+    /// Stores an element, or the lanes that there are, at a pointer and a displacement.
+    fn put(&mut self, dtype: DType, (pointer, offset): (Value, i32), wide: bool, value: Value) {
         if wide && is_narrow(dtype) {
             let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
             return self.store_narrow(dtype, pointer, value);

@@ -196,6 +196,7 @@ impl Lower<'_, '_> {
                 }
                 Stmt::Accumulate { local, index, f, value } => self.accumulate(*local, index, *f, *value),
                 Stmt::Store { buffer, index, value } => self.store(*buffer, index, *value),
+                Stmt::Update { buffer, index, f, value } => self.update(*buffer, index, *f, *value),
                 Stmt::Prefetch { buffer, index, near } => self.prefetch(*buffer, index, *near),
                 Stmt::If { bounds, then, otherwise } => self.branch(bounds, then, otherwise),
                 Stmt::Check { cond, fault } => self.check(*cond, *fault),

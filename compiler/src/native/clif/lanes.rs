@@ -259,6 +259,11 @@ impl Look<'_> {
                     stride(index, self.var)?.is(1).then_some(())?;
                     self.element(dtype)?;
                 }
+                Stmt::Update { buffer, index, value, .. } => {
+                    self.expr(*value)?;
+                    stride(index, self.var)?.is(1).then_some(())?;
+                    self.element(self.k.buffers[*buffer].dtype)?;
+                }
                 Stmt::If { bounds, then, otherwise } => {
                     if bounds.iter().any(|b| self.mentions(&b.index) || self.mentions(&b.extent)) {
                         return None;

@@ -296,7 +296,8 @@ impl Lower<'_, '_> {
                 Stmt::Set { value, .. }
                 | Stmt::Assign { value, .. }
                 | Stmt::Accumulate { value, .. }
-                | Stmt::Store { value, .. } => self.hoist_expr(*value, room),
+                | Stmt::Store { value, .. }
+                | Stmt::Update { value, .. } => self.hoist_expr(*value, room),
                 // What follows a check may rely on it.
                 Stmt::Check { .. } => return,
                 Stmt::For { var, kind, body } => {

@@ -289,7 +289,7 @@ impl<'a> Plan<'a> {
         if !level.info.is_wide() {
             return Ok(code::finish(level, lower(&level.info, level.machine())?));
         }
-        match x86::compile(&lower(&level.info, level.machine())?, level) {
+        match x86::compile(&lower(&level.info, level.machine())?, level, launch.kernel.updates()) {
             Ok(code) => Ok(code),
             Err(what) => {
                 let code = code::finish(level, lower(&level.info.narrow(), level.machine().narrow())?);

@@ -117,6 +117,7 @@ impl Lower<'_, '_> {
             | Stmt::Assign { value, .. }
             | Stmt::Accumulate { value, .. }
             | Stmt::Store { value, .. } => self.k.reach(*value).count(),
+            Stmt::Update { value, .. } => self.k.reach(*value).count() + 1,
             _ => 0,
         };
         body.iter().map(of).sum()

@@ -187,6 +187,9 @@ impl Pass<'_> {
             Stmt::Store { buffer, index, value } => {
                 Stmt::Store { buffer: *buffer, index: index.clone(), value: self.value(*value) }
             }
+            Stmt::Update { buffer, index, f, value } => {
+                Stmt::Update { buffer: *buffer, index: index.clone(), f: *f, value: self.value(*value) }
+            }
             Stmt::Prefetch { buffer, index, near } => {
                 Stmt::Prefetch { buffer: *buffer, index: index.clone(), near: *near }
             }

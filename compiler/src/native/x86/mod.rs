@@ -27,8 +27,9 @@ use self::{
 use super::code::{Code, Listing, Unwind};
 use crate::{base::Id, plan::Isa};
 
-/// The machine code of a kernel, or the operation that this backend has not.
-pub fn compile(f: &ir::Function, level: &super::Level) -> Result<Code, String> {
+/// The machine code of a kernel, or the operation that this backend has not. `updates`: whether the kernel loads what it
+/// stores.
+pub fn compile(f: &ir::Function, level: &super::Level, updates: bool) -> Result<Code, String> {
     let instructions = match level.info.isa {
         Isa::X64V3 => Level::Avx2,
         Isa::X64V4 => Level::Avx512,
@@ -41,7 +42,7 @@ pub fn compile(f: &ir::Function, level: &super::Level) -> Result<Code, String> {
     let mut selected = select::select(f, instructions, convention)?;
     broadcast::fold(&mut selected);
     ternary::join(&mut selected);
-    schedule::schedule(&mut selected);
+    schedule::schedule(&mut selected, updates);
     counters::sink(&mut selected);
     let mut allocated = allocate::allocate(&selected);
     zeros::shorten(&mut allocated.function);

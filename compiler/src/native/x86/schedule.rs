@@ -6,8 +6,9 @@
 //! instructions are chosen from a shorter stretch, and in the end they stay as they are. So do the results of a tile, which
 //! the machine overlaps by itself: stores that wait behind all sums would keep it from looking further.
 //!
-//! Loads may pass stores: a kernel never loads what it stores. Stores pass no loads, since what a kernel reads it may
-//! overwrite afterwards. Instructions that write or read flags keep their order.
+//! Loads may pass stores, since a kernel never loads what it stores; where it updates elements they may not. Stores pass
+//! no loads, since what a kernel reads it may overwrite afterwards. Instructions that write or read flags keep their
+//! order.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -31,7 +32,8 @@ const WIDTH: usize = 4;
 /// A block with fewer is left alone.
 const FEW: usize = 12;
 
-pub fn schedule(f: &mut Function) {
+/// `updates`: whether the function loads what it stores.
+pub fn schedule(f: &mut Function, updates: bool) {
     let registers = if f.level == Level::Avx512 { 32 } else { 16 };
     let ranges = Ranges::new(f);
     for id in f.blocks.ids() {
@@ -39,7 +41,7 @@ pub fn schedule(f: &mut Function) {
         if block.depth == 0 || block.cold || block.insts.len() < FEW {
             continue;
         }
-        let nodes = nodes(block);
+        let nodes = nodes(block, updates);
         let live = live_out(&ranges, id.index());
         let as_is: Vec<usize> = (0..nodes.len()).collect();
         let limit = registers.max(pressure(block, &as_is, &live));
@@ -67,7 +69,7 @@ struct Node {
     height: u32,
 }
 
-fn nodes(block: &Block) -> Vec<Node> {
+fn nodes(block: &Block, updates: bool) -> Vec<Node> {
     let count = block.insts.len();
     let mut nodes: Vec<Node> = (0..count).map(|_| Node { next: vec![], waits_for: 0, height: 0 }).collect();
     let mut writer: HashMap<Reg, usize> = HashMap::new();
@@ -98,6 +100,9 @@ fn nodes(block: &Block) -> Vec<Node> {
             }
         } else if memory.is_some_and(|m| matches!(m.base, Base::Reg(_))) {
             loads.push(n);
+            if let Some(before) = store.filter(|_| updates) {
+                edge(before, 1);
+            }
         }
         if let Some(r) = inst.def() {
             writer.insert(r, n);

@@ -30,8 +30,11 @@ pub struct Outermost<'k> {
 }
 
 impl<'k> Outermost<'k> {
-    /// None when the kernel is not one loop whose iterations may run in any order.
+    /// None when the kernel is not one loop whose iterations may run in any order: updates of one element may not.
     pub fn of(kernel: &'k Kernel) -> Option<Outermost<'k>> {
+        if kernel.updates() {
+            return None;
+        }
         let [Stmt::For { var, kind: LoopKind::Seq | LoopKind::Parallel, body }] = &kernel.body[..] else { return None };
         let (extent, whole) = (kernel.loop_extent(*var), index_of(*var));
         let (mut extents, mut axes, mut values) = (vec![], vec![], vec![]);
@@ -133,7 +136,7 @@ impl<'k> Apart<'k> {
                 self.narrower = before;
                 holds && self.holds(otherwise)
             }
-            Stmt::Store { buffer, index, value } => {
+            Stmt::Store { buffer, index, value } | Stmt::Update { buffer, index, value, .. } => {
                 (*buffer != self.buffer || self.is_own(index)) && self.is_own_value(*value)
             }
             Stmt::Set { .. }
@@ -156,7 +159,11 @@ pub fn shrink(kernel: &mut Kernel, buffer: BufferId, cut: &Cut, slice: i64) {
     let start = &cut.index * slice;
     kernel.buffers[buffer].len = Dim::from(slice);
     change_statements(&mut kernel.body, &mut |stmt| match stmt {
-        Stmt::Store { buffer: to, index, .. } | Stmt::Prefetch { buffer: to, index, .. } if *to == buffer => {
+        Stmt::Store { buffer: to, index, .. }
+        | Stmt::Update { buffer: to, index, .. }
+        | Stmt::Prefetch { buffer: to, index, .. }
+            if *to == buffer =>
+        {
             *index = &*index - &start
         }
         _ => {}

@@ -415,7 +415,7 @@ fn an_allocated_program_does_what_it_did() {
         let mut selected = f.clone();
         if seed % 2 == 0 {
             broadcast::fold(&mut selected);
-            schedule::schedule(&mut selected);
+            schedule::schedule(&mut selected, false);
         }
         let done = allocate(&selected);
         let inputs: Vec<(Reg, u64)> = arguments(f.convention).into_iter().zip(values).collect();
@@ -487,7 +487,7 @@ fn a_matrix_product_keeps_its_accumulators_in_registers() {
         [(Level::Avx512, 14, 2), (Level::Avx512, 9, 3), (Level::Avx512, 6, 4), (Level::Avx2, 6, 2)]
     {
         let mut f = tile(level, rows, vectors);
-        schedule::schedule(&mut f);
+        schedule::schedule(&mut f, false);
         let done = allocate(&f);
         assert_eq!(done.spill_slots, 0, "{}", done.function);
         assert!(done.spill_accesses.iter().all(|n| *n == 0));
