@@ -8,8 +8,6 @@ const MOST: usize = 20;
 
 /// ``did you mean `x`? the inputs are `x`, `y` ``; `what` is a plural, such as `inputs`.
 pub fn advice(name: &str, what: &str, known: &[&str]) -> String {
-    let nearest = known.iter().map(|k| (strsim::jaro_winkler(&k.to_lowercase(), &name.to_lowercase()), k));
-    let nearest = nearest.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
     let mut quoted: Vec<_> = known.iter().take(MOST).map(|k| format!("`{k}`")).collect();
     if known.len() > MOST {
         quoted.push(format!("and {} more", known.len() - MOST));
@@ -18,7 +16,14 @@ pub fn advice(name: &str, what: &str, known: &[&str]) -> String {
         true => format!("there are no {what}"),
         false => format!("the {what} are {}", quoted.join(", ")),
     };
-    nearest.map_or(list.clone(), |(_, name)| format!("did you mean `{name}`? {list}"))
+    format!("{}{list}", meant(name, known))
+}
+
+/// ``did you mean `x`? `` with the space, or nothing where no known name is like this one.
+pub fn meant(name: &str, known: &[&str]) -> String {
+    let alike = known.iter().map(|k| (strsim::jaro_winkler(&k.to_lowercase(), &name.to_lowercase()), k));
+    let nearest = alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
+    nearest.map_or(String::new(), |(_, name)| format!("did you mean `{name}`? "))
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub struct Model {
     #[arg(value_name = "MODEL")]
     pub path: PathBuf,
     /// The version to take from a directory of versions [default: the newest]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     pub version: Option<u64>,
     /// A tag of the graph to take; repeat it for each of its tags [default: serve, or the only graph]
     #[arg(long = "tag", value_name = "TAG")]
@@ -87,7 +87,7 @@ pub struct Choices {
     #[command(flatten)]
     pub outputs: Kept,
     /// Fix the unknown leading extent of every input
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = batch)]
     pub batch: Option<u32>,
     /// Convolve by the definition: without it, large 3x3 convolutions use Winograd's method, which is faster, and makes
     /// NaN of infinite results
@@ -162,7 +162,7 @@ pub struct Inspect {
     #[command(flatten)]
     pub outputs: Kept,
     /// Draw the layers of a signature that compiles, as SVG
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub svg: Option<PathBuf>,
     /// The signature to draw [default: serving_default, or the first that compiles]
     #[arg(long, value_name = "KEY", requires = "svg")]
@@ -189,7 +189,14 @@ pub struct Run {
     #[arg(long = "value", value_name = "KEY=VALUE")]
     pub values: Vec<String>,
     /// Draw the inputs that are not given at random, from this seed [default: 1]
-    #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "1")]
+    #[arg(
+        long,
+        value_name = "SEED",
+        num_args = 0..=1,
+        default_missing_value = "1",
+        allow_negative_numbers = true,
+        value_parser = seed
+    )]
     pub random: Option<u64>,
     /// Fix an input's shape, such as x=1,28,28; `?` leaves an extent free
     #[arg(long = "shape", value_name = "KEY=SHAPE")]
@@ -204,7 +211,7 @@ pub struct Run {
     #[arg(long)]
     pub reference: bool,
     /// How many threads to use
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = threads)]
     pub threads: usize,
     #[command(flatten)]
     pub choices: Choices,
@@ -224,16 +231,30 @@ pub struct Check {
     #[arg(long = "case", value_name = "FILE.npz")]
     pub cases: Vec<PathBuf>,
     /// How many random cases to compare with the reference evaluator when no case is given
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        allow_negative_numbers = true,
+        value_parser = whole,
+        conflicts_with = "cases"
+    )]
     pub random: u64,
     /// The seed of the random cases
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        allow_negative_numbers = true,
+        value_parser = whole,
+        conflicts_with = "cases"
+    )]
     pub seed: u64,
     /// The largest difference allowed beside what rounding in the model's types explains, relative to an output's largest magnitude
-    #[arg(long, value_name = "X", default_value_t = 1e-5, value_parser = tolerance)]
+    #[arg(long, value_name = "X", default_value_t = 1e-5, allow_negative_numbers = true, value_parser = tolerance)]
     pub tolerance: f64,
     /// Stop comparing after this time, in seconds; what was compared until then counts, and a warning says what was not
-    #[arg(long, value_name = "S", value_parser = seconds)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = seconds)]
     pub limit: Option<f64>,
     #[command(flatten)]
     pub choices: Choices,
@@ -261,10 +282,10 @@ pub struct Bench {
     #[arg(long = "input", value_name = "NAME=SHAPE")]
     pub inputs: Vec<InputShape>,
     /// How many threads to use
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = threads)]
     pub threads: usize,
     /// How long to measure, in seconds
-    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = seconds)]
+    #[arg(long, value_name = "S", default_value_t = 2.0, allow_negative_numbers = true, value_parser = seconds)]
     pub seconds: f64,
     /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
     #[arg(long, value_name = "CPU")]
@@ -280,7 +301,7 @@ pub struct Bench {
 #[derive(Args, Debug)]
 pub struct Machine {
     /// How long to measure, in seconds
-    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
+    #[arg(long, value_name = "S", default_value_t = 1.0, allow_negative_numbers = true, value_parser = seconds)]
     pub seconds: f64,
     /// Print JSON
     #[arg(long)]
@@ -304,18 +325,18 @@ pub struct Ops {
     pub markdown: bool,
 }
 
-/// A time that can be waited for: more than nothing, at most a day.
+/// A time that can be waited for: a nanosecond at least, at most a day.
 fn seconds(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "not a number")?;
-    if number > 0.0 && number <= 86400.0 {
+    let number: f64 = text.parse().map_err(|_| NO_NUMBER)?;
+    if (1e-9..=86400.0).contains(&number) {
         Ok(number)
     } else {
-        Err("a time is a positive number, at most 86400".into())
+        Err("a time is a positive number of seconds, from 1e-9 to 86400".into())
     }
 }
 
 fn tolerance(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "not a number")?;
+    let number: f64 = text.parse().map_err(|_| NO_NUMBER)?;
     if number >= 0.0 && number.is_finite() {
         Ok(number)
     } else {
@@ -323,9 +344,24 @@ fn tolerance(text: &str) -> Result<f64, String> {
     }
 }
 
+const NO_NUMBER: &str = "it is not a number";
+
 fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=4096) => Ok(n),
         _ => Err("a number of threads is between 1 and 4096".into()),
     }
+}
+
+fn whole(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("it is not a whole number from 0 to {}", u64::MAX))
+}
+
+fn batch(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("a batch is a whole number from 0 to {}", u32::MAX))
+}
+
+/// The word behind `--random` is its seed, also where it was meant to be the model.
+fn seed(text: &str) -> Result<u64, String> {
+    whole(text).map_err(|what| format!("{what}; a model stands before --random, or behind --random=SEED"))
 }

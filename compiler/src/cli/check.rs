@@ -77,8 +77,8 @@ struct Left {
     /// The call that was being compared.
     at: String,
     /// How many calls were not compared, that one included, and of how many.
-    calls: usize,
-    of: usize,
+    calls: u64,
+    of: u64,
 }
 
 /// A call of the code, and what names it.
@@ -96,18 +96,18 @@ impl Checker<'_> {
         let (compiled, random) = (self.compiled, self.args.random);
         let signatures = compiled.interface.signatures.iter().enumerate();
         let checked: Vec<_> = signatures.filter(|(_, s)| !is_twin(compiled, &s.key)).collect();
-        let of = checked.len().saturating_mul(usize::try_from(random).unwrap_or(usize::MAX));
-        let (mut seed, mut begun) = (Rng::new(self.args.seed), 0);
+        let of = random.saturating_mul(checked.len() as u64);
+        let (mut seed, mut before) = (Rng::new(self.args.seed), 0);
         for (n, signature) in checked {
             let imported = &compiled.entries[n].imported;
             let reference = Reference::new(imported);
             for number in 0..random {
-                begun += 1;
                 let Some(bind) = extents(signature, &reference, number, &mut seed) else { continue };
                 let named: Vec<_> = bind.iter().map(|(s, v)| format!("{s}={v}")).collect();
                 let title = format!("random {number} {}", named.join(" ")).trim_end().to_string();
                 self.progress.stage(&format!("comparing `{}`, {title}", signature.key));
-                let left = Some(Left { at: format!("`{}`, {title}", signature.key), calls: of + 1 - begun, of });
+                let left = Some(Left { at: format!("`{}`, {title}", signature.key), calls: of - before, of });
+                before += 1;
                 memory::call(signature, &bind)?;
                 reference.check(&bind)?;
                 let inputs = random::inputs(&signature.inputs, &bind, &mut seed)?;
@@ -168,8 +168,8 @@ impl Checker<'_> {
     /// Against the files' outputs. A case belongs to the first signature that has its inputs and outputs. Returns what there
     /// was no time for.
     fn recorded(&mut self) -> Result<Option<Left>, Problems> {
-        let (compiled, of) = (self.compiled, self.args.cases.len());
-        for (number, path) in self.args.cases.iter().enumerate() {
+        let (compiled, of) = (self.compiled, self.args.cases.len() as u64);
+        for (before, path) in (0..).zip(&self.args.cases) {
             let arrays = npz::read_npz(path)?;
             let part = |prefix: &str| -> Vec<(String, Tensor)> {
                 arrays.iter().filter_map(|(k, t)| Some((k.strip_prefix(prefix)?.to_string(), t.clone()))).collect()
@@ -192,7 +192,7 @@ impl Checker<'_> {
             let case = Case { title, inputs, bind, results: call.results(), signature };
             if !self.compare_recorded(&compiled.entries[n].imported, &case, &outputs)? {
                 let at = format!("`{}`, {}", signature.key, case.title);
-                return Ok(Some(Left { at, calls: of - number, of }));
+                return Ok(Some(Left { at, calls: of - before, of }));
             }
         }
         Ok(None)

@@ -35,6 +35,10 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
         }
         false => None,
     };
+    if output.is_none() && (args.json || args.header.is_some() || args.weights.is_some()) {
+        let problem = Diagnostic::error("--emit alone writes no object, and so no header, weights or report");
+        return Err(problem.help("name the object too: -o FILE").into());
+    }
     if output.as_ref().is_some_and(Output::takes_standard_output) && (args.json || !args.emit.is_empty()) {
         let problem = Diagnostic::error("files and answers cannot share the standard output");
         return Err(problem.help("name a file, or leave --json and --emit out").into());

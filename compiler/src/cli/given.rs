@@ -44,6 +44,10 @@ pub fn read(args: &Run) -> Result<Vec<(String, Given)>, Problems> {
             Diagnostic::error(format!("`{text}` is not KEY=FILE.npy"))
                 .help(format!("give the input's key before the file: --input KEY={text}"))
         })?;
+        if path.is_empty() {
+            let problem = Diagnostic::error(format!("no file is named for input `{key}`"));
+            return Err(problem.help(format!("--input {key}=FILE.npy")).into());
+        }
         take(key, Given::Array(npz::read_npy(Path::new(path))?));
     }
     for text in &args.values {

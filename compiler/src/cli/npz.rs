@@ -18,11 +18,20 @@ use smc::{
 /// Arrays larger than this are refused: a corrupt header must not exhaust the memory.
 const MAX_BYTES: u64 = 1 << 36;
 
+/// How a `.npy` file begins.
+const ARRAY: &[u8] = b"\x93NUMPY";
+
+/// How a `.npz` file begins: as every zip.
+const ARCHIVE: &[u8] = b"PK";
+
 /// The array in a `.npy` file.
 pub fn read_npy(path: &Path) -> Result<Tensor, Diagnostic> {
     let mut file = File::open(path).map_err(|e| at(path, e))?;
-    if starts_with(&mut file, b"PK").map_err(|e| at(path, e))? {
+    if starts_with(&mut file, ARCHIVE).map_err(|e| at(path, e))? {
         return Err(at(path, "it is an archive of arrays").help("give it whole: --inputs FILE.npz"));
+    }
+    if !starts_with(&mut file, ARRAY).map_err(|e| at(path, e))? {
+        return Err(at(path, "it is no array of numpy").help("numpy.save(FILE, array) writes one"));
     }
     read_array(&mut BufReader::new(file)).map_err(|e| at(path, e))
 }
@@ -30,9 +39,12 @@ pub fn read_npy(path: &Path) -> Result<Tensor, Diagnostic> {
 /// The arrays in a `.npz` file with their names, in the file's order.
 pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, Diagnostic> {
     let mut file = File::open(path).map_err(|e| at(path, e))?;
-    if starts_with(&mut file, b"\x93NUMPY").map_err(|e| at(path, e))? {
+    if starts_with(&mut file, ARRAY).map_err(|e| at(path, e))? {
         let problem = at(path, "it is a single array, not an archive of named ones");
         return Err(problem.help(format!("say which input it is: --input KEY={}", path.display())));
+    }
+    if !starts_with(&mut file, ARCHIVE).map_err(|e| at(path, e))? {
+        return Err(at(path, "it is no archive of arrays").help("numpy.savez(FILE, **{key: array}) writes one"));
     }
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|e| at(path, e))?;
     let mut arrays = vec![];

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    io::{IsTerminal, Write},
+    io::{ErrorKind, IsTerminal, Write},
     time::Duration,
 };
 
@@ -76,11 +76,19 @@ impl Drop for Progress {
     }
 }
 
-/// Prints an answer; a reader that has gone away (`smc ops | head`) is no error.
+/// Prints an answer. A reader that has gone away (`smc ops | head`) is no error; an answer that is lost for another reason
+/// ends the program with status 1.
 pub fn answer(text: impl Display) {
     let text = text.to_string();
     let newline = if text.ends_with('\n') { "" } else { "\n" };
-    let _ = write!(anstream::stdout(), "{text}{newline}");
+    let mut out = anstream::stdout();
+    match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            diagnostic(&Diagnostic::error(format!("cannot write to the standard output: {e}")));
+            std::process::exit(1);
+        }
+        _ => {}
+    }
 }
 
 fn diagnostic(d: &Diagnostic) {

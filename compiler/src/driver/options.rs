@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::base::names::advice;
+
 /// How to compile a model.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -47,6 +49,7 @@ impl FromStr for InputShape {
         let shape = shape.trim().trim_start_matches('[').trim_end_matches(']');
         let extent = |e: &str| match e.trim() {
             "?" | "-1" | "None" => Ok(None),
+            "" => Err("an extent is missing: give a number, or ? to leave it free".into()),
             n => {
                 n.parse().map(Some).map_err(|_| format!("`{n}` is not an extent: give a number, or ? to leave it free"))
             }
@@ -108,7 +111,7 @@ impl FromStr for Dump {
     fn from_str(name: &str) -> Result<Dump, String> {
         let names: Vec<_> = Dump::ALL.iter().map(|(n, _)| *n).collect();
         let found = Dump::ALL.iter().find(|(n, _)| *n == name);
-        found.map(|(_, d)| *d).ok_or_else(|| format!("`{name}` is none of {}", names.join(", ")))
+        found.map(|(_, d)| *d).ok_or_else(|| advice(name, "stages", &names))
     }
 }
 

@@ -12,7 +12,10 @@ use target_lexicon::{Aarch64Architecture, Architecture, BinaryFormat, OperatingS
 
 use super::elementary::Machine;
 use crate::{
-    base::{Diagnostic, Problems},
+    base::{
+        Diagnostic, Problems,
+        names::{advice, meant},
+    },
     plan::{Isa, TargetInfo},
 };
 
@@ -147,7 +150,8 @@ impl Target {
         let mut triple = match triple {
             None => Triple::host(),
             Some(text) => text.parse().map_err(|error| {
-                Problems::from(Diagnostic::error(format!("`{text}` is not a target triple: {error}")).help(SUPPORTED))
+                let problem = Diagnostic::error(format!("`{text}` is not a target triple: {error}"));
+                Problems::from(problem.help(format!("{}{SUPPORTED}", meant(text, &TRIPLES))))
             })?,
         };
         let table = table(&triple)?;
@@ -230,7 +234,7 @@ impl Level {
 /// The rows that a list names, ascending, each once.
 fn choose(triple: &Triple, table: &[Row], list: Option<&str>) -> Result<Vec<usize>, Problems> {
     let default = if triple.architecture == Architecture::X86_64 { X64_DEFAULT } else { table[0].cpu };
-    let known = || table.iter().map(|l| l.cpu).collect::<Vec<_>>().join(", ");
+    let known: Vec<&str> = table.iter().map(|l| l.cpu).collect();
     let mut chosen = vec![];
     for name in list.unwrap_or(default).split(',').map(str::trim) {
         let row = match name {
@@ -239,14 +243,15 @@ fn choose(triple: &Triple, table: &[Row], list: Option<&str>) -> Result<Vec<usiz
         };
         chosen.push(row.ok_or_else(|| {
             let message = format!("`{name}` is not a CPU level of {}", triple.architecture);
-            Problems::from(Diagnostic::error(message).help(format!("known are {} and native", known())))
+            let names = [&known[..], &["native"]].concat();
+            Problems::from(Diagnostic::error(message).help(advice(name, "CPU levels", &names)))
         })?);
     }
     chosen.sort();
     chosen.dedup();
     if chosen.len() > 1 && triple.architecture != Architecture::X86_64 {
         let message = format!("an object for {} holds the code of one CPU level", triple.architecture);
-        return Err(Diagnostic::error(message).help(format!("give one of {}", known())).into());
+        return Err(Diagnostic::error(message).help(format!("give one of {}", known.join(", "))).into());
     }
     Ok(chosen)
 }

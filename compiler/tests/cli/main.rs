@@ -1,16 +1,16 @@
 //! The program as a user meets it: files written or left alone, answers, messages and exit statuses.
 
-mod absurd;
 mod inspecting;
 mod kept;
 mod measuring;
+mod mistakes;
 mod outputs;
 mod running;
 mod support;
 
 use std::fs;
 
-use support::{answer, mnist, npy, refusal, smc};
+use support::{answer, mnist, npy, smc};
 
 #[test]
 fn compile_writes_an_object_and_its_header() {
@@ -50,32 +50,6 @@ fn stages_are_printed() {
         assert!(text.contains(expected), "{stage} does not show `{expected}`:\n{text}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "--emit alone writes no file");
-}
-
-#[test]
-fn mistakes_are_explained() {
-    let model = mnist();
-    for (args, status, expected) in [
-        (vec!["compile", "/no/such/folder"], 1, "cannot open the model"),
-        (vec!["compile", &model, "--signature", "nope"], 1, "serving_default"),
-        (vec!["compile", &model, "--version", "7"], 1, "available versions: 1"),
-        (vec!["compile", &model, "--tag", "train"], 1, "{serve}"),
-        (vec!["compile", &model, "--target", "armv7-unknown-linux-gnueabihf"], 1, "supported are"),
-        (vec!["compile", &model, "--cpu", "z80"], 1, "known are"),
-        (vec!["compile", &model, "--name", "3x"], 1, "`x_3x` can"),
-        (vec!["compile", &model, "--input", "z=1"], 1, "the inputs are `inputs`"),
-        (vec!["compile", &model, "--input", "inputs=1,2"], 1, "inputs"),
-        (vec!["compile", &model, "--input", "inputs"], 2, "NAME=SHAPE"),
-        (vec!["compile", &model, "-o", "missing/x.o"], 1, "there is no folder missing"),
-        (vec!["compile"], 2, "MODEL"),
-        (vec!["run", &model], 1, "input `inputs` is missing"),
-        (vec!["run", &model, "--input", "inputs=none.npy"], 1, "none.npy"),
-        (vec!["bench", &model, "--profile", "--cpu", "x86-64,x86-64-v3"], 1, "one CPU level"),
-        (vec!["frobnicate"], 2, "frobnicate"),
-    ] {
-        let message = refusal(&args, status);
-        assert!(message.contains(expected), "{args:?} does not say `{expected}`:\n{message}");
-    }
 }
 
 #[test]

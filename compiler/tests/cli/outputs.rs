@@ -1,6 +1,11 @@
 //! Where results go: streams, pipes, links, and names that would be a slip.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::Read,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use crate::support::{answer, complaint, exported, mnist, smc};
 
@@ -87,6 +92,23 @@ fn twins_are_spoken_of_once() {
     let folder = tempfile::tempdir().unwrap();
     let message = complaint(folder.path(), &["compile", &exported(), "--input", "nope=1", "--emit", "graph"], 1);
     assert_eq!(message.matches("`keras_tensor_4`").count(), 1, "{message}");
+    let message = complaint(folder.path(), &["run", &exported(), "--signature", "serv"], 1);
+    assert!(message.contains("did you mean `serve`?"), "a twin answers to its own name: {message}");
     let graphs = answer(folder.path(), &["compile", &exported(), "--emit", "graph"]);
     assert_eq!(graphs.matches("// graph of signature").count(), 1, "{graphs}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_smc"))
+        .args(["compile", &mnist(), "--emit", "asm"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("smc starts");
+    // The pipe is closed before the first byte.
+    drop(child.stdout.take());
+    let mut message = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut message).unwrap();
+    assert!(child.wait().unwrap().success() && !message.contains("panicked"), "{message}");
 }

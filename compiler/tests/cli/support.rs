@@ -1,7 +1,6 @@
 //! Runs of the program, and files to give it.
 
 use std::{
-    fs,
     io::{Cursor, Write},
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -25,17 +24,6 @@ pub fn answer(folder: &Path, args: &[&str]) -> String {
     let out = smc(folder, args);
     assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).expect("text")
-}
-
-/// The error stream of a run that ends with this status and writes no file.
-pub fn refusal(args: &[&str], status: i32) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let out = smc(folder.path(), args);
-    let message = String::from_utf8(out.stderr).expect("text");
-    assert_eq!(out.status.code(), Some(status), "{args:?}: {message}");
-    assert!(!message.contains("panicked"), "{message}");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?} leaves a file");
-    message
 }
 
 /// A `.npy` file of f32.
