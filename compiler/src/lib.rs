@@ -12,6 +12,7 @@ pub mod saved;
 pub mod tf;
 pub mod opt;
 pub mod plan;
+pub mod entry;
 pub mod native;
 pub mod emit;
 pub mod driver;

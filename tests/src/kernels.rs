@@ -8,12 +8,13 @@ use smc::{
         object::{Object, Parts},
         weights::Stored,
     },
+    entry::{Entry, Reach},
     loops::{
         BinaryFn, Expr, Stmt,
         interp::{self, Bytes, Stop},
         random::Case,
     },
-    native::{self, Entry, Reach, Target},
+    native::{self, Target},
     plan::{Bodies, IoPort, Launch, Place, Program, Storage, Weights},
     tensor::{DType, Tensor, TensorType},
 };

@@ -6,8 +6,8 @@ use std::{
 };
 
 /// Modules of the compiler, lowest first; `lib.rs` declares them in this order.
-const FLOORS: [&str; 12] =
-    ["base", "tensor", "loops", "op", "graph", "saved", "tf", "opt", "plan", "native", "emit", "driver"];
+const FLOORS: [&str; 13] =
+    ["base", "tensor", "loops", "op", "graph", "saved", "tf", "opt", "plan", "entry", "native", "emit", "driver"];
 /// Lines after which a file is split.
 const MAX_LINES: usize = 800;
 

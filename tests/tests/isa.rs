@@ -3,6 +3,7 @@
 
 use object::{Object as _, ObjectSection, ObjectSymbol, SectionKind};
 use smc::{
+    entry::{Entry, Reach},
     loops::random::{self, Case, Options},
     native::{self, Target},
 };
@@ -102,8 +103,8 @@ fn a_register_tile_is_not_spilled() {
         let form = forms::gemm(smc::tensor::DType::F32, rows, columns);
         let mut weights = Default::default();
         let bodies = smc::plan::Bodies { open: vec![kernels::program(&form.case, &mut weights)], equal: None };
-        let entry = native::Entry { c_name: "run", aliases: &[], bodies: &bodies };
-        let compiled = native::compile(&target, "m", &[entry], &weights, native::Reach::Near).unwrap();
+        let entry = Entry { c_name: "run", aliases: &[], bodies: &bodies };
+        let compiled = native::compile(&target, "m", &[entry], &weights, Reach::Near).unwrap();
         let listing = compiled.functions[0].code.listing.as_ref().unwrap();
         let blocks: Vec<&str> = listing.asm.split("\nb").collect();
         let hot = blocks.iter().max_by_key(|b| b.matches(multiply).count()).unwrap();

@@ -6,9 +6,10 @@ use std::{path::Path, process::Command};
 use object::{Object as _, ObjectSection, ObjectSymbol, SymbolKind};
 use smc::{
     driver::{self, Executable, Options},
+    entry::Reach,
     graph::Graph,
     loops::BinaryFn,
-    native::{Reach, Target},
+    native::Target,
     op::Binary,
     tensor::{DType, Scalar, Tensor, TensorType},
 };

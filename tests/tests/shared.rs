@@ -9,7 +9,8 @@ use smc::{
         shared,
         weights::Stored,
     },
-    native::{self, Entry, Reach, Target},
+    entry::{Entry, Reach},
+    native::{self, Target},
     plan::Bodies,
 };
 use smc_tests::{

@@ -147,7 +147,7 @@ pub struct Compile {
     /// trained again needs no link; the header says how
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// Print stages instead of writing files: graph, opt, plan, loops, clif, asm, dot
+    /// Print stages instead of writing files: graph, opt, plan, loops, entry, clif, asm, dot
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub emit: Vec<Dump>,
     /// Print the closing report as JSON

@@ -50,6 +50,9 @@ pub fn programs(
         if let Some(pick) = pick {
             dumps.push((dump.name().to_string(), listing::functions(target, interface, bodies, code, pick)));
         }
+        if dump == Dump::Entry {
+            dumps.push((dump.name().to_string(), code.model.to_string()));
+        }
         for (signature, bodies) in interface.originals().zip(bodies) {
             for (n, program) in bodies.programs().enumerate() {
                 let level = &target.levels[n % target.levels.len()];

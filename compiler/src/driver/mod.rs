@@ -48,9 +48,10 @@ use crate::{
         shared,
         weights::{self, Stored},
     },
+    entry::{self, Reach},
     graph::Graph,
     loops::Fault,
-    native::{self, Reach, Target},
+    native::{self, Target},
     opt,
     plan::{self, Bodies, Program, Weights},
     saved::{Model, Signature, TfGraph},
@@ -168,7 +169,7 @@ fn back_end(
         interface.aliases().iter().map(|list| list.iter().map(|s| s.c_name.as_str()).collect()).collect();
     let named = interface.originals().zip(&aliases).zip(&bodies);
     let named: Vec<_> =
-        named.map(|((s, aliases), bodies)| native::Entry { c_name: &s.c_name, aliases, bodies }).collect();
+        named.map(|((s, aliases), bodies)| entry::Entry { c_name: &s.c_name, aliases, bodies }).collect();
     let reach = reach(options, target, weights.layout().1)?;
     let code = native::compile(target, &options.name, &named, &weights, reach)?;
     let of_entry = numbers(&entries);
@@ -378,7 +379,7 @@ fn describe(
     let mut signatures = interface::signatures(keys.zip(&of_entry).map(named).collect());
     for (signature, &n) in signatures.iter_mut().zip(&of_entry) {
         lowest(n).symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
-        signature.workspace = native::workspace(bodies[n].programs());
+        signature.workspace = entry::workspace(bodies[n].programs());
         signature.guards = conditions(&lowest(n).guards);
         signature.same_as = of_entry.iter().position(|first| *first == n);
     }

@@ -81,6 +81,8 @@ pub enum Dump {
     Plan,
     /// The kernels in the loop IR.
     Loops,
+    /// What the exported functions do around the kernels.
+    Entry,
     /// The kernels in the code generator's IR.
     Clif,
     /// The machine code, disassembled.
@@ -91,11 +93,12 @@ pub enum Dump {
 
 impl Dump {
     /// Every stage with its name.
-    pub const ALL: [(&'static str, Dump); 7] = [
+    pub const ALL: [(&'static str, Dump); 8] = [
         ("graph", Dump::Graph),
         ("opt", Dump::Opt),
         ("plan", Dump::Plan),
         ("loops", Dump::Loops),
+        ("entry", Dump::Entry),
         ("clif", Dump::Clif),
         ("asm", Dump::Asm),
         ("dot", Dump::Dot),

@@ -19,11 +19,9 @@ use crate::{
         dim::{Atom, Formula},
         layer::Scopes,
     },
+    entry::{Frame, iterations},
     loops::{Kernel, Stmt},
-    native::{
-        self,
-        launch::{Frame, iterations},
-    },
+    native,
     plan::{Bodies, Guard, Launch, Place, Program, Unit, WORTH_SHARING},
 };
 

@@ -10,7 +10,7 @@ use object::{
 };
 
 use super::weights::section;
-use crate::native::Reach;
+use crate::entry::Reach;
 
 /// Where sections start, by their numbers.
 pub type Places = BTreeMap<usize, u64>;

@@ -191,7 +191,8 @@ mod tests {
             object::{Object, Parts},
             weights::Stored,
         },
-        native::{self, Entry, Reach, Target},
+        entry::{Entry, Reach},
+        native::{self, Target},
         plan::{Bodies, Program, Weights},
         tensor::Tensor,
     };

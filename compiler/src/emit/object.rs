@@ -19,7 +19,10 @@ use object::{
 use target_lexicon::BinaryFormat as Format;
 
 use super::{eh_frame, weights::Stored};
-use crate::native::{Compiled, Fixup, Function, Reach, Symbol, Target};
+use crate::{
+    entry::Reach,
+    native::{Compiled, Fixup, Function, Symbol, Target},
+};
 
 /// A section of x86-64 ELF that may be more than 2 GB away from code.
 const SHF_X86_64_LARGE: u32 = 0x1000_0000;

@@ -7,7 +7,8 @@ use smc_runtime::weights as file;
 use target_lexicon::{Architecture, BinaryFormat, Triple};
 
 use crate::{
-    native::{Compiled, Reach, Symbol},
+    entry::Reach,
+    native::{Compiled, Symbol},
     plan::Weights,
     tensor::DType,
 };

@@ -20,27 +20,12 @@ pub enum Symbol {
     Distance,
     /// Eight bytes that are zero at first and writable: where the weights start that the caller bound.
     Bound,
-    /// [`FINGERPRINT_BYTES`] bytes that the weights of this code have in their file.
+    /// [`crate::entry::FINGERPRINT_BYTES`] bytes that the weights of this code have in their file.
     Fingerprint,
     /// Four bytes that are zero at first and writable: what the code found out about its machine.
     Cpu,
     /// An offset in the function that refers to it.
     Here(u32),
-}
-
-/// Bytes of a fingerprint of weights.
-pub const FINGERPRINT_BYTES: usize = 32;
-
-/// How an entry finds the weights, which its kernels get from it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reach {
-    /// By a distance within an instruction: they lie within 2 GB of the code.
-    #[default]
-    Near,
-    /// By [`Symbol::Distance`], wherever they lie.
-    Far,
-    /// By [`Symbol::Bound`].
-    Bound,
 }
 
 /// A reference to fill in.

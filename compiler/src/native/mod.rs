@@ -9,45 +9,20 @@ mod code;
 mod dispatch;
 pub mod elementary;
 mod intrinsic;
-pub mod launch;
+mod stack;
 mod target;
 mod x86;
 
-pub use code::{Code, FINGERPRINT_BYTES, Fixup, Function, Listing, Reach, Saved, Symbol, Unwind};
+pub use code::{Code, Fixup, Function, Listing, Saved, Symbol, Unwind};
 pub use target::{Known, Level, Target, known};
 
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    base::{Dim, Problems},
-    plan::{Bodies, Program, Weights},
+    base::Problems,
+    entry::{self, Entry, Member, Model, Reach, Setting, What},
+    plan::Weights,
 };
-
-/// An entry of the model: the C name of its function behind the model's prefix, and its programs. Those of one kind
-/// differ by level in kernels and buffers, not in inputs, outputs, symbols and guards.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
-    pub c_name: &'a str,
-    /// Other C names of the same function; each is a signature of its own for `invoke`, behind that of the first name.
-    pub aliases: &'a [&'a str],
-    pub bodies: &'a Bodies,
-}
-
-impl<'a> Entry<'a> {
-    /// The program of the lowest level: what callers see of all of them can be read there.
-    fn shared(&self) -> &'a Program {
-        &self.bodies.open[0]
-    }
-    /// All programs: those for every call by level, and then those for some calls.
-    fn programs(&self) -> impl Iterator<Item = &'a Program> + Clone {
-        self.bodies.programs()
-    }
-}
-
-/// Bytes of a workspace that is large enough for every one of the programs.
-pub fn workspace<'a>(programs: impl IntoIterator<Item = &'a Program>) -> Dim {
-    programs.into_iter().fold(Dim::zero(), |most, program| most.at_least(&program.workspace))
-}
 
 /// A model's machine code.
 #[derive(Debug)]
@@ -61,6 +36,8 @@ pub struct Compiled {
     pub stack_bytes: Vec<u64>,
     /// How the code finds the weights.
     pub reach: Reach,
+    /// What the functions were made from, before any of them was shared.
+    pub model: Model,
 }
 
 impl Compiled {
@@ -79,22 +56,25 @@ pub fn compile(
     weights: &Weights,
     reach: Reach,
 ) -> Result<Compiled, Problems> {
-    let plan = clif::Plan::new(target, name, entries, weights.layout(), reach);
-    let jobs = plan.jobs();
-    let twins: Vec<Option<usize>> = jobs.iter().map(|job| plan.twin(job)).collect();
+    let (weight_offsets, weight_bytes) = weights.layout();
+    let levels = target.entry_levels();
+    let model = entry::compose(Setting { name, levels: &levels, reach, weight_bytes }, entries);
+    entry::verify(&model).unwrap_or_else(|violation| panic!("routine {violation}"));
+    let kernels = clif::Kernels { target, entries, weight_offsets };
+    let twins = twins(&model, &kernels);
     let next = std::sync::atomic::AtomicUsize::new(0);
     let work = || {
         let mut done = vec![];
         loop {
             let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let Some(job) = jobs.get(n) else { return done };
+            let Some(member) = model.members.get(n) else { return done };
             if twins[n].is_none() {
-                done.push((n, plan.run(job)));
+                done.push((n, code(target, &model, &kernels, member)));
             }
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
-    let mut results: Vec<(usize, Result<Function, Problems>)> = std::thread::scope(|scope| {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(model.members.len());
+    let mut results: Vec<(usize, Result<Code, Problems>)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut results = work();
         for worker in workers {
@@ -107,23 +87,49 @@ pub fn compile(
     let mut made = HashMap::new();
     for (n, result) in results {
         match result {
-            Ok(function) => {
-                made.insert(n, function);
+            Ok(code) => {
+                made.insert(n, code);
             }
             Err(more) => problems.extend(more),
         }
     }
     problems.or(())?;
     // A twin comes after what it is a copy of, and `share` leaves it out again.
-    let function = |(n, twin): (usize, &Option<usize>)| made[&twin.unwrap_or(n)].clone();
-    let functions: Vec<Function> = twins.iter().enumerate().map(function).collect();
-    let stack_bytes = (0..entries.len()).map(|n| plan.stack_bytes(n, &functions)).collect();
+    let function = |(n, member): (usize, &Member)| Function {
+        name: member.name.clone(),
+        exported: member.exported,
+        aliases: member.aliases.clone(),
+        level: member.level,
+        code: made[&twins[n].unwrap_or(n)].clone(),
+    };
+    let functions: Vec<Function> = model.members.iter().enumerate().map(function).collect();
+    let stack_bytes = stack::bytes(&model, &functions);
     let (mut functions, now) = share(functions);
     tell_apart(&mut functions);
-    let numbers = |range: std::ops::Range<usize>| range.map(|n| now[n]).collect();
-    let levels = |levels: Vec<_>| levels.into_iter().map(numbers).collect();
-    let kernels = plan.kernels().into_iter().map(levels).collect();
-    Ok(Compiled { functions, kernels, stack_bytes, reach })
+    let numbers = |range: &std::ops::Range<usize>| range.clone().map(|n| now[n]).collect();
+    let kernels = model.kernels.iter().map(|programs| programs.iter().map(numbers).collect()).collect();
+    Ok(Compiled { functions, kernels, stack_bytes, reach, model })
+}
+
+/// The code of a function of the model.
+fn code(target: &Target, model: &Model, kernels: &clif::Kernels<'_>, member: &Member) -> Result<Code, Problems> {
+    match &member.what {
+        What::Kernel(entry, program, launch) => kernels.lower(*entry, *program, *launch),
+        What::Routine(routine) => Ok(clif::lower(target.lowest(), model, routine)),
+        What::Choose => Ok(dispatch::choose(target)),
+    }
+}
+
+/// By function, an earlier one that has the same code.
+fn twins(model: &Model, kernels: &clif::Kernels<'_>) -> Vec<Option<usize>> {
+    let twin = |member: &Member| match member.what {
+        What::Kernel(entry, program, launch) => {
+            let (entry, program, launch) = kernels.twin(entry, program, launch)?;
+            Some(model.kernels[entry][program].start + launch)
+        }
+        _ => None,
+    };
+    model.members.iter().map(twin).collect()
 }
 
 /// Gives functions that only this object sees another name where one has theirs, such as a signature that is called

@@ -16,6 +16,7 @@ use crate::{
         Diagnostic, Problems,
         names::{advice, meant},
     },
+    entry,
     plan::{Isa, TargetInfo},
 };
 
@@ -168,6 +169,11 @@ impl Target {
         };
         let levels = chosen.iter().map(level).collect::<Result<Vec<_>, Problems>>()?;
         Ok(Target { triple, levels, notes: vec![] })
+    }
+
+    /// What entry programs know of the levels.
+    pub fn entry_levels(&self) -> Vec<entry::Level> {
+        self.levels.iter().map(|level| entry::Level { number: level.number, suffix: level.suffix }).collect()
     }
 
     /// The level that every machine must have.

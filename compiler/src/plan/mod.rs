@@ -39,7 +39,7 @@ pub use prepare::{Choices, prepare};
 pub use program::{Bodies, Chain, Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, Unit};
 pub use weights::{Panels, Weight, WeightId, Weights};
 
-pub use run::interpret;
+pub use run::{GARBAGE, Memory, interpret, launch};
 pub use target::{Isa, TargetInfo, WORTH_SHARING};
 
 use crate::{

@@ -26,15 +26,15 @@ pub fn interpret(
     for (port, tensor) in program.inputs.iter().zip(inputs) {
         assert_eq!((port.ty.dtype, port.ty.concrete(bind).as_ref()), (tensor.dtype, Some(&tensor.shape)));
     }
-    let mut run = Run { program, weights, inputs, bind, workspace: vec![], outputs: vec![] };
-    run.workspace = vec![GARBAGE; run.size(&program.workspace)?];
+    let workspace = vec![GARBAGE; size(&program.workspace, bind)?];
+    let mut run = Run { program, weights, inputs, bind, workspace, slice: vec![], outputs: vec![] };
     for port in &program.outputs {
         let shape = port.ty.concrete(bind).ok_or_else(|| Stop::Bug(format!("{} is negative", port.ty)))?;
         run.outputs.push((shape.clone(), vec![GARBAGE; shape.iter().product::<usize>() * port.ty.dtype.size()]));
     }
     for unit in program.units() {
         match unit {
-            Unit::Launch(n) => run.launch(&program.launches[n], None, &mut [])?,
+            Unit::Launch(n) => launch(program, n, bind, None, &mut run)?,
             Unit::Chain(n) => run.chain(&program.chains[n])?,
         }
     }
@@ -49,98 +49,122 @@ struct Run<'a> {
     inputs: &'a [Tensor],
     bind: &'a Bindings,
     workspace: Vec<u8>,
+    /// Of the chain that runs.
+    slice: Vec<u8>,
     outputs: Vec<(Vec<usize>, Vec<u8>)>,
 }
 
+/// The memory of a call, by the places that a plan gives buffers.
+pub trait Memory {
+    /// So many bytes from the place's start.
+    fn read(&self, place: &Place, bytes: usize) -> Result<Vec<u8>, Stop>;
+    /// Bytes to the place's start; not to inputs and weights.
+    fn write(&mut self, place: &Place, bytes: &[u8]) -> Result<(), Stop>;
+}
+
+fn size(dim: &Dim, bind: &Bindings) -> Result<usize, Stop> {
+    let value = dim.eval(bind).ok_or_else(|| Stop::Bug(format!("{dim} has no value")))?;
+    usize::try_from(value).map_err(|_| Stop::Bug(format!("{dim} is negative")))
+}
+
 impl Run<'_> {
-    fn size(&self, dim: &Dim) -> Result<usize, Stop> {
-        let value = dim.eval(self.bind).expect("symbols are bound");
-        usize::try_from(value).map_err(|_| Stop::Bug(format!("{dim} is negative")))
-    }
     /// The slices of a chain. Nothing is left of what a turn leaves behind.
     fn chain(&mut self, chain: &Chain) -> Result<(), Stop> {
-        for slice in 0..self.size(&chain.slices)? as i64 {
-            let mut memory = vec![GARBAGE; chain.slice_bytes as usize];
-            for (launch, per) in self.program.launches[chain.launches.clone()].iter().zip(&chain.per_slice) {
-                self.launch(launch, Some(slice * per..(slice + 1) * per), &mut memory)?;
+        let (program, bind) = (self.program, self.bind);
+        for slice in 0..size(&chain.slices, bind)? as i64 {
+            self.slice = vec![GARBAGE; chain.slice_bytes as usize];
+            for (n, per) in chain.launches.clone().zip(&chain.per_slice) {
+                launch(program, n, bind, Some(slice * per..(slice + 1) * per), self)?;
             }
         }
         Ok(())
     }
-    /// The memory of a buffer.
-    fn bytes(&self, id: StorageId, slice: &[u8]) -> Result<Vec<u8>, Stop> {
-        let storage = &self.program.storage[id];
-        let len = self.size(&storage.len)? * storage.dtype.size();
-        let part = |bytes: &[u8], at: usize| {
-            let bytes = bytes.get(at..at + len).map(<[u8]>::to_vec);
+}
+
+impl Memory for Run<'_> {
+    fn read(&self, place: &Place, bytes: usize) -> Result<Vec<u8>, Stop> {
+        let part = |memory: &[u8], at: usize| {
+            let bytes = memory.get(at..at + bytes).map(<[u8]>::to_vec);
             bytes.ok_or_else(|| Stop::Bug("a buffer leaves its memory".into()))
         };
-        match &storage.place {
+        match place {
             Place::Input(n) => Ok(self.inputs[*n].bytes().to_vec()),
             Place::Output(n) => Ok(self.outputs[*n].1.clone()),
             Place::Weights(id) => Ok(self.weights.all[*id].stored()),
-            Place::Workspace(at) => part(&self.workspace, self.size(at)?),
-            Place::Slice(at) => part(slice, *at as usize),
+            Place::Workspace(at) => part(&self.workspace, size(at, self.bind)?),
+            Place::Slice(at) => part(&self.slice, *at as usize),
         }
     }
-    /// Runs a part of a kernel, or all of it.
-    fn launch(&mut self, launch: &Launch, part: Option<Range<i64>>, slice: &mut [u8]) -> Result<(), Stop> {
-        let (program, bind) = (self.program, self.bind);
-        // The result is apart while the kernel runs, so that nothing it reads can alias it.
-        let mut result = vec![];
-        let mut reads: Vec<Option<Vec<u8>>> = vec![];
-        let mut buffers = launch.kernel.buffers.iter().zip(&launch.args);
-        let out = buffers.find(|((_, b), _)| b.written).map(|((id, _), arg)| (id.index(), *arg));
-        let overwrites = |arg: StorageId| {
-            let of = |id: StorageId| &program.storage[id];
-            let same = |to: StorageId| (&of(to).place, &of(to).len) == (&of(arg).place, &of(arg).len);
-            out.filter(|&(_, to)| to != arg && matches!(of(to).place, Place::Workspace(_)) && same(to))
-        };
-        for ((_, buffer), arg) in launch.kernel.buffers.iter().zip(&launch.args) {
-            let bytes = self.bytes(*arg, slice)?;
-            if buffer.written {
-                result = bytes;
-                reads.push(None);
-            } else {
-                reads.push(Some(bytes));
+    fn write(&mut self, place: &Place, bytes: &[u8]) -> Result<(), Stop> {
+        match place {
+            Place::Output(n) => self.outputs[*n].1.copy_from_slice(bytes),
+            Place::Workspace(at) => {
+                let at = size(at, self.bind)?;
+                self.workspace[at..][..bytes.len()].copy_from_slice(bytes);
             }
-        }
-        let before = result.clone();
-        let mut written = Some(&mut result);
-        let mut buffers: Vec<Bytes<'_>> = vec![];
-        for (read, arg) in reads.iter().zip(&launch.args) {
-            buffers.push(match (read, written.take()) {
-                (Some(bytes), rest) if !bytes.is_empty() && overwrites(*arg).is_some() => {
-                    written = rest;
-                    Bytes::Of(overwrites(*arg).map_or(0, |(n, _)| n))
-                }
-                (Some(bytes), rest) => {
-                    written = rest;
-                    Bytes::In(bytes)
-                }
-                (None, Some(bytes)) => Bytes::Out(bytes),
-                (None, None) => return Err(Stop::Bug(format!("kernel `{}` writes two buffers", launch.kernel.name))),
-            });
-        }
-        interp::run_part(&launch.kernel, &mut buffers, bind, part)?;
-        if let Some(part) = &launch.part {
-            stays_within(launch, part, &before, &result, bind)?;
-        }
-        for ((_, buffer), arg) in launch.kernel.buffers.iter().zip(&launch.args).filter(|((_, b), _)| b.written) {
-            let storage = &program.storage[*arg];
-            debug_assert_eq!(buffer.dtype, storage.dtype);
-            match &storage.place {
-                Place::Output(n) => self.outputs[*n].1.copy_from_slice(&result),
-                Place::Workspace(at) => {
-                    let at = self.size(at)?;
-                    self.workspace[at..][..result.len()].copy_from_slice(&result);
-                }
-                Place::Slice(at) => slice[*at as usize..][..result.len()].copy_from_slice(&result),
-                place => return Err(Stop::Bug(format!("kernel `{}` writes to {place:?}", launch.kernel.name))),
-            }
+            Place::Slice(at) => self.slice[*at as usize..][..bytes.len()].copy_from_slice(bytes),
+            place => return Err(Stop::Bug(format!("a kernel writes to {place:?}"))),
         }
         Ok(())
     }
+}
+
+/// Runs the n-th launch of a program, or a part of it: some iterations of its outermost loop.
+pub fn launch(
+    program: &Program,
+    n: usize,
+    bind: &Bindings,
+    part: Option<Range<i64>>,
+    memory: &mut dyn Memory,
+) -> Result<(), Stop> {
+    let launch = &program.launches[n];
+    // The result is apart while the kernel runs, so that nothing it reads can alias it.
+    let mut result = vec![];
+    let mut reads: Vec<Option<Vec<u8>>> = vec![];
+    let mut buffers = launch.kernel.buffers.iter().zip(&launch.args);
+    let out = buffers.find(|((_, b), _)| b.written).map(|((id, _), arg)| (id.index(), *arg));
+    let overwrites = |arg: StorageId| {
+        let of = |id: StorageId| &program.storage[id];
+        let same = |to: StorageId| (&of(to).place, &of(to).len) == (&of(arg).place, &of(arg).len);
+        out.filter(|&(_, to)| to != arg && matches!(of(to).place, Place::Workspace(_)) && same(to))
+    };
+    for ((_, buffer), arg) in launch.kernel.buffers.iter().zip(&launch.args) {
+        let storage = &program.storage[*arg];
+        let bytes = memory.read(&storage.place, size(&storage.len, bind)? * storage.dtype.size())?;
+        if buffer.written {
+            result = bytes;
+            reads.push(None);
+        } else {
+            reads.push(Some(bytes));
+        }
+    }
+    let before = result.clone();
+    let mut written = Some(&mut result);
+    let mut buffers: Vec<Bytes<'_>> = vec![];
+    for (read, arg) in reads.iter().zip(&launch.args) {
+        buffers.push(match (read, written.take()) {
+            (Some(bytes), rest) if !bytes.is_empty() && overwrites(*arg).is_some() => {
+                written = rest;
+                Bytes::Of(overwrites(*arg).map_or(0, |(n, _)| n))
+            }
+            (Some(bytes), rest) => {
+                written = rest;
+                Bytes::In(bytes)
+            }
+            (None, Some(bytes)) => Bytes::Out(bytes),
+            (None, None) => return Err(Stop::Bug(format!("kernel `{}` writes two buffers", launch.kernel.name))),
+        });
+    }
+    interp::run_part(&launch.kernel, &mut buffers, bind, part)?;
+    if let Some(part) = &launch.part {
+        stays_within(launch, part, &before, &result, bind)?;
+    }
+    for ((_, buffer), arg) in launch.kernel.buffers.iter().zip(&launch.args).filter(|((_, b), _)| b.written) {
+        let storage = &program.storage[*arg];
+        debug_assert_eq!(buffer.dtype, storage.dtype);
+        memory.write(&storage.place, &result)?;
+    }
+    Ok(())
 }
 
 /// Whether a kernel left everything outside its part as it was.
@@ -163,4 +187,4 @@ fn stays_within(launch: &Launch, part: &Part, before: &[u8], after: &[u8], bind:
 }
 
 /// What memory holds before anything is written.
-const GARBAGE: u8 = 0xd5;
+pub const GARBAGE: u8 = 0xd5;

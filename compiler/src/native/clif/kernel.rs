@@ -7,7 +7,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
-use super::{Base, Frame, address::Key, expr::Val, lanes::Analysis, local::Registers, parallel_extent, wide::Wide};
+use super::{Base, Field, address::Key, expr::Val, lanes::Analysis, local::Registers, parallel_extent, wide::Wide};
 use crate::{
     base::{
         Diagnostic, Dim, Problems, Symbol,
@@ -69,13 +69,13 @@ pub(super) struct Lower<'a, 'f> {
     pub intrinsics: HashMap<(Intrinsic, Vec<Type>, Option<Type>), FuncRef>,
 }
 
-/// The function of a kernel whose buffers lie at `bases` and whose symbols are at offsets of the io struct.
+/// The function of a kernel whose buffers lie at `bases` and whose symbols are in slots of the io struct.
 pub(super) fn lower(
     target: &Level,
     info: &TargetInfo,
     k: &Kernel,
     bases: Vec<Base>,
-    symbols: Vec<(Symbol, i32)>,
+    symbols: Vec<(Symbol, u32)>,
     formulas: &[Arc<Formula>],
 ) -> Result<ir::Function, Problems> {
     supported(k)?;
@@ -150,7 +150,7 @@ impl Lower<'_, '_> {
         if formulas.is_empty() {
             return;
         }
-        let values = self.b.ins().load(types::I64, constant_memory(), self.frame, Frame::FORMULAS);
+        let values = self.b.ins().load(types::I64, constant_memory(), self.frame, Field::Formulas.offset());
         for (n, formula) in formulas.iter().enumerate() {
             let value = self.b.ins().load(types::I64, constant_memory(), values, n as i32 * 8);
             self.formulas.insert(formula.clone(), value);
@@ -158,21 +158,23 @@ impl Lower<'_, '_> {
     }
 
     /// Loads the buffers' pointers and the symbols that occur.
-    fn load_bases(&mut self, slots: &[(Symbol, i32)]) {
-        let io = self.b.ins().load(types::I64, constant_memory(), self.frame, Frame::IO);
+    fn load_bases(&mut self, slots: &[(Symbol, u32)]) {
+        let io = self.b.ins().load(types::I64, constant_memory(), self.frame, Field::Io.offset());
         for (symbol, slot) in slots {
-            let value = self.b.ins().load(types::I64, constant_memory(), io, *slot);
+            let value = self.b.ins().load(types::I64, constant_memory(), io, Field::Number(*slot).offset());
             self.symbols.insert(symbol.clone(), value);
         }
-        let workspace = self.b.ins().load(types::I64, constant_memory(), self.frame, Frame::WORKSPACE);
-        let weights = self.b.ins().load(types::I64, constant_memory(), self.frame, Frame::WEIGHTS);
+        let workspace = self.b.ins().load(types::I64, constant_memory(), self.frame, Field::Workspace.offset());
+        let weights = self.b.ins().load(types::I64, constant_memory(), self.frame, Field::Weights.offset());
         for (id, base) in self.k.buffers.ids().zip(self.bases) {
             let pointer = match base {
-                Base::Slot(slot) => self.b.ins().load(types::I64, constant_memory(), io, *slot),
+                Base::Slot(slot) => {
+                    self.b.ins().load(types::I64, constant_memory(), io, Field::Pointer(*slot).offset())
+                }
                 Base::Weights(0) => weights,
                 Base::Weights(offset) => self.b.ins().iadd_imm_s(weights, *offset as i64),
                 Base::Slice(at) => {
-                    let slice = self.b.ins().load(types::I64, constant_memory(), self.frame, Frame::SLICE);
+                    let slice = self.b.ins().load(types::I64, constant_memory(), self.frame, Field::Slice.offset());
                     self.b.ins().iadd_imm_s(slice, *at)
                 }
                 Base::Workspace(at) if at.is(0) => workspace,
@@ -266,7 +268,7 @@ impl Lower<'_, '_> {
         self.b.switch_to_block(failed);
         self.b.seal_block(failed);
         let code = self.b.ins().iconst(types::I64, fault as i64);
-        self.b.ins().store(plain(), code, self.frame, Frame::STATUS);
+        self.b.ins().store(plain(), code, self.frame, Field::Status.offset());
         self.b.ins().return_(&[]);
         self.b.switch_to_block(fine);
         self.b.seal_block(fine);

@@ -14,8 +14,8 @@ fn functions(cpu: &str, info: &TargetInfo, seeds: std::ops::Range<u64>) -> Vec<c
         let case = random::case(seed, random::Options { size: 12, exact: true });
         let machine = if info.is_wide() { level.machine() } else { level.machine().narrow() };
         let kernel = elementary::expand(&case.kernel, machine);
-        let bases = (0..kernel.buffers.len()).map(|n| Base::Slot(8 * n as i32)).collect();
-        let symbols = case.bind.keys().enumerate().map(|(n, s)| (s.clone(), 1000 + 8 * n as i32)).collect();
+        let bases = (0..kernel.buffers.len()).map(|n| Base::Slot(n as u32)).collect();
+        let symbols = case.bind.keys().enumerate().map(|(n, s)| (s.clone(), 1000 + n as u32)).collect();
         let function = kernel::lower(level, info, &kernel, bases, symbols, &[]).unwrap();
         if let Err(errors) = cranelift_codegen::verify_function(&function, &**level.isa()) {
             panic!("{} bytes: {errors}\n{kernel}\n{}", info.vector_bytes, function.display());

@@ -1,0 +1,269 @@
+//! Runs a call as its routines say, with the interpreter of the loop IR for the kernels.
+//!
+//! Memory is a set of regions; an address names a region and a place in it, so that whatever leaves its region shows.
+//! What is not written is garbage. Threads, where a call has some, take parts of parallel kernels one by one, the last
+//! first: what depends on an order that nobody promised gives another result.
+
+mod step;
+
+use smc_runtime::abi::WORKSPACE_ALIGN;
+
+use super::{Entry, Field, Model, Slots, What, workspace};
+use crate::{
+    base::Bindings,
+    loops::interp::Stop,
+    plan::{self, GARBAGE, Memory, Place, Program, Weights},
+    tensor::Tensor,
+};
+
+/// How a call is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The number of the level that the processor has at best.
+    pub level: u32,
+    /// So many, where there are any.
+    pub threads: Option<u32>,
+}
+
+/// The outputs of a call of the n-th entry, or the status that it returns. `bind` gives every symbol a value, and the
+/// inputs have their ports' types under it.
+pub fn call(
+    model: &Model,
+    entries: &[Entry<'_>],
+    weights: &Weights,
+    n: usize,
+    inputs: &[Tensor],
+    bind: &Bindings,
+    options: Options,
+) -> Result<Result<Vec<Tensor>, i64>, Stop> {
+    let program = entries[n].shared();
+    let mut machine = Machine::new(model, entries, weights, options);
+    let mut slots: Vec<i64> = vec![];
+    for tensor in inputs {
+        slots.push(machine.region(tensor.bytes().to_vec()));
+    }
+    let mut outputs = vec![];
+    for port in &program.outputs {
+        // Where a size has no value or is too large, the call is refused, and the memory does not matter.
+        let shape = port.ty.concrete(bind).filter(|shape| {
+            let bytes = shape.iter().try_fold(port.ty.dtype.size(), |n, &extent| n.checked_mul(extent));
+            bytes.is_some_and(|bytes| bytes <= MOST)
+        });
+        let shape = shape.unwrap_or_default();
+        let bytes = shape.iter().product::<usize>() * port.ty.dtype.size();
+        slots.push(machine.region(vec![GARBAGE; bytes]));
+        outputs.push((port.ty.dtype, shape, *slots.last().expect("it was pushed")));
+    }
+    for symbol in &program.symbols {
+        slots.push(bind.get(symbol).copied().ok_or_else(|| Stop::Bug(format!("`{symbol}` has no value")))?);
+    }
+    let threads = options.threads.map(|count| machine.threads(count));
+    slots.extend([threads.unwrap_or(0), 0]);
+    debug_assert_eq!(slots.len() as u32, Slots(program).cpu() + 1);
+    let io = machine.words(&slots);
+    let bytes = workspace(entries[n].programs()).eval(bind).and_then(|n| usize::try_from(n).ok());
+    let bytes = bytes.filter(|&bytes| bytes <= MOST).unwrap_or(0);
+    let memory = machine.region(vec![GARBAGE; bytes]);
+    let status = machine.run(model.entries[n], &[io, memory, bytes as i64])?.unwrap_or(0);
+    if status != 0 {
+        return Ok(Err(status));
+    }
+    let tensor = |(dtype, shape, at)| Ok(Tensor::from_bytes(dtype, shape, machine.memory_of(at)?.to_vec()));
+    outputs.into_iter().map(tensor).collect::<Result<_, Stop>>().map(Ok)
+}
+
+/// The result of a function of a model without entries, for arguments that are words.
+pub fn run(model: &Model, number: usize, args: &[i64]) -> Result<Option<i64>, Stop> {
+    Machine::new(model, &[], &Weights::default(), Options::default()).run(number, args)
+}
+
+/// Bytes of a workspace beyond which no call is interpreted.
+const MOST: usize = 1 << 32;
+
+/// Where the offset in an address ends, and the number of its region begins, from 1 on.
+const REGION: u32 = 40;
+/// What is added to a function's number for its address.
+const FUNCTION: i64 = 1 << 62;
+/// The address of the caller's `parallel_for`.
+const PARALLEL_FOR: i64 = FUNCTION - 1;
+
+/// The memory of a call, and what runs in it.
+struct Machine<'a> {
+    model: &'a Model,
+    entries: &'a [Entry<'a>],
+    weights: &'a Weights,
+    options: Options,
+    regions: Vec<Vec<u8>>,
+}
+
+fn bug<T>(message: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::Bug(message.into()))
+}
+
+impl<'a> Machine<'a> {
+    fn new(model: &'a Model, entries: &'a [Entry<'a>], weights: &'a Weights, options: Options) -> Machine<'a> {
+        Machine { model, entries, weights, options, regions: vec![] }
+    }
+
+    /// The address of new memory.
+    fn region(&mut self, bytes: Vec<u8>) -> i64 {
+        self.regions.push(bytes);
+        (self.regions.len() as i64) << REGION
+    }
+    fn words(&mut self, words: &[i64]) -> i64 {
+        self.region(words.iter().flat_map(|word| word.to_le_bytes()).collect())
+    }
+    /// The address of a `struct smc_threads`.
+    fn threads(&mut self, count: u32) -> i64 {
+        self.words(&[0, PARALLEL_FOR, i64::from(count)])
+    }
+
+    fn place(&self, address: i64) -> Result<(usize, usize), Stop> {
+        let region = usize::try_from(address >> REGION).ok().and_then(|n| n.checked_sub(1));
+        match region.filter(|&region| region < self.regions.len()) {
+            Some(region) => Ok((region, (address & ((1 << REGION) - 1)) as usize)),
+            None => bug(format!("{address:#x} is no address")),
+        }
+    }
+    /// All bytes from an address on.
+    fn memory_of(&self, address: i64) -> Result<&[u8], Stop> {
+        let (region, at) = self.place(address)?;
+        self.regions[region].get(at..).map_or_else(|| bug("an address leaves its memory"), Ok)
+    }
+    fn memory_mut(&mut self, address: i64, bytes: usize) -> Result<&mut [u8], Stop> {
+        let (region, at) = self.place(address)?;
+        self.regions[region].get_mut(at..at + bytes).map_or_else(|| bug("a store leaves its memory"), Ok)
+    }
+    fn load(&self, address: i64, field: Field) -> Result<i64, Stop> {
+        let bytes = self.memory_of(address + i64::from(field.offset()))?;
+        let word = bytes.first_chunk().copied();
+        word.map_or_else(|| bug("a load leaves its memory"), |word| Ok(i64::from_le_bytes(word)))
+    }
+    fn store(&mut self, address: i64, field: Field, value: i64) -> Result<(), Stop> {
+        let place = self.memory_mut(address + i64::from(field.offset()), 8)?;
+        place.copy_from_slice(&value.to_le_bytes());
+        Ok(())
+    }
+
+    /// Runs a function of the model and returns its result.
+    fn run(&mut self, number: usize, args: &[i64]) -> Result<Option<i64>, Stop> {
+        match &self.model.members[number].what {
+            What::Routine(routine) => step::run(self, routine, args),
+            What::Kernel(entry, program, launch) => {
+                let program = self.entries[*entry].program(*program);
+                self.kernel(program, *launch, args)?;
+                Ok(None)
+            }
+            What::Choose => Ok(Some(self.choose(args[0]))),
+        }
+    }
+    /// Runs the function at an address.
+    fn run_at(&mut self, address: i64, args: &[i64]) -> Result<(), Stop> {
+        match (address, args) {
+            (PARALLEL_FOR, &[_, task, frame, extent, _]) => {
+                let parts = i64::from(self.options.threads.unwrap_or(1).max(1)) + 1;
+                for part in (0..parts).rev() {
+                    let [begin, end] = [part, part + 1].map(|n| extent * n / parts);
+                    self.run_at(task, &[frame, begin, end])?;
+                }
+                Ok(())
+            }
+            _ => match usize::try_from(address - FUNCTION).ok().filter(|&n| n < self.model.members.len()) {
+                Some(number) => self.run(number, args).map(drop),
+                None => bug(format!("{address:#x} is no function")),
+            },
+        }
+    }
+
+    fn choose(&self, wanted: i64) -> i64 {
+        let best = i64::from(self.options.level);
+        if wanted == 0 {
+            best
+        } else if wanted <= best {
+            wanted
+        } else {
+            0
+        }
+    }
+
+    fn kernel(&mut self, program: &Program, launch: usize, args: &[i64]) -> Result<(), Stop> {
+        let frame = args[0];
+        let io = self.load(frame, Field::Io)?;
+        let mut bind = Bindings::default();
+        for (n, symbol) in program.symbols.iter().enumerate() {
+            bind.insert(symbol.clone(), self.load(io, Field::Number(Slots(program).symbol(n)))?);
+        }
+        self.check_formulas(program, frame, &bind)?;
+        let part = match args {
+            [_, begin, end] => Some(*begin..*end),
+            _ => None,
+        };
+        let mut memory = OfKernel { machine: self, program, frame, io, bind: &bind };
+        match plan::launch(program, launch, &bind, part, &mut memory) {
+            Err(Stop::Fault(fault)) => self.store(frame, Field::Status, fault as i64),
+            result => result,
+        }
+    }
+
+    /// What an entry computed of extents is what they mean.
+    fn check_formulas(&self, program: &Program, frame: i64, bind: &Bindings) -> Result<(), Stop> {
+        for (n, formula) in program.formulas.iter().enumerate() {
+            let kept = self.load(self.load(frame, Field::Formulas)?, Field::Word(n as u32))?;
+            if crate::base::Dim::from(formula).eval(bind) != Some(kept) {
+                return bug(format!("`{formula}` is not {kept}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The memory that a kernel finds by its frame.
+struct OfKernel<'m, 'a> {
+    machine: &'m mut Machine<'a>,
+    program: &'m Program,
+    frame: i64,
+    io: i64,
+    bind: &'m Bindings,
+}
+
+impl OfKernel<'_, '_> {
+    fn address(&self, place: &Place) -> Result<i64, Stop> {
+        let (machine, slots) = (&*self.machine, Slots(self.program));
+        match place {
+            Place::Input(n) => machine.load(self.io, Field::Pointer(slots.input(*n))),
+            Place::Output(n) => machine.load(self.io, Field::Pointer(slots.output(*n))),
+            Place::Workspace(at) => {
+                let at = at.eval(self.bind).ok_or_else(|| Stop::Bug(format!("{at} has no value")))?;
+                Ok(machine.load(self.frame, Field::Workspace)? + at)
+            }
+            Place::Slice(at) => Ok(machine.load(self.frame, Field::Slice)? + at),
+            Place::Weights(_) => bug("weights are apart"),
+        }
+    }
+}
+
+impl Memory for OfKernel<'_, '_> {
+    fn read(&self, place: &Place, bytes: usize) -> Result<Vec<u8>, Stop> {
+        if let Place::Weights(id) = place {
+            return Ok(self.machine.weights.all[*id].stored());
+        }
+        if bytes == 0 {
+            return Ok(vec![]);
+        }
+        let memory = self.machine.memory_of(self.address(place)?)?;
+        memory.get(..bytes).map_or_else(|| bug("a buffer leaves its memory"), |bytes| Ok(bytes.to_vec()))
+    }
+    fn write(&mut self, place: &Place, bytes: &[u8]) -> Result<(), Stop> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if let Place::Input(_) | Place::Weights(_) = place {
+            return bug(format!("a kernel writes to {place:?}"));
+        }
+        let address = self.address(place)?;
+        self.machine.memory_mut(address, bytes.len())?.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+const _: () = assert!((1i64 << REGION) % WORKSPACE_ALIGN as i64 == 0, "memory starts at a multiple of its alignment");

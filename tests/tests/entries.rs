@@ -1,0 +1,200 @@
+//! Entry programs of whole models, by their interpreter: what a call gives or is refused with is what machine code says,
+//! and what the graph means.
+
+use smc::{
+    base::{Bindings, Rng, Symbol},
+    driver::{self, Executable, Options},
+    emit::load::Loaded,
+    entry::{self, Entry, Model, Reach, Setting, What, interp},
+    graph::{Graph, evaluate, random, text},
+    native::Target,
+    op::Conv,
+    plan::{self, Bodies, Guard, Weights},
+    tensor::{DType, Scalar, Tensor},
+};
+use smc_runtime::{Parallel, Pool, abi::WorkspaceBytes};
+use smc_tests::{compare::agree_up_to_order, nets::Net};
+
+/// A model of one entry, planned for all levels of this machine.
+struct Planned {
+    bodies: Bodies,
+    weights: Weights,
+    target: Target,
+}
+
+impl Planned {
+    fn new(graph: &Graph, equal: Option<(&Graph, Vec<Guard>)>) -> Planned {
+        let target = Target::new(None, None).unwrap();
+        let mut weights = Weights::default();
+        let mut plan = |graph: &Graph| -> Vec<plan::Program> {
+            let graph = plan::prepare(graph, &Default::default());
+            target.levels.iter().map(|level| plan::plan("main", &graph, &level.info, &mut weights)).collect()
+        };
+        let open = plan(graph);
+        let equal = equal.map(|(graph, when)| {
+            let mut programs = plan(graph);
+            programs.iter_mut().for_each(|program| program.symbols = open[0].symbols.clone());
+            (when, programs)
+        });
+        Planned { bodies: Bodies { open, equal }, weights, target }
+    }
+    fn entries(&self) -> [Entry<'_>; 1] {
+        [Entry { c_name: "main", aliases: &[], bodies: &self.bodies }]
+    }
+    fn model(&self) -> Model {
+        let levels = self.target.entry_levels();
+        let weight_bytes = self.weights.layout().1;
+        let setting = Setting { name: "m", levels: &levels, reach: Reach::Near, weight_bytes };
+        let model = entry::compose(setting, &self.entries());
+        entry::verify(&model).unwrap_or_else(|violation| panic!("{violation}\n{model}"));
+        for member in &model.members {
+            if let What::Routine(routine) = &member.what {
+                assert_eq!(entry::parse(&routine.to_string()).as_ref(), Ok(routine), "{}", member.name);
+            }
+        }
+        model
+    }
+    /// Calls at each level, with no threads, one and several.
+    fn ways(&self) -> Vec<interp::Options> {
+        let levels = self.target.levels.iter().map(|level| level.number);
+        levels.flat_map(|level| [None, Some(1), Some(3)].map(|threads| interp::Options { level, threads })).collect()
+    }
+    /// What a call answers.
+    fn call(&self, options: interp::Options, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, i64> {
+        let model = self.model();
+        let answer = interp::call(&model, &self.entries(), &self.weights, 0, inputs, bind, options);
+        answer.unwrap_or_else(|stop| panic!("{options:?}: {stop:?}\n{model}"))
+    }
+}
+
+fn bindings(values: &[(&str, i64)]) -> Bindings {
+    values.iter().map(|(name, n)| (Symbol::new(name), *n)).collect()
+}
+
+fn check(what: &str, planned: &Planned, ways: &[interp::Options], graph: &Graph, inputs: &[Tensor], bind: &Bindings) {
+    let expected = evaluate(graph, inputs, bind).unwrap_or_else(|e| panic!("{what}: {e:?}"));
+    for &way in ways {
+        let answer = planned.call(way, inputs, bind);
+        let answer = answer.unwrap_or_else(|status| panic!("{what} {bind:?} {way:?}: status {status}"));
+        for (ours, theirs) in answer.iter().zip(&expected) {
+            assert!(agree_up_to_order(ours, theirs), "{what} {bind:?} {way:?}:\n{ours:?}\n{theirs:?}");
+        }
+    }
+}
+
+#[test]
+fn random_graphs_mean_the_same_as_entry_programs() {
+    for seed in 0..40 {
+        let case = random::case(smc_tests::first_seed() + 5000 + seed, 4 + seed as usize % 16);
+        let planned = Planned::new(&case.graph, None);
+        check(&format!("seed {seed}"), &planned, &planned.ways(), &case.graph, &case.inputs, &case.bind);
+    }
+}
+
+/// Kernels that take turns, with as many slices as tasks, fewer and more.
+#[test]
+fn chains_run_slice_by_slice_and_by_threads() {
+    for (batch, sizes) in [("2", &[0][..]), ("batch", &[0, 3])] {
+        let mut net = Net::new(3);
+        let x = net.input(DType::F32, &format!("{batch},24,24,32"));
+        let mut rng = Rng::new(4);
+        let filter = Tensor::from_fn(DType::F32, vec![3, 3, 32, 33], |_| Scalar::F32(rng.unit() as f32 / 16.0));
+        let filter = net.graph.constant(filter);
+        let (steps, side) = (|| vec![1; 2], || vec![1.into(); 2]);
+        let (dilation, input_dilation) = (steps(), steps());
+        let conv = Conv { stride: steps(), dilation, input_dilation, low: side(), high: side(), groups: 1 };
+        let y = net.add(conv, &[x, filter]);
+        let y = net.relu(y);
+        net.graph.output("y", y);
+        let planned = Planned::new(&net.graph, None);
+        let levels = planned.target.levels.iter().zip(&planned.bodies.open);
+        let chained: Vec<u32> =
+            levels.filter(|(_, program)| !program.chains.is_empty()).map(|(level, _)| level.number).collect();
+        let level = *chained.last().expect("something is chained");
+        let ways = [None, Some(3)].map(|threads| interp::Options { level, threads });
+        for &n in sizes {
+            let bind = bindings(&[("batch", n)]);
+            let shape = net.graph.ty(x).concrete(&bind).unwrap();
+            let input = Tensor::from_fn(DType::F32, shape, |_| Scalar::F32(rng.unit() as f32 / 16.0));
+            check(batch, &planned, &ways, &net.graph, &[input], &bind);
+        }
+    }
+}
+
+const OPEN: &str = r#"
+    assume a in 1, broadcast(a,b)
+    assume b in 1, broadcast(a,b)
+    input "x" %x
+    input "y" %y
+    %x = input : f32[a,5]
+    %y = input : f32[b,5]
+    %wide = broadcast {"shape":["broadcast(a,b)",5],"open":[0]} %x
+    %long = broadcast {"shape":["broadcast(a,b)",5],"open":[0]} %y
+    %out = binary {"f":"sub"} %wide %long
+    output "z" %out"#;
+
+const EQUAL: &str = r#"
+    input "x" %x
+    input "y" %y
+    %x = input : f32[a,5]
+    %y = input : f32[a,5]
+    %out = binary {"f":"sub"} %x %y
+    output "z" %out"#;
+
+fn graph(text: &str) -> Graph {
+    text::parse(text, &Default::default()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Extents that are refused, with the code that machine code gives for them.
+#[test]
+fn calls_are_refused_as_machine_code_refuses_them() {
+    let (open, equal) = (graph(OPEN), graph(EQUAL));
+    let when = vec![Guard::Equal("b".parse().unwrap(), "a".parse().unwrap())];
+    let planned = Planned::new(&open, Some((&equal, when)));
+    let options = Options { name: "m".into(), ..Options::default() };
+    let compiled = driver::compile_graphs(vec![("main".into(), open.clone())], &options).unwrap();
+    let loaded = Loaded::new(&compiled.object.bytes()).unwrap();
+    let symbol = loaded.symbol("m_workspace_bytes").unwrap();
+    // SAFETY: every model has the function, and it has this type.
+    let workspace_bytes = unsafe { std::mem::transmute::<*const u8, WorkspaceBytes>(symbol) };
+    for (a, b) in [(3, 3), (3, 1), (1, 3), (0, 1), (1, 0), (3, 2), (0, 4), (-1, 1), (1 << 41, 1), (1, i64::MIN)] {
+        let bind = bindings(&[("a", a), ("b", b)]);
+        let fits = |n: i64| (0..100).contains(&n);
+        let extent = |n| if fits(n) { n } else { 0 };
+        let inputs: Vec<Tensor> = [a, b]
+            .iter()
+            .map(|&n| random::tensor(&mut Rng::new(1), &"f32[n,5]".parse().unwrap(), &bindings(&[("n", extent(n))])))
+            .collect();
+        if fits(a) && fits(b) && (a == b || a == 1 || b == 1) {
+            check("broadcast", &planned, &planned.ways(), &open, &inputs, &bind);
+            continue;
+        }
+        // Three pointers, the extents, threads and level.
+        let io = [0, 0, 0, a, b, 0, 0];
+        // SAFETY: of the io struct it reads the extents alone.
+        let code = -unsafe { workspace_bytes(0, io.as_ptr().cast()) };
+        assert!(code > 0, "{a} {b} are accepted");
+        for way in planned.ways() {
+            let refusal = planned.call(way, &inputs, &bind).expect_err("the extents are refused");
+            assert_eq!(refusal, code, "{a} {b} {way:?}");
+        }
+    }
+}
+
+#[test]
+fn threads_of_the_machine_agree_with_threads_of_the_interpreter() {
+    let case = random::case(77, 20);
+    let options = Options { name: "m".into(), cpu: Some(smc_tests::cpu()), ..Options::default() };
+    let compiled = driver::compile_graphs(vec![("main".into(), case.graph.clone())], &options).unwrap();
+    let executable = Executable::new(&compiled.object.bytes(), compiled.interface).unwrap();
+    let pool = Pool::new(3).unwrap();
+    let mut call = executable.prepare_with(0, &case.inputs, case.bind.clone()).unwrap();
+    call.run(Some(&pool as &dyn Parallel)).unwrap();
+    let planned = Planned::new(&case.graph, None);
+    for way in planned.ways() {
+        let answer = planned.call(way, &case.inputs, &case.bind).unwrap();
+        for (ours, theirs) in answer.iter().zip(call.results()) {
+            assert!(agree_up_to_order(ours, &theirs), "{way:?}");
+        }
+    }
+}
