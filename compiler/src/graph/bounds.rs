@@ -6,7 +6,7 @@
 use super::{Graph, NodeId};
 use crate::{
     base::{Dim, dim::NoVars},
-    loops::{BinaryFn, CompareFn, UnaryFn},
+    loops::{BinaryFn, Combine, CompareFn, UnaryFn},
     op::{Op, Reduce},
     tensor::{DType, TensorType},
 };
@@ -73,6 +73,10 @@ impl Bounds {
             Op::Gather(gather) if gather.checked => of(0),
             // An index that is out of range gives 0.
             Op::Gather(_) => Range::of_all([of(0)?, Range::only(Dim::zero())]),
+            Op::Scatter(scatter) => match scatter.f {
+                Combine::Add | Combine::Sub | Combine::Mul | Combine::Or => None,
+                _ => Range::of_all([of(0)?, of(2)?]),
+            },
             Op::Reduce(reduce) => of(0)?.reduced(reduce, graph.ty(node.inputs[0])),
             Op::Unary(unary) => of(0)?.unary(unary.f, node.ty.dtype),
             Op::Binary(binary) => of(0)?.binary(binary.f, &of(1)?, all),
@@ -93,6 +97,7 @@ impl Bounds {
 fn checks(op: &Op, dtype: DType) -> bool {
     match op {
         Op::Gather(gather) => gather.checked,
+        Op::Scatter(scatter) => scatter.faults(),
         Op::Binary(binary) => dtype.is_int() && matches!(binary.f, BinaryFn::Div | BinaryFn::Rem | BinaryFn::Pow),
         _ => false,
     }

@@ -9,6 +9,10 @@ pub trait Operands {
     fn ty(&self, n: usize) -> &TensorType;
     /// Operand `n` at `ix`: a load, or the operand's own code.
     fn read(&mut self, w: &mut Writer, n: usize, ix: &[Dim]) -> ExprId;
+    /// Whether operand `n` lies where the result belongs, so that its elements are there before anything is written.
+    fn is_in_place(&self, _n: usize) -> bool {
+        false
+    }
     /// The block at `depth` is about to close: forget values that were named in it.
     fn leave(&mut self, depth: usize);
 }
@@ -32,6 +36,9 @@ impl Emit<'_> {
     }
     pub fn read(&mut self, n: usize, ix: &[Dim]) -> ExprId {
         self.operands.read(self.w, n, ix)
+    }
+    pub fn is_in_place(&self, n: usize) -> bool {
+        self.operands.is_in_place(n)
     }
     /// A loop around `body`, which gets the index. An extent of 1 needs no loop.
     pub fn each(&mut self, extent: &Dim, kind: LoopKind, body: impl FnOnce(&mut Emit<'_>, &Dim)) {

@@ -21,6 +21,7 @@ mod pointwise;
 mod product;
 mod reduce;
 mod scan;
+mod scatter;
 mod top_k;
 mod view;
 mod window;
@@ -41,6 +42,7 @@ pub use pad::Pad;
 pub use pointwise::{Binary, Bitcast, Cast, Compare, Select, Unary};
 pub use reduce::Reduce;
 pub use scan::Scan;
+pub use scatter::{Outside, Scatter};
 pub use top_k::TopK;
 pub use view::{Broadcast, Reshape, Slice, Transpose};
 pub use window::Window;
@@ -241,7 +243,7 @@ ops! {
     Broadcast Reshape Transpose Slice Pad Concat
     Reduce ArgReduce Window Scan
     Dot Conv
-    Gather Iota TopK
+    Gather Scatter Iota TopK
 }
 
 /// The operands as an array, or how many there should be.

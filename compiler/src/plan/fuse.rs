@@ -6,7 +6,7 @@
 //!    as long as every path from it stays on one index and meets again in one node, the *tip*: bias, batch norm,
 //!    activation and residual additions become its epilogue. The kernel writes the tip and computes the root inside.
 //! 2. *What must be memory?* Outputs, operands that a tile reads again and again and that are not an address already,
-//!    operands of what is written as a whole.
+//!    operands of what is written as a whole and reads them more than once.
 //! 3. *Which reductions belong to the rows that need them?* (`fuse/rows.rs`)
 //! 4. *What would be computed too often?* Code behind a broadcast, or of several users, is duplicated when that costs less
 //!    than a buffer. [`MAX_CODE`] caps what one kernel may duplicate, whatever the costs say.
@@ -97,8 +97,13 @@ fn kind(op: &Op) -> Kind {
             Kind::Elementwise
         }
         Op::Reduce(_) | Op::ArgReduce(_) | Op::Window(_) | Op::Dot(_) | Op::Conv(_) | Op::Concat(_) => Kind::Root,
-        Op::Scan(_) | Op::TopK(_) => Kind::Whole,
+        Op::Scan(_) | Op::TopK(_) | Op::Scatter(_) => Kind::Whole,
     }
+}
+
+/// Whether an operator that is written as a whole reads elements of its operands again and again.
+fn reads_often(op: &Op) -> bool {
+    kind(op) == Kind::Whole && !matches!(op, Op::Scatter(_))
 }
 
 /// Whether an element depends on the operands' elements at the same index only.
@@ -213,7 +218,7 @@ impl State<'_> {
             let Role::Kernel { root } = self.role(id) else { continue };
             let node = self.graph.node(root);
             let contracts = matches!(node.op, Op::Dot(_) | Op::Conv(_));
-            if !contracts && kind(&node.op) != Kind::Whole {
+            if !contracts && !reads_often(&node.op) {
                 continue;
             }
             // Lanes run along the columns, which are a depthwise convolution's channels too.
@@ -340,7 +345,7 @@ impl State<'_> {
             Op::Slice(_) => ratio(),
             Op::Gather(_) => ratio().max(1.0),
             Op::Window(op) => ratio() * op.size.iter().map(|&n| n as f64).product::<f64>(),
-            op if matches!(op, Op::Dot(_) | Op::Conv(_)) || kind(op) == Kind::Whole => REUSE,
+            op if matches!(op, Op::Dot(_) | Op::Conv(_)) || reads_often(op) => REUSE,
             _ => 1.0,
         }
     }

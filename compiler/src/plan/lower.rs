@@ -342,6 +342,9 @@ impl Operands for At<'_, '_> {
         let id = self.pull.graph.node(self.node).inputs[n];
         self.pull.element(w, id, ix)
     }
+    fn is_in_place(&self, n: usize) -> bool {
+        self.pull.fusion.is_in_place(self.pull.graph, self.node, n)
+    }
     fn leave(&mut self, depth: usize) {
         self.pull.leave(depth);
     }

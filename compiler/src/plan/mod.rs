@@ -378,6 +378,7 @@ fn flops(graph: &Graph, fusion: &Fusion, root: NodeId, tip: NodeId, written: imp
         Op::Conv(op) => crate::tensor::count(&operand(1).shape[..=op.spatial()]) * 2 * &elements,
         Op::Window(op) => Dim::from(op.size.iter().product::<i64>()) * &elements,
         Op::Reduce(_) | Op::ArgReduce(_) | Op::Scan(_) | Op::TopK(_) => operand(0).count(),
+        Op::Scatter(_) => operand(2).count(),
         Op::Pad(_) if fusion.is_in_place(graph, root, 0) => -operand(0).count(),
         _ => Dim::zero(),
     };

@@ -6,6 +6,7 @@ mod channels;
 mod homes;
 mod networks;
 mod scale;
+mod scatters;
 mod snapshots;
 
 use super::*;

@@ -3,10 +3,10 @@
 use super::*;
 use crate::{
     base::{Rng, Symbol},
-    loops::{BinaryFn, CompareFn, UnaryFn},
+    loops::{BinaryFn, Combine, CompareFn, UnaryFn},
     op::{
-        ArgReduce, Binary, Bitcast, Broadcast, Cast, Compare, Concat, Conv, Dot, Gather, Iota, Kind, Pad, Reduce,
-        Reshape, Scan, Select, Slice, TopK, Transpose, Unary, Window,
+        ArgReduce, Binary, Bitcast, Broadcast, Cast, Compare, Concat, Conv, Dot, Gather, Iota, Kind, Outside, Pad,
+        Reduce, Reshape, Scan, Scatter, Select, Slice, TopK, Transpose, Unary, Window,
     },
     tensor::{DType, Scalar, Shape},
 };
@@ -417,6 +417,7 @@ impl Grower {
             }
             Kind::Conv => self.conv(),
             Kind::Gather => self.gather(),
+            Kind::Scatter => self.scatter(),
             Kind::Iota => {
                 let (shape, dtype) = (self.dims(), self.rng.pick(&NUMERIC));
                 let axis = self.rng.below(shape.len().max(1));
@@ -524,5 +525,34 @@ impl Grower {
         };
         let checked = self.rng.once_in(2);
         self.add(Gather { axis, batch, checked }, &[params, indices])
+    }
+    /// Indices of a constant of its own, some of them outside where that is no fault, or of few values.
+    fn scatter(&mut self) -> Option<NodeId> {
+        let mut dtypes = NUMERIC.to_vec();
+        dtypes.push(DType::Bool);
+        let x = self.operand(&dtypes, 1);
+        let ty = self.ty(x);
+        let depth = self.rng.range(1, ty.rank().min(2) as i64) as usize;
+        let extents: Vec<i64> = ty.shape[..depth].iter().map(|n| self.size(n)).collect();
+        let [below, above] = [(); 2].map(|()| self.rng.pick(&[Outside::Fault, Outside::Drop]));
+        let mut outer: Shape = (0..self.rng.below(3)).map(|_| self.dim()).collect();
+        if extents.contains(&0) {
+            outer.push(Dim::zero());
+        }
+        let updates = TensorType::new(ty.dtype, [&outer, &ty.shape[depth..]].concat());
+        updates.concrete(&self.case.bind).filter(|s| s.iter().product::<usize>() <= MAX_COUNT)?;
+        let dtype = self.rng.pick(&NUMERIC[..8]);
+        let shape = [&outer[..], &[Dim::from(depth)]].concat();
+        let outside = |rule, by| if rule == Outside::Drop { by } else { 0 };
+        let (low, high) = (-outside(below, i64::from(dtype.is_signed_int())), outside(above, 2) - 1);
+        let mut n = 0;
+        let indices = self.leaf_of(dtype, shape, |g, d| {
+            let extent = extents[n % depth];
+            n += 1;
+            Scalar::from_i64(d, g.rng.range(low, extent + high))
+        });
+        let f = self.rng.pick(&Combine::ALL.into_iter().filter(|f| f.accepts(ty.dtype)).collect::<Vec<_>>());
+        let updates = self.same(&updates);
+        self.add(Scatter { f, depth, below, above }, &[x, indices, updates])
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     loops::{
-        BinaryFn,
+        BinaryFn, Combine,
         interp::{Bytes, run},
         verify,
     },
@@ -90,6 +90,7 @@ fn compare(op: &Op, operands: &[&Tensor], expected: &Tensor, result: &Tensor) ->
         Op::Reduce(op::Reduce { f, .. }) | Op::Window(op::Window { f, .. }) | Op::Scan(op::Scan { f, .. }) => {
             matches!(f, BinaryFn::Add | BinaryFn::Mul)
         }
+        Op::Scatter(op::Scatter { f, .. }) => matches!(f, Combine::Add | Combine::Sub | Combine::Mul),
         Op::Dot(_) | Op::Conv(_) => true,
         _ => false,
     };

@@ -1,7 +1,7 @@
 //! Buffers that lie inside another node's buffer, so that nothing is copied there.
 //!
 //! The operand of a `Pad` lies inside the padded tensor, whose kernel then fills the border alone; the operands of a
-//! `Concat` lie side by side in the result. A buffer has at most one home, and homes nest: what is joined and then
+//! `Concat` lie side by side in the result. What a `Scatter` changes, and nothing else reads, is changed where it lies. A buffer has at most one home, and homes nest: what is joined and then
 //! padded is written where it is read. All that writes or reads such a node does so through its container's strides.
 //!
 //! The members of a container never overlap, so a kernel may read one and write another.
@@ -21,7 +21,7 @@ const MAX_USERS: usize = 64;
 /// A box within a container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Home {
-    /// A `Pad` or `Concat`.
+    /// A `Pad`, `Concat` or `Scatter`.
     pub parent: NodeId,
     /// The node that has the parent's buffer: the parent, or a reshape of it.
     pub tip: NodeId,
@@ -44,7 +44,11 @@ impl Fusion {
             }
             for (n, &member) in graph.node(parent).inputs.iter().enumerate() {
                 let Some(at) = place(graph, parent, n) else { continue };
-                if !fixed[member.index()] && self.homes[member.index()].is_none() && self.fits(graph, member, users) {
+                let fits = match graph.op(parent) {
+                    Op::Scatter(_) => self.gives_way(graph, member, parent, users),
+                    _ => self.fits(graph, member, users),
+                };
+                if !fixed[member.index()] && self.homes[member.index()].is_none() && fits {
                     self.homes[member.index()] = Some(Home { parent, tip, at });
                 }
             }
@@ -83,6 +87,12 @@ impl Fusion {
         true
     }
 
+    /// Whether a scatter that changes a node's value may do so where it lies: nothing else needs it.
+    fn gives_way(&self, graph: &Graph, id: NodeId, scatter: NodeId, users: &dyn Fn(NodeId) -> Vec<NodeId>) -> bool {
+        let once = graph.node(scatter).inputs.iter().filter(|&&operand| operand == id).count() == 1;
+        once && matches!(self.role(id), Role::Kernel { .. }) && users(id) == [scatter]
+    }
+
     /// Where a node's buffer lies, unless it is one of its own.
     pub fn home(&self, id: NodeId) -> Option<&Home> {
         self.homes[id.index()].as_ref()
@@ -119,7 +129,7 @@ impl Fusion {
         }
         Some((home.parent, at))
     }
-    /// Whether operand `n` of a `Pad` or `Concat` is where it belongs in the result already.
+    /// Whether operand `n` of a `Pad`, `Concat` or `Scatter` is where it belongs in the result already.
     pub fn is_in_place(&self, graph: &Graph, parent: NodeId, n: usize) -> bool {
         let home = self.home(graph.node(parent).inputs[n]);
         home.is_some_and(|home| home.parent == parent && Some(&home.at) == place(graph, parent, n).as_ref())
@@ -140,6 +150,7 @@ fn place(graph: &Graph, id: NodeId, n: usize) -> Option<Vec<Dim>> {
     let node = graph.node(id);
     match &node.op {
         Op::Pad(op) => (n == 0).then(|| op.low.clone()),
+        Op::Scatter(_) => (n == 0).then(|| vec![Dim::zero(); node.ty.rank()]),
         Op::Concat(op) => {
             let mut at = vec![Dim::zero(); node.ty.rank()];
             at[op.axis] = node.inputs[..n].iter().fold(Dim::zero(), |sum, &i| sum + &graph.shape(i)[op.axis]);

@@ -1,0 +1,121 @@
+//! Scatters: where their results lie, and what threads share.
+
+use super::{networks::Net, *};
+use crate::{
+    graph::NodeId,
+    loops::{BinaryFn, Combine, UnaryFn},
+    op::*,
+};
+
+fn planned(graph: &Graph) -> Program {
+    let graph = prepare(graph, &Choices::default());
+    plan("test", &graph, &TargetInfo::new(Isa::X64V4), &mut Weights::default())
+}
+
+/// Changes rows of `x` at constant places by some that are computed from `from`.
+fn scatter(net: &mut Net, f: Combine, x: NodeId, places: &[i64], from: NodeId) -> NodeId {
+    let columns = net.graph.shape(x)[1].as_int().unwrap() as usize;
+    let indices = net.graph.constant(Tensor::from_i64([places.len(), 1], places));
+    let updates = net.dot(from, columns);
+    let updates = net.unary(UnaryFn::Abs, updates);
+    net.add(Scatter::checked(f, 1), &[x, indices, updates])
+}
+
+/// Whether a program's kernels load a buffer that lies where they write.
+fn loads_what_it_writes(program: &Program) -> bool {
+    program.launches.iter().any(|launch| {
+        let place = |written| {
+            let args = launch.kernel.buffers.iter().zip(&launch.args).filter(move |((_, b), _)| b.written == written);
+            args.map(|(_, arg)| &program.storage[*arg].place)
+        };
+        place(true).any(|out| place(false).any(|read| read == out))
+    })
+}
+
+#[test]
+fn what_nothing_else_needs_is_changed_where_it_lies() {
+    let mut net = Net::default();
+    let x = net.input("6,16");
+    let rows = net.input("4,16");
+    let a = net.dot(x, 40);
+    let b = scatter(&mut net, Combine::Add, a, &[5, 0, 5, 1], rows);
+    let c = scatter(&mut net, Combine::Max, b, &[2, 2, 3, 5], rows);
+    let graph = net.done(&[c]);
+    check_batches("in place", &graph);
+    let program = planned(&graph);
+    let scatters: Vec<&Launch> = program.launches.iter().filter(|l| l.kernel.updates()).collect();
+    assert_eq!(scatters.len(), 2);
+    for launch in scatters {
+        // The result, the indices and the updates.
+        assert_eq!(launch.args.len(), 3, "{}", launch.kernel);
+        assert_eq!(program.storage[launch.args[0]].place, Place::Output(0));
+    }
+}
+
+#[test]
+fn what_is_computed_for_a_scatter_alone_has_no_buffer() {
+    let mut net = Net::default();
+    let x = net.input("6,40");
+    let rows = net.input("2,16");
+    let a = net.relu(x);
+    let b = scatter(&mut net, Combine::LastMin, a, &[1, 4], rows);
+    let graph = net.done(&[b]);
+    check_batches("fused", &graph);
+    let program = planned(&graph);
+    let names: Vec<&str> = program.launches.iter().map(|l| &l.kernel.name[..]).collect();
+    assert_eq!(names, ["dot", "scatter"]);
+}
+
+#[test]
+fn an_operand_that_was_read_before_makes_place() {
+    let mut net = Net::default();
+    let x = net.input("6,16");
+    let a = net.dot(x, 40);
+    let sums = net.dot(a, 16);
+    let b = scatter(&mut net, Combine::Set, a, &[1, 1, 0, 5, 4, 3], sums);
+    let c = net.dot(b, 3);
+    let graph = net.done(&[c]);
+    check_batches("after its last reader", &graph);
+    assert!(loads_what_it_writes(&planned(&graph)));
+    // And not where the updates are made of it.
+    let mut net = Net::default();
+    let x = net.input("6,16");
+    let a = net.dot(x, 40);
+    let indices = net.graph.constant(Tensor::from_i64([6, 1], &[1, 1, 0, 5, 4, 3]));
+    let swapped = net.add(
+        Slice { start: vec![Dim::from(5), Dim::zero()], stride: vec![-1, 1], shape: vec![Dim::from(6), Dim::from(40)] },
+        &[a],
+    );
+    let b = net.add(Scatter::checked(Combine::Add, 1), &[a, indices, swapped]);
+    let c = net.dot(b, 3);
+    let graph = net.done(&[c]);
+    check_batches("of itself", &graph);
+    assert!(!loads_what_it_writes(&planned(&graph)));
+}
+
+#[test]
+fn threads_share_columns_and_never_rows() {
+    let outermost = |columns: usize| {
+        let mut net = Net::default();
+        let indices = net.input_of(DType::I64, "batch,1");
+        let updates = net.input(&format!("batch,{columns}"));
+        let x = net.weights(DType::F32, &[50, columns]);
+        let sum = net.add(
+            Scatter { f: Combine::Add, depth: 1, below: Outside::Drop, above: Outside::Drop },
+            &[x, indices, updates],
+        );
+        let double = net.binary(BinaryFn::Add, sum, sum);
+        let graph = net.done(&[double]);
+        check_batches("shared", &graph);
+        let program = planned(&graph);
+        let scatter = program.launches.iter().find(|l| l.kernel.updates()).unwrap();
+        match &scatter.kernel.body[..] {
+            [Stmt::For { var, kind: LoopKind::Parallel, .. }] => scatter.kernel.loop_extent(*var).as_int(),
+            _ => None,
+        }
+    };
+    assert_eq!(outermost(2048), Some(2));
+    assert_eq!(outermost(320), Some(2));
+    assert_eq!(outermost(40), None);
+    assert_eq!(outermost(67), None);
+}
