@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::Write,
     path::{Path, PathBuf},
     process::Command,
     sync::Mutex,
@@ -11,7 +10,7 @@ use std::{
 
 use smc::{
     driver::{self, Options},
-    emit::{archive::archive, shared},
+    emit::{archive, shared},
     saved::{self, Model},
 };
 
@@ -78,7 +77,7 @@ impl Build {
             fs::create_dir_all(self.folder()).expect("a folder for compiled models");
             let file = || fs::File::create(&path).expect("a file for the object");
             match extension {
-                "a" => file().write_all(&archive("model.o", &compiled.object.bytes()).expect("an archive")),
+                "a" => archive::write("model.o", &compiled.object, &mut file()),
                 "so" => shared::write(&compiled.object, &format!("lib{}.so", self.name), file()),
                 _ => compiled.object.write(file()),
             }

@@ -54,7 +54,7 @@ impl Kind {
     fn write(self, compiled: &Compiled, name: &str, soname: &str, out: &mut dyn Write) -> io::Result<()> {
         match self {
             Kind::Object => compiled.object.write(out),
-            Kind::Archive => out.write_all(&archive::archive(&format!("{name}.o"), &compiled.object.bytes())?),
+            Kind::Archive => archive::write(&format!("{name}.o"), &compiled.object, out),
             Kind::Shared => shared::write(&compiled.object, soname, out),
         }
     }

@@ -97,7 +97,7 @@ fn reference(
     given: Vec<(String, Given)>,
     term: &Term,
 ) -> Result<Vec<(String, Tensor)>, Problems> {
-    let (entries, _) = driver::entries(model, options)?;
+    let (entries, _) = driver::entries(model, &Options { keep_imported: true, ..options.clone() })?;
     let graph = &entries[0].imported;
     let port = |p: &Port| {
         let (key, ty) = (p.name.clone(), graph.ty(p.node).clone());

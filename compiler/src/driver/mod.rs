@@ -64,7 +64,7 @@ pub struct Entry {
     pub key: String,
     /// The keys of signatures that compute the same from the same.
     pub aliases: Vec<String>,
-    /// Empty in what [`compile`] leaves, unless [`Options::keep_imported`] asks for it.
+    /// Empty, unless [`Options::keep_imported`] asks for it: it holds the weights as they were before they were folded.
     pub imported: Graph,
     /// Empty in what [`compile`] leaves.
     pub optimised: Graph,
@@ -111,13 +111,13 @@ pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) ->
 
 /// Compiles what was imported elsewhere, such as in a test, as an entry of this name.
 pub fn compile_imported(key: &str, imported: tf::Imported, options: &Options) -> Result<Compiled, Problems> {
-    let entry = from_import(key.into(), imported);
+    let entry = from_import(key.into(), imported, options);
     back_end(vec![entry], [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
 }
 
 /// Compiles graphs that come from elsewhere, such as a test: each is an entry of this name.
 pub fn compile_graphs(graphs: Vec<(String, Graph)>, options: &Options) -> Result<Compiled, Problems> {
-    let entry = |(key, graph)| from_import(key, tf::Imported { graph, equal: None, notes: vec![] });
+    let entry = |(key, graph)| from_import(key, tf::Imported { graph, equal: None, notes: vec![] }, options);
     let entries = graphs.into_iter().map(entry).collect();
     back_end(entries, [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
 }
@@ -139,7 +139,7 @@ fn back_end(
     stage: &mut dyn FnMut(&str),
     mut clock: Clock,
 ) -> Result<Compiled, Problems> {
-    // A graph holds its weights: what is not needed any more is let go, so that they are in memory twice at most.
+    // A graph holds its weights: what is not needed any more is let go, so that they are in memory once.
     let mut dumps = dump::graphs(&options.dumps, &entries);
     if !options.keep_imported {
         entries.iter_mut().for_each(|e| e.imported = Graph::default());
@@ -260,7 +260,7 @@ pub struct Verdict {
 
 /// What would be compiled of these signatures, and what stands in the way of the rest.
 pub fn verdicts(model: &Model, chosen: &[Signature], options: &Options) -> Vec<Verdict> {
-    judged(model, chosen.to_vec(), options)
+    judged(model, chosen.to_vec(), &Options { keep_imported: true, ..options.clone() })
 }
 
 /// The signatures that `options` names, or all, with the outputs that it names, or all.
@@ -292,16 +292,18 @@ fn entry(
     imported.notes.splice(0..0, notes);
     let aliases = twins[1..].iter().map(|s| s.name.clone()).collect();
     let scopes = Scopes::new(source.variables.values().map(|v| v.name.as_str()));
-    Ok(Entry { aliases, scopes, ..from_import(signature.name.clone(), imported) })
+    Ok(Entry { aliases, scopes, ..from_import(signature.name.clone(), imported, options) })
 }
 
-fn from_import(key: String, imported: tf::Imported) -> Entry {
-    let optimised = optimise(&imported.graph);
-    let equal = imported.equal.map(|equal| {
+fn from_import(key: String, imported: tf::Imported, options: &Options) -> Entry {
+    let tf::Imported { graph, equal, notes } = imported;
+    let keep = options.keep_imported || !options.dumps.is_empty();
+    let imported = if keep { graph.clone() } else { Graph::default() };
+    let optimised = optimise(graph);
+    let equal = equal.map(|equal| {
         let when = equal.when.into_iter().map(|(a, b)| plan::Guard::Equal(a, b)).collect();
-        (when, optimise(&equal.graph))
+        (when, optimise(equal.graph))
     });
-    let tf::Imported { graph: imported, notes, .. } = imported;
     Entry { key, aliases: vec![], imported, optimised, equal, notes, scopes: Scopes::default() }
 }
 
@@ -311,7 +313,7 @@ pub fn source(model: &Model, signature: &Signature) -> Result<TfGraph, Problems>
 }
 
 /// All passes. An error is a fault of a pass, not of the model.
-fn optimise(graph: &Graph) -> Graph {
+fn optimise(graph: Graph) -> Graph {
     opt::optimise(graph, opt::Options::default(), &mut |_, _| ()).unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -344,7 +346,7 @@ fn left_out(twins: &[Signature], problems: &Problems) -> Diagnostic {
 
 /// A shape for an input that no entry has is a slip of the user's.
 fn unknown_inputs(entries: &[Entry], options: &Options) -> Problems {
-    let known: BTreeSet<&str> = entries.iter().flat_map(|e| &e.imported.inputs).map(|p| p.name.as_str()).collect();
+    let known: BTreeSet<&str> = entries.iter().flat_map(|e| &e.optimised.inputs).map(|p| p.name.as_str()).collect();
     let unknown = options.shapes.iter().filter(|shape| !known.contains(&shape.input[..]));
     let names: Vec<_> = known.iter().copied().collect();
     let problem = |shape: &InputShape| {

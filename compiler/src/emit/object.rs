@@ -7,13 +7,14 @@
 //! Every reference is relative to its own place and stays inside the object, so the object links into
 //! position-independent and fixed executables, static ones, and shared libraries.
 
-use std::io;
+use std::{io, ops::Range};
 
 use cranelift_codegen::binemit::Reloc;
 use cranelift_module::{DataDescription, DataId, FuncId, Linkage, Module, ModuleReloc, ModuleRelocTarget};
 use cranelift_object::{ObjectBuilder, ObjectModule, ObjectProduct};
 use object::{
-    Architecture, BinaryFormat, RelocationFlags, SectionFlags, SectionKind, SymbolFlags, SymbolScope, elf, macho,
+    Architecture, BinaryFormat, ReadRef, RelocationFlags, SectionFlags, SectionKind, SymbolFlags, SymbolScope, elf,
+    macho,
     write::{self, MachOBuildVersion, Relocation, StandardSection, SymbolSection},
 };
 use target_lexicon::BinaryFormat as Format;
@@ -71,6 +72,13 @@ impl Object {
         buffer.flush()
     }
 
+    /// The file without its weights.
+    pub fn outline(&self) -> Outline {
+        let mut sketch = Sketch { outline: Outline::default(), object: self };
+        self.object.emit(&mut sketch).unwrap_or_else(|error| panic!("writing an object to memory: {error}"));
+        sketch.outline
+    }
+
     /// Bytes of the whole file.
     pub fn size(&self) -> u64 {
         let mut count = Count(0);
@@ -80,6 +88,78 @@ impl Object {
 
     pub fn weights(&self) -> &Stored {
         &self.weights
+    }
+}
+
+/// An object file in which the weights are a hole, so that it can be read without them.
+#[derive(Debug, Default)]
+pub struct Outline {
+    before: Vec<u8>,
+    hole: u64,
+    behind: Vec<u8>,
+}
+
+impl Outline {
+    /// Bytes of the whole file.
+    pub fn bytes(&self) -> u64 {
+        self.before.len() as u64 + self.hole + self.behind.len() as u64
+    }
+
+    /// What is there from this place on: up to the hole, or to the end.
+    fn from(&self, at: u64) -> Option<&[u8]> {
+        let behind = self.before.len() as u64 + self.hole;
+        match at.checked_sub(behind) {
+            Some(at) => self.behind.get(usize::try_from(at).ok()?..),
+            None => self.before.get(usize::try_from(at).ok()?..),
+        }
+    }
+}
+
+impl<'a> ReadRef<'a> for &'a Outline {
+    fn len(self) -> Result<u64, ()> {
+        Ok(self.bytes())
+    }
+    fn read_bytes_at(self, at: u64, size: u64) -> Result<&'a [u8], ()> {
+        self.from(at).and_then(|bytes| bytes.get(..usize::try_from(size).ok()?)).ok_or(())
+    }
+    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
+        let bytes = self.from(range.start).ok_or(())?;
+        let most = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX).min(bytes.len());
+        let end = bytes[..most].iter().position(|&byte| byte == delimiter).ok_or(())?;
+        Ok(&bytes[..end])
+    }
+}
+
+/// Writes an outline.
+struct Sketch<'a> {
+    outline: Outline,
+    object: &'a Object,
+}
+
+impl Sketch<'_> {
+    fn part(&mut self) -> &mut Vec<u8> {
+        if self.outline.hole == 0 { &mut self.outline.before } else { &mut self.outline.behind }
+    }
+}
+
+impl write::WritableBuffer for Sketch<'_> {
+    fn len(&self) -> usize {
+        self.outline.bytes() as usize
+    }
+    fn reserve(&mut self, _: usize) -> Result<(), ()> {
+        Ok(())
+    }
+    fn resize(&mut self, len: usize) {
+        let more = len - write::WritableBuffer::len(self);
+        let part = self.part();
+        part.resize(part.len() + more, 0);
+    }
+    fn write_bytes(&mut self, bytes: &[u8]) {
+        if self.object.place == Some(bytes.as_ptr()) {
+            self.outline.hole = bytes.len() as u64;
+        } else {
+            self.part().extend_from_slice(bytes);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ pub fn draw(graph: &Graph) -> String {
     for (id, node) in graph.iter() {
         let operator = match &node.op {
             Op::Input => "input".into(),
-            Op::Const(t) if t.count() == 1 && t.dtype != crate::tensor::DType::Str => format!("const {:?}", t.get(0)),
+            Op::Const(t) if t.count() == 1 && t.dtype != DType::Str => format!("const {:?}", t.get(0)),
             Op::Const(_) => "const".into(),
             Op::Extent(dim) => format!("extent {dim}"),
             op if op.attrs() == "{}" => op.name().into(),

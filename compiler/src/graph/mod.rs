@@ -22,7 +22,7 @@ pub use widen::{widen, widened};
 use crate::{
     base::{Arena, Dim, Id, dim::Number},
     op::{Broadcast, Facts, Infer, Op},
-    tensor::{Tensor, TensorType},
+    tensor::{DType, Tensor, TensorType},
 };
 
 /// A node of a graph; operands have smaller ids than their users.
@@ -104,7 +104,7 @@ impl Graph {
     pub fn extent(&mut self, dim: Dim) -> NodeId {
         match dim.as_int() {
             Some(n) => self.constant(Tensor::from_i64([], &[n])),
-            None => self.push(Op::Extent(dim), vec![], TensorType::scalar(crate::tensor::DType::I64)),
+            None => self.push(Op::Extent(dim), vec![], TensorType::scalar(DType::I64)),
         }
     }
     fn push(&mut self, op: Op, inputs: Vec<NodeId>, ty: TensorType) -> NodeId {
@@ -167,6 +167,14 @@ impl Graph {
         match self.op(id) {
             Op::Const(t) => Some(t),
             _ => None,
+        }
+    }
+    /// Lets the elements of a constant go that nobody asks for any more. The node keeps its type, and no value.
+    pub fn forget(&mut self, id: NodeId) {
+        if let Op::Const(value) = &mut self.nodes[id].op
+            && value.dtype != DType::Str
+        {
+            *value = Tensor::from_bytes(value.dtype, [0], vec![]);
         }
     }
     pub fn facts(&self) -> &Facts {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Fuel, Rewrite};
+use super::{Fuel, Rewrite, rewrite::fixed};
 use crate::{
     base::{Bindings, Dim},
     graph::{Graph, NodeId, evaluate},
@@ -21,26 +21,30 @@ const MAX_DETOUR: usize = 4;
 /// Steps that the evaluation of one operator may take.
 const MAX_WORK: u128 = 1 << 28;
 
-pub fn fold(graph: &Graph, fuel: &mut Fuel) -> Graph {
-    let rewrite = Rewrite::of(graph);
-    let live = graph.live();
-    // Only what something unfixed uses, or an output, has to exist; everything else vanishes inside.
-    let mut needed: Vec<bool> = vec![false; graph.len()];
-    graph.outputs.iter().for_each(|p| needed[p.node.index()] = true);
+pub fn fold(mut graph: Graph, fuel: &mut Fuel) -> Graph {
+    let (live, fixed) = (graph.live(), fixed(&graph));
+    // Only what something unfixed uses, a port, or an input has to exist; everything else vanishes inside.
+    let mut needed: Vec<bool> = graph.iter().map(|(id, _)| live[id.index()] && !fixed[id.index()]).collect();
+    graph.inputs.iter().chain(&graph.outputs).for_each(|p| needed[p.node.index()] = true);
     let mut values: Vec<Option<Tensor>> = vec![None; graph.len()];
-    for (id, node) in graph.iter().rev() {
-        let unfixed = live[id.index()] && !rewrite.is_fixed(id);
-        if !unfixed && !needed[id.index()] {
-            continue;
+    let mut users = graph.use_counts();
+    for id in graph.ids().rev() {
+        let node = graph.node(id);
+        let computes = !node.inputs.is_empty() || matches!(node.op, Op::Iota(_));
+        if needed[id.index()] && fixed[id.index()] && computes && is_data(&graph, id) {
+            values[id.index()] = value(&graph, id).filter(|_| fuel.take());
         }
-        if rewrite.is_fixed(id) && !node.inputs.is_empty() | matches!(node.op, Op::Iota(_)) && is_data(graph, id) {
-            values[id.index()] = value(graph, id).filter(|_| fuel.take());
-        }
-        if values[id.index()].is_none() {
-            node.inputs.iter().for_each(|i| needed[i.index()] = true);
+        let stays = needed[id.index()] && values[id.index()].is_none();
+        for input in node.inputs.clone() {
+            users[input.index()] -= 1;
+            needed[input.index()] |= stays;
+            // All users have been looked at, and those that stay do not use it.
+            if users[input.index()] == 0 && !needed[input.index()] {
+                graph.forget(input);
+            }
         }
     }
-    rewrite.run(|rw, id| values[id.index()].take().map(|value| rw.new.constant(value)))
+    Rewrite::of(&graph).rebuild(&needed, |rw, id| values[id.index()].take().map(|value| rw.new.constant(value)))
 }
 
 /// Whether a node carries information, as opposed to a count or copies of something smaller.

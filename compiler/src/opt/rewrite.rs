@@ -22,22 +22,26 @@ pub struct Rewrite<'g> {
 
 impl<'g> Rewrite<'g> {
     pub fn of(old: &'g Graph) -> Rewrite<'g> {
-        let mut fixed = vec![false; old.len()];
-        for (id, node) in old.iter() {
-            fixed[id.index()] = has_fixed_attributes(&node.op)
-                && node.ty.concrete(&Bindings::new()).is_some()
-                && node.inputs.iter().all(|i| fixed[i.index()]);
-        }
         let live = old.live();
         let mut uses = vec![0; old.len()];
         let used = old.iter().filter(|(id, _)| live[id.index()]).flat_map(|(_, n)| &n.inputs);
         used.chain(old.outputs.iter().map(|p| &p.node)).for_each(|id| uses[id.index()] += 1);
-        Rewrite { old, new: Graph::with_facts(old.facts().clone()), uses, fixed, map: vec![None; old.len()] }
+        Rewrite {
+            old,
+            new: Graph::with_facts(old.facts().clone()),
+            uses,
+            fixed: fixed(old),
+            map: vec![None; old.len()],
+        }
     }
     /// Rebuilds the live part: each node by `f`, or as it was where `f` gives none.
-    pub fn run(mut self, mut f: impl FnMut(&mut Rewrite<'g>, NodeId) -> Option<NodeId>) -> Graph {
+    pub fn run(self, f: impl FnMut(&mut Rewrite<'g>, NodeId) -> Option<NodeId>) -> Graph {
         let live = self.old.live();
-        for id in self.old.ids().filter(|id| live[id.index()]) {
+        self.rebuild(&live, f)
+    }
+    /// Rebuilds these nodes, on which the ports depend.
+    pub fn rebuild(mut self, kept: &[bool], mut f: impl FnMut(&mut Rewrite<'g>, NodeId) -> Option<NodeId>) -> Graph {
+        for id in self.old.ids().filter(|id| kept[id.index()]) {
             self.new.set_origin(self.old.origin(id).cloned());
             let replaced = f(&mut self, id);
             let new = replaced.unwrap_or_else(|| self.copy(id));
@@ -123,6 +127,17 @@ impl<'g> Rewrite<'g> {
         let one = self.reshape(one, &vec![Dim::one(); ty.rank()])?;
         self.broadcast(one, &ty.shape)
     }
+}
+
+/// By node, whether its value is known at compile time.
+pub fn fixed(graph: &Graph) -> Vec<bool> {
+    let mut fixed = vec![false; graph.len()];
+    for (id, node) in graph.iter() {
+        fixed[id.index()] = has_fixed_attributes(&node.op)
+            && node.ty.concrete(&Bindings::new()).is_some()
+            && node.inputs.iter().all(|i| fixed[i.index()]);
+    }
+    fixed
 }
 
 /// Whether an operator with a fixed type computes a fixed function: none of its other attributes has a symbol.

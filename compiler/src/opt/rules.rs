@@ -37,9 +37,9 @@ pub const RULES: &[&[Rule]] = &[
 /// Rounds after which the rest is left: a chain of views shortens by half in each.
 const MAX_ROUNDS: usize = 64;
 
-pub fn simplify(graph: &Graph, fuel: &mut Fuel) -> Graph {
+pub fn simplify(graph: Graph, fuel: &mut Fuel) -> Graph {
     let rules: Vec<&Rule> = RULES.iter().copied().flatten().collect();
-    let mut current = graph.clone();
+    let mut current = graph;
     for _ in 0..MAX_ROUNDS {
         let (next, changed) = round(&current, &rules, fuel);
         current = next;

@@ -22,10 +22,10 @@ struct Copied {
     new: NodeId,
 }
 
-pub fn share(graph: &Graph, fuel: &mut Fuel) -> Graph {
+pub fn share(graph: Graph, fuel: &mut Fuel) -> Graph {
     // Found by key only, never walked, so that the order of the map does not matter.
     let mut seen: HashMap<Key, Vec<Copied>> = HashMap::new();
-    Rewrite::of(graph).run(|rw, id| {
+    Rewrite::of(&graph).run(|rw, id| {
         let node = rw.node(id);
         let attrs = match &node.op {
             Op::Input => return None,

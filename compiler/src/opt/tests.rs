@@ -13,7 +13,8 @@ fn parse(text: &str) -> Graph {
 }
 
 fn optimised(graph: &Graph) -> Graph {
-    optimise(graph, Options::default(), &mut |_, _| {}).unwrap_or_else(|e| panic!("{e}\n{}", text::print(graph).0))
+    optimise(graph.clone(), Options::default(), &mut |_, _| {})
+        .unwrap_or_else(|e| panic!("{e}\n{}", text::print(graph).0))
 }
 
 /// What the pipeline makes of a graph.
@@ -59,7 +60,7 @@ fn passes_keep_the_meaning() {
         let before = evaluate(&case.graph, &case.inputs, &case.bind).unwrap();
         let fuel = if seed % 4 == 0 { Fuel::of(seed % 11) } else { Fuel::unlimited() };
         let options = Options { fuel, stop_after: None };
-        let better = match optimise(&case.graph, options, &mut |_, _| {}) {
+        let better = match optimise(case.graph.clone(), options, &mut |_, _| {}) {
             Ok(better) => better,
             Err(e) => panic!("seed {seed}: {e}\n{}", text::print(&case.graph).0),
         };
@@ -218,11 +219,11 @@ fn fuel_and_stops_cut_the_pipeline() {
     let mut left = vec![];
     for fuel in 0..5 {
         let options = Options { fuel: Fuel::of(fuel), stop_after: None };
-        left.push(operators(&optimise(&graph, options, &mut |_, _| {}).unwrap()));
+        left.push(operators(&optimise(graph.clone(), options, &mut |_, _| {}).unwrap()));
     }
     assert!(left.is_sorted_by(|a, b| a >= b) && left[0] == 5 && left[4] < 5, "{left:?}");
     let mut seen = vec![];
     let options = Options { stop_after: Some("rules".into()), ..Options::default() };
-    optimise(&graph, options, &mut |name, _| seen.push(name.to_string())).unwrap();
+    optimise(graph.clone(), options, &mut |name, _| seen.push(name.to_string())).unwrap();
     assert_eq!(seen, ["share", "rules"]);
 }

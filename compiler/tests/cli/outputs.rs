@@ -112,3 +112,33 @@ fn a_reader_that_goes_away_is_no_error() {
     child.stderr.take().expect("a pipe").read_to_string(&mut message).unwrap();
     assert!(child.wait().unwrap().success() && !message.contains("panicked"), "{message}");
 }
+
+/// An archive is written without its object in memory; the library that archives come from makes the same of the object.
+#[test]
+fn archives_are_those_of_their_objects() {
+    use ar_archive_writer::{ArchiveKind, DEFAULT_OBJECT_READER, NewArchiveMember, write_archive_to_stream};
+    let folder = tempfile::tempdir().unwrap();
+    for (target, kind) in [
+        ("x86_64-unknown-linux-gnu", ArchiveKind::Gnu),
+        ("s390x-unknown-linux-gnu", ArchiveKind::Gnu),
+        ("aarch64-apple-darwin", ArchiveKind::Darwin),
+        ("x86_64-pc-windows-msvc", ArchiveKind::Coff),
+    ] {
+        for name in ["m", "a_name_that_is_longer_than_others"] {
+            let file = |ending: &str| format!("{target}-{name}.{ending}");
+            for ending in ["o", "a"] {
+                answer(
+                    folder.path(),
+                    &["compile", &mnist(), "--target", target, "--name", name, "-o", &file(ending), "--header", "m.h"],
+                );
+            }
+            let read = |ending: &str| fs::read(folder.path().join(file(ending))).unwrap();
+            let object = read("o");
+            let mut member = NewArchiveMember::new(&object[..], &DEFAULT_OBJECT_READER, format!("{name}.o"));
+            member.perms = 0o644;
+            let mut whole = std::io::Cursor::new(vec![]);
+            write_archive_to_stream(&mut whole, &[member], kind, false, None).unwrap();
+            assert!(read("a") == whole.into_inner(), "{target} {name}");
+        }
+    }
+}

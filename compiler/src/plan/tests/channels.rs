@@ -98,7 +98,7 @@ fn channels_first_cost_nothing() {
     for isa in [Isa::X64V4, Isa::X64V3, Isa::Aarch64] {
         let [last, first] = [false, true].map(|first| {
             let graph = Layout { first }.network();
-            let better = opt::optimise(&graph, opt::Options::default(), &mut |_, _| {}).unwrap();
+            let better = opt::optimise(graph.clone(), opt::Options::default(), &mut |_, _| {}).unwrap();
             let target = TargetInfo::new(isa);
             plan("test", &prepare(&better, &Choices::default()), &target, &mut Weights::default())
         });
@@ -116,7 +116,7 @@ fn channels_first_cost_nothing() {
 #[test]
 fn channels_first_keep_their_meaning() {
     let graph = Layout { first: true }.network();
-    let better = opt::optimise(&graph, opt::Options::default(), &mut |_, _| {}).unwrap();
+    let better = opt::optimise(graph.clone(), opt::Options::default(), &mut |_, _| {}).unwrap();
     let bind = Bindings::from([(Symbol::new("batch"), 2)]);
     let input = random_tensor(DType::F32, &[2, 3, 32, 32], 3);
     let expected = evaluate(&graph, std::slice::from_ref(&input), &bind).unwrap();
