@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     base::Bindings,
     loops::Fault,
-    op::{Evaluation, Stop},
+    op::{Control, ControlResult, Evaluation, Stop},
 };
 
 /// The outputs for these inputs, both in the order of the ports. Values are dropped after their last use.
@@ -24,6 +24,7 @@ pub fn evaluate_by(
     let live = graph.live();
     let mut uses = graph.use_counts();
     let mut values: Vec<Option<Tensor>> = vec![None; graph.len()];
+    let mut results = Results::default();
     for (port, value) in graph.inputs.iter().zip(inputs) {
         let ty = graph.ty(port.node);
         assert_eq!((ty.dtype, ty.concrete(bind).as_ref()), (value.dtype, Some(&value.shape)), "input {}", port.name);
@@ -39,7 +40,10 @@ pub fn evaluate_by(
         let args: Vec<&Tensor> =
             node.inputs.iter().map(|i| values[i.index()].as_ref().expect("defined before")).collect();
         let out = node.ty.concrete(bind).expect("symbols are bound and extents are not negative");
-        let value = node.op.eval_by(&args, &out, bind, how)?;
+        let value = match &node.op {
+            Op::Control(of) => results.of(of, &args, bind, how)?,
+            op => op.eval_by(&args, &out, bind, how)?,
+        };
         assert_eq!((value.dtype, &value.shape), (node.ty.dtype, &out), "{} keeps its type", node.op.name());
         values[id.index()] = Some(value);
         for input in &node.inputs {
@@ -50,6 +54,30 @@ pub fn evaluate_by(
         }
     }
     Ok(graph.outputs.iter().map(|p| values[p.node.index()].clone().expect("outputs are live")).collect())
+}
+
+/// Results of control flow that was evaluated once for all of them.
+#[derive(Default)]
+struct Results(Vec<(Arc<dyn Control>, Vec<Tensor>, Vec<Tensor>)>);
+
+impl Results {
+    fn of(
+        &mut self,
+        of: &ControlResult,
+        args: &[&Tensor],
+        bind: &Bindings,
+        how: Evaluation<'_>,
+    ) -> Result<Tensor, Stop> {
+        let same = |operands: &[Tensor]| operands.iter().zip(args).all(|(a, b)| a.same_data(b));
+        let known = self.0.iter().find(|(control, operands, _)| Arc::ptr_eq(control, &of.control) && same(operands));
+        if let Some((_, _, results)) = known {
+            return Ok(results[of.result].clone());
+        }
+        let results = of.control.eval(args, bind, how)?;
+        let value = results[of.result].clone();
+        self.0.push((of.control.clone(), args.iter().map(|&t| t.clone()).collect(), results));
+        Ok(value)
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! where a graph came from nor what it is compiled for.
 
 mod bounds;
+mod control;
 mod draw;
 mod eval;
 pub mod random;
@@ -15,6 +16,7 @@ mod widen;
 use std::sync::Arc;
 
 pub use bounds::Bounds;
+pub use control::{If, Loop, Regions};
 pub use draw::draw;
 pub use eval::{evaluate, evaluate_by};
 pub use widen::{widen, widened};
@@ -22,7 +24,7 @@ pub use widen::{widen, widened};
 use crate::{
     base::{Arena, Dim, Id, dim::Number},
     op::{Broadcast, Facts, Infer, Op},
-    tensor::{DType, Tensor, TensorType},
+    tensor::{DType, Scalar, Tensor, TensorType},
 };
 
 /// A node of a graph; operands have smaller ids than their users.
@@ -231,6 +233,11 @@ impl Graph {
                 let ty = node.op.infer(&types, &self.facts).map_err(here)?;
                 if ty != node.ty {
                     return Err(here(format!("is {} but its operator infers {ty}", node.ty)));
+                }
+                if let Op::Control(of) = &node.op
+                    && of.result == 0
+                {
+                    Regions::of(&*of.control).graphs().into_iter().try_for_each(Graph::verify).map_err(here)?;
                 }
             }
         }

@@ -6,6 +6,7 @@
 //! operator that is not generated does not compile. What plans treat as one thing, such as a softmax, would hardly come
 //! about by chance and is added as a whole now and then. A case follows from its seed alone.
 
+mod control;
 mod grow;
 mod motif;
 mod shrink;

@@ -14,16 +14,33 @@
 //! output "y" %4
 //! ```
 //!
+//! Before the first result of control flow stand its graphs, each a text like this: the branches of an `if`, or the
+//! condition, where there is one, and the body of a `loop`.
+//!
+//! ```text
+//! regions 0 loop {"carried":1,"count":"T","conditional":false,"step":"i"}
+//! graph {
+//! ...
+//! }
+//! end
+//! %5 = control {"of":0,"result":0} %3 %0 : f32[4]
+//! ```
+//!
 //! Attributes are JSON; `@` names the source node. A constant of more than [`MAX_INLINE`] elements is a reference into
 //! a store of constants. In hand-written text, nodes may have any name, types may be left out except for inputs and
 //! constants, and `//` begins a comment line. Types that are given must be those that the operators infer.
 
 use std::{collections::BTreeMap, fmt::Write};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::tensor::{DType, Scalar};
+use crate::{
+    base::Symbol,
+    op::{Control, ControlResult},
+    tensor::DType,
+};
 
 /// The most elements that a constant has in text.
 pub const MAX_INLINE: usize = 16;
@@ -47,16 +64,28 @@ impl std::fmt::Display for TextError {
 /// The graph as text, and the constants it refers to.
 pub fn print(graph: &Graph) -> (String, Constants) {
     let (mut text, mut constants) = (String::new(), Constants::new());
+    write_graph(graph, &mut text, &mut constants);
+    (text, constants)
+}
+
+fn write_graph(graph: &Graph, text: &mut String, constants: &mut Constants) {
+    let mut controls: Vec<&ControlResult> = vec![];
     for (a, b) in graph.facts().assumed() {
-        line(&mut text, format_args!("assume {a} == {b}"));
+        line(text, format_args!("assume {a} == {b}"));
     }
     for (from, to) in graph.facts().repeated() {
-        line(&mut text, format_args!("assume {from} in 1, {to}"));
+        line(text, format_args!("assume {from} in 1, {to}"));
     }
     for port in &graph.inputs {
-        line(&mut text, format_args!("input {} %{}", quote(&port.name), port.node.index()));
+        line(text, format_args!("input {} %{}", quote(&port.name), port.node.index()));
     }
     for (id, node) in graph.iter() {
+        if let Op::Control(of) = &node.op
+            && !controls.iter().any(|known| known.is_beside(of))
+        {
+            write_control(controls.len(), of, text, constants);
+            controls.push(of);
+        }
         let operator = match &node.op {
             Op::Input => "input".into(),
             Op::Const(t) if t.count() <= MAX_INLINE => format!("const {}", elements(t)),
@@ -67,17 +96,53 @@ pub fn print(graph: &Graph) -> (String, Constants) {
                 operator
             }
             Op::Extent(dim) => format!("extent {dim}"),
+            Op::Control(of) => {
+                let number = controls.iter().position(|known| known.is_beside(of)).expect("it was written");
+                format!("control {{\"of\":{number},\"result\":{}}}", of.result)
+            }
             op if op.attrs() == "{}" => op.name().into(),
             op => format!("{} {}", op.name(), op.attrs()),
         };
         let operands: String = node.inputs.iter().map(|i| format!(" %{}", i.index())).collect();
         let origin = graph.origin(id).map_or(String::new(), |name| format!(" @ {}", quote(name)));
-        line(&mut text, format_args!("%{} = {operator}{operands} : {}{origin}", id.index(), node.ty));
+        line(text, format_args!("%{} = {operator}{operands} : {}{origin}", id.index(), node.ty));
     }
     for port in &graph.outputs {
-        line(&mut text, format_args!("output {} %{}", quote(&port.name), port.node.index()));
+        line(text, format_args!("output {} %{}", quote(&port.name), port.node.index()));
     }
-    (text, constants)
+}
+
+/// An operator that owns graphs, with them.
+fn write_control(number: usize, of: &ControlResult, text: &mut String, constants: &mut Constants) {
+    let regions = Regions::of(&*of.control);
+    match regions {
+        Regions::If(_) => line(text, format_args!("regions {number} if")),
+        Regions::Loop(repeat) => {
+            let head = LoopHead {
+                carried: repeat.carried,
+                count: repeat.count.clone(),
+                conditional: repeat.condition.is_some(),
+                step: repeat.step.name().to_string(),
+            };
+            let head = serde_json::to_string(&head).expect("plain data");
+            line(text, format_args!("regions {number} loop {head}"));
+        }
+    }
+    for graph in regions.graphs() {
+        line(text, format_args!("graph {{"));
+        write_graph(graph, text, constants);
+        line(text, format_args!("}}"));
+    }
+    line(text, format_args!("end"));
+}
+
+/// What the text says of a loop besides its graphs: the condition, if there is one, and the body.
+#[derive(Serialize, Deserialize)]
+struct LoopHead {
+    carried: usize,
+    count: Option<Dim>,
+    conditional: bool,
+    step: String,
 }
 
 fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
@@ -168,14 +233,44 @@ fn parse_elements(text: &str, ty: &TensorType) -> Infer<Tensor> {
 
 /// The graph that a text describes, its large constants taken from `constants`.
 pub fn parse(text: &str, constants: &Constants) -> Result<Graph, TextError> {
-    let mut parser = Parser { graph: Graph::default(), names: BTreeMap::new(), ports: vec![], constants };
+    let mut parsers = vec![Parser::new(constants)];
     for (n, text) in text.lines().enumerate() {
         let text = text.trim();
         if !text.is_empty() && !text.starts_with("//") {
-            parser.line(text).map_err(|what| TextError { line: n + 1, what })?;
+            next(&mut parsers, text).map_err(|what| TextError { line: n + 1, what })?;
         }
     }
-    parser.finish().map_err(|what| TextError { line: text.lines().count(), what })
+    let end = |what| TextError { line: text.lines().count(), what };
+    match parsers.pop() {
+        Some(parser) if parsers.is_empty() => parser.finish().map_err(end),
+        _ => Err(end("a graph of a region does not end".into())),
+    }
+}
+
+/// Regions nest at most this deep.
+const MAX_DEPTH: usize = 64;
+
+/// Reads a line: of the innermost graph that is open, or one that begins or ends a graph of a region.
+fn next<'a>(parsers: &mut Vec<Parser<'a>>, text: &str) -> Infer<()> {
+    let depth = parsers.len();
+    let parser = parsers.last_mut().expect("the outermost graph stays");
+    match text {
+        "graph {" if parser.open.is_none() => Err("a graph belongs to regions".into()),
+        "graph {" if depth > MAX_DEPTH => Err(format!("regions nest more than {MAX_DEPTH} deep")),
+        "graph {" => {
+            let inner = Parser::new(parser.constants);
+            parsers.push(inner);
+            Ok(())
+        }
+        "}" if depth == 1 => Err("no graph of a region is open".into()),
+        "}" => {
+            let graph = parsers.pop().expect("there are two").finish()?;
+            let open = parsers.last_mut().and_then(|parser| parser.open.as_mut());
+            open.expect("it belongs to regions").1.push(graph);
+            Ok(())
+        }
+        text => parser.line(text),
+    }
 }
 
 struct Parser<'a> {
@@ -184,11 +279,30 @@ struct Parser<'a> {
     /// Input ports, whose nodes follow later in the text.
     ports: Vec<(String, String)>,
     constants: &'a Constants,
+    controls: Vec<Arc<dyn Control>>,
+    /// Regions that do not end yet: their kind and attributes, and the graphs.
+    open: Option<(String, Vec<Graph>)>,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(constants: &'a Constants) -> Parser<'a> {
+        let (graph, names) = (Graph::default(), BTreeMap::new());
+        Parser { graph, names, ports: vec![], constants, controls: vec![], open: None }
+    }
     fn line(&mut self, text: &str) -> Infer<()> {
-        if let Some(rest) = text.strip_prefix("assume ") {
+        if let Some((head, graphs)) = &mut self.open {
+            if text != "end" {
+                return Err("expected `graph {` or `end`".into());
+            }
+            self.controls.push(control(head, std::mem::take(graphs))?);
+            self.open = None;
+        } else if let Some(rest) = text.strip_prefix("regions ") {
+            let (number, head) = rest.split_once(' ').ok_or("expected a number and `if` or `loop`")?;
+            if number.parse() != Ok(self.controls.len()) {
+                return Err(format!("expected regions {}", self.controls.len()));
+            }
+            self.open = Some((head.trim().to_string(), vec![]));
+        } else if let Some(rest) = text.strip_prefix("assume ") {
             if let Some((from, to)) = rest.split_once(" in 1,") {
                 self.graph.assume_repeated(from.parse()?, to.parse()?);
             } else {
@@ -263,6 +377,11 @@ impl Parser<'_> {
                 let op = Op::Extent(attrs.parse()?);
                 Ok(self.graph.push(op, vec![], TensorType::scalar(DType::I64)))
             }
+            "control" => {
+                let Place { of, result } = serde_json::from_str(attrs).map_err(|e| e.to_string())?;
+                let control = self.controls.get(of).cloned().ok_or_else(|| format!("there are no regions {of}"))?;
+                self.graph.add(Op::Control(ControlResult { control, result }), operands)
+            }
             _ => self.graph.add(Op::parse(operator, attrs)?, operands),
         }
     }
@@ -283,8 +402,30 @@ impl Parser<'_> {
     }
 }
 
+/// Which result of which regions a node stands for.
+#[derive(Deserialize)]
+struct Place {
+    of: usize,
+    result: usize,
+}
+
+/// The operator of some regions.
+fn control(head: &str, mut graphs: Vec<Graph>) -> Infer<Arc<dyn Control>> {
+    if head == "if" {
+        return Ok(Arc::new(If { branches: graphs }));
+    }
+    let attrs = head.strip_prefix("loop").ok_or("expected `if` or `loop`")?;
+    let LoopHead { carried, count, conditional, step } = serde_json::from_str(attrs).map_err(|e| e.to_string())?;
+    let wanted = 1 + usize::from(conditional);
+    if graphs.len() != wanted {
+        return Err(format!("expected {wanted} graphs, got {}", graphs.len()));
+    }
+    let body = graphs.pop().ok_or("a loop has a body")?;
+    Ok(Arc::new(Loop { carried, count, condition: graphs.pop(), step: Symbol::new(&step), body }))
+}
+
 /// The JSON value at the start of a text, and what follows it.
-fn json<'t, T: serde::de::Deserialize<'t>>(text: &'t str) -> Infer<(T, &'t str)> {
+fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Infer<(T, &'t str)> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
     let value = values.next().ok_or("expected a JSON value")?.map_err(|e| e.to_string())?;
     Ok((value, &text[values.byte_offset()..]))

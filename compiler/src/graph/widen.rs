@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    op::{Bitcast, Cast, Iota},
+    op::{Bitcast, Cast, Control, ControlResult, Iota},
     tensor::{DType, Scalar, Tensor},
 };
 
@@ -17,6 +17,7 @@ fn widened_from(graph: &Graph, narrow: &[DType]) -> Option<Graph> {
     let wider = |dtype: DType| if narrow.contains(&dtype) { DType::F64 } else { dtype };
     let mut wide = Graph::with_facts(graph.facts().clone());
     let mut ids: Vec<NodeId> = vec![];
+    let mut regions: Vec<(ControlResult, Arc<dyn Control>)> = vec![];
     for (id, node) in graph.iter() {
         wide.set_origin(graph.origin(id).cloned());
         let inputs: Vec<NodeId> = node.inputs.iter().map(|i| ids[i.index()]).collect();
@@ -33,6 +34,16 @@ fn widened_from(graph: &Graph, narrow: &[DType]) -> Option<Graph> {
             Op::Const(value) => Op::Const(widen(&value, wider(value.dtype))),
             Op::Cast(Cast { to }) => Op::Cast(Cast { to: wider(to) }),
             Op::Iota(iota) => Op::Iota(Iota { dtype: wider(iota.dtype), ..iota }),
+            Op::Control(of) => match regions.iter().find(|(narrow, _)| narrow.is_beside(&of)) {
+                Some((_, wide)) => Op::Control(ControlResult { control: wide.clone(), result: of.result }),
+                None => {
+                    let inside = Regions::of(&*of.control);
+                    let graphs = inside.graphs().into_iter().map(|graph| widened_from(graph, narrow));
+                    let control = inside.with(graphs.collect::<Option<_>>()?);
+                    regions.push((of.clone(), control.clone()));
+                    Op::Control(ControlResult { control, result: of.result })
+                }
+            },
             other => other,
         };
         ids.push(wide.add(op, &inputs).ok()?);

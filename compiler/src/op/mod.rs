@@ -6,6 +6,7 @@
 
 mod arg_reduce;
 mod concat;
+mod control;
 mod conv;
 mod dot;
 mod evaluation;
@@ -19,6 +20,7 @@ mod pad;
 mod pick;
 mod pointwise;
 mod product;
+mod put;
 mod reduce;
 mod scan;
 mod scatter;
@@ -30,6 +32,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use arg_reduce::ArgReduce;
 pub use concat::Concat;
+pub use control::{Control, ControlResult};
 pub use conv::Conv;
 pub use dot::Dot;
 pub use evaluation::{Evaluation, Stop, Sums};
@@ -40,6 +43,7 @@ pub use iota::Iota;
 pub use kernel::kernel;
 pub use pad::Pad;
 pub use pointwise::{Binary, Bitcast, Cast, Compare, Select, Unary};
+pub use put::Put;
 pub use reduce::Reduce;
 pub use scan::Scan;
 pub use scatter::{Outside, Scatter};
@@ -106,6 +110,8 @@ macro_rules! ops {
             Const(Tensor),
             /// The value of a dim as an i64 scalar.
             Extent(Dim),
+            /// A result of an operator that owns graphs.
+            Control(ControlResult),
             $($Op($Op),)*
         }
         /// Which operator, without its attributes.
@@ -114,10 +120,11 @@ macro_rules! ops {
             Input,
             Const,
             Extent,
+            Control,
             $($Op,)*
         }
         impl Kind {
-            pub const ALL: &'static [Kind] = &[Kind::Input, Kind::Const, Kind::Extent, $(Kind::$Op,)*];
+            pub const ALL: &'static [Kind] = &[Kind::Input, Kind::Const, Kind::Extent, Kind::Control, $(Kind::$Op,)*];
         }
         $(impl From<$Op> for Op {
             fn from(op: $Op) -> Op {
@@ -132,6 +139,7 @@ macro_rules! ops {
                     Op::Input => Kind::Input,
                     Op::Const(_) => Kind::Const,
                     Op::Extent(_) => Kind::Extent,
+                    Op::Control(_) => Kind::Control,
                     $(Op::$Op(_) => Kind::$Op,)*
                 }
             }
@@ -140,13 +148,14 @@ macro_rules! ops {
                     Op::Input => "input",
                     Op::Const(_) => "const",
                     Op::Extent(_) => "extent",
+                    Op::Control(_) => "control",
                     $(Op::$Op(_) => $Op::NAME,)*
                 }
             }
             /// The attributes as a JSON object; `{}` when there are none.
             pub fn attrs(&self) -> String {
                 let text = match self {
-                    Op::Input | Op::Const(_) | Op::Extent(_) => return "{}".into(),
+                    Op::Input | Op::Const(_) | Op::Extent(_) | Op::Control(_) => return "{}".into(),
                     $(Op::$Op(op) => serde_json::to_string(op),)*
                 };
                 text.expect("attributes are plain data")
@@ -163,6 +172,7 @@ macro_rules! ops {
                     Op::Input => Err("an input has no inferred type".into()),
                     Op::Const(t) => Ok(t.ty()),
                     Op::Extent(_) => Ok(TensorType::scalar(crate::tensor::DType::I64)),
+                    Op::Control(of) => of.infer(inputs),
                     $(Op::$Op(op) => op.infer(inputs, facts),)*
                 }
             }
@@ -171,6 +181,7 @@ macro_rules! ops {
                     Op::Input => unreachable!("inputs are bound by the caller"),
                     Op::Const(t) => Ok(t.clone()),
                     Op::Extent(dim) => Ok(Tensor::from_i64([], &[dim.eval(bind).expect("symbols are bound")])),
+                    Op::Control(_) => self.eval_by(inputs, out, bind, Evaluation::WHOLE).map_err(Stop::fault),
                     $(Op::$Op(op) => op.eval(inputs, out, bind),)*
                 }
             }
@@ -183,6 +194,7 @@ macro_rules! ops {
             ) -> Result<Tensor, Stop> {
                 match self {
                     Op::Input | Op::Const(_) | Op::Extent(_) => self.eval(inputs, out, bind).map_err(Stop::Fault),
+                    Op::Control(of) => of.control.eval(inputs, bind, how).map(|mut all| all.swap_remove(of.result)),
                     $(Op::$Op(op) => op.eval_by(inputs, out, bind, how),)*
                 }
             }
@@ -194,12 +206,14 @@ macro_rules! ops {
                         at.w.constant(t.dtype, t.get(0))
                     }
                     Op::Extent(dim) => at.w.index(dim.clone()),
+                    Op::Control(_) => unreachable!("a result of control flow has a buffer"),
                     $(Op::$Op(op) => op.element(at, ix),)*
                 }
             }
             pub fn write(&self, at: &mut Emit<'_>, out: BufferId, shape: &[Dim]) {
                 match self {
                     Op::Input | Op::Const(_) | Op::Extent(_) => unreachable!("a leaf has no kernel"),
+                    Op::Control(_) => unreachable!("control flow has kernels of its own"),
                     $(Op::$Op(op) => op.write(at, out, shape),)*
                 }
             }
@@ -207,6 +221,7 @@ macro_rules! ops {
             pub fn is_whole(&self) -> bool {
                 match self {
                     Op::Input | Op::Const(_) | Op::Extent(_) => false,
+                    Op::Control(_) => true,
                     $(Op::$Op(_) => $Op::WHOLE,)*
                 }
             }
@@ -219,7 +234,7 @@ macro_rules! ops {
             ) -> Option<Vec<Number>> {
                 match self {
                     _ if !number::is_tracked(out.dtype) => None,
-                    Op::Input => None,
+                    Op::Input | Op::Control(_) => None,
                     Op::Const(t) => t.scalars().map(number::constant).collect(),
                     Op::Extent(dim) => Some(vec![dim.clone().into()]),
                     $(Op::$Op(op) => op.numbers(inputs, types, out),)*
@@ -231,6 +246,8 @@ macro_rules! ops {
                     Op::Extent(dim) => vec![dim],
                     Op::Slice(op) => op.start.iter().collect(),
                     Op::Pad(op) => op.low.iter().chain(&op.high).collect(),
+                    Op::Put(op) => op.start.iter().collect(),
+                    Op::Control(of) => of.control.dims(),
                     _ => vec![],
                 }
             }
@@ -243,7 +260,7 @@ ops! {
     Broadcast Reshape Transpose Slice Pad Concat
     Reduce ArgReduce Window Scan
     Dot Conv
-    Gather Scatter Iota TopK
+    Gather Scatter Put Iota TopK
 }
 
 /// The operands as an array, or how many there should be.

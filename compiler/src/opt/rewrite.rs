@@ -144,7 +144,8 @@ pub fn fixed(graph: &Graph) -> Vec<bool> {
 fn has_fixed_attributes(op: &Op) -> bool {
     let fixed = |dims: &[Dim]| dims.iter().all(|d| d.as_int().is_some());
     match op {
-        Op::Input | Op::Extent(_) => false,
+        Op::Input | Op::Extent(_) | Op::Control(_) => false,
+        Op::Put(op) => fixed(&op.start),
         Op::Slice(op) => fixed(&op.start),
         Op::Pad(op) => fixed(&op.low) && fixed(&op.high),
         Op::Window(op) => fixed(&op.low) && fixed(&op.high),

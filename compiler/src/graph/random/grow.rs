@@ -60,6 +60,8 @@ pub(super) struct Grower {
     meets: bool,
     /// One per node.
     values: Vec<Tensor>,
+    /// Loops so far.
+    pub(super) steps: usize,
 }
 
 /// What no polynomial of the symbols says.
@@ -75,7 +77,7 @@ pub fn grow(seed: u64, size: usize) -> Case {
     if meets {
         meet(&mut rng, &mut case);
     }
-    let mut grower = Grower { rng, case, meets, values: vec![] };
+    let mut grower = Grower { rng, case, meets, values: vec![], steps: 0 };
     let mut operators = 0;
     // Most attempts succeed; the bound guards against a seed that never does.
     for _ in 0..size * 40 {
@@ -169,14 +171,17 @@ impl Grower {
     pub(super) fn shape(&self, id: NodeId) -> Shape {
         self.case.graph.shape(id).to_vec()
     }
+    pub(super) fn facts(&self) -> Facts {
+        self.case.graph.facts().clone()
+    }
     pub(super) fn rank(&self, id: NodeId) -> usize {
         self.case.graph.shape(id).len()
     }
     /// The value that the case gives a dim.
-    fn size(&self, dim: &Dim) -> i64 {
+    pub(super) fn size(&self, dim: &Dim) -> i64 {
         dim.eval(&self.case.bind).expect("symbols are bound")
     }
-    fn dim(&mut self) -> Dim {
+    pub(super) fn dim(&mut self) -> Dim {
         let (n, m) = (Dim::sym("N"), Dim::sym("M"));
         match self.rng.below(16) {
             0 => Dim::zero(),
@@ -297,6 +302,8 @@ impl Grower {
                 let dtype = self.rng.pick(&NUMERIC);
                 (count <= MAX_COUNT as i64).then(|| self.leaf(dtype, shape))
             }
+            Kind::Control => self.control(),
+            Kind::Put => self.put(),
             Kind::Extent => {
                 let dim = self.dim();
                 let value = self.size(&dim);

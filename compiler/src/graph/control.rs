@@ -1,0 +1,215 @@
+//! Branches and loops: operators that own graphs, whose inputs are all that they read from outside.
+//!
+//! - *If* chooses one of its branches by a number.
+//! - *Loop* runs its body again and again on *carried* values. Where nothing but a count ends it, the count follows from
+//!   extents. A symbol stands for the number of the iteration in the body.
+//!
+//! Symbols of the graph around mean the same inside.
+
+use std::{any::Any, sync::Arc};
+
+use super::*;
+use crate::{
+    base::{Bindings, Symbol},
+    op::{Control, ControlResult, Evaluation, Stop},
+    tensor::DType,
+};
+
+/// The branch whose number operand 0 is, an i64 scalar; the last one for a number that names none. The other operands are
+/// the inputs of every branch, and the outputs of every branch are the results.
+#[derive(Clone, Debug, PartialEq)]
+pub struct If {
+    pub branches: Vec<Graph>,
+}
+
+/// The body, again and again. The first operands are the carried values before the first iteration, the others stay what
+/// they are; all are the inputs of body and condition. The outputs of the body are the carried values after an iteration,
+/// and those after the last one are the results.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loop {
+    pub carried: usize,
+    /// Iterations at most; exactly so many where there is no condition.
+    pub count: Option<Dim>,
+    /// Before each iteration, whether there is one: a graph with one output, a bool scalar.
+    pub condition: Option<Graph>,
+    /// The number of the iteration, from 0 on, in body and condition.
+    pub step: Symbol,
+    pub body: Graph,
+}
+
+/// What a node is the result of.
+#[derive(Clone, Copy, Debug)]
+pub enum Regions<'a> {
+    If(&'a If),
+    Loop(&'a Loop),
+}
+
+impl<'a> Regions<'a> {
+    pub fn of(control: &'a dyn Control) -> Regions<'a> {
+        let any = control.as_any();
+        match (any.downcast_ref(), any.downcast_ref()) {
+            (Some(branch), _) => Regions::If(branch),
+            (_, Some(repeat)) => Regions::Loop(repeat),
+            _ => unreachable!("there are two operators that own graphs"),
+        }
+    }
+    pub fn name(self) -> &'static str {
+        match self {
+            Regions::If(_) => "if",
+            Regions::Loop(_) => "loop",
+        }
+    }
+    /// All graphs.
+    pub fn graphs(self) -> Vec<&'a Graph> {
+        match self {
+            Regions::If(branch) => branch.branches.iter().collect(),
+            Regions::Loop(repeat) => repeat.condition.iter().chain([&repeat.body]).collect(),
+        }
+    }
+    /// The same operator with other graphs, in the order of [`Regions::graphs`].
+    pub fn with(self, graphs: Vec<Graph>) -> Arc<dyn Control> {
+        match self {
+            Regions::If(_) => Arc::new(If { branches: graphs }),
+            Regions::Loop(repeat) => {
+                let mut graphs = graphs.into_iter();
+                let condition = repeat.condition.as_ref().and_then(|_| graphs.next());
+                let body = graphs.next().expect("one graph for each");
+                Arc::new(Loop { condition, body, ..repeat.clone() })
+            }
+        }
+    }
+}
+
+impl Graph {
+    /// The regions of a node that is a result of control flow.
+    pub fn regions(&self, id: NodeId) -> Option<Regions<'_>> {
+        match self.op(id) {
+            Op::Control(of) => Some(Regions::of(&*of.control)),
+            _ => None,
+        }
+    }
+    /// Appends nodes for all results, or says why the operands do not fit.
+    pub fn control(&mut self, control: Arc<dyn Control>, inputs: &[NodeId]) -> Infer<Vec<NodeId>> {
+        let types: Vec<_> = inputs.iter().map(|&i| self.ty(i)).collect();
+        let count = control.infer(&types)?.len();
+        let result = |result| ControlResult { control: control.clone(), result };
+        (0..count).map(|n| self.add(Op::Control(result(n)), inputs)).collect()
+    }
+    fn types<'a>(&'a self, ports: &'a [Port]) -> impl Iterator<Item = &'a TensorType> + Clone {
+        ports.iter().map(|port| self.ty(port.node))
+    }
+}
+
+/// Whether a graph takes these operands.
+fn takes(graph: &Graph, operands: &[&TensorType]) -> Infer<()> {
+    let inputs: Vec<_> = graph.types(&graph.inputs).collect();
+    if inputs.len() != operands.len() {
+        return Err(format!("a region takes {} operands, not {}", inputs.len(), operands.len()));
+    }
+    match inputs.iter().zip(operands).find(|(a, b)| a != b) {
+        Some((takes, given)) => Err(format!("a region takes a {takes}, not a {given}")),
+        None => Ok(()),
+    }
+}
+
+fn gives(graph: &Graph, results: &[&TensorType]) -> Infer<()> {
+    let outputs: Vec<_> = graph.types(&graph.outputs).collect();
+    if outputs.iter().eq(results.iter()) {
+        return Ok(());
+    }
+    let show = |types: &[&TensorType]| types.iter().map(|ty| ty.to_string()).collect::<Vec<_>>().join(", ");
+    Err(format!("a region gives {}, not {}", show(&outputs), show(results)))
+}
+
+/// The dims of graphs, but for those that name `own`.
+fn dims<'a>(graphs: &[&'a Graph], own: Option<&Symbol>) -> Vec<&'a Dim> {
+    let nodes = graphs.iter().flat_map(|graph| graph.iter()).map(|(_, node)| node);
+    let all = nodes.flat_map(|node| node.ty.shape.iter().chain(node.op.inner_dims()));
+    all.filter(|dim| own.is_none_or(|own| !dim.symbols().contains(own))).collect()
+}
+
+impl Control for If {
+    fn infer(&self, inputs: &[&TensorType]) -> Infer<Vec<TensorType>> {
+        let (which, rest) = inputs.split_first().ok_or("the number of the branch is missing")?;
+        if **which != TensorType::scalar(DType::I64) {
+            return Err(format!("the number of a branch is an i64 scalar, not a {which}"));
+        }
+        let first = self.branches.first().ok_or("there is no branch")?;
+        let results: Vec<&TensorType> = first.types(&first.outputs).collect();
+        for branch in &self.branches {
+            takes(branch, rest)?;
+            gives(branch, &results)?;
+        }
+        Ok(results.into_iter().cloned().collect())
+    }
+    fn eval(&self, inputs: &[&Tensor], bind: &Bindings, how: Evaluation<'_>) -> Result<Vec<Tensor>, Stop> {
+        let last = self.branches.len() - 1;
+        let which = inputs[0].get(0).as_i64().and_then(|n| usize::try_from(n).ok()).map_or(last, |n| n.min(last));
+        let inputs: Vec<Tensor> = inputs[1..].iter().map(|&t| t.clone()).collect();
+        evaluate_by(&self.branches[which], &inputs, bind, how)
+    }
+    fn dims(&self) -> Vec<&Dim> {
+        dims(&Regions::If(self).graphs(), None)
+    }
+    fn is(&self, other: &dyn Control) -> bool {
+        other.as_any().downcast_ref() == Some(self)
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Control for Loop {
+    fn infer(&self, inputs: &[&TensorType]) -> Infer<Vec<TensorType>> {
+        if self.carried > inputs.len() {
+            return Err(format!("{} carried values of {} operands", self.carried, inputs.len()));
+        }
+        if self.count.is_none() && self.condition.is_none() {
+            return Err("nothing ends the loop".into());
+        }
+        if self.count.as_ref().is_some_and(|count| count.symbols().contains(&self.step)) {
+            return Err("the count depends on the iteration".into());
+        }
+        takes(&self.body, inputs)?;
+        gives(&self.body, &inputs[..self.carried])?;
+        if let Some(condition) = &self.condition {
+            takes(condition, inputs)?;
+            gives(condition, &[&TensorType::scalar(DType::Bool)])?;
+        }
+        Ok(inputs[..self.carried].iter().map(|&ty| ty.clone()).collect())
+    }
+    fn eval(&self, inputs: &[&Tensor], bind: &Bindings, how: Evaluation<'_>) -> Result<Vec<Tensor>, Stop> {
+        let count = self.count.as_ref().map(|count| count.eval(bind).expect("symbols are bound"));
+        let mut values: Vec<Tensor> = inputs.iter().map(|&t| t.clone()).collect();
+        let mut bind = bind.clone();
+        for step in 0.. {
+            bind.insert(self.step.clone(), step);
+            let ends = match &self.condition {
+                _ if count.is_some_and(|count| step >= count) => true,
+                Some(condition) => evaluate_by(condition, &values, &bind, how)?[0].get(0) == Scalar::Bool(false),
+                None => false,
+            };
+            if ends {
+                break;
+            }
+            let next = evaluate_by(&self.body, &values, &bind, how)?;
+            values.splice(..self.carried, next);
+            if !(how.go_on)() {
+                return Err(Stop::Interrupted);
+            }
+        }
+        values.truncate(self.carried);
+        Ok(values)
+    }
+    fn dims(&self) -> Vec<&Dim> {
+        let mut dims = dims(&Regions::Loop(self).graphs(), Some(&self.step));
+        dims.extend(&self.count);
+        dims
+    }
+    fn is(&self, other: &dyn Control) -> bool {
+        other.as_any().downcast_ref() == Some(self)
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
