@@ -1,6 +1,10 @@
 //! When two tensors agree.
 
-use smc::tensor::{DType, Scalar, Tensor};
+use smc::{
+    graph::{Graph, Node},
+    op::Op,
+    tensor::{DType, Scalar, Tensor},
+};
 
 /// How far floats may lie apart.
 #[derive(Clone, Copy, Debug)]
@@ -90,4 +94,10 @@ fn units_in_the_last_place() {
     assert!(difference(&t(1.0), &t(1.0 + 3.0 * f32::EPSILON), two).is_some());
     assert!(difference(&t(0.0), &t(-0.0), two).is_some());
     assert_eq!(difference(&t(f32::NAN), &t(f32::NAN), two), None);
+}
+
+/// Whether a graph looks at the bits of floats: these show what the order of a sum rounds, and the sign of a zero.
+pub fn shows_bits(graph: &Graph) -> bool {
+    let floats = |node: &Node| node.inputs.iter().any(|&i| graph.ty(i).dtype.is_float());
+    graph.iter().any(|(_, node)| matches!(node.op, Op::Bitcast(_)) && floats(node))
 }

@@ -32,6 +32,7 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
         storage: Arena::default(),
         launches: vec![],
         chains: vec![],
+        flows: vec![],
         workspace: Dim::zero(),
         workspace_bound: Dim::zero(),
     };

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use crate::{
+    base::Dim,
     driver::{Dump, Entry, conditions::words, listing},
     emit::interface::Interface,
     graph::{draw, text::print},
     native::{Compiled, Listing, Target},
-    plan::{Bodies, Place, Program, StorageId},
+    plan::{Bodies, FlowKind, Place, Program, StorageId},
 };
 
 /// The graphs that were asked for, as (title, text).
@@ -54,9 +55,11 @@ pub fn programs(
             dumps.push((dump.name().to_string(), code.model.to_string()));
         }
         for (signature, bodies) in interface.originals().zip(bodies) {
-            for (n, program) in bodies.programs().enumerate() {
-                let level = &target.levels[n % target.levels.len()];
+            let top = bodies.programs().count();
+            for (n, (program, level)) in bodies.all().into_iter().enumerate() {
+                let level = &target.levels[level];
                 let calls = match &bodies.equal {
+                    _ if n >= top => ", within the others".to_string(),
                     Some((when, _)) if n >= target.levels.len() => format!(", where {}", words(when)),
                     _ => String::new(),
                 };
@@ -94,6 +97,7 @@ fn plan(program: &Program) -> String {
     }
     let _ = writeln!(out, "workspace {} bytes, at least {}", program.workspace, program.workspace_bound);
     for (n, launch) in program.launches.iter().enumerate() {
+        flows(&mut out, program, |at| at == n);
         if let Some(chain) = program.chains.iter().find(|chain| chain.launches.start == n) {
             let (kernels, scratch) = (chain.launches.len(), chain.scratch.index());
             let _ =
@@ -104,5 +108,22 @@ fn plan(program: &Program) -> String {
         let part = launch.part.as_ref().map_or(String::new(), |part| format!(" writes {part}"));
         let _ = writeln!(out, "{}({}){part} {} flops{origin}", launch.kernel.name, args.join(", "), launch.flops);
     }
+    flows(&mut out, program, |at| at >= program.launches.len());
     out
+}
+
+/// The branches and loops that run before these launches.
+fn flows(out: &mut String, program: &Program, at: impl Fn(usize) -> bool) {
+    for flow in program.flows.iter().filter(|flow| at(flow.at)) {
+        let show = |ids: &[StorageId]| ids.iter().map(|id| format!("b{}", id.index())).collect::<Vec<_>>().join(", ");
+        let what = match &flow.kind {
+            FlowKind::If { which, branches } => format!("{} branches by b{}", branches.len(), which.index()),
+            FlowKind::Loop(plan) => {
+                let count = plan.count.as_ref().map_or("any number of".to_string(), Dim::to_string);
+                let condition = if plan.condition.is_some() { " at most" } else { "" };
+                format!("{count} iterations{condition}")
+            }
+        };
+        let _ = writeln!(out, "{}({}) -> {}: {what}", flow.name, show(&flow.operands), show(&flow.results));
+    }
 }

@@ -37,9 +37,13 @@ pub fn functions(
             let _ = writeln!(out, "// narrow vectors: the wide backend has not {what}");
         }
         for (user, &(entry, number, k)) in users.get(&n).into_iter().flatten().enumerate() {
-            let Some(program) = bodies[entry].programs().nth(number) else { continue };
+            let (program, level) = bodies[entry].all()[number];
             let Some(launch) = program.launches.get(k) else {
-                let chain = &program.chains[k - program.launches.len()];
+                let Some(chain) = program.chains.get(k - program.launches.len()) else {
+                    let flow = &program.flows[k - program.launches.len() - program.chains.len()];
+                    let _ = writeln!(out, "// runs {}", flow.name);
+                    continue;
+                };
                 let kernels = program.launches[chain.launches.clone()].iter().map(|l| &l.kernel.name[..]);
                 let _ = writeln!(out, "// runs {} slice by slice", kernels.collect::<Vec<_>>().join(", "));
                 continue;
@@ -47,7 +51,7 @@ pub fn functions(
             if user == 0 {
                 describe(&mut out, program, launch);
             } else {
-                let (key, cpu) = (&interface.signatures[entry].key, target.levels[number % target.levels.len()].cpu);
+                let (key, cpu) = (&interface.signatures[entry].key, target.levels[level].cpu);
                 let _ = writeln!(out, "// also {} of signature `{key}` for {cpu}", launch.kernel.name);
             }
         }

@@ -22,7 +22,7 @@ use crate::{
     entry::{Frame, iterations},
     loops::{Kernel, Stmt},
     native,
-    plan::{Bodies, Guard, Launch, Place, Program, Unit, WORTH_SHARING},
+    plan::{Bodies, FlowKind, Guard, Launch, Place, Program, Unit, WORTH_SHARING},
 };
 
 /// A kernel of an entry, or a chain of them, and what it does.
@@ -79,7 +79,8 @@ impl Steps {
 }
 
 pub(super) fn steps(bodies: &Bodies, kernels: &[Vec<usize>], code: &native::Compiled, scopes: &Scopes) -> Steps {
-    let (open, equal) = kernels.split_at(bodies.open.len());
+    let (open, rest) = kernels.split_at(bodies.open.len());
+    let equal = &rest[..bodies.equal.as_ref().map_or(0, |(_, programs)| programs.len())];
     let best = |programs: &[Program], kernels: &[Vec<usize>]| match (programs.last(), kernels.last()) {
         (Some(program), Some(numbers)) => {
             Kernels { steps: of_program(program, numbers, code, scopes), formulas: program.formulas.clone() }
@@ -96,6 +97,7 @@ fn of_program(program: &Program, numbers: &[usize], code: &native::Compiled, sco
         let (launches, n) = match unit {
             Unit::Launch(k) => (k..k + 1, numbers[k]),
             Unit::Chain(c) => (program.chains[c].launches.clone(), numbers[program.launches.len() + c]),
+            Unit::Flow(f) => return of_flow(program, f, numbers, code, scopes),
         };
         let of = &program.launches[launches.clone()];
         let sum = |what: &dyn Fn(&Launch) -> Dim| of.iter().fold(Dim::zero(), |sum, launch| sum + what(launch));
@@ -115,6 +117,28 @@ fn of_program(program: &Program, numbers: &[usize], code: &native::Compiled, sco
         }
     };
     program.units().into_iter().map(step).collect()
+}
+
+/// A branch or loop as one step. How often a loop runs that a condition ends is not known; what it computes is counted once.
+fn of_flow(program: &Program, f: usize, numbers: &[usize], code: &native::Compiled, scopes: &Scopes) -> Step {
+    let flow = &program.flows[f];
+    let count = match &flow.kind {
+        FlowKind::Loop(plan) => plan.count.clone().filter(|_| plan.condition.is_none()).unwrap_or(Dim::one()),
+        FlowKind::If { .. } => Dim::one(),
+    };
+    let inner: Vec<&Program> = flow.programs().into_iter().flat_map(Program::all).collect();
+    let launches = || inner.iter().flat_map(|program| program.launches.iter().map(move |launch| (*program, launch)));
+    let number = numbers[program.launches.len() + program.chains.len() + f];
+    Step {
+        name: flow.name.clone(),
+        symbol: code.functions[number].name.clone(),
+        layer: flow.origin.as_ref().map(|node| scopes.layer(node).unwrap_or(node.clone())),
+        flops: launches().fold(Dim::zero(), |sum, (_, launch)| sum + &launch.flops) * &count,
+        bytes: launches().fold(Dim::zero(), |sum, (program, launch)| sum + bytes(program, launch)) * &count,
+        code_bytes: code.functions[number].code.bytes.len(),
+        declined: None,
+        parallel: None,
+    }
 }
 
 /// What a kernel touches at most: all of each buffer that it reads, and what it stores. The latter may be little: filling

@@ -9,7 +9,7 @@ use crate::{
     driver::conditions::words,
     emit::interface::Interface,
     native::{Compiled, Level, Target},
-    plan::Bodies,
+    plan::{Bodies, Program},
 };
 
 /// What `smc compile` says at the end.
@@ -93,15 +93,15 @@ pub fn report(
             function: format!("{}_{}", interface.name, s.c_name),
             inputs: ports(&s.inputs),
             outputs: ports(&s.outputs),
-            kernels: program.launches.len(),
+            kernels: program.all().iter().map(|p| p.launches.len()).sum(),
             workspace: s.workspace.clone(),
             workspace_bound: program.workspace_bound.clone(),
             flops: program.launches.iter().fold(Dim::zero(), |sum, l| sum + &l.flops),
             stack_bytes: s.stack_bytes,
             equal: bodies[n].equal.as_ref().map(|(when, programs)| EqualReport {
                 when: words(when),
-                kernels: programs.last().map_or(0, |p| p.launches.len()),
-                code_bytes: added(&code.kernels[n], programs.len(), code),
+                kernels: programs.last().map_or(0, |p| p.all().iter().map(|p| p.launches.len()).sum()),
+                code_bytes: added(&code.kernels[n], &bodies[n], code),
             }),
         }
     };
@@ -122,11 +122,21 @@ pub fn report(
     }
 }
 
-/// The bytes of the kernels of the last `count` programs of an entry that the others do not have.
-fn added(kernels: &[Vec<usize>], count: usize, code: &Compiled) -> usize {
-    let (others, own) = kernels.split_at(kernels.len() - count);
-    let numbers = |programs: &[Vec<usize>]| programs.iter().flatten().copied().collect::<BTreeSet<usize>>();
-    numbers(own).difference(&numbers(others)).map(|&n| code.functions[n].code.bytes.len()).sum()
+/// The bytes of the kernels of an entry's programs for some calls that the others do not have.
+fn added(kernels: &[Vec<usize>], bodies: &Bodies, code: &Compiled) -> usize {
+    let all = bodies.all();
+    let equal: Vec<&Program> = bodies.equal.iter().flat_map(|(_, programs)| programs).flat_map(Program::all).collect();
+    let is_equal = |n: usize| equal.iter().any(|program| std::ptr::eq(*program, all[n].0));
+    let numbers = |wanted: bool| -> BTreeSet<usize> {
+        kernels
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| is_equal(*n) == wanted)
+            .flat_map(|(_, numbers)| numbers)
+            .copied()
+            .collect()
+    };
+    numbers(true).difference(&numbers(false)).map(|&n| code.functions[n].code.bytes.len()).sum()
 }
 
 /// A few lines for people.

@@ -211,6 +211,7 @@ mod tests {
             storage: Arena::default(),
             launches: vec![],
             chains: vec![],
+            flows: vec![],
             workspace: Dim::zero(),
             workspace_bound: Dim::zero(),
         };

@@ -4,6 +4,7 @@ use super::{
     Compare, Field, Op, Routine, Slots, Type, Value, VarId, WordOp,
     compose::Numbers,
     frame::CHAIN_FRAME_BYTES,
+    run::{Fail, check},
     sizes::Sizes,
     units::{can_fail, may_be_crowded, may_be_few},
     write::{Writer, write},
@@ -89,6 +90,7 @@ pub(super) fn shared_or(
     io: VarId,
     outer: VarId,
     sizes: &mut Sizes<'_>,
+    fail: Fail<'_>,
     whole: impl FnOnce(&mut Writer<'_>, &mut Sizes<'_>),
 ) {
     let program = w.model.entries[entry].program(number);
@@ -128,9 +130,7 @@ pub(super) fn shared_or(
                 let share = w.model.share.expect("something is shared");
                 w.call(share, &[part.into(), frame.into(), per_slice.into(), work, threads.into()]);
                 if can_fail(&launch.kernel) {
-                    let status = w.load(frame, Field::Status);
-                    let failed = w.is(Compare::Ne, status, 0);
-                    w.leave_if_with(failed, status);
+                    check(w, frame, fail);
                 }
             }
         });

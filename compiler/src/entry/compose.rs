@@ -1,7 +1,7 @@
 //! Which functions a model has, and their order.
 //!
-//! Per entry the kernels of each program, followed by the functions that run its chains and, with several levels, the one
-//! that runs the program; the check of its dimensions, if it needs one; the function itself and its size function. Then
+//! Per entry the kernels of each program, followed by the functions that run its chains, its branches and loops and, with
+//! several levels, the one that runs the program; programs within others come behind all others; the check of its dimensions, if it needs one; the function itself and its size function. Then
 //! what runs part of a slice, if calls may have few; what shares parallel loops out, if there are any; the model's
 //! `invoke` and `workspace_bytes`; where the caller binds the weights, `bind_weights` and `weights_bytes`; and last, with
 //! several levels, what chooses one.
@@ -9,13 +9,13 @@
 use std::ops::Range;
 
 use super::{
-    Reach, Routine, call, chain, invoke, run, share,
+    Reach, Routine, call, chain, flow, invoke, run, share,
     units::{is_shared, may_be_crowded, may_be_few},
     weights,
 };
 use crate::{
     base::Dim,
-    plan::{Bodies, Program},
+    plan::{Bodies, Flow, Program},
 };
 
 /// An entry of the model: the C name of its function behind the model's prefix, and its programs. Those of one kind
@@ -37,13 +37,9 @@ impl<'a> Entry<'a> {
     pub fn programs(&self) -> impl Iterator<Item = &'a Program> + Clone {
         self.bodies.programs()
     }
-    /// The program of this number.
+    /// The program of this number, by the order of [`Bodies::all`].
     pub fn program(&self, number: usize) -> &'a Program {
-        let Bodies { open, equal } = self.bodies;
-        match number.checked_sub(open.len()) {
-            None => &open[number],
-            Some(level) => &equal.as_ref().expect("there are programs for some calls").1[level],
-        }
+        self.bodies.all()[number].0
     }
 }
 
@@ -69,6 +65,8 @@ pub struct Setting<'a> {
     /// In ascending order.
     pub levels: &'a [Level],
     pub reach: Reach,
+    /// By weight, bytes from the start of all of them.
+    pub weight_offsets: &'a [u64],
     /// Bytes of all weights.
     pub weight_bytes: u64,
 }
@@ -99,7 +97,7 @@ pub enum What {
 #[derive(Clone, Debug)]
 pub struct Model {
     pub members: Vec<Member>,
-    /// By entry and program, the numbers of the kernels in the order of the launches, then those of chains.
+    /// By entry and program, the numbers of the kernels in the order of the launches, then those of chains and of flows.
     pub kernels: Vec<Vec<Range<usize>>>,
     /// By entry, the number of its function.
     pub entries: Vec<usize>,
@@ -111,7 +109,10 @@ pub(super) struct OfProgram {
     /// Of its first kernel.
     pub first: usize,
     pub chains: Range<usize>,
+    pub flows: Range<usize>,
     pub run: Option<usize>,
+    /// By flow, the number of the first of its programs; they follow each other, but for those within them.
+    pub inner: Vec<Vec<usize>>,
 }
 
 /// The numbers of an entry's functions.
@@ -148,16 +149,26 @@ impl<'a> Numbers<'a> {
             let mut kinds =
                 [&entry.bodies.open].into_iter().chain(entry.bodies.equal.iter().map(|(_, programs)| programs));
             assert!(kinds.all(|programs| programs.len() == setting.levels.len()), "an entry has a program per level");
-            let programs = entry.programs().map(|program| {
+            let all = entry.bodies.all();
+            let top = entry.programs().count();
+            let programs = all.iter().enumerate().map(|(n, (program, _))| {
                 let first = take(program.launches.len());
                 let chains = take(program.chains.len());
-                OfProgram { first, chains: chains..chains + program.chains.len(), run: chooses.then(|| take(1)) }
+                let flows = take(program.flows.len());
+                OfProgram {
+                    first,
+                    chains: chains..chains + program.chains.len(),
+                    flows: flows..flows + program.flows.len(),
+                    run: (chooses && n < top).then(|| take(1)),
+                    inner: inner(&all, program),
+                }
             });
             let programs = programs.collect();
             let dimensions = call::settled(entry).is_none().then(|| take(1));
             of.push(OfEntry { programs, dimensions, call: take(2) });
         }
-        let programs = || entries.iter().flat_map(Entry::programs);
+        let all: Vec<_> = entries.iter().flat_map(|entry| entry.bodies.all()).map(|(program, _)| program).collect();
+        let programs = || all.iter().copied();
         let parts = programs().any(|p| p.chains.iter().any(|chain| may_be_few(chain) || may_be_crowded(chain)));
         let shares = programs().any(|p| p.units().into_iter().any(|unit| is_shared(p, unit)));
         let part = parts.then(|| take(1));
@@ -176,16 +187,20 @@ impl<'a> Numbers<'a> {
         let first = self.entries[..entry].iter().map(of).sum();
         first..first + of(&self.entries[entry])
     }
-    fn level_of(&self, program: usize) -> usize {
-        program % self.setting.levels.len()
-    }
     /// What stands behind the names of a program's functions.
-    fn suffix(&self, entry: usize, program: usize) -> String {
+    fn suffix(&self, entry: usize, program: usize, level: usize) -> String {
         let levels = self.setting.levels;
-        let open = if self.of[entry].programs.len() > levels.len() && program < levels.len() { "_open" } else { "" };
-        let level = self.level_of(program);
+        let several = self.entries[entry].bodies.equal.is_some();
+        let open = if several && program < levels.len() { "_open" } else { "" };
         format!("{open}{}", if level > 0 { levels[level].suffix } else { "" })
     }
+}
+
+/// By flow, the numbers of its programs among all.
+fn inner(all: &[(&Program, usize)], program: &Program) -> Vec<Vec<usize>> {
+    let number = |wanted: &Program| all.iter().position(|(known, _)| std::ptr::eq(*known, wanted));
+    let numbers = |flow: &Flow| flow.programs().into_iter().filter_map(number).collect();
+    program.flows.iter().map(numbers).collect()
 }
 
 /// The functions of a model with these entries.
@@ -218,7 +233,7 @@ pub fn compose(setting: Setting<'_>, entries: &[Entry<'_>]) -> Model {
         members.push(Member { name, exported: false, aliases: vec![], level: None, what: What::Choose });
     }
     assert_eq!(members.len(), numbers.count);
-    let kernels = |of: &OfEntry| of.programs.iter().map(|p| p.first..p.chains.end).collect();
+    let kernels = |of: &OfEntry| of.programs.iter().map(|p| p.first..p.flows.end).collect();
     Model {
         members,
         kernels: numbers.of.iter().map(kernels).collect(),
@@ -230,10 +245,10 @@ pub fn compose(setting: Setting<'_>, entries: &[Entry<'_>]) -> Model {
 /// The functions of a program.
 fn of_program(numbers: &Numbers<'_>, e: usize, p: usize, members: &mut Vec<Member>) {
     let entry = &numbers.entries[e];
-    let program = entry.program(p);
-    let (prefix, suffix) = (format!("{}_{}", numbers.setting.name, entry.c_name), numbers.suffix(e, p));
+    let (program, level) = entry.bodies.all()[p];
+    let (prefix, suffix) = (format!("{}_{}", numbers.setting.name, entry.c_name), numbers.suffix(e, p, level));
     let mut member = |name: String, what| {
-        let level = Some(numbers.level_of(p));
+        let level = Some(level);
         members.push(Member {
             name: format!("{prefix}_{name}{suffix}"),
             exported: false,
@@ -248,6 +263,9 @@ fn of_program(numbers: &Numbers<'_>, e: usize, p: usize, members: &mut Vec<Membe
     for (c, chain) in program.chains.iter().enumerate() {
         let name = format!("{}_chain", program.launches[chain.launches.start].kernel.name);
         member(name, What::Routine(chain::chain(numbers, e, p, c)));
+    }
+    for (f, flow) in program.flows.iter().enumerate() {
+        member(flow.name.clone(), What::Routine(flow::flow(numbers, e, p, f)));
     }
     if numbers.of[e].programs[p].run.is_some() {
         member("run".into(), What::Routine(run::run_program(numbers, e, p)));

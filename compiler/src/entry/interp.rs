@@ -94,6 +94,8 @@ struct Machine<'a> {
     weights: &'a Weights,
     options: Options,
     regions: Vec<Vec<u8>>,
+    /// The address of the weights' memory, once there is one.
+    stored: i64,
 }
 
 fn bug<T>(message: impl Into<String>) -> Result<T, Stop> {
@@ -102,9 +104,22 @@ fn bug<T>(message: impl Into<String>) -> Result<T, Stop> {
 
 impl<'a> Machine<'a> {
     fn new(model: &'a Model, entries: &'a [Entry<'a>], weights: &'a Weights, options: Options) -> Machine<'a> {
-        Machine { model, entries, weights, options, regions: vec![] }
+        Machine { model, entries, weights, options, regions: vec![], stored: 0 }
     }
 
+    /// The address of all weights, as the object has them.
+    fn weights(&mut self) -> i64 {
+        if self.stored == 0 {
+            let (offsets, bytes) = self.weights.layout();
+            let mut memory = vec![GARBAGE; bytes as usize];
+            for ((_, weight), at) in self.weights.all.iter().zip(offsets) {
+                let stored = weight.stored();
+                memory[at as usize..][..stored.len()].copy_from_slice(&stored);
+            }
+            self.stored = self.region(memory);
+        }
+        self.stored
+    }
     /// The address of new memory.
     fn region(&mut self, bytes: Vec<u8>) -> i64 {
         self.regions.push(bytes);

@@ -8,6 +8,7 @@
 mod call;
 mod chain;
 mod compose;
+mod flow;
 mod formula;
 mod frame;
 pub mod interp;
@@ -114,6 +115,8 @@ pub enum Stmt {
         to: Value,
         body: Block,
     },
+    /// Ends the loop around.
+    Break,
     Return(Option<Value>),
 }
 
@@ -140,7 +143,7 @@ pub enum Op {
     Not(VarId),
     /// 1 for a true flag, 0 for a false one.
     Bit(VarId),
-    /// The first where the flag is true; of two words, or of two floats.
+    /// The first where the flag is true; of two words, addresses or floats.
     Select(VarId, Value, Value),
     RealOf(RealOp, VarId, VarId),
     /// Of two floats; false where one of them is NaN, but for `Unordered`.
@@ -160,6 +163,8 @@ pub enum Op {
     Bits(VarId, i64),
     /// Whether an address is null.
     IsNull(VarId),
+    /// Whether two addresses are the same.
+    Same(VarId, VarId),
     /// Memory of the routine's own, of so many bytes, while it runs; a multiple of 8.
     Stack(u32),
     Null,

@@ -196,6 +196,9 @@ impl Parser {
             let rest = rest.trim();
             return Ok(Stmt::Return(if rest.is_empty() { None } else { Some(value(rest)?) }));
         }
+        if line == "break" {
+            return Ok(Stmt::Break);
+        }
         if let Some(rest) = line.strip_prefix("store ") {
             let (place, stored) = split(rest, "=")?;
             let (to, field) = field(place)?;
@@ -245,6 +248,7 @@ fn operation(text: &str) -> Parse<Op> {
         }
         ("offset", [a, b]) => Op::Offset(var(a)?, value(b)?),
         ("bits", [a, b]) => Op::Bits(var(a)?, number(b, "")?),
+        ("same", [a, b]) => Op::Same(var(a)?, var(b)?),
         ("both", [a, b]) => Op::And(var(a)?, var(b)?),
         ("either", [a, b]) => Op::Or(var(a)?, var(b)?),
         ("select", [flag, a, b]) => Op::Select(var(flag)?, value(a)?, value(b)?),

@@ -110,6 +110,7 @@ impl fmt::Display for Op {
             Op::Offset(from, by) => write!(f, "offset {} {by}", show(*from)),
             Op::Bits(a, mask) => write!(f, "bits {} {mask}", show(*a)),
             Op::IsNull(a) => write!(f, "is_null {}", show(*a)),
+            Op::Same(a, b) => write!(f, "same {} {}", show(*a), show(*b)),
             Op::Stack(bytes) => write!(f, "stack {bytes}"),
             Op::Null => write!(f, "null"),
             Op::Datum(datum) => write!(f, "datum {}", name(DATA, datum)),
@@ -171,6 +172,7 @@ impl Routine {
                     self.block(f, body, depth + 1)?;
                     writeln!(f, "{margin}}}")?;
                 }
+                Stmt::Break => writeln!(f, "break")?,
                 Stmt::Return(None) => writeln!(f, "return")?,
                 Stmt::Return(Some(value)) => writeln!(f, "return {value}")?,
             }

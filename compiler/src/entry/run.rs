@@ -6,7 +6,7 @@ use super::{
     Compare, Field, Routine, Slots, Type, Value, VarId,
     compose::Numbers,
     sizes::Sizes,
-    units::{can_fail, is_shared, iterations},
+    units::{can_fail, is_shared, iterations, program_can_fail},
     write::{Writer, write},
 };
 use crate::plan::Unit;
@@ -65,45 +65,78 @@ fn run_chosen(w: &mut Writer<'_>, entry: usize, first: usize, choose: usize, wan
 
 /// The kernels of a program in order, and the status of success.
 fn run(w: &mut Writer<'_>, at: [usize; 2], io: VarId, frame: VarId, sizes: &mut Sizes<'_>) {
-    for unit in w.model.entries[at[0]].program(at[1]).units() {
-        self::unit(w, at, unit, io, frame, sizes);
-    }
+    units(w, at, io, frame, sizes, &|w, failed, status| w.leave_if_with(failed, status));
     w.leave(i64::from(Status::Ok.code()));
 }
 
-fn unit(w: &mut Writer<'_>, [entry, number]: [usize; 2], unit: Unit, io: VarId, frame: VarId, sizes: &mut Sizes<'_>) {
+/// What is done where a flag says that something failed, with what the frame says of it.
+pub(super) type Fail<'f> = &'f dyn Fn(&mut Writer<'_>, VarId, VarId);
+
+/// The units of a program in order.
+pub(super) fn units(
+    w: &mut Writer<'_>,
+    at: [usize; 2],
+    io: VarId,
+    frame: VarId,
+    sizes: &mut Sizes<'_>,
+    fail: Fail<'_>,
+) {
+    let program = w.model.entries[at[0]].program(at[1]);
+    for unit in program.units() {
+        let fails = self::unit(w, at, unit, io, frame, sizes, fail);
+        if fails {
+            check(w, frame, fail);
+        }
+    }
+}
+
+/// Looks whether something failed.
+pub(super) fn check(w: &mut Writer<'_>, frame: VarId, fail: Fail<'_>) {
+    let status = w.load(frame, Field::Status);
+    let failed = w.is(Compare::Ne, status, 0);
+    fail(w, failed, status);
+}
+
+/// Runs a unit. Whether it may fail.
+fn unit(
+    w: &mut Writer<'_>,
+    [entry, number]: [usize; 2],
+    unit: Unit,
+    io: VarId,
+    frame: VarId,
+    sizes: &mut Sizes<'_>,
+    fail: Fail<'_>,
+) -> bool {
     let (program, of) = (w.model.entries[entry].program(number), &w.model.of[entry].programs[number]);
     let (function, fails) = match unit {
         Unit::Launch(k) => (of.first + k, can_fail(&program.launches[k].kernel)),
+        Unit::Flow(f) => {
+            let inner = program.flows[f].programs();
+            (of.flows.start + f, inner.into_iter().any(program_can_fail))
+        }
         Unit::Chain(c) => {
             let launches = &program.launches[program.chains[c].launches.clone()];
             (of.chains.start + c, launches.iter().any(|launch| can_fail(&launch.kernel)))
         }
     };
-    let whole = |w: &mut Writer<'_>, sizes: &mut Sizes<'_>| {
-        match iterations(program, unit) {
-            Some((extent, work)) if is_shared(program, unit) => {
-                let task = w.function(function);
-                let (extent, work) = (sizes.dim(w, &extent), sizes.dim(w, &work));
-                let threads = w.load(io, Field::Pointer(Slots(program).threads()));
-                let share = w.model.share.expect("something is shared");
-                w.call(share, &[task.into(), frame.into(), extent, work, threads.into()]);
-            }
-            Some((extent, _)) => {
-                let extent = sizes.dim(w, &extent);
-                w.call(function, &[frame.into(), Value::Int(0), extent]);
-            }
-            // What is not parallel does not read the other parameters.
-            None => w.call(function, &[frame.into()]),
+    let whole = |w: &mut Writer<'_>, sizes: &mut Sizes<'_>| match iterations(program, unit) {
+        Some((extent, work)) if is_shared(program, unit) => {
+            let task = w.function(function);
+            let (extent, work) = (sizes.dim(w, &extent), sizes.dim(w, &work));
+            let threads = w.load(io, Field::Pointer(Slots(program).threads()));
+            let share = w.model.share.expect("something is shared");
+            w.call(share, &[task.into(), frame.into(), extent, work, threads.into()]);
         }
-        if fails {
-            let status = w.load(frame, Field::Status);
-            let failed = w.is(Compare::Ne, status, 0);
-            w.leave_if_with(failed, status);
+        Some((extent, _)) => {
+            let extent = sizes.dim(w, &extent);
+            w.call(function, &[frame.into(), Value::Int(0), extent]);
         }
+        // What is not parallel does not read the other parameters.
+        None => w.call(function, &[frame.into()]),
     };
     match unit {
-        Unit::Chain(c) => super::chain::shared_or([entry, number, c], w, io, frame, sizes, whole),
-        Unit::Launch(_) => whole(w, sizes),
+        Unit::Chain(c) => super::chain::shared_or([entry, number, c], w, io, frame, sizes, fail, whole),
+        Unit::Launch(_) | Unit::Flow(_) => whole(w, sizes),
     }
+    fails
 }

@@ -44,9 +44,13 @@ routine(v0: address, v1: word) -> status {
   v26: address = null
   v27: word = call f1(v23)
   v28: address = function f0
+  v33: flag = same v28 v26
   each v29 in 0..v27 {
     call f0(v17, 0, v29)
     call v28(v17, v29, 5)
+    if v33 {
+      break
+    }
   }
   if v8 {
     v30: word = copy 1
@@ -88,7 +92,8 @@ fn a_breach_of_the_law_is_named() {
         ("routine() {\nreturn 0\n}", "it returns what it does not have"),
         ("routine() -> flag {\nreturn 0\n}", "a routine returns a word, a status or nothing"),
         ("routine() numbered {\n}", "the first parameter is no number"),
-        ("routine() {\nreturn\nreturn\n}", "something follows a return"),
+        ("routine() {\nreturn\nreturn\n}", "something follows a return or break"),
+        ("routine() {\nbreak\n}", "no loop is there to end"),
         ("routine() -> word {\nreturn v0\n}", "v0 is not declared"),
         ("routine(v0: word) {\nv1: word = add v0 v2\nv2: word = copy 0\n}", "v2 may not be set"),
         ("routine(v0: flag) -> word {\nif v0 {\nv1: word = copy 0\n}\nreturn v1\n}", "v1 may not be set"),

@@ -39,6 +39,7 @@ pub fn iterations(program: &Program, unit: Unit) -> Option<(Dim, Dim)> {
             let launch = &program.launches[k];
             parallel_extent(&launch.kernel).map(|extent| (extent.clone(), launch.work.clone()))
         }
+        Unit::Flow(_) => None,
         Unit::Chain(c) => {
             let chain = &program.chains[c];
             let launches = &program.launches[chain.launches.clone()];
@@ -50,6 +51,11 @@ pub fn iterations(program: &Program, unit: Unit) -> Option<(Dim, Dim)> {
 /// Whether threads may take parts of a unit: it is parallel, and not known to be too little work.
 pub fn is_shared(program: &Program, unit: Unit) -> bool {
     iterations(program, unit).is_some_and(|(_, work)| work.as_int().is_none_or(|work| work >= WORTH_SHARING))
+}
+
+/// Whether a program can end early.
+pub fn program_can_fail(program: &Program) -> bool {
+    program.all().iter().any(|program| program.launches.iter().any(|launch| can_fail(&launch.kernel)))
 }
 
 /// Whether a kernel can end early.

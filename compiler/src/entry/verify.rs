@@ -88,7 +88,7 @@ impl Checker<'_> {
         expect(self.depth <= MAX_DEPTH, || "blocks nest too deep".into())?;
         let mut known = Some(known);
         for stmt in block {
-            let set = known.take().ok_or("something follows a return")?;
+            let set = known.take().ok_or("something follows a return or break")?;
             known = self.stmt(stmt, set)?;
         }
         self.depth -= 1;
@@ -128,6 +128,10 @@ impl Checker<'_> {
                 self.loops += 1;
                 self.block(body, inside)?;
                 self.loops -= 1;
+            }
+            Stmt::Break => {
+                expect(self.loops > 0, || "no loop is there to end".into())?;
+                return Ok(None);
             }
             Stmt::Return(value) => {
                 match (value, self.routine.returns) {
@@ -233,7 +237,7 @@ impl Checker<'_> {
             Op::Not(a) => (of(&[*a], Flag), Flag),
             Op::Bit(a) => (of(&[*a], Flag), Word),
             Op::Select(flag, a, b) => {
-                let ty = if declared(*a)? == Real { Real } else { Word };
+                let ty = if matches!(declared(*a)?, Real | Address) { declared(*a)? } else { Word };
                 (vec![(Value::Var(*flag), Flag), (*a, ty), (*b, ty)], ty)
             }
             Op::RealOf(_, a, b) => (of(&[*a, *b], Real), Real),
@@ -244,6 +248,7 @@ impl Checker<'_> {
             Op::Load(from, field) => (of(&[*from], Address), field.ty()),
             Op::Offset(from, by) => (vec![(Value::Var(*from), Address), (*by, Word)], Address),
             Op::Bits(a, _) => (of(&[*a], Address), Word),
+            Op::Same(a, b) => (of(&[*a, *b], Address), Flag),
             Op::IsNull(a) => (of(&[*a], Address), Flag),
             Op::Stack(_) | Op::Null | Op::Datum(_) | Op::Function(_) => (vec![], Address),
         })

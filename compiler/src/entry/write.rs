@@ -134,6 +134,9 @@ impl Writer<'_> {
         let body = self.inside(|w| body(w, var));
         self.block.push(Stmt::Each { var, from: from.into(), to: to.into(), body });
     }
+    pub fn leave_loop(&mut self) {
+        self.block.push(Stmt::Break);
+    }
     /// Returns nothing.
     pub fn end(&mut self) {
         self.block.push(Stmt::Return(None));

@@ -121,11 +121,23 @@ fn gives(graph: &Graph, results: &[&TensorType]) -> Infer<()> {
     Err(format!("a region gives {}, not {}", show(&outputs), show(results)))
 }
 
-/// The dims of graphs, but for those that name `own`.
-fn dims<'a>(graphs: &[&'a Graph], own: Option<&Symbol>) -> Vec<&'a Dim> {
-    let nodes = graphs.iter().flat_map(|graph| graph.iter()).map(|(_, node)| node);
-    let all = nodes.flat_map(|node| node.ty.shape.iter().chain(node.op.inner_dims()));
-    all.filter(|dim| own.is_none_or(|own| !dim.symbols().contains(own))).collect()
+/// The symbols that graphs name, each once.
+fn symbols(graphs: &[&Graph]) -> Vec<Symbol> {
+    let mut found = vec![];
+    let mut add = |symbols: Vec<Symbol>| {
+        for symbol in symbols {
+            if !found.contains(&symbol) {
+                found.push(symbol);
+            }
+        }
+    };
+    for (_, node) in graphs.iter().flat_map(|graph| graph.iter()) {
+        node.ty.shape.iter().chain(node.op.inner_dims()).for_each(|dim| add(dim.symbols()));
+        if let Op::Control(of) = &node.op {
+            add(of.control.symbols());
+        }
+    }
+    found
 }
 
 impl Control for If {
@@ -148,8 +160,8 @@ impl Control for If {
         let inputs: Vec<Tensor> = inputs[1..].iter().map(|&t| t.clone()).collect();
         evaluate_by(&self.branches[which], &inputs, bind, how)
     }
-    fn dims(&self) -> Vec<&Dim> {
-        dims(&Regions::If(self).graphs(), None)
+    fn symbols(&self) -> Vec<Symbol> {
+        symbols(&Regions::If(self).graphs())
     }
     fn is(&self, other: &dyn Control) -> bool {
         other.as_any().downcast_ref() == Some(self)
@@ -169,6 +181,12 @@ impl Control for Loop {
         }
         if self.count.as_ref().is_some_and(|count| count.symbols().contains(&self.step)) {
             return Err("the count depends on the iteration".into());
+        }
+        let depends = |dim: &Dim| dim.as_int().is_none() && dim.symbols().contains(&self.step);
+        let extents = |node: &Node| node.ty.shape.iter().any(depends);
+        let paddings = |node: &Node| matches!(node.op, Op::Pad(_)) && node.op.inner_dims().into_iter().any(depends);
+        if let Some((_, node)) = self.body.iter().find(|(_, node)| extents(node) || paddings(node)) {
+            return Err(format!("the extents of a {} depend on the iteration", node.ty));
         }
         takes(&self.body, inputs)?;
         gives(&self.body, &inputs[..self.carried])?;
@@ -201,10 +219,12 @@ impl Control for Loop {
         values.truncate(self.carried);
         Ok(values)
     }
-    fn dims(&self) -> Vec<&Dim> {
-        let mut dims = dims(&Regions::Loop(self).graphs(), Some(&self.step));
-        dims.extend(&self.count);
-        dims
+    fn symbols(&self) -> Vec<Symbol> {
+        let mut symbols = symbols(&Regions::Loop(self).graphs());
+        symbols.retain(|symbol| *symbol != self.step);
+        let counted = self.count.iter().flat_map(Dim::symbols).filter(|symbol| !symbols.contains(symbol));
+        let counted: Vec<Symbol> = counted.collect();
+        [symbols, counted].concat()
     }
     fn is(&self, other: &dyn Control) -> bool {
         other.as_any().downcast_ref() == Some(self)

@@ -58,7 +58,14 @@ pub fn evaluate_by(
 
 /// Results of control flow that was evaluated once for all of them.
 #[derive(Default)]
-struct Results(Vec<(Arc<dyn Control>, Vec<Tensor>, Vec<Tensor>)>);
+struct Results(Vec<Known>);
+
+/// An operator that owns graphs, its operands, and all results.
+struct Known {
+    control: Arc<dyn Control>,
+    operands: Vec<Tensor>,
+    results: Vec<Tensor>,
+}
 
 impl Results {
     fn of(
@@ -69,13 +76,14 @@ impl Results {
         how: Evaluation<'_>,
     ) -> Result<Tensor, Stop> {
         let same = |operands: &[Tensor]| operands.iter().zip(args).all(|(a, b)| a.same_data(b));
-        let known = self.0.iter().find(|(control, operands, _)| Arc::ptr_eq(control, &of.control) && same(operands));
-        if let Some((_, _, results)) = known {
-            return Ok(results[of.result].clone());
+        let known = self.0.iter().find(|known| Arc::ptr_eq(&known.control, &of.control) && same(&known.operands));
+        if let Some(known) = known {
+            return Ok(known.results[of.result].clone());
         }
         let results = of.control.eval(args, bind, how)?;
         let value = results[of.result].clone();
-        self.0.push((of.control.clone(), args.iter().map(|&t| t.clone()).collect(), results));
+        let operands = args.iter().map(|&t| t.clone()).collect();
+        self.0.push(Known { control: of.control.clone(), operands, results });
         Ok(value)
     }
 }

@@ -23,7 +23,7 @@ pub use widen::{widen, widened};
 
 use crate::{
     base::{Arena, Dim, Id, dim::Number},
-    op::{Broadcast, Facts, Infer, Op},
+    op::{Broadcast, ControlResult, Facts, Infer, Op},
     tensor::{DType, Scalar, Tensor, TensorType},
 };
 
@@ -223,6 +223,7 @@ impl Graph {
     }
     /// Checks the invariants that `add` keeps.
     pub fn verify(&self) -> Infer<()> {
+        let mut seen: Vec<&ControlResult> = vec![];
         for (id, node) in self.iter() {
             let here = |e: String| format!("%{}: {e}", id.index());
             if let Some(bad) = node.inputs.iter().find(|&&i| i >= id) {
@@ -235,8 +236,9 @@ impl Graph {
                     return Err(here(format!("is {} but its operator infers {ty}", node.ty)));
                 }
                 if let Op::Control(of) = &node.op
-                    && of.result == 0
+                    && !seen.iter().any(|other| other.is_beside(of))
                 {
+                    seen.push(of);
                     Regions::of(&*of.control).graphs().into_iter().try_for_each(Graph::verify).map_err(here)?;
                 }
             }

@@ -58,7 +58,10 @@ pub fn compile(
 ) -> Result<Compiled, Problems> {
     let (weight_offsets, weight_bytes) = weights.layout();
     let levels = target.entry_levels();
-    let model = entry::compose(Setting { name, levels: &levels, reach, weight_bytes }, entries);
+    let model = entry::compose(
+        Setting { name, levels: &levels, reach, weight_offsets: &weight_offsets, weight_bytes },
+        entries,
+    );
     entry::verify(&model).unwrap_or_else(|violation| panic!("routine {violation}"));
     let kernels = clif::Kernels { target, entries, weight_offsets };
     let twins = twins(&model, &kernels);

@@ -45,7 +45,7 @@ impl Used {
                     self.block(otherwise);
                 }
                 Stmt::Each { body, .. } => self.block(body),
-                Stmt::Set(..) | Stmt::Store { .. } | Stmt::Call { .. } | Stmt::Return(_) => {}
+                Stmt::Set(..) | Stmt::Store { .. } | Stmt::Call { .. } | Stmt::Break | Stmt::Return(_) => {}
             }
         }
     }

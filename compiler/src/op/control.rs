@@ -2,22 +2,27 @@
 //!
 //! What a region is made of is known above this floor only; here is what every operator has to say.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{
+    any::Any,
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use super::{Evaluation, Infer, Stop};
 use crate::{
-    base::{Bindings, Dim},
+    base::{Bindings, Symbol},
     tensor::{Tensor, TensorType},
 };
 
 /// An operator that owns regions.
-pub trait Control: fmt::Debug + Send + Sync {
+pub trait Control: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The types of all results, or why these operands do not fit.
     fn infer(&self, inputs: &[&TensorType]) -> Infer<Vec<TensorType>>;
     /// All results, by the definition.
     fn eval(&self, inputs: &[&Tensor], bind: &Bindings, how: Evaluation<'_>) -> Result<Vec<Tensor>, Stop>;
-    /// The dims that the regions name, those over symbols of their own left out.
-    fn dims(&self) -> Vec<&Dim>;
+    /// The symbols that the regions name, but for those of their own.
+    fn symbols(&self) -> Vec<Symbol>;
     /// Whether both mean the same, word by word.
     fn is(&self, other: &dyn Control) -> bool;
     fn as_any(&self) -> &dyn Any;

@@ -247,7 +247,6 @@ macro_rules! ops {
                     Op::Slice(op) => op.start.iter().collect(),
                     Op::Pad(op) => op.low.iter().chain(&op.high).collect(),
                     Op::Put(op) => op.start.iter().collect(),
-                    Op::Control(of) => of.control.dims(),
                     _ => vec![],
                 }
             }

@@ -131,7 +131,8 @@ pub fn cost(op: &Op) -> u32 {
 }
 
 /// Decides for every node.
-pub fn fuse(graph: &Graph) -> Fusion {
+/// The memory of the inputs that `yields` names may be changed where nothing else reads them.
+pub fn fuse(graph: &Graph, yields: &[NodeId]) -> Fusion {
     let live = graph.live();
     let flow = Flow::of(graph, &live);
     let roles = graph.iter().map(|(id, node)| match kind(&node.op) {
@@ -150,7 +151,7 @@ pub fn fuse(graph: &Graph) -> Fusion {
     state.avoid_repetition();
     state.join_at_once();
     let mut fusion = Fusion { roles: state.roles, rows: state.rows, homes: vec![] };
-    fusion.settle(graph, &|id| state.flow.users(id).to_vec());
+    fusion.settle(graph, yields, &|id| state.flow.users(id).to_vec());
     fusion
 }
 
@@ -205,11 +206,7 @@ impl State<'_> {
     /// Outputs are memory; a reshape shares that of its operand.
     fn place_outputs(&mut self) {
         for port in &self.graph.outputs {
-            let mut id = port.node;
-            while self.is_free(id) && matches!(self.graph.op(id), Op::Reshape(_)) {
-                id = self.graph.node(id).inputs[0];
-            }
-            self.give_buffer(id);
+            self.give_buffer(self.beneath_reshapes(port.node));
         }
     }
     /// The operands of contractions are addresses; so are those of what is written as a whole.
@@ -218,6 +215,15 @@ impl State<'_> {
             let Role::Kernel { root } = self.role(id) else { continue };
             let node = self.graph.node(root);
             let contracts = matches!(node.op, Op::Dot(_) | Op::Conv(_));
+            if matches!(node.op, Op::Control(_)) {
+                // Regions find their inputs in memory.
+                for &operand in &node.inputs {
+                    if !matches!(self.graph.op(operand), Op::Const(_)) {
+                        self.give_buffer(self.beneath_reshapes(operand));
+                    }
+                }
+                continue;
+            }
             if !contracts && !reads_often(&node.op) {
                 continue;
             }
@@ -235,6 +241,9 @@ impl State<'_> {
         while self.is_free(id) && matches!(self.graph.op(id), Op::Broadcast(_)) {
             id = self.graph.node(id).inputs[0];
         }
+        self.beneath_reshapes(id)
+    }
+    fn beneath_reshapes(&self, mut id: NodeId) -> NodeId {
         while self.is_free(id) && matches!(self.graph.op(id), Op::Reshape(_)) {
             id = self.graph.node(id).inputs[0];
         }

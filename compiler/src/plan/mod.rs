@@ -5,6 +5,7 @@
 mod border;
 mod chain;
 mod contract;
+mod control;
 mod extreme;
 mod fold;
 mod fuse;
@@ -36,7 +37,10 @@ use std::{
 pub use chain::{EVEN_TASKS, MIN_SLICES, MIN_TASKS};
 pub use fuse::{Fusion, MAX_CODE, Role, fuse};
 pub use prepare::{Choices, prepare};
-pub use program::{Bodies, Chain, Guard, IoPort, Launch, Part, Place, Program, Storage, StorageId, Unit};
+pub use program::{
+    Bodies, Carried, Chain, Flow, FlowKind, Guard, IoPort, Launch, LoopPlan, Part, Place, Program, Storage, StorageId,
+    Unit,
+};
 pub use weights::{Panels, Weight, WeightId, Weights};
 
 pub use run::{GARBAGE, Memory, interpret, launch};
@@ -57,7 +61,20 @@ use program::units;
 
 /// Plans an entry from its prepared graph. Constants are added to `weights`, which all entries of a model share.
 pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weights) -> Program {
-    let fusion = fuse(graph);
+    plan_region(name, graph, target, weights, &mut name::Names::default(), &[])
+}
+
+/// Plans a graph, whose kernels get names that no other has. The memory of the inputs that `yields` names may be that of an
+/// output, if the program changes it there and leaves it alone otherwise.
+fn plan_region(
+    name: &str,
+    graph: &Graph,
+    target: &TargetInfo,
+    weights: &mut Weights,
+    names: &mut name::Names,
+    yields: &[NodeId],
+) -> Program {
+    let fusion = fuse(graph, yields);
     let mut planner = Planner {
         cx: Context { graph, fusion: &fusion, target, weights },
         storage: Arena::default(),
@@ -65,7 +82,9 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
         of_weights: HashMap::new(),
         launches: vec![],
         chains: vec![],
-        names: name::Names::default(),
+        flows: vec![],
+        inner_guards: vec![],
+        names,
     };
     planner.bind_inputs();
     let copies = planner.bind_outputs();
@@ -73,6 +92,10 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
         if let Role::Kernel { root } = fusion.role(id)
             && !is_complete(graph, &fusion, root)
         {
+            if let Op::Control(of) = graph.op(root) {
+                planner.control(root, of);
+                continue;
+            }
             let site = lower(&mut planner.cx, id, root);
             let what = if fusion.rows(id).is_some() { "rows" } else { what(graph, id, root) };
             planner.launch(site, id, root, what);
@@ -84,20 +107,26 @@ pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weight
         let out = planner.storage.push(Storage { dtype: ty.dtype, len: ty.count(), place: Place::Output(port) });
         planner.launch_into(site, from, from, "copy", out, None);
     }
-    (planner.launches, planner.chains) = chain::chain(planner.launches, &mut planner.storage, target);
+    // What a branch or loop touches must be whole.
+    if planner.flows.is_empty() {
+        (planner.launches, planner.chains) = chain::chain(planner.launches, &mut planner.storage, target);
+    }
     let (workspace, workspace_bound) = planner.place();
-    let Planner { storage, launches, chains, .. } = planner;
+    let Planner { storage, launches, chains, flows, inner_guards, .. } = planner;
+    let mut guards = guards(graph);
+    guards.extend(inner_guards.into_iter().filter(|guard| !guards.contains(guard)).collect::<Vec<_>>());
     let port = |p: &crate::graph::Port| IoPort { name: p.name.clone(), ty: graph.ty(p.node).clone() };
     Program {
         name: name.to_owned(),
         inputs: graph.inputs.iter().map(port).collect(),
         outputs: graph.outputs.iter().map(port).collect(),
         symbols: symbols(graph),
-        formulas: formulas(graph),
-        guards: guards(graph),
+        formulas: formulas(graph, &flows),
+        guards,
         storage,
         launches,
         chains,
+        flows,
         workspace,
         workspace_bound,
     }
@@ -152,7 +181,12 @@ fn symbols(graph: &Graph) -> Vec<Symbol> {
     });
     let nodes = graph.iter().flat_map(|(_, node)| &node.ty.shape).chain(extents);
     let mut symbols: Vec<Symbol> = vec![];
-    for symbol in inputs.chain(rest).chain(guards).chain(nodes).flat_map(Dim::symbols) {
+    let regions = graph.iter().filter_map(|(_, node)| match &node.op {
+        Op::Control(of) => Some(of.control.symbols()),
+        _ => None,
+    });
+    let named = inputs.chain(rest).chain(guards).chain(nodes).flat_map(Dim::symbols);
+    for symbol in named.chain(regions.flatten()) {
         if !symbols.contains(&symbol) {
             symbols.push(symbol);
         }
@@ -182,27 +216,36 @@ fn guards(graph: &Graph) -> Vec<Guard> {
 }
 
 /// Every formula in the graph, each behind those that it is made of.
-fn formulas(graph: &Graph) -> Vec<Arc<Formula>> {
+fn formulas(graph: &Graph, flows: &[Flow]) -> Vec<Arc<Formula>> {
     let mut found = vec![];
     let facts = graph.facts().assumed().iter().chain(graph.facts().repeated());
     facts.flat_map(|(a, b)| [a, b]).for_each(|dim| dim.formulas(&mut found));
     for (_, node) in graph.iter() {
         node.ty.shape.iter().chain(node.op.inner_dims()).for_each(|dim| dim.formulas(&mut found));
     }
+    for flow in flows {
+        flow.programs().into_iter().for_each(|program| program.workspace.formulas(&mut found));
+        if let FlowKind::Loop(plan) = &flow.kind {
+            plan.count.iter().for_each(|count| count.formulas(&mut found));
+        }
+    }
     found
 }
 
-struct Planner<'g> {
+struct Planner<'g, 'n> {
     cx: Context<'g>,
     storage: Arena<Storage>,
     of_node: HashMap<NodeId, StorageId>,
     of_weights: HashMap<WeightId, StorageId>,
     launches: Vec<Launch>,
     chains: Vec<Chain>,
-    names: name::Names,
+    flows: Vec<Flow>,
+    /// What regions need of the symbols.
+    inner_guards: Vec<Guard>,
+    names: &'n mut name::Names,
 }
 
-impl<'g> Planner<'g> {
+impl<'g> Planner<'g, '_> {
     fn new_storage(&mut self, ty: &TensorType, place: Place) -> StorageId {
         self.storage.push(Storage { dtype: ty.dtype, len: ty.count(), place })
     }
@@ -308,18 +351,23 @@ impl<'g> Planner<'g> {
     fn place(&mut self) -> (Dim, Dim) {
         // Launches of a chain happen at one time.
         let mut times = vec![0; self.launches.len()];
-        for (time, unit) in units(self.launches.len(), &self.chains).into_iter().enumerate() {
+        let mut flow_times = vec![0; self.flows.len()];
+        for (time, unit) in units(self.launches.len(), &self.chains, &self.flows).into_iter().enumerate() {
             match unit {
                 Unit::Launch(n) => times[n] = time,
                 Unit::Chain(c) => times[self.chains[c].launches.clone()].fill(time),
+                Unit::Flow(f) => flow_times[f] = time,
             }
         }
         let mut touched: Vec<Option<(usize, usize)>> = vec![None; self.storage.len()];
-        let scratch = self.chains.iter().map(|chain| (chain.launches.start, &chain.scratch));
-        let args = self.launches.iter().enumerate().flat_map(|(n, launch)| launch.args.iter().map(move |arg| (n, arg)));
-        for (n, arg) in args.chain(scratch) {
-            let (first, last) = touched[arg.index()].unwrap_or((times[n], times[n]));
-            touched[arg.index()] = Some((first.min(times[n]), last.max(times[n])));
+        let scratch = self.chains.iter().map(|chain| (times[chain.launches.start], chain.scratch));
+        let launches = self.launches.iter().zip(&times);
+        let args = launches.flat_map(|(launch, &time)| launch.args.iter().map(move |&arg| (time, arg)));
+        let flows = self.flows.iter().zip(&flow_times);
+        let flows = flows.flat_map(|(flow, &time)| flow.buffers().into_iter().map(move |id| (time, id)));
+        for (time, arg) in args.chain(scratch).chain(flows) {
+            let (first, last) = touched[arg.index()].unwrap_or((time, time));
+            touched[arg.index()] = Some((first.min(time), last.max(time)));
         }
         let bytes = |storage: &Storage| &storage.len * storage.dtype.size() as i64;
         // The first of those that take each other's place, and the life of all of them together.

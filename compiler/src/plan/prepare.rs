@@ -7,11 +7,13 @@
 //!   copy, so that its hot loop has no conditions. That multiplies zeros with weights, which is done only where these
 //!   are known to be finite. A depthwise one of the model's input leaves its border out by itself.
 
+use std::sync::Arc;
+
 use super::{contract::takes_border, fuse::is_view_of_constant, pack::constant, phases::Phases, winograd::winograd};
 use crate::{
     base::{Bindings, Dim, dim::NoVars},
-    graph::{Graph, NodeId},
-    op::{Broadcast, Conv, Op, Pad, Reshape},
+    graph::{Graph, NodeId, Regions},
+    op::{Broadcast, Control, ControlResult, Conv, Op, Pad, Reshape},
     tensor::{Scalar, Tensor, TensorType},
 };
 
@@ -31,6 +33,7 @@ pub fn prepare(graph: &Graph, choices: &Choices) -> Graph {
     let mut to = Graph::with_facts(graph.facts().clone());
     let mut map: Vec<Option<NodeId>> = vec![None; graph.len()];
     let mut phases = Phases::default();
+    let mut regions: Vec<(&ControlResult, Arc<dyn Control>)> = vec![];
     // Inputs keep the order of the ports.
     for port in &graph.inputs {
         to.set_origin(graph.origin(port.node).cloned());
@@ -55,6 +58,19 @@ pub fn prepare(graph: &Graph, choices: &Choices) -> Graph {
                 // What an extent's normal form hides stays as it is.
                 if *to.ty(bordered) == node.ty { bordered } else { add(&mut to, whole.clone(), &plain) }
             }
+            (None, Op::Control(of)) => {
+                let prepared = match regions.iter().find(|(plain, _)| plain.is_beside(of)) {
+                    Some((_, prepared)) => prepared.clone(),
+                    None => {
+                        let inside = Regions::of(&*of.control);
+                        let graphs = inside.graphs().into_iter().map(|graph| prepare(graph, choices)).collect();
+                        let prepared = inside.with(graphs);
+                        regions.push((of, prepared.clone()));
+                        prepared
+                    }
+                };
+                add(&mut to, Op::Control(ControlResult { control: prepared, result: of.result }), &inputs)
+            }
             (None, op) => match phases.elementwise(&mut to, op, &inputs) {
                 Some(whole) => whole,
                 None => add(&mut to, op.clone(), &inputs),
@@ -77,7 +93,7 @@ pub(super) fn add(to: &mut Graph, op: impl Into<Op>, inputs: &[NodeId]) -> NodeI
 /// The value of what depends on constants only, and is not a view.
 fn fold(to: &Graph, op: &Op, inputs: &[NodeId], ty: &TensorType) -> Option<Tensor> {
     let view = matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_));
-    let leaf = matches!(op, Op::Input | Op::Const(_) | Op::Extent(_));
+    let leaf = matches!(op, Op::Input | Op::Const(_) | Op::Extent(_) | Op::Control(_));
     if leaf || view || inputs.is_empty() || !inputs.iter().all(|&i| is_view_of_constant(to, i)) {
         return None;
     }

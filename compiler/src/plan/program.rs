@@ -30,6 +30,8 @@ pub struct Program {
     pub launches: Vec<Launch>,
     /// Launches that run slice by slice, in their order.
     pub chains: Vec<Chain>,
+    /// Branches and loops, in their order.
+    pub flows: Vec<Flow>,
     /// Bytes of the workspace, a multiple of 64 where known; 0 when none is needed.
     pub workspace: Dim,
     /// The bytes that are live at the fullest moment: no plan can need less.
@@ -79,6 +81,13 @@ impl Bodies {
     /// All programs: those for every call, by level, and then the others.
     pub fn programs(&self) -> impl Iterator<Item = &Program> + Clone {
         self.open.iter().chain(self.equal.iter().flat_map(|(_, programs)| programs))
+    }
+    /// Every program with the number of the level it is for: those of [`Bodies::programs`], and then those within them.
+    pub fn all(&self) -> Vec<(&Program, usize)> {
+        let top: Vec<_> = self.programs().enumerate().map(|(n, program)| (program, n % self.open.len())).collect();
+        let inner = top.iter().flat_map(|&(program, level)| program.all().into_iter().skip(1).map(move |p| (p, level)));
+        let inner: Vec<_> = inner.collect();
+        [top, inner].concat()
     }
 }
 
@@ -142,24 +151,132 @@ pub struct Chain {
 pub enum Unit {
     Launch(usize),
     Chain(usize),
+    Flow(usize),
+}
+
+/// A branch or loop within a program. Its regions are programs of their own: their inputs and outputs are buffers of the
+/// program around, and their symbols those of that one and the number of the iteration.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// A name that no kernel has; it becomes a symbol.
+    pub name: String,
+    /// It runs before this launch.
+    pub at: usize,
+    pub kind: FlowKind,
+    /// The inputs of the regions.
+    pub operands: Vec<StorageId>,
+    pub results: Vec<StorageId>,
+    /// The workspace of whatever region runs.
+    pub scratch: StorageId,
+    /// The source node, for profiles and reports.
+    pub origin: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub enum FlowKind {
+    /// The number in a buffer of one i64 chooses a branch, the last one where it names none. Outputs are the results.
+    If {
+        which: StorageId,
+        branches: Vec<Program>,
+    },
+    Loop(Box<LoopPlan>),
+}
+
+/// A loop. The first operands are the carried values before the first iteration; the outputs of the body are those after
+/// one. Of two places that each has, iterations write the one that they do not read, and the last one the result.
+#[derive(Clone, Debug)]
+pub struct LoopPlan {
+    /// Iterations, at most where there is a condition.
+    pub count: Option<Dim>,
+    /// The symbol that is the number of the iteration.
+    pub step: Symbol,
+    /// Its output is not 0 where there is an iteration, in a buffer of one i64.
+    pub condition: Option<(Program, StorageId)>,
+    pub body: Program,
+    pub carried: Vec<Carried>,
+    /// From operands to results, before the first iteration: what is changed in place.
+    pub begin: Program,
+    /// From wherever the other carried values are to the results, where the last iteration did not write them there.
+    pub end: Program,
+}
+
+/// Where the carried values of iterations are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// In the result, where the body changes it.
+    InPlace,
+    /// In the result and this buffer by turns.
+    ByTurns(StorageId),
+}
+
+impl LoopPlan {
+    /// The numbers of the carried values that are changed in place, or by turns.
+    pub fn carried_in_place(&self, in_place: bool) -> impl Iterator<Item = usize> + '_ {
+        let is = move |carried: &Carried| matches!(carried, Carried::InPlace) == in_place;
+        (0..self.carried.len()).filter(move |&n| is(&self.carried[n]))
+    }
+}
+
+impl Flow {
+    /// The programs that it runs.
+    pub fn programs(&self) -> Vec<&Program> {
+        match &self.kind {
+            FlowKind::If { branches, .. } => branches.iter().collect(),
+            FlowKind::Loop(plan) => {
+                let condition = plan.condition.iter().map(|(program, _)| program);
+                condition.chain([&plan.body, &plan.begin, &plan.end]).collect()
+            }
+        }
+    }
+    /// The buffers that it touches, but for those of its programs.
+    pub fn buffers(&self) -> Vec<StorageId> {
+        let mut own = vec![self.scratch];
+        match &self.kind {
+            FlowKind::If { which, .. } => own.push(*which),
+            FlowKind::Loop(plan) => {
+                own.extend(plan.condition.iter().map(|(_, flag)| *flag));
+                own.extend(plan.carried.iter().filter_map(|carried| match carried {
+                    Carried::InPlace => None,
+                    Carried::ByTurns(other) => Some(*other),
+                }));
+            }
+        }
+        [&self.operands[..], &self.results, &own].concat()
+    }
 }
 
 impl Program {
     /// All launches in execution order, those of a chain as one.
     pub fn units(&self) -> Vec<Unit> {
-        units(self.launches.len(), &self.chains)
+        units(self.launches.len(), &self.chains, &self.flows)
+    }
+    /// This program and those within it, each before its own.
+    pub fn all(&self) -> Vec<&Program> {
+        let inner = self.flows.iter().flat_map(Flow::programs).flat_map(Program::all);
+        [self].into_iter().chain(inner).collect()
     }
 }
 
 /// The units of so many launches.
-pub fn units(launches: usize, chains: &[Chain]) -> Vec<Unit> {
-    let (mut units, mut at) = (vec![], 0);
-    for (n, chain) in chains.iter().enumerate() {
-        units.extend((at..chain.launches.start).map(Unit::Launch));
-        units.push(Unit::Chain(n));
-        at = chain.launches.end;
+pub fn units(launches: usize, chains: &[Chain], flows: &[Flow]) -> Vec<Unit> {
+    let mut units = vec![];
+    let (mut chains, mut flows) = (chains.iter().enumerate().peekable(), flows.iter().enumerate().peekable());
+    let mut at = 0;
+    while at <= launches {
+        while let Some((n, _)) = flows.next_if(|(_, flow)| flow.at <= at) {
+            units.push(Unit::Flow(n));
+        }
+        match chains.next_if(|(_, chain)| chain.launches.start == at) {
+            Some((n, chain)) => {
+                units.push(Unit::Chain(n));
+                at = chain.launches.end;
+            }
+            None => {
+                units.extend((at < launches).then_some(Unit::Launch(at)));
+                at += 1;
+            }
+        }
     }
-    units.extend((at..launches).map(Unit::Launch));
     units
 }
 

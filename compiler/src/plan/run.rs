@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     base::Bindings,
     loops::interp::{self, Bytes, Stop},
-    tensor::{Tensor, concrete, for_each_index},
+    tensor::{Scalar, Tensor, concrete, for_each_index},
 };
 
 /// The outputs for these inputs. Panics when an input does not have its port's type or a symbol is unbound.
@@ -26,16 +26,31 @@ pub fn interpret(
     for (port, tensor) in program.inputs.iter().zip(inputs) {
         assert_eq!((port.ty.dtype, port.ty.concrete(bind).as_ref()), (tensor.dtype, Some(&tensor.shape)));
     }
-    let workspace = vec![GARBAGE; size(&program.workspace, bind)?];
-    let mut run = Run { program, weights, inputs, bind, workspace, slice: vec![], outputs: vec![] };
+    let mut outputs = vec![];
     for port in &program.outputs {
         let shape = port.ty.concrete(bind).ok_or_else(|| Stop::Bug(format!("{} is negative", port.ty)))?;
-        run.outputs.push((shape.clone(), vec![GARBAGE; shape.iter().product::<usize>() * port.ty.dtype.size()]));
+        let bytes = vec![GARBAGE; shape.iter().product::<usize>() * port.ty.dtype.size()];
+        outputs.push(Tensor::from_bytes(port.ty.dtype, shape, bytes));
     }
+    interpret_in(program, weights, inputs, bind, outputs)
+}
+
+/// The same where the outputs' memory holds something already.
+fn interpret_in(
+    program: &Program,
+    weights: &Weights,
+    inputs: &[Tensor],
+    bind: &Bindings,
+    outputs: Vec<Tensor>,
+) -> Result<Vec<Tensor>, Stop> {
+    let workspace = vec![GARBAGE; size(&program.workspace, bind)?];
+    let mut run = Run { program, weights, inputs, bind, workspace, slice: vec![], outputs: vec![] };
+    run.outputs = outputs.into_iter().map(|t| (t.shape.clone(), t.bytes().to_vec())).collect();
     for unit in program.units() {
         match unit {
             Unit::Launch(n) => launch(program, n, bind, None, &mut run)?,
             Unit::Chain(n) => run.chain(&program.chains[n])?,
+            Unit::Flow(n) => run.flow(&program.flows[n])?,
         }
     }
     let ports = program.outputs.iter().zip(run.outputs);
@@ -78,6 +93,59 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Run<'_> {
+    /// What the buffers of a flow hold, as ports of its programs have them.
+    fn tensors(&self, ids: &[StorageId], ports: &[IoPort]) -> Result<Vec<Tensor>, Stop> {
+        let tensor = |(&id, port): (&StorageId, &IoPort)| {
+            let shape = port.ty.concrete(self.bind).ok_or_else(|| Stop::Bug(format!("{} is negative", port.ty)))?;
+            let bytes = shape.iter().product::<usize>() * port.ty.dtype.size();
+            Ok(Tensor::from_bytes(port.ty.dtype, shape, self.read(&self.program.storage[id].place, bytes)?))
+        };
+        ids.iter().zip(ports).map(tensor).collect()
+    }
+    fn flow(&mut self, flow: &Flow) -> Result<(), Stop> {
+        let results = match &flow.kind {
+            FlowKind::If { which, branches } => {
+                let bytes = self.read(&self.program.storage[*which].place, 8)?;
+                let which = i64::from_le_bytes(bytes.try_into().expect("an i64 has 8 bytes"));
+                let branch = usize::try_from(which).ok().and_then(|n| branches.get(n));
+                let branch = branch.or(branches.last()).expect("there is a branch");
+                let inputs = self.tensors(&flow.operands, &branch.inputs)?;
+                interpret(branch, self.weights, &inputs, self.bind)?
+            }
+            FlowKind::Loop(plan) => self.repeat(flow, plan)?,
+        };
+        for (&id, value) in flow.results.iter().zip(results) {
+            self.write(&self.program.storage[id].place.clone(), value.bytes())?;
+        }
+        Ok(())
+    }
+    fn repeat(&mut self, flow: &Flow, plan: &LoopPlan) -> Result<Vec<Tensor>, Stop> {
+        let mut values = self.tensors(&flow.operands, &plan.body.inputs)?;
+        let count = plan.count.as_ref().map(|count| size(count, self.bind)).transpose()?.map_or(i64::MAX, |n| n as i64);
+        let mut bind = self.bind.clone();
+        for step in 0..count {
+            bind.insert(plan.step.clone(), step);
+            if let Some((condition, _)) = &plan.condition
+                && interpret(condition, self.weights, &values, &bind)?[0].get(0) == Scalar::Int(0)
+            {
+                break;
+            }
+            // What changes in place finds its value in the output's memory; what does not, nothing.
+            let outputs = plan.carried.iter().zip(&values).map(|(carried, value)| match carried {
+                Carried::InPlace => value.clone(),
+                Carried::ByTurns(_) => {
+                    Tensor::from_bytes(value.dtype, value.shape.clone(), vec![GARBAGE; value.bytes().len()])
+                }
+            });
+            let next = interpret_in(&plan.body, self.weights, &values, &bind, outputs.collect())?;
+            values.splice(..plan.carried.len(), next);
+        }
+        values.truncate(plan.carried.len());
+        Ok(values)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One statement after the other.
 
 use super::{
-    super::{Block, Callee, Compare, Datum, Op, RealCompare, RealOp, Routine, Stmt, Type, Value, VarId, WordOp},
+    super::{Block, Callee, Compare, Datum, Field, Op, RealCompare, RealOp, Routine, Stmt, Type, Value, VarId, WordOp},
     FUNCTION, GARBAGE, Machine, Stop, bug,
 };
 
@@ -14,13 +14,15 @@ pub fn run(machine: &mut Machine<'_>, routine: &Routine, args: &[i64]) -> Result
     }
     match steps.block(&routine.body)? {
         Go::Left(value) => Ok(value),
-        Go::On => Ok(None),
+        Go::On | Go::Out => Ok(None),
     }
 }
 
 /// Whether what follows a statement runs.
 enum Go {
     On,
+    /// Out of the loop around.
+    Out,
     Left(Option<i64>),
 }
 
@@ -35,8 +37,9 @@ struct Steps<'m, 'a> {
 impl Steps<'_, '_> {
     fn block(&mut self, block: &Block) -> Result<Go, Stop> {
         for stmt in block {
-            if let Go::Left(value) = self.stmt(stmt)? {
-                return Ok(Go::Left(value));
+            match self.stmt(stmt)? {
+                Go::On => {}
+                gone => return Ok(gone),
             }
         }
         Ok(Go::On)
@@ -67,11 +70,14 @@ impl Steps<'_, '_> {
             Stmt::Each { var, from, to, body } => {
                 for n in self.word(*from)..self.word(*to) {
                     self.words[var.index()] = n;
-                    if let Go::Left(value) = self.block(body)? {
-                        return Ok(Go::Left(value));
+                    match self.block(body)? {
+                        Go::On => {}
+                        Go::Out => break,
+                        Go::Left(value) => return Ok(Go::Left(value)),
                     }
                 }
             }
+            Stmt::Break => return Ok(Go::Out),
             Stmt::Return(value) => return Ok(Go::Left(value.map(|value| self.word(value)))),
         }
         Ok(Go::On)
@@ -138,13 +144,21 @@ impl Steps<'_, '_> {
             Op::Load(from, field) => self.machine.load(self.words[from.index()], *field)?,
             Op::Offset(from, by) => self.words[from.index()].wrapping_add(self.word(*by)),
             Op::Bits(a, mask) => self.words[a.index()] & mask,
+            Op::Same(a, b) => (self.words[a.index()] == self.words[b.index()]).into(),
             Op::IsNull(a) => (self.words[a.index()] == 0).into(),
             Op::Stack(bytes) => self.machine.region(vec![GARBAGE; *bytes as usize]),
             Op::Null => 0,
             Op::Function(n) => FUNCTION + *n as i64,
-            // Kernels of the interpreter find the weights by their numbers, wherever their memory is said to be.
-            Op::Datum(Datum::Weights) => 0,
-            Op::Datum(Datum::Distance | Datum::Bound) => self.machine.words(&[1]),
+            Op::Datum(Datum::Weights) => self.machine.weights(),
+            Op::Datum(Datum::Distance) => {
+                let (weights, at) = (self.machine.weights(), self.machine.words(&[0]));
+                self.machine.store(at, Field::Word(0), weights - at)?;
+                at
+            }
+            Op::Datum(Datum::Bound) => {
+                let weights = self.machine.weights();
+                self.machine.words(&[weights])
+            }
             Op::Datum(Datum::Fingerprint) => self.machine.words(&[0; 4]),
             other => return bug(format!("`{other}` is a float")),
         })

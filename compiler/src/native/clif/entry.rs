@@ -34,7 +34,7 @@ pub fn lower(level: &Level, model: &Model, routine: &Routine) -> Code {
     });
     let vars = routine.vars.iter().map(|(_, var)| b.declare_var(type_of(var.ty))).collect();
     let params = b.block_params(first).to_vec();
-    let mut writer = Writer { b, level, model, routine, vars, exit };
+    let mut writer = Writer { b, level, model, routine, vars, exit, ends: vec![] };
     for (n, (&param, value)) in routine.params.iter().zip(params).enumerate() {
         let value = if n == 0 && routine.numbered { writer.b.ins().uextend(types::I64, value) } else { value };
         writer.define(param, value);
@@ -80,6 +80,8 @@ struct Writer<'a> {
     vars: Vec<Variable>,
     /// Returns its parameters: the one end of all ways out.
     exit: ir::Block,
+    /// What comes behind the loops that are open.
+    ends: Vec<ir::Block>,
 }
 
 impl Writer<'_> {
@@ -117,6 +119,11 @@ impl Writer<'_> {
             Stmt::Call { callee, args, result } => self.call(*callee, args, *result),
             Stmt::If { when, then, otherwise } => return self.choose(*when, then, otherwise),
             Stmt::Each { var, from, to, body } => self.each(*var, *from, *to, body),
+            Stmt::Break => {
+                let behind = *self.ends.last().expect("a loop is around");
+                self.b.ins().jump(behind, &[]);
+                return true;
+            }
             Stmt::Return(value) => {
                 let results = self.results(*value);
                 self.b.ins().jump(self.exit, &results);
@@ -175,7 +182,10 @@ impl Writer<'_> {
         self.b.ins().brif(more, inside, &[], done, &[]);
         self.b.switch_to_block(inside);
         self.define(var, n);
-        if !self.block(body) {
+        self.ends.push(done);
+        let left = self.block(body);
+        self.ends.pop();
+        if !left {
             let next = self.b.ins().iadd_imm_s(n, 1);
             self.b.ins().jump(head, &[BlockArg::Value(next)]);
         }
@@ -267,6 +277,10 @@ impl Writer<'_> {
             Op::Bits(a, mask) => {
                 let a = self.var(*a);
                 self.b.ins().band_imm_u(a, *mask)
+            }
+            Op::Same(a, b) => {
+                let (a, b) = (self.var(*a), self.var(*b));
+                self.b.ins().icmp(IntCC::Equal, a, b)
             }
             Op::IsNull(a) => {
                 let a = self.var(*a);

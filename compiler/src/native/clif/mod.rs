@@ -51,14 +51,10 @@ pub(super) struct Kernels<'a> {
 }
 
 impl<'a> Kernels<'a> {
-    fn level_of(&self, program: usize) -> usize {
-        program % self.target.levels.len()
-    }
-
     /// The code of a launch.
     pub fn lower(&self, entry: usize, program: usize, number: usize) -> Result<Code, Problems> {
-        let level = &self.target.levels[self.level_of(program)];
-        let program = self.entries[entry].program(program);
+        let (program, level) = self.entries[entry].bodies.all()[program];
+        let level = &self.target.levels[level];
         let launch = &program.launches[number];
         let place = |problems: Problems| match &launch.origin {
             Some(origin) => problems.map(|d| d.at_node(origin.clone())),
@@ -95,7 +91,7 @@ impl<'a> Kernels<'a> {
         let places = |p: &'a Program| p.launches[launch].args.iter().map(|&s| &p.storage[s].place);
         let own = self.entries[entry].program(number);
         let same = |&earlier: &usize| {
-            if number >= self.entries[earlier].programs().count() {
+            if number >= self.entries[earlier].bodies.all().len() {
                 return false;
             }
             let other = self.entries[earlier].program(number);

@@ -21,7 +21,7 @@ const MAX_USERS: usize = 64;
 /// A box within a container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Home {
-    /// A `Pad`, `Concat` or `Scatter`.
+    /// A `Pad`, `Concat`, `Scatter` or `Put`.
     pub parent: NodeId,
     /// The node that has the parent's buffer: the parent, or a reshape of it.
     pub tip: NodeId,
@@ -31,7 +31,7 @@ pub struct Home {
 
 impl Fusion {
     /// Finds homes for the nodes that have a buffer.
-    pub(super) fn settle(&mut self, graph: &Graph, users: &dyn Fn(NodeId) -> Vec<NodeId>) {
+    pub(super) fn settle(&mut self, graph: &Graph, yields: &[NodeId], users: &dyn Fn(NodeId) -> Vec<NodeId>) {
         self.homes = vec![None; graph.len()];
         let mut fixed = vec![false; graph.len()];
         for port in &graph.outputs {
@@ -45,7 +45,7 @@ impl Fusion {
             for (n, &member) in graph.node(parent).inputs.iter().enumerate() {
                 let Some(at) = place(graph, parent, n) else { continue };
                 let fits = match graph.op(parent) {
-                    Op::Scatter(_) => self.gives_way(graph, member, parent, users),
+                    Op::Scatter(_) | Op::Put(_) => self.gives_way(graph, member, parent, yields, users),
                     _ => self.fits(graph, member, users),
                 };
                 if !fixed[member.index()] && self.homes[member.index()].is_none() && fits {
@@ -72,6 +72,9 @@ impl Fusion {
         let mut seen = 0;
         while let Some(user) = open.pop() {
             seen += 1;
+            if matches!(graph.op(user), Op::Control(_)) {
+                return false;
+            }
             let merges = match graph.op(user) {
                 Op::Reshape(_) => !splits(graph.shape(graph.node(user).inputs[0]), graph.shape(user)),
                 op => matches!(op, Op::Bitcast(_)) && graph.shape(user) != graph.shape(graph.node(user).inputs[0]),
@@ -87,10 +90,18 @@ impl Fusion {
         true
     }
 
-    /// Whether a scatter that changes a node's value may do so where it lies: nothing else needs it.
-    fn gives_way(&self, graph: &Graph, id: NodeId, scatter: NodeId, users: &dyn Fn(NodeId) -> Vec<NodeId>) -> bool {
-        let once = graph.node(scatter).inputs.iter().filter(|&&operand| operand == id).count() == 1;
-        once && matches!(self.role(id), Role::Kernel { .. }) && users(id) == [scatter]
+    /// Whether what changes a node's value may do so where it lies: nothing else needs it.
+    fn gives_way(
+        &self,
+        graph: &Graph,
+        id: NodeId,
+        change: NodeId,
+        yields: &[NodeId],
+        users: &dyn Fn(NodeId) -> Vec<NodeId>,
+    ) -> bool {
+        let once = graph.node(change).inputs.iter().filter(|&&operand| operand == id).count() == 1;
+        let gives = matches!(self.role(id), Role::Kernel { .. }) || yields.contains(&id);
+        once && gives && users(id) == [change]
     }
 
     /// Where a node's buffer lies, unless it is one of its own.
@@ -150,7 +161,7 @@ fn place(graph: &Graph, id: NodeId, n: usize) -> Option<Vec<Dim>> {
     let node = graph.node(id);
     match &node.op {
         Op::Pad(op) => (n == 0).then(|| op.low.clone()),
-        Op::Scatter(_) => (n == 0).then(|| vec![Dim::zero(); node.ty.rank()]),
+        Op::Scatter(_) | Op::Put(_) => (n == 0).then(|| vec![Dim::zero(); node.ty.rank()]),
         Op::Concat(op) => {
             let mut at = vec![Dim::zero(); node.ty.rank()];
             at[op.axis] = node.inputs[..n].iter().fold(Dim::zero(), |sum, &i| sum + &graph.shape(i)[op.axis]);

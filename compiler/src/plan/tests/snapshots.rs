@@ -103,7 +103,7 @@ fn pooling() {
 
 /// What becomes of every node.
 fn show_fusion(graph: &Graph) -> String {
-    let fusion = fuse(graph);
+    let fusion = fuse(graph, &[]);
     let mut text = String::new();
     for (id, node) in graph.iter() {
         let role = match fusion.role(id) {

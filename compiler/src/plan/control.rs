@@ -1,0 +1,124 @@
+//! Branches and loops: their regions are planned as programs, and what these read and write are buffers of the program
+//! around.
+//!
+//! A carried value that the body changes where it lies (see `fuse/home.rs`) has one place, the result's; any other has
+//! two, of which an iteration reads one and writes the other.
+
+use super::{Carried, Flow, FlowKind, LoopPlan, Place, Planner, Program, Role, StorageId, plan_region};
+use crate::{
+    base::Dim,
+    graph::{Graph, Loop, NodeId, Regions},
+    op::{Cast, ControlResult, Op},
+    tensor::{DType, TensorType},
+};
+
+impl Planner<'_, '_> {
+    /// Plans what the node `id` is a result of, unless it was planned for another result.
+    pub(super) fn control(&mut self, id: NodeId, of: &ControlResult) {
+        let graph = self.cx.graph;
+        let beside = |other: NodeId| {
+            matches!(graph.op(other), Op::Control(o) if o.is_beside(of))
+                && graph.node(other).inputs == graph.node(id).inputs
+        };
+        let siblings: Vec<NodeId> =
+            graph.ids().filter(|&other| self.cx.fusion.role(other) != Role::Dead && beside(other)).collect();
+        if siblings.first() != Some(&id) {
+            return;
+        }
+        let regions = Regions::of(&*of.control);
+        let name = self.names.kernel(graph, id, id, regions.name());
+        let inputs = &graph.node(id).inputs;
+        let types: Vec<&TensorType> = inputs.iter().map(|&i| graph.ty(i)).collect();
+        let results = of.control.infer(&types).expect("the node has a type");
+        let results = results.iter().enumerate().map(|(n, ty)| self.result(&siblings, n, ty)).collect();
+        let mut operands: Vec<StorageId> = inputs.iter().map(|&i| self.operand(i)).collect();
+        let kind = match regions {
+            Regions::If(branch) => {
+                let which = operands.remove(0);
+                let branches = branch.branches.iter().map(|graph| self.region(graph, &[])).collect();
+                FlowKind::If { which, branches }
+            }
+            Regions::Loop(repeat) => FlowKind::Loop(Box::new(self.repeat(repeat))),
+        };
+        let scratch = self.new_storage(&TensorType::new(DType::U8, vec![Dim::zero()]), Place::Workspace(Dim::zero()));
+        let origin = graph.origin(id).map(|origin| origin.to_string());
+        let flow = Flow { name, at: self.launches.len(), kind, operands, results, scratch, origin };
+        let most = flow.programs().iter().fold(Dim::zero(), |most, program| most.at_least(&program.workspace));
+        self.storage[scratch].len = most;
+        for guard in flow.programs().into_iter().flat_map(|program| &program.guards) {
+            if !self.inner_guards.contains(guard) {
+                self.inner_guards.push(guard.clone());
+            }
+        }
+        self.flows.push(flow);
+    }
+
+    /// The buffer of a result: that of the node that stands for it, if one does.
+    fn result(&mut self, siblings: &[NodeId], n: usize, ty: &TensorType) -> StorageId {
+        let graph = self.cx.graph;
+        let is = |id: &&NodeId| matches!(graph.op(**id), Op::Control(of) if of.result == n);
+        let Some(&node) = siblings.iter().find(is) else {
+            return self.new_storage(ty, Place::Workspace(Dim::zero()));
+        };
+        let buffer = self.cx.fusion.container(node);
+        if let Some(&known) = self.of_node.get(&buffer) {
+            return known;
+        }
+        let new = self.new_storage(self.cx.graph.ty(buffer), Place::Workspace(Dim::zero()));
+        self.of_node.insert(buffer, new);
+        new
+    }
+    /// The buffer of what a region reads.
+    fn operand(&mut self, id: NodeId) -> StorageId {
+        let id = self.cx.fusion.behind_reshapes(self.cx.graph, id);
+        self.storage_of(self.cx.fusion.container(id))
+    }
+
+    fn region(&mut self, graph: &Graph, yields: &[NodeId]) -> Program {
+        plan_region("", graph, self.cx.target, self.cx.weights, self.names, yields)
+    }
+
+    fn repeat(&mut self, repeat: &Loop) -> LoopPlan {
+        let inputs = |n: usize| repeat.body.inputs[n].node;
+        let yields: Vec<NodeId> = (0..repeat.carried).map(inputs).collect();
+        let body = self.region(&repeat.body, &yields);
+        let fusion = super::fuse(&repeat.body, &yields);
+        let in_place = |n: usize| {
+            let output = fusion.behind_reshapes(&repeat.body, repeat.body.outputs[n].node);
+            let twice =
+                repeat.body.outputs.iter().filter(|port| fusion.behind_reshapes(&repeat.body, port.node) == output);
+            fusion.home(inputs(n)).is_some() && fusion.container(inputs(n)) == output && twice.count() == 1
+        };
+        let types: Vec<TensorType> = (0..repeat.carried).map(|n| repeat.body.ty(inputs(n)).clone()).collect();
+        let carried: Vec<Carried> = (0..repeat.carried)
+            .map(|n| match in_place(n) {
+                true => Carried::InPlace,
+                false => Carried::ByTurns(self.new_storage(&types[n], Place::Workspace(Dim::zero()))),
+            })
+            .collect();
+        let copy = |planner: &mut Self, in_place: bool| {
+            let is = |n: &usize| matches!(carried[*n], Carried::InPlace) == in_place;
+            let mut graph = Graph::with_facts(repeat.body.facts().clone());
+            for n in (0..repeat.carried).filter(is) {
+                let input = graph.input(format!("x{n}"), types[n].clone());
+                graph.output(format!("y{n}"), input);
+            }
+            planner.region(&graph, &[])
+        };
+        let (begin, end) = (copy(self, true), copy(self, false));
+        let condition = repeat.condition.as_ref().map(|graph| {
+            let flag = self.new_storage(&TensorType::scalar(DType::I64), Place::Workspace(Dim::zero()));
+            (self.region(&counted(graph), &[]), flag)
+        });
+        LoopPlan { count: repeat.count.clone(), step: repeat.step.clone(), condition, body, carried, begin, end }
+    }
+}
+
+/// The graph with its one output, a truth value, as a number.
+fn counted(graph: &Graph) -> Graph {
+    let mut graph = graph.clone();
+    let port = graph.outputs.pop().expect("a condition has one output");
+    let number = graph.add(Cast { to: DType::I64 }, &[port.node]).expect("a truth value is a number");
+    graph.output(port.name, number);
+    graph
+}
