@@ -1,15 +1,12 @@
 //! Counting values and sorting them into buckets.
 
-use super::{Import, Outputs, Stop, TfOp, build::one};
+use super::{Import, Outputs, TfOp, build::one};
 use crate::{
     base::Dim,
-    graph::NodeId,
-    loops::{BinaryFn, CompareFn},
-    op::{Gather, Iota, Reduce},
-    tensor::{DType, Scalar, Tensor},
+    loops::{BinaryFn, Combine, CompareFn},
+    op::{Iota, Outside, Reduce, Scatter},
+    tensor::{DType, Scalar, Tensor, count},
 };
-
-type Result<T> = std::result::Result<T, Stop>;
 
 pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "Bucketize", import: bucketize },
@@ -35,17 +32,8 @@ fn bucketize(cx: &mut Import) -> Outputs {
     one(cx.drop_axes(bucket, &[axis])?)
 }
 
-/// The values, or a fault where one is negative.
-pub(super) fn not_negative(cx: &mut Import, x: NodeId) -> Result<NodeId> {
-    let zero = cx.scalar(DType::I64, 0.0)?;
-    let bad = cx.binary(BinaryFn::Min, x, zero)?;
-    let zeros = cx.broadcast_to(zero, &[Dim::one()])?;
-    let checked = cx.add(Gather { axis: 0, batch: 0, checked: true }, &[zeros, bad])?;
-    cx.add_(x, checked)
-}
-
 /// How often each number below the size occurs, or the sum of its weights, or whether it occurs; greater numbers do
-/// not count. Rows of a matrix are counted apart by `DenseBincount`.
+/// not count, and a negative one is a fault. Rows of a matrix are counted apart by `DenseBincount`.
 fn bincount(cx: &mut Import) -> Outputs {
     let (x, weights) = (cx.arg(0)?, cx.arg(2)?);
     let size = cx.dim(1, "the number of bins")?;
@@ -53,33 +41,36 @@ fn bincount(cx: &mut Import) -> Outputs {
     let dense = cx.node.op == "DenseBincount";
     let binary = dense && cx.node.attr_bool("binary_output")?;
     let dtype = cx.dtype(weights);
-    let mut shape = cx.shape(x);
-    if !dense {
-        shape = vec![crate::tensor::count(&shape)];
-    } else if shape.is_empty() || shape.len() > 2 {
+    let shape = cx.shape(x);
+    if dense && (shape.is_empty() || shape.len() > 2) {
         return Err(format!("expected rank 1 or 2, got {}", shape.len()).into());
     }
+    let all = count(&shape);
+    // Rows have bins of their own, one behind the other.
+    let rows = if dense { &shape[..shape.len() - 1] } else { &[] };
     let weighted = !cx.shape(weights).iter().any(|d| d.is(0));
-    let x = cx.cast(x, DType::I64)?;
-    let x = cx.reshape(x, &shape)?;
-    let x = not_negative(cx, x)?;
-    let axis = shape.len();
-    let x = cx.insert_axes(x, &[axis - 1])?;
-    let bin = cx.add(Iota { shape: vec![size, Dim::one()], axis: 0, dtype: DType::I64 }, &[])?;
-    let hit = cx.compare(CompareFn::Eq, x, bin)?;
-    let found = if binary {
-        let any = cx.add(Reduce { f: BinaryFn::Or, axes: vec![axis] }, &[hit])?;
-        cx.cast(any, dtype)?
+    let mut bin = cx.cast(x, DType::I64)?;
+    if let [rows] = rows {
+        let per_row = cx.dim_scalar(&size, DType::I64)?;
+        let row = cx.add(Iota { shape: vec![rows.clone(), Dim::one()], axis: 0, dtype: DType::I64 }, &[])?;
+        let first = cx.mul(row, per_row)?;
+        let in_row = cx.add_(first, bin)?;
+        let (zero, none) = (cx.scalar(DType::I64, 0.0)?, cx.dim_scalar(&(rows * &size), DType::I64)?);
+        let (negative, greater) = (cx.compare(CompareFn::Lt, bin, zero)?, cx.compare(CompareFn::Ge, bin, per_row)?);
+        let counted = cx.select(greater, none, in_row)?;
+        bin = cx.select(negative, bin, counted)?;
+    }
+    let bin = cx.reshape(bin, &[all.clone(), Dim::one()])?;
+    let weight = if weighted && !binary {
+        cx.reshape(weights, std::slice::from_ref(&all))?
     } else {
-        let weight = if weighted {
-            let weights = cx.reshape(weights, &shape)?;
-            cx.insert_axes(weights, &[axis - 1])?
-        } else {
-            cx.scalar(dtype, 1.0)?
-        };
-        let zero = cx.scalar(dtype, 0.0)?;
-        let counted = cx.select(hit, weight, zero)?;
-        cx.add(Reduce { f: BinaryFn::Add, axes: vec![axis] }, &[counted])?
+        let unit = cx.scalar(dtype, 1.0)?;
+        cx.broadcast_to(unit, std::slice::from_ref(&all))?
     };
-    one(cx.drop_axes(found, &[axis])?)
+    let zero = cx.scalar(dtype, 0.0)?;
+    let zeros = cx.broadcast_to(zero, &[count(rows) * &size])?;
+    let f = if binary { Combine::Set } else { Combine::Add };
+    let scatter = Scatter { f, depth: 1, below: Outside::Fault, above: Outside::Drop };
+    let counted = cx.add(scatter, &[zeros, bin, weight])?;
+    one(cx.reshape(counted, &[rows, &[size]].concat())?)
 }

@@ -16,6 +16,7 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "GatherNd", import: gather_nd },
     TfOp { name: "ResourceGatherNd", import: resource_gather_nd },
     TfOp { name: "OneHot", import: one_hot },
+    TfOp { name: "ReverseSequence", import: reverse_sequence },
 ];
 
 /// Slices of `params` along `axis`; the first `batch` axes of both are shared, a negative number counts from the end
@@ -82,7 +83,7 @@ fn gather_tuples(cx: &mut Import, params: NodeId, indices: NodeId) -> Outputs {
 }
 
 /// How many leading axes of values of some rank the tuples of indices on the last axis index.
-pub(super) fn tuple_length(cx: &Import, indices: NodeId, rank: usize) -> Result<usize, Stop> {
+fn tuple_length(cx: &Import, indices: NodeId, rank: usize) -> Result<usize, Stop> {
     let at = cx.shape(indices);
     let Some(depth) = at.last() else { return Err("indices have rank 1 at least".into()) };
     let depth = depth.as_int().and_then(|d| usize::try_from(d).ok()).filter(|&d| d <= rank);
@@ -90,7 +91,7 @@ pub(super) fn tuple_length(cx: &Import, indices: NodeId, rank: usize) -> Result<
 }
 
 /// Tuples of indices into axes as indices into those axes joined; a tuple out of range becomes -1.
-pub(super) fn linear_index(cx: &mut Import, indices: NodeId, axes: &[Dim]) -> Result<NodeId, Stop> {
+fn linear_index(cx: &mut Import, indices: NodeId, axes: &[Dim]) -> Result<NodeId, Stop> {
     let outer = cx.shape(indices);
     let outer = &outer[..outer.len().saturating_sub(1)];
     let indices = cx.cast(indices, DType::I64)?;
@@ -129,4 +130,45 @@ fn one_hot(cx: &mut Import) -> Outputs {
     let place = cx.add(Iota { shape, axis, dtype: DType::I64 }, &[])?;
     let hot = cx.compare(CompareFn::Eq, indices, place)?;
     one(cx.select(hot, on, off)?)
+}
+
+/// The first elements of each sequence in reverse, as many as its length says. TensorFlow has kernels for ranks from 2 to 5.
+fn reverse_sequence(cx: &mut Import) -> Outputs {
+    let (x, lengths) = (cx.arg(0)?, cx.arg(1)?);
+    let (shape, of_lengths) = (cx.shape(x), cx.shape(lengths));
+    let axis = |name| Ok::<_, Stop>(usize::try_from(cx.node.attr_int(name)?).ok().filter(|&a| a < shape.len()));
+    let (Some(seq), Some(batch)) = (axis("seq_dim")?, axis("batch_dim")?) else {
+        return Err(format!("an axis of sequences or batches is not below the rank {}", shape.len()).into());
+    };
+    if seq == batch || shape.len() > 5 || of_lengths.len() != 1 {
+        let what = "sequences along another axis than batches, of rank 5 at most, and a vector of lengths";
+        return Err(format!(
+            "expected {what}; got axes {seq} and {batch}, ranks {} and {}",
+            shape.len(),
+            of_lengths.len()
+        )
+        .into());
+    }
+    cx.require_equal(&of_lengths[0], &shape[batch], "the numbers of lengths and of sequences")?;
+    let rest = (0..shape.len()).filter(|a| ![seq, batch].contains(a));
+    let order: Vec<usize> = [batch, seq].into_iter().chain(rest).collect();
+    let lengths = cx.cast(lengths, DType::I64)?;
+    let lengths = cx.insert_axes(lengths, &[1])?;
+    let place = cx.add(Iota { shape: vec![Dim::one(), shape[seq].clone()], axis: 1, dtype: DType::I64 }, &[])?;
+    let (zero, last) = (cx.scalar(DType::I64, 0.0)?, cx.scalar(DType::I64, 1.0)?);
+    let within = cx.compare(CompareFn::Lt, place, lengths)?;
+    let from_end = cx.sub(lengths, place)?;
+    let from_end = cx.sub(from_end, last)?;
+    let from = cx.select(within, from_end, place)?;
+    // A length out of range leads out of range from everywhere.
+    let extent = cx.dim_scalar(&shape[seq], DType::I64)?;
+    let (low, high) = (cx.compare(CompareFn::Lt, lengths, zero)?, cx.compare(CompareFn::Gt, lengths, extent)?);
+    let bad = cx.or(low, high)?;
+    let nowhere = cx.scalar(DType::I64, -1.0)?;
+    let from = cx.select(bad, nowhere, from)?;
+    let x = cx.transpose(x, &order)?;
+    let reversed = cx.add(Gather { axis: 1, batch: 1, checked: true }, &[x, from])?;
+    let mut back = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(n, &axis)| back[axis] = n);
+    one(cx.transpose(reversed, &back)?)
 }

@@ -31,6 +31,7 @@ mod pool;
 mod reduce;
 mod refuse;
 mod scatter;
+mod segment;
 mod shape;
 mod slice;
 mod space;
@@ -103,6 +104,7 @@ const TABLES: &[&[TfOp]] = &[
     count::OPS,
     partition::OPS,
     scatter::OPS,
+    segment::OPS,
 ];
 
 /// Every operator that can be imported.

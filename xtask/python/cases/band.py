@@ -42,6 +42,20 @@ def counts():
         case("DenseBincount", f"rows, present {dtype}", values, size, NONE, binary_output=True)
         case("DenseBincount", f"vector {dtype}", values[0], size, NONE)
         case("DenseBincount", f"vector, whole {dtype}", values[0], size, tensor([], "i64"))
+    for op in ("Bincount", "DenseBincount"):
+        for dtype in ("i32", "i64", "f32", "f64"):
+            case(op, f"weights {dtype}", numbers, const(4), rand(6, dtype=dtype))
+            case(op, f"none {dtype}", numbers, const(4), tensor([], dtype))
+        case(op, "no bins", numbers, const(0), NONE)
+        case(op, "negative size", numbers, const(-1), NONE, fails=True)
+        case(op, "too few weights", numbers, const(4), rand(5), fails=True)
+    case("Bincount", "matrix", numbers.reshape(2, 3), const(4), weights.reshape(2, 3))
+    case("Bincount", "scalar", tensor(2, "i32"), const(4), NONE)
+    case("DenseBincount", "present, no bins", numbers.reshape(2, 3), const(0), NONE, binary_output=True)
+    case("DenseBincount", "negative in a row", tensor([[1, 0], [2, -1]], "i32"), const(4), NONE, fails=True)
+    case("DenseBincount", "vector, present", numbers, const(7), NONE, binary_output=True)
+    case("DenseBincount", "present, weights", numbers.reshape(2, 3), const(4), weights.reshape(2, 3), binary_output=True, optional=True)
+    case("DenseBincount", "three axes", numbers.reshape(1, 2, 3), const(4), NONE, fails=True)
     case("DenseBincount", "negative", tensor([1, -1], "i32"), const(4), NONE, fails=True)
     case("DenseBincount", "no values", tensor([], "i32"), const(3), NONE)
 

@@ -51,6 +51,9 @@ def windows():
         held = [n for n in all_extents if way == "SAME" or not k - 2 * s < n < k]
         square("MaxPool3D", name, images(held, 3), dtype="f32", ksize=[1, k, k, k, 1], **cubic)
         square("AvgPool3D", name, images(all_extents, 3), dtype="f32", ksize=[1, k, k, k, 1], **cubic)
+    for padding, dtype in itertools.product(("VALID", "SAME"), ("f32", "f64")):
+        for k, s in ((3, 1), (2, 2)):
+            square("MaxPoolWithArgmax", f"{padding} {k} by {s}", images(range(6)), dtype=dtype, ksize=[1, k, k, 1], strides=[1, s, s, 1], padding=padding)
     apart = {"strides": [1, 1, 1, 1], "dilations": [1, 2, 2, 1]}
     for padding in ("VALID", "SAME"):
         square("Conv2D", f"{padding}, 2 apart", images(range(6)), (2, 2, 2, 2), padding=padding, **apart)
@@ -113,6 +116,66 @@ def views():
     sweep("Shape", "rows and columns", [(x,) for x in xs])
     sweep("ShapeN", "twice", [([x, x],) for x in xs])
     sweep("Size", "both", [(x,) for x in xs])
+
+
+def places(n, k=None, dtype="i32"):
+    """Rows of some that are numbered from 0, in turn; so many lists of one of them."""
+    return tensor(np.arange(n if k is None else k) % max(n, 1), dtype).reshape((-1,) if k is None else (k, 1))
+
+
+def scatters():
+    three = (0, 1, 3)
+    for op in ("TensorScatterUpdate", "TensorScatterAdd", "TensorScatterSub", "TensorScatterMax", "TensorScatterMin", "ScatterNdNonAliasingAdd"):
+        sweep(op, "rows", [(rand(n, c), places(n, k), rand(k, c, seed=1)) for n in three for c in three for k in three])
+        sweep(op, "constant rows", [(rand(n, 2), const([[2], [0], [2]]), rand(3, 2, seed=1)) for n in SMALL])
+        sweep(op, "pairs", [(rand(n, m), tensor(np.zeros((k, 2)), "i32"), rand(k, seed=1)) for n in (0, 2) for m in (0, 2) for k in (0, 1, 2)])
+        sweep(op, "numbers", [(rand(3, 2), places(3, k), rand(m, 2, seed=1)) for k in three for m in three])
+        sweep(op, "columns", [(rand(3, c), places(3, 2), rand(2, m, seed=1)) for c in three for m in three])
+        sweep(op, "without those out of range", [(rand(n, c), tensor([[0], [5], [-1]], "i32"), rand(3, c, seed=1)) for n in three for c in three],
+              bad_indices_policy="IGNORE")  # fmt: skip
+    two = Sizes([extent(1, 0), extent(1, 1)])
+    sweep("ScatterNd", "as many as updates", [(places(k, k), rand(k, c), two) for k in three for c in three])
+    sweep("ScatterNd", "one less", [(places(1, k), rand(k), Sizes([extent(1, 0) - 1])) for k in SMALL])
+    sweep("ScatterNd", "into two rows", [(places(2, k), rand(k, c), const([2, 2])) for k in three for c in three])
+    for op in ("InplaceUpdate", "InplaceAdd", "InplaceSub"):
+        sweep(op, "rows", [(rand(n, c), places(3)[:k], rand(k, c, seed=1)) for n in three for c in three for k in three])
+        sweep(op, "numbers", [(rand(3, c), places(k), rand(m, 2, seed=1)) for c in (1, 2) for k in three for m in three])
+
+
+def segments():
+    three = (0, 1, 3)
+    for fold in ("Sum", "Mean", "Prod", "Min", "Max"):
+        sweep(f"Segment{fold}", "three rows", [(rand(n, c), const([0, 2, 2])) for n in SMALL for c in three])
+    for fold in ("Sum", "Prod", "Min", "Max"):
+        op = f"UnsortedSegment{fold}"
+        sweep(op, "two segments", [(rand(n, c), places(2)[np.arange(n) % 2], const(2)) for n in SMALL for c in three])
+        sweep(op, "as many as rows", [(rand(n, c), places(n), Sizes(X[0])) for n in SMALL for c in (1, 2)])
+        sweep(op, "two less", [(rand(n), tensor(np.zeros(n), "i32"), Sizes(X[0] - 2)) for n in SMALL])
+        sweep(op, "numbers", [(rand(n, 2), places(m), const(4)) for n in three for m in three])
+        sweep(op, "matrix of ids", [(rand(n, m, c), tensor(np.zeros((n, m)), "i32"), const(1)) for n in (0, 2) for m in (0, 2) for c in (0, 2)])
+    for fold in ("Sum", "Mean", "SqrtN"):
+        op = f"SparseSegment{fold}"
+        sweep(op, "two segments", [(rand(n, c), places(n)[np.zeros(k, int)] if n else tensor(np.zeros(k), "i32"), const([0, 1, 1])) for n in three for c in (1, 2) for k in three])
+        op = f"SparseSegment{fold}WithNumSegments"
+        sweep(op, "rows", [(rand(n, c), tensor(np.zeros(k), "i32"), tensor(np.sort(np.arange(k) % 2), "i32"), const(2)) for n in three for c in (1, 2) for k in three])
+        sweep(op, "as many as rows", [(rand(n, 2), places(n), places(n), Sizes(X[0])) for n in SMALL])
+        sweep(op, "two less", [(rand(n), places(n), tensor(np.zeros(n), "i32"), Sizes(X[0] - 2)) for n in SMALL])
+        sweep(op, "numbers", [(rand(2, 2), places(2)[np.zeros(k, int)], tensor(np.zeros(m), "i32"), const(2)) for k in three for m in three])
+
+
+def partitions():
+    sweep("DynamicPartition", "three rows", [(rand(n, c), const([1, 0, 1])) for n in SMALL for c in (0, 1, 2)], num_partitions=2)
+    sweep("DynamicPartition", "rows of a matrix", [(rand(n, m, 2), const([[1, 0], [1, 1]])) for n in (0, 2, 3) for m in (0, 2, 3)], num_partitions=2)
+    for op in ("DynamicStitch", "ParallelDynamicStitch"):
+        indices = [const([2, 0]), const([1])]
+        sweep(op, "columns", [(indices, [rand(2, a), rand(1, b)]) for a in (0, 1, 2) for b in (0, 1, 2)])
+        sweep(op, "rows", [(indices, [rand(a, 2), rand(b, 2)]) for a in (0, 2, 3) for b in (0, 1, 2)])
+        sweep(op, "a gap", [([const([3, 0])], [rand(n, c)]) for n in SMALL for c in (0, 2)])
+    for reverse in (0, 1):
+        shape = (lambda b, n: (n, b)) if reverse else (lambda b, n: (b, n))
+        runs = [(rand(*shape(b, n), c), tensor(np.full(m, n), "i32")) for b in (0, 1, 2) for m in (0, 1, 2) for n in (1, 3) for c in (1, 2)]
+        sweep("ReverseSequence", "columns" if reverse else "rows", runs, seq_dim=1 - reverse, batch_dim=reverse)
+    sweep("ReverseSequence", "of nothing", [(rand(b, n), tensor(np.zeros(b), "i32")) for b in (0, 2) for n in (0, 1)], seq_dim=1)
 
 
 def form(value):
@@ -350,3 +413,6 @@ folds()
 products()
 diagonals()
 broadcasts()
+scatters()
+segments()
+partitions()

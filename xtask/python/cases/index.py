@@ -1,4 +1,6 @@
-"""Gathers, one-hot vectors and scatters: indices of both widths, batch dimensions, out of range."""
+"""Gathers, one-hot vectors, partitions and reversed sequences: indices of both widths, batch dimensions, out of range."""
+
+import itertools
 
 import numpy as np
 
@@ -54,41 +56,6 @@ def one_hots():
     case("OneHot", "no indices", tensor([], "i32"), const(2), const(1, "f32"), const(0, "f32"))
 
 
-def scatters():
-    for dtype in NUMBERS:
-        case("ScatterNd", f"repeated {dtype}", tensor([[1], [3], [1]], "i32"), rand(3, dtype=dtype), const([5]), optional=True)
-    case("ScatterNd", "rows", tensor([[2], [0]], "i32"), rand(2, 3), const([3, 3]))
-    case("ScatterNd", "elements", tensor([[0, 1], [1, 0]], "i64"), rand(2), const([2, 2], "i64"))
-    case("ScatterNd", "nothing", rand(0, 1, dtype="i32"), rand(0, 2), const([2, 2]))
-    case("ScatterNd", "out of range", tensor([[5]], "i32"), rand(1), const([5]), fails=True)
-    for op in ("TensorScatterUpdate", "TensorScatterAdd", "TensorScatterSub", "TensorScatterMax", "TensorScatterMin"):
-        case(op, "rows", rand(3, 2), tensor([[2], [0]], "i32"), rand(2, 2, seed=1))
-        case(op, "elements", rand(3, 2), tensor([[2, 1], [0, 0]], "i64"), rand(2, seed=1))
-        case(op, "out of range", rand(3), tensor([[3]], "i32"), rand(1), fails=True)
-
-
-def updates():
-    """Rows replaced by constants and by operands: every depth of the indices, repetitions, nothing, the ends of the range."""
-    op, x = "TensorScatterUpdate", rand(4, 3, 2)
-    for dtype in ("bool", *NUMBERS):
-        case(op, f"constant rows {dtype}", rand(4, 2, dtype=dtype), const([[3], [1]]), rand(2, 2, dtype=dtype, seed=1), optional=True)
-        case(op, f"given rows {dtype}", rand(4, 2, dtype=dtype), tensor([[3], [1]], "i32"), rand(2, 2, dtype=dtype, seed=1), optional=True)
-    for given, index in (("constant", const), ("given", tensor)):
-        for width in ("i32", "i64"):
-            case(op, f"{given} elements {width}", x, index([[0, 1, 1], [3, 2, 0]], width), rand(2, seed=1))
-            case(op, f"{given} pairs {width}", x, index([[0, 1], [3, 2], [0, 0]], width), rand(3, 2, seed=1))
-        case(op, f"{given} repeated", rand(4), index([[1], [3], [1], [1]], "i32"), rand(4, seed=1))
-        case(op, f"{given} matrix of indices", x, index([[[0], [1]], [[3], [0]]], "i32"), rand(2, 2, 3, 2, seed=1))
-        case(op, f"{given} whole", rand(3), index(np.zeros((1, 0)), "i32"), rand(1, 3, seed=1), fails=True)
-        case(op, f"{given} one", rand(5), index([2], "i32"), rand(seed=1), fails=True)
-        case(op, f"{given} nothing", rand(3, 2), index(np.zeros((0, 1)), "i32"), rand(0, 2))
-        case(op, f"{given} every row", rand(2, 2), index([[1], [0]], "i32"), rand(2, 2, seed=1))
-        case(op, f"{given} negative", rand(3), index([[-1]], "i32"), rand(1), fails=True)
-        case(op, f"{given} too large", rand(3, 2), index([[0, 2]], "i32"), rand(1), fails=True)
-        case(op, f"{given} into nothing", rand(0, 2), index([[0]], "i32"), rand(1, 2), fails=True)
-        case(op, f"{given} shapes differ", rand(3, 2), index([[0]], "i32"), rand(1, 3), fails=True)
-
-
 def partitions():
     """Cutting into parts and stitching by constants: every rank of partitions and indices, empty parts, gaps and repetitions."""
     for dtype in ("bool", *NUMBERS):
@@ -118,8 +85,32 @@ def partitions():
     case("DynamicStitch", "repeated", [const([0, 1, 1]), const([1, 2])], [rand(3, 2), rand(2, 2, seed=1)])
 
 
+def sequences():
+    """Reversed beginnings: every place of both axes, lengths of nothing, of everything, and of too much."""
+    op, x = "ReverseSequence", rand(3, 4, 2)
+    for dtype in ("bool", *NUMBERS, "str"):
+        case(op, f"rows {dtype}", rand(3, 4, dtype=dtype), tensor([2, 4, 0], "i32"), seq_dim=1, optional=True)
+    for index in ("i32", "i64"):
+        case(op, f"lengths {index}", x, tensor([3, 1, 4], index), seq_dim=1)
+        case(op, f"constant lengths {index}", x, const([3, 1, 4], index), seq_dim=1)
+    for batch, seq in itertools.permutations(range(3), 2):
+        lengths = tensor([1, 2, 2, 1][: x.shape[batch]], "i32")
+        case(op, f"along {seq} in {batch}", x, lengths, seq_dim=seq, batch_dim=batch)
+    case(op, "four axes", rand(2, 3, 2, 4), tensor([4, 3], "i32"), seq_dim=3, batch_dim=2)
+    case(op, "five axes", rand(2, 1, 3, 2, 2), tensor([1, 3], "i64"), seq_dim=2)
+    case(op, "six axes", rand(2, 1, 3, 2, 2, 1), tensor([1, 3], "i64"), seq_dim=2, fails=True)
+    case(op, "nothing", rand(0, 3), tensor([], "i32"), seq_dim=1)
+    case(op, "empty sequences", rand(2, 0), tensor([0, 0], "i32"), seq_dim=1)
+    case(op, "too long", x, tensor([2, 5, 0], "i32"), seq_dim=1, fails=True)
+    case(op, "negative", x, tensor([2, -1, 0], "i32"), seq_dim=1, fails=True)
+    case(op, "too few lengths", x, tensor([2, 1], "i32"), seq_dim=1, fails=True)
+    case(op, "matrix of lengths", x, tensor([[2, 1, 1]], "i32"), seq_dim=1, fails=True)
+    case(op, "one axis for both", x, tensor([2, 1, 1], "i32"), seq_dim=0, fails=True)
+    case(op, "axis out of range", x, tensor([2, 1, 1], "i32"), seq_dim=3, fails=True)
+    case(op, "negative axis", x, tensor([2, 1, 1], "i32"), seq_dim=-1, fails=True)
+
+
 gathers()
 one_hots()
-scatters()
-updates()
 partitions()
+sequences()
