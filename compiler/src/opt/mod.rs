@@ -6,6 +6,7 @@
 //! builds too. Knows neither where a graph came from nor what it is compiled for.
 
 mod constants;
+mod hoist;
 mod regions;
 mod rewrite;
 mod rules;
@@ -28,6 +29,7 @@ pub struct Pass {
 /// In order. Rules make new constants, and constants make rules apply.
 pub const PIPELINE: &[Pass] = &[
     Pass { name: "regions", run: regions::simplify },
+    Pass { name: "hoist", run: hoist::hoist },
     Pass { name: "share", run: share::share },
     Pass { name: "rules", run: rules::simplify },
     Pass { name: "constants", run: constants::fold },

@@ -180,12 +180,13 @@ fn symbols(graph: &Graph) -> Vec<Symbol> {
         _ => None,
     });
     let nodes = graph.iter().flat_map(|(_, node)| &node.ty.shape).chain(extents);
+    let inner = graph.iter().flat_map(|(_, node)| node.op.inner_dims());
     let mut symbols: Vec<Symbol> = vec![];
     let regions = graph.iter().filter_map(|(_, node)| match &node.op {
         Op::Control(of) => Some(of.control.symbols()),
         _ => None,
     });
-    let named = inputs.chain(rest).chain(guards).chain(nodes).flat_map(Dim::symbols);
+    let named = inputs.chain(rest).chain(guards).chain(nodes).chain(inner).flat_map(Dim::symbols);
     for symbol in named.chain(regions.flatten()) {
         if !symbols.contains(&symbol) {
             symbols.push(symbol);
