@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use smc::{
     base::{Bindings, Diagnostic, Dim, Problems, Rng},
-    driver::{self, Executable, InputShape, Options, memory, random},
+    driver::{self, Call, Executable, InputShape, Options, memory, random},
     emit::interface::{Signature, Tensor},
 };
 use smc_runtime::Parallel;
@@ -106,22 +106,12 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
 
     progress.stage("measuring");
     let limit = Duration::from_secs_f64(args.seconds);
-    let warm = Instant::now();
-    while warm.elapsed() < limit / 10 {
-        call.run(threads)?;
-    }
-    let (begin, mut samples) = (Instant::now(), vec![]);
-    while samples.is_empty() || (begin.elapsed() < limit && samples.len() < MAX_SAMPLES) {
-        let start = Instant::now();
-        call.run(threads)?;
-        samples.push(start.elapsed().as_secs_f64() * 1e6);
-    }
+    let samples = samples(&mut call, threads, limit)?;
     let profile = match args.profile {
         true => Some(profile::measure(&mut call, compiled.steps[0].of(&bind), threads, args.threads, limit)?),
         false => None,
     };
     drop(progress);
-    samples.sort_by(f64::total_cmp);
     let latency = Latency {
         signature,
         outputs: entry.outputs.iter().map(|t| t.key.clone()).collect(),
@@ -137,16 +127,36 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
         workspace_bytes: call.workspace_bytes(),
         profile,
     };
-    if args.json {
-        answer(serde_json::to_string_pretty(&latency).expect("plain data"));
-    } else {
-        answer(latency.measured(args));
-        let rate = latency.gflops.map_or(String::new(), |g| format!(", {g:.1} GFLOP/s"));
-        answer(format!(
-            "min {:.2} us, median {:.2} us, p99 {:.2} us over {} calls{rate}",
-            latency.min_us, latency.median_us, latency.p99_us, latency.calls
-        ));
-        latency.profile.iter().for_each(answer);
-    }
+    report(args, &latency);
     Ok(())
+}
+
+/// Calls for so long, after a tenth of it to warm up: the times of the calls in microseconds, ascending; one at least.
+fn samples(call: &mut Call<'_>, threads: Option<&dyn Parallel>, limit: Duration) -> Result<Vec<f64>, Problems> {
+    let warm = Instant::now();
+    while warm.elapsed() < limit / 10 {
+        call.run(threads)?;
+    }
+    let (begin, mut samples) = (Instant::now(), vec![]);
+    while samples.is_empty() || (begin.elapsed() < limit && samples.len() < MAX_SAMPLES) {
+        let start = Instant::now();
+        call.run(threads)?;
+        samples.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    samples.sort_by(f64::total_cmp);
+    Ok(samples)
+}
+
+fn report(args: &Bench, latency: &Latency) {
+    if args.json {
+        answer(serde_json::to_string_pretty(latency).expect("plain data"));
+        return;
+    }
+    answer(latency.measured(args));
+    let rate = latency.gflops.map_or(String::new(), |g| format!(", {g:.1} GFLOP/s"));
+    answer(format!(
+        "min {:.2} us, median {:.2} us, p99 {:.2} us over {} calls{rate}",
+        latency.min_us, latency.median_us, latency.p99_us, latency.calls
+    ));
+    latency.profile.iter().for_each(answer);
 }

@@ -9,10 +9,10 @@ use std::{
     path::Path,
 };
 
-use npyz::{DType as NpyType, NpyHeader, Order, TypeChar, TypeStr, WriteOptions, WriterBuilder, npz};
+use npyz::{DType as NpyType, NpyHeader, Order, TypeChar, TypeStr, npz};
 use smc::{
     base::Diagnostic,
-    tensor::{DType, Scalar, Tensor},
+    tensor::{DType, Tensor},
 };
 
 /// Arrays larger than this are refused: a corrupt header must not exhaust the memory.
@@ -89,7 +89,7 @@ pub fn npz_bytes(arrays: &[(String, Tensor)]) -> io::Result<Vec<u8>> {
         .large_file(true);
     for (name, tensor) in arrays {
         writer.start_file(npz::file_name_from_array_name(name), options)?;
-        writer.write_all(&npy_bytes(tensor)?)?;
+        writer.write_all(&npy_bytes(tensor))?;
     }
     Ok(writer.finish()?.into_inner())
 }
@@ -220,81 +220,48 @@ fn numeric(ty: &TypeStr) -> Option<DType> {
     })
 }
 
-/// The bytes of a `.npy` file.
-pub fn npy_bytes(t: &Tensor) -> io::Result<Vec<u8>> {
-    let shape: Vec<u64> = t.shape.iter().map(|&n| n as u64).collect();
-    macro_rules! typed {
-        ($T:ty, $code:expr, $values:expr) => {{
-            let ty: TypeStr = $code.parse().map_err(|_| invalid("a type code"))?;
-            let mut out = vec![];
-            let options = WriteOptions::<$T>::new().dtype(NpyType::Plain(ty)).shape(&shape).writer(&mut out);
-            let mut writer = options.begin_nd()?;
-            for value in $values {
-                writer.push(&value)?;
-            }
-            writer.finish()?;
-            out
-        }};
+/// The bytes of a `.npy` file: a header in Python's words, then the elements, which tensors hold as such files do.
+pub fn npy_bytes(t: &Tensor) -> Vec<u8> {
+    let longest = (t.dtype == DType::Str).then(|| t.strings().iter().map(Vec::len).max().unwrap_or(0).max(1));
+    let code = longest.map_or_else(|| code(t.dtype).to_string(), |longest| format!("|S{longest}"));
+    let shape: String = t.shape.iter().map(|n| format!("{n}, ")).collect();
+    let text = format!("{{'descr': '{code}', 'fortran_order': False, 'shape': ({}), }}", shape.trim_end());
+    // The data begin at a multiple of 64.
+    let start = (ARRAY.len() + 4 + text.len() + 1).next_multiple_of(64);
+    let length = start - ARRAY.len() - 4;
+    let mut out = [ARRAY, &[1, 0], &(length as u16).to_le_bytes(), text.as_bytes()].concat();
+    out.resize(start - 1, b' ');
+    out.push(b'\n');
+    match longest {
+        None => out.extend(t.bytes()),
+        Some(longest) => t.strings().iter().for_each(|string| {
+            out.extend(string);
+            out.resize(out.len() + longest - string.len(), 0);
+        }),
     }
-    macro_rules! scalars {
-        ($T:ty, $code:expr, $kind:ident) => {
-            typed!(
-                $T,
-                $code,
-                t.scalars().map(|s| match s {
-                    Scalar::$kind(v) => v as $T,
-                    other => unreachable!("{other:?} in a tensor of {}", t.dtype),
-                })
-            )
-        };
+    out
+}
+
+/// What the header calls a type of fixed size.
+fn code(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool => "|b1",
+        DType::I8 => "|i1",
+        DType::I16 => "<i2",
+        DType::I32 => "<i4",
+        DType::I64 => "<i8",
+        DType::U8 => "|u1",
+        DType::U16 => "<u2",
+        DType::U32 => "<u4",
+        DType::U64 => "<u8",
+        DType::F16 => "<f2",
+        DType::BF16 => "|V2",
+        DType::F32 => "<f4",
+        DType::F64 => "<f8",
+        DType::C64 => "<c8",
+        DType::C128 => "<c16",
+        DType::Str => unreachable!("strings are as long as the longest one"),
     }
-    Ok(match t.dtype {
-        DType::Bool => typed!(bool, "|b1", t.scalars().map(|s| s == Scalar::Bool(true))),
-        DType::I8 => scalars!(i8, "|i1", Int),
-        DType::I16 => scalars!(i16, "<i2", Int),
-        DType::I32 => scalars!(i32, "<i4", Int),
-        DType::I64 => scalars!(i64, "<i8", Int),
-        DType::U8 => scalars!(u8, "|u1", Uint),
-        DType::U16 => scalars!(u16, "<u2", Uint),
-        DType::U32 => scalars!(u32, "<u4", Uint),
-        DType::U64 => scalars!(u64, "<u8", Uint),
-        DType::F32 => scalars!(f32, "<f4", F32),
-        DType::F64 => scalars!(f64, "<f8", F64),
-        DType::F16 => {
-            let halves = t.bytes().chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]));
-            typed!(half::f16, "<f2", halves)
-        }
-        DType::BF16 => {
-            let pairs = t.bytes().chunks_exact(2).map(|b| npyz::FixedSizeBytes([b[0], b[1]]));
-            typed!(npyz::FixedSizeBytes<2>, "|V2", pairs)
-        }
-        DType::C64 => {
-            let parts = |s| if let Scalar::C64(re, im) = s { (re, im) } else { (0.0, 0.0) };
-            typed!(
-                npyz::num_complex::Complex<f32>,
-                "<c8",
-                t.scalars().map(|s| {
-                    let (re, im) = parts(s);
-                    npyz::num_complex::Complex { re, im }
-                })
-            )
-        }
-        DType::C128 => {
-            let parts = |s| if let Scalar::C128(re, im) = s { (re, im) } else { (0.0, 0.0) };
-            typed!(
-                npyz::num_complex::Complex<f64>,
-                "<c16",
-                t.scalars().map(|s| {
-                    let (re, im) = parts(s);
-                    npyz::num_complex::Complex { re, im }
-                })
-            )
-        }
-        DType::Str => {
-            let longest = t.strings().iter().map(Vec::len).max().unwrap_or(0).max(1);
-            typed!([u8], format!("|S{longest}"), t.strings().iter().map(Vec::as_slice))
-        }
-    })
 }
 
 #[cfg(test)]
@@ -302,7 +269,7 @@ mod tests {
     use super::*;
 
     fn round_trip(t: &Tensor) -> Tensor {
-        read_array(&mut &npy_bytes(t).unwrap()[..]).unwrap()
+        read_array(&mut &npy_bytes(t)[..]).unwrap()
     }
 
     #[test]
@@ -319,7 +286,7 @@ mod tests {
 
     #[test]
     fn short_data_are_refused() {
-        let bytes = npy_bytes(&Tensor::from_f32([4], &[1.0; 4])).unwrap();
+        let bytes = npy_bytes(&Tensor::from_f32([4], &[1.0; 4]));
         let e = read_array(&mut &bytes[..bytes.len() - 3]).unwrap_err();
         assert!(e.to_string().contains("end after 13 of 16"), "{e}");
     }

@@ -185,6 +185,22 @@ impl<'f> Library<'f> {
     where
         'f: 'a,
     {
+        let names = self.number(writer, soname, exported, local);
+        self.place(writer, exported.len());
+        names
+    }
+
+    /// Numbers the sections and symbols, and lists their names.
+    fn number<'a>(
+        &mut self,
+        writer: &mut Writer<'a>,
+        soname: &'a str,
+        exported: &[(u32, Symbol<'f>)],
+        local: &[Symbol<'f>],
+    ) -> Names
+    where
+        'f: 'a,
+    {
         writer.reserve_null_section_index();
         let mut sections = vec![];
         for part in &mut self.parts {
@@ -217,6 +233,11 @@ impl<'f> Library<'f> {
             names.global.push(writer.add_string(name(symbol)));
             writer.reserve_symbol_index(None);
         }
+        names
+    }
+
+    /// Lays the parts out one behind another, and the tables behind them.
+    fn place(&mut self, writer: &mut Writer<'_>, exported: usize) {
         writer.reserve_file_header();
         writer.reserve_program_headers(self.segments.len() as u32 + 4);
         let mut end = 0;
@@ -230,7 +251,7 @@ impl<'f> Library<'f> {
             // The distance of this segment's addresses from its offsets.
             let more = end;
             for n in first..=last {
-                self.reserve_part(writer, n, more, exported.len());
+                self.reserve_part(writer, n, more, exported);
             }
             let part = &self.parts[last];
             end = part.address + part.size;
@@ -242,7 +263,6 @@ impl<'f> Library<'f> {
         writer.reserve_strtab();
         writer.reserve_shstrtab();
         writer.reserve_section_headers();
-        names
     }
 
     fn reserve_part(&mut self, writer: &mut Writer<'_>, n: usize, more: u64, exported: usize) {

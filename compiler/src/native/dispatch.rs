@@ -8,7 +8,8 @@
 //! The levels are those of the x86-64 psABI, and what the operating system does not save the processor does not have
 //! (XGETBV). macOS saves AVX-512 state only for those who use it, so that level is not found there.
 //!
-//! The bytes are written here by hand, each instruction with its text; a test holds them to a decoder.
+//! The bytes are written here by hand, each instruction with its text; a test holds them to a decoder. The encoder of
+//! `native/x86` is for functions that its selection makes: it has no CPUID, and no reference to a cell of the object.
 
 use cranelift_codegen::{binemit::Reloc, isa::CallConv};
 
@@ -69,15 +70,33 @@ fn text(parts: &[Part]) -> String {
     parts.iter().map(line).collect()
 }
 
+fn plain(bytes: &[u8], text: &'static str) -> Part {
+    Part::Plain(bytes.to_vec(), text)
+}
+
+/// An instruction that ends with a constant of four bytes.
+fn with(bytes: &[u8], constant: u32, text: &'static str) -> Part {
+    Part::Plain([bytes, &constant.to_le_bytes()].concat(), text)
+}
+
+fn jump_equal(to: Label) -> Part {
+    Part::Jump(0x74, 1, "je", to)
+}
+
+fn jump_other(to: Label) -> Part {
+    Part::Jump(0x75, 1, "jne", to)
+}
+
 /// The function. It changes registers that both calling conventions leave to the callee, and rbx around CPUID, which no
 /// unwinder meets: nothing there can fail or is called.
 fn parts(windows: bool, levels: u32) -> Vec<Part> {
+    answer(windows, levels).into_iter().chain(find()).collect()
+}
+
+/// Takes the best level from the cell, and answers with it or with the level that is wanted.
+fn answer(windows: bool, levels: u32) -> Vec<Part> {
     use Label::*;
     use Part::*;
-    let plain = |bytes: &[u8], text| Plain(bytes.to_vec(), text);
-    let with = |bytes: &[u8], constant: u32, text| Plain([bytes, &constant.to_le_bytes()].concat(), text);
-    let jump_equal = |to| Jump(0x74, 1, "je", to);
-    let jump_other = |to| Jump(0x75, 1, "jne", to);
     vec![
         if windows { plain(&[0x49, 0x89, 0xc8], "mov r8,rcx") } else { plain(&[0x49, 0x89, 0xf8], "mov r8,rdi") },
         Cell(&[0x8b, 0x05], "mov eax,[rip+cell]"),
@@ -96,7 +115,14 @@ fn parts(windows: bool, levels: u32) -> Vec<Part> {
         plain(&[0x31, 0xc0], "xor eax,eax"),
         Here(Return),
         plain(&[0xc3], "ret"),
-        // CPUID writes rbx, which is the caller's. r11 counts the levels.
+    ]
+}
+
+/// Finds out the best level, and keeps it in the cell. CPUID writes rbx, which is the caller's. r11 counts the levels.
+fn find() -> Vec<Part> {
+    use Label::*;
+    use Part::*;
+    vec![
         Here(Find),
         plain(&[0x49, 0x89, 0xd9], "mov r9,rbx"),
         with(&[0x41, 0xbb], 1, "mov r11d,1"),

@@ -53,7 +53,7 @@ impl Phases {
         if !shape[1..=spatial].iter().all(|n| (n - 1).is_nonneg(&NoVars)) {
             return None;
         }
-        let (mut axes, mut outside, mut extents, mut whole) = (vec![], vec![], vec![], vec![shape[0].clone()]);
+        let (mut axes, mut extents, mut whole) = (vec![], vec![], vec![shape[0].clone()]);
         for s in 0..spatial {
             let (gap, taps, low, high) = (gaps[s], taps[s].as_int()?, conv.low[s].as_int()?, conv.high[s].as_int()?);
             // The result has as many elements along the axis as the spread operand, and so many more.
@@ -63,40 +63,12 @@ impl Phases {
             if taps < gap || rounds < 0 {
                 return None;
             }
-            let phases: Vec<Axis> = (0..gap).map(|p| Axis::of(p, gap, taps, low, rounds)).collect();
-            let most = |side: fn(&Axis) -> i64| phases.iter().map(side).max().unwrap_or(0).max(0);
-            outside.push((most(|a| a.low), most(|a| a.high)));
-            axes.push(phases);
+            axes.push((0..gap).map(|p| Axis::of(p, gap, taps, low, rounds)).collect::<Vec<_>>());
             extents.push(&shape[s + 1] + rounds);
             whole.push(&shape[s + 1] * gap + more);
         }
-        let surround = |side: fn(&(i64, i64)) -> i64| {
-            let inner = outside.iter().map(|o| Dim::from(side(o)));
-            std::iter::once(Dim::zero()).chain(inner).chain([Dim::zero()]).collect::<Vec<Dim>>()
-        };
-        let pad = Pad { low: surround(|o| o.0), high: surround(|o| o.1) };
-        let dtype = to.ty(x).dtype;
-        let zero = to.constant(Tensor::scalar(dtype, Scalar::zero(dtype)));
-        let x = if outside.iter().all(|o| *o == (0, 0)) { x } else { to.add(pad, &[x, zero]).ok()? };
-        let mut parts = vec![];
-        for phase in indices(gaps) {
-            let of: Vec<&Axis> = phase.iter().zip(&axes).map(|(&p, axis)| &axis[p]).collect();
-            let tail = |rest: &[Dim]| rest.iter().map(|_| Dim::zero()).collect::<Vec<Dim>>();
-            let every = Slice {
-                start: [of.iter().map(|a| Dim::from(a.tap)).collect(), tail(&taps[spatial..])].concat(),
-                stride: [&gaps[..], &[1, 1]].concat(),
-                shape: [of.iter().map(|a| Dim::from(a.taps)).collect(), taps[spatial..].to_vec()].concat(),
-            };
-            let filter = to.add(every, &[filter]).ok()?;
-            let conv = Conv {
-                input_dilation: vec![1; spatial],
-                low: of.iter().zip(&outside).map(|(a, o)| Dim::from(a.low - o.0)).collect(),
-                high: of.iter().zip(&outside).map(|(a, o)| Dim::from(a.high - o.1)).collect(),
-                ..conv.clone()
-            };
-            parts.push(to.add(conv, &[x, filter]).ok()?);
-        }
         whole.push(taps.last()?.clone());
+        let parts = parts(to, conv, x, filter, &axes)?;
         let split = Split { gaps: gaps.clone(), parts };
         if to.shape(split.parts[0])[1..=spatial] != extents {
             return None;
@@ -164,6 +136,40 @@ impl Phases {
         self.0.insert(y, split);
         Some(y)
     }
+}
+
+/// The convolutions of the phases, in row-major order. They read one padded operand, and each its taps of the filter.
+fn parts(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId, axes: &[Vec<Axis>]) -> Option<Vec<NodeId>> {
+    let (gaps, spatial, taps) = (&conv.input_dilation, conv.spatial(), to.shape(filter).to_vec());
+    let most = |axis: &[Axis], side: fn(&Axis) -> i64| axis.iter().map(side).max().unwrap_or(0).max(0);
+    let outside: Vec<_> = axes.iter().map(|axis| (most(axis, |a| a.low), most(axis, |a| a.high))).collect();
+    let surround = |side: fn(&(i64, i64)) -> i64| {
+        let inner = outside.iter().map(|o| Dim::from(side(o)));
+        std::iter::once(Dim::zero()).chain(inner).chain([Dim::zero()]).collect::<Vec<Dim>>()
+    };
+    let pad = Pad { low: surround(|o| o.0), high: surround(|o| o.1) };
+    let dtype = to.ty(x).dtype;
+    let zero = to.constant(Tensor::scalar(dtype, Scalar::zero(dtype)));
+    let x = if outside.iter().all(|o| *o == (0, 0)) { x } else { to.add(pad, &[x, zero]).ok()? };
+    let mut parts = vec![];
+    for phase in indices(gaps) {
+        let of: Vec<&Axis> = phase.iter().zip(axes).map(|(&p, axis)| &axis[p]).collect();
+        let tail = |rest: &[Dim]| rest.iter().map(|_| Dim::zero()).collect::<Vec<Dim>>();
+        let every = Slice {
+            start: [of.iter().map(|a| Dim::from(a.tap)).collect(), tail(&taps[spatial..])].concat(),
+            stride: [&gaps[..], &[1, 1]].concat(),
+            shape: [of.iter().map(|a| Dim::from(a.taps)).collect(), taps[spatial..].to_vec()].concat(),
+        };
+        let filter = to.add(every, &[filter]).ok()?;
+        let conv = Conv {
+            input_dilation: vec![1; spatial],
+            low: of.iter().zip(&outside).map(|(a, o)| Dim::from(a.low - o.0)).collect(),
+            high: of.iter().zip(&outside).map(|(a, o)| Dim::from(a.high - o.1)).collect(),
+            ..conv.clone()
+        };
+        parts.push(to.add(conv, &[x, filter]).ok()?);
+    }
+    Some(parts)
 }
 
 impl Axis {

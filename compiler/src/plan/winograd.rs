@@ -52,110 +52,143 @@ const FILTER: [[f64; 3]; IN] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.
 
 /// The convolution of `x` with the constant `filter` as nodes of `to`; none where the method does not apply or pay.
 pub fn winograd(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Option<NodeId> {
-    let ones = |list: &[i64]| list == [1, 1];
-    if conv.groups != 1 || ![&conv.stride, &conv.dilation, &conv.input_dilation].into_iter().all(|l| ones(l)) {
-        return None;
-    }
-    let known = |dims: &[Dim]| dims.iter().map(Dim::as_int).collect::<Option<Vec<i64>>>();
-    let (ty, taps) = (to.ty(x).clone(), known(to.shape(filter))?);
-    let [3, 3, channels, columns] = taps[..] else { return None };
-    if ty.dtype != DType::F32 || channels.min(columns) < MIN_CHANNELS {
-        return None;
-    }
-    let (size, low, high) = (known(&ty.shape[1..3])?, known(&conv.low)?, known(&conv.high)?);
-    let out: Vec<i64> = (0..2).map(|a| size[a] + low[a] + high[a] - 2).collect();
-    let tiles: Vec<i64> = out.iter().map(|n| (n + OUT - 1) / OUT).collect();
-    if out.iter().any(|&n| n < 1) || low.iter().any(|&n| n < 0) {
-        return None;
-    }
-    let batch = ty.shape[0].as_int();
-    if tiles[0].saturating_mul(tiles[1]).saturating_mul(batch.unwrap_or(1)) < MIN_TILES {
-        return None;
-    }
-    let strips = Strips::choose(batch, [tiles[0], tiles[1]], channels + columns)?;
-    let weights = transformed(&constant(to, filter)?, channels as usize, columns as usize);
+    let tiling = Tiling::of(to, conv, x, filter)?;
+    let weights = transformed(&constant(to, filter)?, tiling.channels as usize, tiling.columns as usize);
     let weights = to.constant(weights);
-
-    // All 4x4 tiles lie within the padded operand.
-    let missing = |a: usize| tiles[a] * OUT + 2 - size[a] - low[a];
-    if missing(0) < 0 || missing(1) < 0 {
-        return None;
-    }
-    let zero = to.constant(Tensor::scalar(ty.dtype, Scalar::zero(ty.dtype)));
-    let border = |rows: i64, columns: i64| [0, rows, columns, 0].map(Dim::from).to_vec();
-    let padding = Pad { low: border(low[0], low[1]), high: border(missing(0), missing(1)) };
-    let x = add(to, padding, &[x, zero]);
-
-    let batch = ty.shape[0].clone();
-    let [across, down] = [tiles[1], tiles[0]].map(Dim::from);
-    let places = |n: i64| vec![batch.clone(), down.clone(), across.clone(), Dim::from(n)];
-    // d B, then B' (d B), each sum shared by those that need it.
-    let mut lines = vec![];
-    for row in 0..IN {
-        let elements: Vec<NodeId> = (0..IN)
-            .map(|column| {
-                let start = [0, row as i64, column as i64, 0].map(Dim::from).to_vec();
-                add(to, Slice { start, stride: vec![1, OUT, OUT, 1], shape: places(channels) }, &[x])
-            })
-            .collect();
-        lines.push(ROWS_IN.map(|(a, b, minus)| combine(to, elements[a], elements[b], minus)));
-    }
-    let (outer, inner) = strips.split(&batch, tiles[0]);
-    let matrix = |n: usize, tail: &[&Dim]| {
-        let tail = tail.iter().map(|&d| d.clone());
-        outer.iter().cloned().chain([Dim::from(n)]).chain(tail).collect::<Vec<Dim>>()
-    };
-    let apart = matrix(1, &[&inner, &across, &Dim::from(channels)]);
-    let mut transforms = vec![];
-    for (a, b, minus) in ROWS_IN {
-        for (x, y) in lines[a].into_iter().zip(lines[b]) {
-            let sum = combine(to, x, y, minus);
-            transforms.push(add(to, Reshape { shape: apart.clone() }, &[sum]));
-        }
-    }
-    let transforms = add(to, Concat { axis: outer.len() }, &transforms);
-    let rows = &inner * &across;
-    let of_strip = [&rows, &Dim::from(channels)];
-    let transforms = add(to, Reshape { shape: matrix(IN * IN, &of_strip) }, &[transforms]);
-    let mut shape = vec![Dim::one(); outer.len()];
+    let transforms = tiling.transforms(to, x);
+    let mut shape = vec![Dim::one(); tiling.outer.len()];
     shape.extend_from_slice(to.shape(weights));
     let weights = add(to, Reshape { shape }, &[weights]);
-    let shape = matrix(IN * IN, &[&Dim::from(channels), &Dim::from(columns)]);
+    let shape = tiling.matrices(IN * IN, &[&Dim::from(tiling.channels), &Dim::from(tiling.columns)]);
     let weights = add(to, Broadcast::to(shape), &[weights]);
     let products = add(to, Dot {}, &[transforms, weights]);
+    Some(tiling.results(to, products))
+}
 
-    // Products A, then A' (products A), each sum shared by the results that need it.
-    let lines: Vec<Vec<NodeId>> = (0..IN)
-        .map(|r| {
-            let line: Vec<NodeId> = (0..IN).map(|c| product(to, products, outer.len(), r * IN + c)).collect();
-            ROWS_OUT.iter().map(|signs| signed_sum(to, signs, &line)).collect()
-        })
-        .collect();
-    let mut apart = outer.to_vec();
-    apart.extend([inner, Dim::one(), across, Dim::one(), Dim::from(columns)]);
-    let axis = apart.len() - 2;
-    let results: Vec<NodeId> = ROWS_OUT
-        .iter()
-        .map(|signs| {
-            let pair: Vec<NodeId> = (0..OUT as usize)
-                .map(|c| {
-                    let column: Vec<NodeId> = lines.iter().map(|line| line[c]).collect();
-                    let sum = signed_sum(to, signs, &column);
-                    add(to, Reshape { shape: apart.clone() }, &[sum])
+/// A convolution that the method applies to, and how its results are cut into tiles and these into strips.
+struct Tiling {
+    batch: Dim,
+    channels: i64,
+    columns: i64,
+    /// Extents of the result, and how many tiles cover it, along both axes.
+    out: [i64; 2],
+    tiles: [i64; 2],
+    /// Of the operand, before and after its elements along both axes, so that all 4x4 tiles lie within it.
+    low: [i64; 2],
+    missing: [i64; 2],
+    /// The extents that number the strips, and the rows of tiles of one.
+    outer: Vec<Dim>,
+    inner: Dim,
+}
+
+impl Tiling {
+    /// None where the method does not apply or pay.
+    fn of(to: &Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Option<Tiling> {
+        let ones = |list: &[i64]| list == [1, 1];
+        if conv.groups != 1 || ![&conv.stride, &conv.dilation, &conv.input_dilation].into_iter().all(|l| ones(l)) {
+            return None;
+        }
+        let known = |dims: &[Dim]| dims.iter().map(Dim::as_int).collect::<Option<Vec<i64>>>();
+        let pair = |dims: &[Dim]| known(dims)?.try_into().ok();
+        let (ty, taps) = (to.ty(x), known(to.shape(filter))?);
+        let [3, 3, channels, columns] = taps[..] else { return None };
+        if ty.dtype != DType::F32 || channels.min(columns) < MIN_CHANNELS {
+            return None;
+        }
+        let (size, low, high): ([i64; 2], [i64; 2], [i64; 2]) =
+            (pair(&ty.shape[1..3])?, pair(&conv.low)?, pair(&conv.high)?);
+        let out = [0, 1].map(|a| size[a] + low[a] + high[a] - 2);
+        let tiles = out.map(|n| (n + OUT - 1) / OUT);
+        let missing = [0, 1].map(|a| tiles[a] * OUT + 2 - size[a] - low[a]);
+        if out.iter().any(|&n| n < 1) || low.iter().chain(&missing).any(|&n| n < 0) {
+            return None;
+        }
+        let batch = ty.shape[0].as_int();
+        if tiles[0].saturating_mul(tiles[1]).saturating_mul(batch.unwrap_or(1)) < MIN_TILES {
+            return None;
+        }
+        let strips = Strips::choose(batch, tiles, channels + columns)?;
+        let batch = ty.shape[0].clone();
+        let (outer, inner) = strips.split(&batch, tiles[0]);
+        Some(Tiling { batch, channels, columns, out, tiles, low, missing, outer, inner })
+    }
+
+    /// So many matrices of each strip, with these extents.
+    fn matrices(&self, n: usize, tail: &[&Dim]) -> Vec<Dim> {
+        let tail = tail.iter().map(|&d| d.clone());
+        self.outer.iter().cloned().chain([Dim::from(n)]).chain(tail).collect()
+    }
+
+    /// The 16 matrices `B' d B` of each strip.
+    fn transforms(&self, to: &mut Graph, x: NodeId) -> NodeId {
+        let dtype = to.ty(x).dtype;
+        let zero = to.constant(Tensor::scalar(dtype, Scalar::zero(dtype)));
+        let border = |[rows, columns]: [i64; 2]| [0, rows, columns, 0].map(Dim::from).to_vec();
+        let x = add(to, Pad { low: border(self.low), high: border(self.missing) }, &[x, zero]);
+        let [down, across] = self.tiles.map(Dim::from);
+        let places = vec![self.batch.clone(), down, across.clone(), Dim::from(self.channels)];
+        // d B, then B' (d B), each sum shared by those that need it.
+        let mut lines = vec![];
+        for row in 0..IN {
+            let elements: Vec<NodeId> = (0..IN)
+                .map(|column| {
+                    let start = [0, row as i64, column as i64, 0].map(Dim::from).to_vec();
+                    add(to, Slice { start, stride: vec![1, OUT, OUT, 1], shape: places.clone() }, &[x])
                 })
                 .collect();
-            add(to, Concat { axis }, &pair)
-        })
-        .collect();
-    let whole = add(to, Concat { axis: axis - 2 }, &results);
-    let covered = [tiles[0] * OUT, tiles[1] * OUT].map(Dim::from);
-    let [height, width] = covered;
-    let whole = add(to, Reshape { shape: vec![batch.clone(), height, width, Dim::from(columns)] }, &[whole]);
-    if out.iter().zip(&tiles).all(|(n, t)| *n == t * OUT) {
-        return Some(whole);
+            lines.push(ROWS_IN.map(|(a, b, minus)| combine(to, elements[a], elements[b], minus)));
+        }
+        let channels = Dim::from(self.channels);
+        let apart = self.matrices(1, &[&self.inner, &across, &channels]);
+        let mut transforms = vec![];
+        for (a, b, minus) in ROWS_IN {
+            for (x, y) in lines[a].into_iter().zip(lines[b]) {
+                let sum = combine(to, x, y, minus);
+                transforms.push(add(to, Reshape { shape: apart.clone() }, &[sum]));
+            }
+        }
+        let transforms = add(to, Concat { axis: self.outer.len() }, &transforms);
+        let rows = &self.inner * &across;
+        add(to, Reshape { shape: self.matrices(IN * IN, &[&rows, &channels]) }, &[transforms])
     }
-    let shape = vec![batch, Dim::from(out[0]), Dim::from(out[1]), Dim::from(columns)];
-    Some(add(to, Slice { start: vec![Dim::zero(); 4], stride: vec![1; 4], shape }, &[whole]))
+
+    /// The convolution's result, from the 16 products of each strip.
+    fn results(&self, to: &mut Graph, products: NodeId) -> NodeId {
+        let across = Dim::from(self.tiles[1]);
+        // Products A, then A' (products A), each sum shared by the results that need it.
+        let lines: Vec<Vec<NodeId>> = (0..IN)
+            .map(|r| {
+                let line: Vec<NodeId> = (0..IN).map(|c| product(to, products, self.outer.len(), r * IN + c)).collect();
+                ROWS_OUT.iter().map(|signs| signed_sum(to, signs, &line)).collect()
+            })
+            .collect();
+        let mut apart = self.outer.clone();
+        apart.extend([self.inner.clone(), Dim::one(), across, Dim::one(), Dim::from(self.columns)]);
+        let axis = apart.len() - 2;
+        let results: Vec<NodeId> = ROWS_OUT
+            .iter()
+            .map(|signs| {
+                let pair: Vec<NodeId> = (0..OUT as usize)
+                    .map(|c| {
+                        let column: Vec<NodeId> = lines.iter().map(|line| line[c]).collect();
+                        let sum = signed_sum(to, signs, &column);
+                        add(to, Reshape { shape: apart.clone() }, &[sum])
+                    })
+                    .collect();
+                add(to, Concat { axis }, &pair)
+            })
+            .collect();
+        let whole = add(to, Concat { axis: axis - 2 }, &results);
+        let images = |[height, width]: [i64; 2]| {
+            vec![self.batch.clone(), Dim::from(height), Dim::from(width), Dim::from(self.columns)]
+        };
+        let covered = self.tiles.map(|tiles| tiles * OUT);
+        let whole = add(to, Reshape { shape: images(covered) }, &[whole]);
+        if self.out == covered {
+            return whole;
+        }
+        add(to, Slice { start: vec![Dim::zero(); 4], stride: vec![1; 4], shape: images(self.out) }, &[whole])
+    }
 }
 
 /// How the tiles are cut. The products of a strip follow its transformation, and its results follow them, while both

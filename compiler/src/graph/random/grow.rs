@@ -315,18 +315,7 @@ impl Grower {
                 let f = self.rng.pick(&UnaryFn::ALL);
                 self.add(Unary { f }, &[x])
             }
-            Kind::Binary => {
-                let x = self.any();
-                let ty = self.ty(x);
-                let f = self.rng.pick(&BINARY);
-                let y = match f {
-                    BinaryFn::Div | BinaryFn::Rem | BinaryFn::Pow if ty.dtype.is_int() => {
-                        self.leaf_of(ty.dtype, ty.shape, |g, d| Scalar::from_i64(d, g.rng.range(1, 5)))
-                    }
-                    _ => self.same(&ty),
-                };
-                self.add(Binary { f }, &[x, y])
-            }
+            Kind::Binary => self.two_operands(),
             Kind::Compare => {
                 let x = self.any();
                 let ty = self.ty(x);
@@ -372,19 +361,7 @@ impl Grower {
                 let value = self.same(&TensorType::scalar(ty.dtype));
                 self.add(Pad { low, high }, &[x, value])
             }
-            Kind::Concat => {
-                let x = self.any();
-                let ty = self.ty(x);
-                let axis = self.rng.below(ty.rank().max(1));
-                let mut parts = vec![x];
-                for _ in 0..self.rng.below(4) {
-                    let mut part = ty.clone();
-                    *part.shape.get_mut(axis)? = self.dim();
-                    part.concrete(&self.case.bind).filter(|s| s.iter().product::<usize>() <= MAX_COUNT)?;
-                    parts.insert(self.rng.below(parts.len() + 1), self.same(&part));
-                }
-                self.add(Concat { axis }, &parts)
-            }
+            Kind::Concat => self.concat(),
             Kind::Reduce => {
                 let x = self.any();
                 let axes = (0..self.rank(x)).filter(|_| self.rng.once_in(2)).collect();
@@ -397,14 +374,7 @@ impl Grower {
                 let (max, to) = (self.rng.once_in(2), self.rng.pick(&NUMERIC[..8]));
                 self.add(ArgReduce { max, axis, to }, &[x])
             }
-            Kind::Window => {
-                let x = self.any();
-                let rank = self.rank(x);
-                let (size, stride, dilation) = (self.ints(rank, 1, 3), self.ints(rank, 1, 3), self.ints(rank, 1, 2));
-                let (low, high) = (self.paddings(rank, 0), self.paddings(rank, 0));
-                let f = self.rng.pick(&FOLDS);
-                self.add(Window { f, size, stride, dilation, low, high }, &[x])
-            }
+            Kind::Window => self.window(),
             Kind::Scan => {
                 let x = self.operand(&NUMERIC, 1);
                 let axis = self.rng.below(self.rank(x));
@@ -412,16 +382,7 @@ impl Grower {
                 let [exclusive, reverse] = [(); 2].map(|()| self.rng.once_in(2));
                 self.add(Scan { f, axis, exclusive, reverse }, &[x])
             }
-            Kind::Dot => {
-                let a = self.operand(&NUMERIC, 2);
-                let mut ty = self.ty(a);
-                let rank = ty.rank();
-                ty.shape[rank - 2] = ty.shape[rank - 1].clone();
-                ty.shape[rank - 1] = self.dim();
-                ty.concrete(&self.case.bind).filter(|s| s.iter().product::<usize>() <= MAX_COUNT)?;
-                let b = self.same(&ty);
-                self.add(Dot {}, &[a, b])
-            }
+            Kind::Dot => self.dot(),
             Kind::Conv => self.conv(),
             Kind::Gather => self.gather(),
             Kind::Scatter => self.scatter(),
@@ -430,17 +391,61 @@ impl Grower {
                 let axis = self.rng.below(shape.len().max(1));
                 self.add(Iota { shape, axis, dtype }, &[])
             }
-            Kind::TopK => {
-                let x = self.operand(&NUMERIC, 1);
-                let n = self.shape(x)[self.rank(x) - 1].clone();
-                let k = match n.as_int() {
-                    Some(n) => Dim::from(self.rng.range(0, n)),
-                    None => n.floor_div(&Dim::from(self.rng.range(1, 2))),
-                };
-                let to = self.rng.pick(&[DType::I16, DType::I32, DType::I64]);
-                self.add(TopK { k, to }, &[x])
-            }
+            Kind::TopK => self.top_k(),
         }
+    }
+    fn two_operands(&mut self) -> Option<NodeId> {
+        let x = self.any();
+        let ty = self.ty(x);
+        let f = self.rng.pick(&BINARY);
+        let y = match f {
+            BinaryFn::Div | BinaryFn::Rem | BinaryFn::Pow if ty.dtype.is_int() => {
+                self.leaf_of(ty.dtype, ty.shape, |g, d| Scalar::from_i64(d, g.rng.range(1, 5)))
+            }
+            _ => self.same(&ty),
+        };
+        self.add(Binary { f }, &[x, y])
+    }
+    fn concat(&mut self) -> Option<NodeId> {
+        let x = self.any();
+        let ty = self.ty(x);
+        let axis = self.rng.below(ty.rank().max(1));
+        let mut parts = vec![x];
+        for _ in 0..self.rng.below(4) {
+            let mut part = ty.clone();
+            *part.shape.get_mut(axis)? = self.dim();
+            part.concrete(&self.case.bind).filter(|s| s.iter().product::<usize>() <= MAX_COUNT)?;
+            parts.insert(self.rng.below(parts.len() + 1), self.same(&part));
+        }
+        self.add(Concat { axis }, &parts)
+    }
+    fn window(&mut self) -> Option<NodeId> {
+        let x = self.any();
+        let rank = self.rank(x);
+        let (size, stride, dilation) = (self.ints(rank, 1, 3), self.ints(rank, 1, 3), self.ints(rank, 1, 2));
+        let (low, high) = (self.paddings(rank, 0), self.paddings(rank, 0));
+        let f = self.rng.pick(&FOLDS);
+        self.add(Window { f, size, stride, dilation, low, high }, &[x])
+    }
+    fn dot(&mut self) -> Option<NodeId> {
+        let a = self.operand(&NUMERIC, 2);
+        let mut ty = self.ty(a);
+        let rank = ty.rank();
+        ty.shape[rank - 2] = ty.shape[rank - 1].clone();
+        ty.shape[rank - 1] = self.dim();
+        ty.concrete(&self.case.bind).filter(|s| s.iter().product::<usize>() <= MAX_COUNT)?;
+        let b = self.same(&ty);
+        self.add(Dot {}, &[a, b])
+    }
+    fn top_k(&mut self) -> Option<NodeId> {
+        let x = self.operand(&NUMERIC, 1);
+        let n = self.shape(x)[self.rank(x) - 1].clone();
+        let k = match n.as_int() {
+            Some(n) => Dim::from(self.rng.range(0, n)),
+            None => n.floor_div(&Dim::from(self.rng.range(1, 2))),
+        };
+        let to = self.rng.pick(&[DType::I16, DType::I32, DType::I64]);
+        self.add(TopK { k, to }, &[x])
     }
     /// Splits some constant extents, merges some neighbours and adds some ones.
     fn reshape(&mut self) -> Option<NodeId> {
