@@ -30,7 +30,7 @@ impl Planned {
         let target = Target::new(None, None).unwrap();
         let mut weights = Weights::default();
         let mut plan = |graph: &Graph| -> Vec<plan::Program> {
-            let graph = plan::prepare(graph, &Default::default());
+            let graph = plan::prepare(graph.clone(), &Default::default());
             target.levels.iter().map(|level| plan::plan("main", &graph, &level.info, &mut weights)).collect()
         };
         let open = plan(graph);

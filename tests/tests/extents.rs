@@ -83,7 +83,8 @@ fn sizes_are_what_they_are_in_tensorflow() {
     let mut failures = vec![];
     for (number, (name, graph)) in graphs.iter().enumerate() {
         let mut weights = Weights::default();
-        let program = plan::plan(name, &plan::prepare(graph, &Default::default()), &target.best().info, &mut weights);
+        let program =
+            plan::plan(name, &plan::prepare(graph.clone(), &Default::default()), &target.best().info, &mut weights);
         let evaluated = |input: &Tensor, bind: &Bindings| {
             check_assumptions(graph, bind).ok()?;
             evaluate(graph, std::slice::from_ref(input), bind).ok()?.pop()

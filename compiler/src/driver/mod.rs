@@ -150,7 +150,7 @@ fn back_end(
     stage("planning");
     let mut weights = Weights::default();
     let mut plan = |key: &str, graph: &mut Graph| -> Vec<Program> {
-        let graph = plan::prepare(&std::mem::take(graph), &plan::Choices { direct: options.direct });
+        let graph = plan::prepare(std::mem::take(graph), &plan::Choices { direct: options.direct });
         target.levels.iter().map(|level| plan::plan(key, &graph, &level.info, &mut weights)).collect()
     };
     let mut bodies = |e: &mut Entry| {

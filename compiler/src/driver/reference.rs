@@ -4,7 +4,7 @@
 use crate::{
     base::{Bindings, Diagnostic},
     driver::{check_assumptions, memory},
-    graph::{Graph, evaluate_by, widen, widened},
+    graph::{Graph, Regions, evaluate_by, widen, widened},
     op::{Evaluation, Op, Stop, Sums},
     tensor::{DType, Tensor},
 };
@@ -69,11 +69,16 @@ pub fn coarsest(graph: &Graph) -> Vec<Option<DType>> {
                 | Op::Reduce(_)
                 | Op::Window(_)
                 | Op::Scan(_)
+                | Op::Scatter(_)
                 | Op::Dot(_)
                 | Op::Conv(_)
         );
         let own = Some(node.ty.dtype).filter(|dtype| rounds && dtype.is_float());
-        let before = node.inputs.iter().filter_map(|i| coarsest[i.index()]);
+        let inside = match &node.op {
+            Op::Control(of) => Regions::of(&*of.control).graphs().into_iter().flat_map(self::coarsest).collect(),
+            _ => vec![],
+        };
+        let before = node.inputs.iter().map(|i| coarsest[i.index()]).chain(inside).flatten();
         coarsest.push(before.chain(own).max_by(|a, b| a.epsilon().total_cmp(&b.epsilon())));
     }
     graph.outputs.iter().map(|port| coarsest[port.node.index()]).collect()

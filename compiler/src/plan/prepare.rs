@@ -27,19 +27,24 @@ pub struct Choices {
     pub direct: bool,
 }
 
-/// A graph of the same meaning with the same ports, for [`super::plan`] on any machine.
-pub fn prepare(graph: &Graph, choices: &Choices) -> Graph {
-    let live = graph.live();
+/// A graph of the same meaning with the same ports, for [`super::plan`] on any machine. A filter that is transformed is let
+/// go at once, unless the caller has it too.
+pub fn prepare(mut graph: Graph, choices: &Choices) -> Graph {
+    let (live, uses) = (graph.live(), graph.use_counts());
     let mut to = Graph::with_facts(graph.facts().clone());
     let mut map: Vec<Option<NodeId>> = vec![None; graph.len()];
     let mut phases = Phases::default();
-    let mut regions: Vec<(&ControlResult, Arc<dyn Control>)> = vec![];
+    let mut regions: Vec<(ControlResult, Arc<dyn Control>)> = vec![];
     // Inputs keep the order of the ports.
     for port in &graph.inputs {
         to.set_origin(graph.origin(port.node).cloned());
         map[port.node.index()] = Some(to.input(port.name.clone(), graph.ty(port.node).clone()));
     }
-    for (id, node) in graph.iter().filter(|&(id, node)| live[id.index()] && node.op != Op::Input) {
+    for id in graph.ids().filter(|id| live[id.index()]) {
+        let node = graph.node(id).clone();
+        if node.op == Op::Input {
+            continue;
+        }
         to.set_origin(graph.origin(id).cloned());
         let inputs: Vec<NodeId> = node.inputs.iter().map(|i| map[i.index()].expect("operands come first")).collect();
         let new = match (fold(&to, &node.op, &inputs, &node.ty), &node.op) {
@@ -54,18 +59,25 @@ pub fn prepare(graph: &Graph, choices: &Choices) -> Graph {
                     false => None,
                 };
                 let apart = || finite.then(|| phases.convolution(&mut to, conv, inputs[0], inputs[1])).flatten();
+                let transformed = fast.is_some();
                 let bordered = fast.or_else(apart).unwrap_or_else(|| bordered(&mut to, conv, &inputs));
                 // What an extent's normal form hides stays as it is.
-                if *to.ty(bordered) == node.ty { bordered } else { add(&mut to, whole.clone(), &plain) }
+                let fits = *to.ty(bordered) == node.ty;
+                if fits && transformed && uses[node.inputs[1].index()] == 1 {
+                    // Nobody else asks for the filter as it was.
+                    graph.forget(node.inputs[1]);
+                    to.forget(inputs[1]);
+                }
+                if fits { bordered } else { add(&mut to, whole.clone(), &plain) }
             }
             (None, Op::Control(of)) => {
                 let prepared = match regions.iter().find(|(plain, _)| plain.is_beside(of)) {
                     Some((_, prepared)) => prepared.clone(),
                     None => {
                         let inside = Regions::of(&*of.control);
-                        let graphs = inside.graphs().into_iter().map(|graph| prepare(graph, choices)).collect();
+                        let graphs = inside.graphs().into_iter().map(|graph| prepare(graph.clone(), choices)).collect();
                         let prepared = inside.with(graphs);
-                        regions.push((of, prepared.clone()));
+                        regions.push((of.clone(), prepared.clone()));
                         prepared
                     }
                 };

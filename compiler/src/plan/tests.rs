@@ -22,7 +22,7 @@ const ISAS: [Isa; 6] = [Isa::X64, Isa::X64V4, Isa::Riscv64, Isa::X64V3, Isa::Aar
 /// Plans for a target and runs the plan.
 fn run(graph: &Graph, target: &TargetInfo, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, Stop> {
     let mut weights = Weights::default();
-    let program = plan("test", &prepare(graph, &Choices::default()), target, &mut weights);
+    let program = plan("test", &prepare(graph.clone(), &Choices::default()), target, &mut weights);
     interpret(&program, &weights, inputs, bind).map_err(|stop| match stop {
         Stop::Bug(message) => {
             let kernels = program.launches.iter().map(|l| format!("{}\n", l.kernel)).collect::<String>();

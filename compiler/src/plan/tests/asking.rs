@@ -11,7 +11,8 @@ fn dense(rows: &str, depth: usize, columns: usize) -> Graph {
 
 /// Lines that the kernels ask for, soon and later.
 fn asked(graph: &Graph, isa: Isa) -> [usize; 2] {
-    let program = plan("test", &prepare(graph, &Choices::default()), &TargetInfo::new(isa), &mut Weights::default());
+    let program =
+        plan("test", &prepare(graph.clone(), &Choices::default()), &TargetInfo::new(isa), &mut Weights::default());
     let text: String = program.launches.iter().map(|l| l.kernel.to_string()).collect();
     ["prefetch soon", "prefetch later"].map(|hint| text.matches(hint).count())
 }

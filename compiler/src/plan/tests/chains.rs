@@ -15,7 +15,7 @@ fn convolved(shape: &str, [channels, filters]: [usize; 2], isa: Isa) -> (Graph, 
     let y = net.relu(y);
     let graph = net.done(&[y]);
     let mut weights = Weights::default();
-    let program = plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(isa), &mut weights);
+    let program = plan("test", &prepare(graph.clone(), &Choices::default()), &TargetInfo::new(isa), &mut weights);
     (graph, program, weights)
 }
 
@@ -68,7 +68,8 @@ fn sums_take_the_place_of_what_came_in() {
     }
     let graph = net.done(&[x]);
     let mut weights = Weights::default();
-    let program = plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64V4), &mut weights);
+    let program =
+        plan("test", &prepare(graph.clone(), &Choices::default()), &TargetInfo::new(Isa::X64V4), &mut weights);
     let takes = |chain: &Chain, n: usize| {
         let launch = &program.launches[n];
         let place = |id: &StorageId| &program.storage[*id].place;
@@ -114,7 +115,12 @@ fn what_others_read_is_whole() {
         net.done(&[second])
     };
     let planned = |graph: &Graph| {
-        plan("test", &prepare(graph, &Choices::default()), &TargetInfo::new(Isa::X64V3), &mut Weights::default())
+        plan(
+            "test",
+            &prepare(graph.clone(), &Choices::default()),
+            &TargetInfo::new(Isa::X64V3),
+            &mut Weights::default(),
+        )
     };
     assert_eq!(planned(&two(false)).chains.len(), 1);
     assert_eq!(planned(&two(true)).chains.len(), 0);
@@ -156,7 +162,7 @@ fn images_take_turns_in_networks_of_any_form() {
         let last = seen[seen.len() - 1];
         let graph = net.done(&[last]);
         let target = TargetInfo { l2: 1 << 13, l3: 1 << 14, ..TargetInfo::new(ISAS[seed as usize % ISAS.len()]) };
-        let program = plan("test", &prepare(&graph, &Choices::default()), &target, &mut Weights::default());
+        let program = plan("test", &prepare(graph.clone(), &Choices::default()), &target, &mut Weights::default());
         chained += program.chains.iter().map(|chain| chain.launches.len()).sum::<usize>();
         for n in if seed % 2 == 0 { vec![batches] } else { vec![0, 1, 3, batches] } {
             let bind = Bindings::from([(Symbol::new("batch"), n)]);

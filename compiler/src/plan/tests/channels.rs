@@ -100,7 +100,7 @@ fn channels_first_cost_nothing() {
             let graph = Layout { first }.network();
             let better = opt::optimise(graph.clone(), opt::Options::default(), &mut |_, _| {}).unwrap();
             let target = TargetInfo::new(isa);
-            plan("test", &prepare(&better, &Choices::default()), &target, &mut Weights::default())
+            plan("test", &prepare(better.clone(), &Choices::default()), &target, &mut Weights::default())
         });
         let sums = |p: &Program| {
             let flops: Vec<String> =

@@ -7,7 +7,7 @@ use super::{
 use crate::{graph::NodeId, loops::BinaryFn, op::*};
 
 fn planned(graph: &Graph) -> Program {
-    let graph = prepare(graph, &Choices::default());
+    let graph = prepare(graph.clone(), &Choices::default());
     plan("test", &graph, &TargetInfo::new(Isa::X64V3), &mut Weights::default())
 }
 

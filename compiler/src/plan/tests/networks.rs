@@ -118,7 +118,7 @@ fn few_columns_are_computed_in_short_vectors() {
         let mut net = Net::default();
         let x = net.input("50,72");
         let y = net.dot(x, columns);
-        let graph = prepare(&net.done(&[y]), &Choices::default());
+        let graph = prepare(net.done(&[y]), &Choices::default());
         let program = plan("test", &graph, &TargetInfo::new(isa), &mut Weights::default());
         let locals = program.launches[0].kernel.locals.iter().map(|(_, l)| *l.shape.last().unwrap());
         locals.max().unwrap()
@@ -173,7 +173,8 @@ fn filters_of_three_by_three() {
     let z = net.conv(y, &[3, 3, 33, 32], conv(2, 1, 1, 1, 1, 1));
     let z = net.binary(BinaryFn::Add, z, x);
     let graph = net.done(&[z]);
-    let has_conv = |direct| prepare(&graph, &Choices { direct }).iter().any(|(_, node)| matches!(node.op, Op::Conv(_)));
+    let has_conv =
+        |direct| prepare(graph.clone(), &Choices { direct }).iter().any(|(_, node)| matches!(node.op, Op::Conv(_)));
     assert!(has_conv(true) && !has_conv(false));
     for batch in [0, 1, 2] {
         let bind = Bindings::from([(Symbol::new("batch"), batch)]);
@@ -252,7 +253,7 @@ fn transposed_convolutions_are_one_kernel_for_each_phase() {
     let y = net.relu(y);
     let graph = net.done(&[y]);
     let program =
-        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
+        plan("test", &prepare(graph.clone(), &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
     assert_eq!(program.launches.len(), 4);
     let flops = program.launches.iter().fold(Dim::zero(), |sum, l| sum + &l.flops);
     assert!(fuse::estimate(&flops) < 16.0 * 2.2 * (16 * 16 * 16 * 16) as f64, "{flops}");
@@ -405,7 +406,7 @@ fn gated_epilogues() {
     let gated = net.bias(gated);
     let graph = net.done(&[gated]);
     let program =
-        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
+        plan("test", &prepare(graph.clone(), &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
     assert_eq!(program.launches.len(), 1);
     check_batches("gated", &graph);
 }
@@ -500,7 +501,7 @@ fn blocks_cover_everything() {
         let y = net.dot(x, columns);
         let graph = net.done(&[y]);
         let input = random_tensor(DType::I32, &[rows, depth], 5);
-        let program = plan("test", &prepare(&graph, &Choices::default()), &target, &mut Weights::default());
+        let program = plan("test", &prepare(graph.clone(), &Choices::default()), &target, &mut Weights::default());
         assert!(program.launches.iter().all(|l| matches!(l.kernel.body[..], [Stmt::For { .. }])));
         check_on(&format!("{rows} x {depth} x {columns}"), &graph, &target, &[input], &Bindings::new());
     }
@@ -548,7 +549,7 @@ fn depthwise_convolutions_leave_borders_out() {
             let graph = net.done(&[y]);
             check_batches(&format!("kernel {kernel}, stride {stride}, dilation {dilation}, width {width}"), &graph);
             let mut weights = Weights::default();
-            let prepared = prepare(&graph, &Choices::default());
+            let prepared = prepare(graph.clone(), &Choices::default());
             let program = plan("test", &prepared, &TargetInfo::new(Isa::X64V4), &mut weights);
             assert!(program.launches.len() <= 1 && program.workspace.is(0), "{}", program.launches.len());
         }
@@ -558,7 +559,7 @@ fn depthwise_convolutions_leave_borders_out() {
     let x = net.input("2,9,28,20");
     let y = net.conv(x, &[1, 1, 20, 32], conv(2, 1, 1, 0, 0, 1));
     let y = net.conv(y, &[3, 3, 1, 32], conv(2, 1, 1, 1, 1, 32));
-    assert!(prepare(&net.done(&[y]), &Choices::default()).iter().any(|(_, node)| matches!(node.op, Op::Pad(_))));
+    assert!(prepare(net.done(&[y]), &Choices::default()).iter().any(|(_, node)| matches!(node.op, Op::Pad(_))));
 }
 
 #[test]
@@ -610,8 +611,12 @@ fn depthwise_convolutions_of_several_filters() {
         let y = net.relu(y);
         let graph = net.done(&[y]);
         check_batches(&format!("{filters} filters for each channel"), &graph);
-        let program =
-            plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
+        let program = plan(
+            "test",
+            &prepare(graph.clone(), &Choices::default()),
+            &TargetInfo::new(Isa::X64),
+            &mut Weights::default(),
+        );
         let last = &program.launches.last().unwrap().kernel;
         assert!(last.locals.iter().all(|(_, local)| local.shape.len() == 1), "{last}");
     }

@@ -31,8 +31,12 @@ fn a_thousand_layers_plan_in_no_time() {
     let graph = residual(330);
     assert!(graph.len() > 5000);
     let before = Instant::now();
-    let program =
-        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64V3), &mut Weights::default());
+    let program = plan(
+        "test",
+        &prepare(graph.clone(), &Choices::default()),
+        &TargetInfo::new(Isa::X64V3),
+        &mut Weights::default(),
+    );
     let took = before.elapsed().as_secs_f64();
     // One kernel for each convolution and each padded copy, and the last fold.
     assert_eq!(program.launches.len(), 330 * 4 + 1);
@@ -56,7 +60,7 @@ fn code_is_bounded_where_paths_multiply() {
     let graph = net.done(&[x]);
     check_batches("doubling", &graph);
     let program =
-        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
+        plan("test", &prepare(graph.clone(), &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
     for launch in &program.launches {
         assert!(launch.kernel.exprs.len() < 4 * MAX_CODE as usize, "{}", launch.kernel);
     }
@@ -73,7 +77,7 @@ fn long_chains_are_cut() {
     }
     let graph = net.done(&[x]);
     let program =
-        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
+        plan("test", &prepare(graph.clone(), &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
     assert!((10..100).contains(&program.launches.len()), "{}", program.launches.len());
 }
 
@@ -86,6 +90,6 @@ fn many_tensors_are_joined_at_once() {
     let joined = net.add(Concat { axis: 1 }, &parts);
     let graph = net.done(&[joined]);
     let program =
-        plan("test", &prepare(&graph, &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
+        plan("test", &prepare(graph.clone(), &Choices::default()), &TargetInfo::new(Isa::X64), &mut Weights::default());
     assert_eq!(program.launches.len(), 1);
 }

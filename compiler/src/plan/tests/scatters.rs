@@ -8,7 +8,7 @@ use crate::{
 };
 
 fn planned(graph: &Graph) -> Program {
-    let graph = prepare(graph, &Choices::default());
+    let graph = prepare(graph.clone(), &Choices::default());
     plan("test", &graph, &TargetInfo::new(Isa::X64V4), &mut Weights::default())
 }
 

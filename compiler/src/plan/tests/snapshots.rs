@@ -13,7 +13,8 @@ use crate::{
 
 /// The launches of a plan with their kernels, the chains that they are in, and the workspace.
 fn show(graph: &Graph, isa: Isa) -> String {
-    let program = plan("test", &prepare(graph, &Choices::default()), &TargetInfo::new(isa), &mut Weights::default());
+    let program =
+        plan("test", &prepare(graph.clone(), &Choices::default()), &TargetInfo::new(isa), &mut Weights::default());
     let mut text = String::new();
     for (n, launch) in program.launches.iter().enumerate() {
         for chain in program.chains.iter().filter(|chain| chain.launches.start == n) {
