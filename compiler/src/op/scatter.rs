@@ -18,14 +18,13 @@ pub enum Outside {
     Drop,
 }
 
-/// Operand 0, whose slices are changed by those of operand 2 where operand 1 says: the last axis of these integers holds
-/// an index for each of the leading `depth` axes of operand 0, 1 at least. The slices are `updates[m..]`, for every index `m` of the other axes
-/// of operand 1 in row-major order: `x[indices[m, 0], .., indices[m, depth-1], ..] = f(that, updates[m, ..])`. So of several
-/// updates of one element each counts, in order; arithmetic rounds to the element's type at each step (`eval` keeps f32 in
-/// f64).
+/// Operand 0, whose slices are changed by those of operand 2 where operand 1 says. The last axis of operand 1, of integers,
+/// holds an index for each of the leading `depth` axes of operand 0, 1 at least: for every index `m` of its other axes, in
+/// row-major order, `x[indices[m, 0], .., indices[m, depth-1], ..] = f(that, updates[m, ..])`. So of several updates of one
+/// element each counts, in turn; arithmetic rounds to the element's type at each step (`eval` keeps f32 in f64).
 ///
-/// `below` and `above` say what becomes of an index that is less than 0 or at least the extent; a fault comes first. Where slices
-/// have no elements, no index is looked at.
+/// `below` and `above` say what becomes of an index that is less than 0 or at least the extent; a fault comes first. Where
+/// slices have no elements, no index is looked at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scatter {
     pub f: Combine,
@@ -34,7 +33,7 @@ pub struct Scatter {
     pub above: Outside,
 }
 
-/// Elements of a slice that one part of it has at least, where parts are updated one after the other or by several threads.
+/// Elements of a slice that one part of it has at least, where parts are updated one by one or by several threads.
 const MIN_PART: i64 = 64;
 /// And at most, where it has a divisor between these.
 const MAX_PART: i64 = 1024;

@@ -196,6 +196,10 @@ pub fn launch(
         let same = |to: StorageId| (&of(to).place, &of(to).len) == (&of(arg).place, &of(arg).len);
         out.filter(|&(_, to)| to != arg && matches!(of(to).place, Place::Workspace(_)) && same(to))
     };
+    let uses = launch.args.iter().filter(|&&arg| out.is_some_and(|(_, to)| to == arg)).count();
+    if launch.kernel.updates() && uses > 1 {
+        return Err(Stop::Bug(format!("kernel `{}` reads what it updates", launch.kernel.name)));
+    }
     for ((_, buffer), arg) in launch.kernel.buffers.iter().zip(&launch.args) {
         let storage = &program.storage[*arg];
         let bytes = memory.read(&storage.place, size(&storage.len, bind)? * storage.dtype.size())?;

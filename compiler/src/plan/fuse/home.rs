@@ -1,10 +1,12 @@
 //! Buffers that lie inside another node's buffer, so that nothing is copied there.
 //!
 //! The operand of a `Pad` lies inside the padded tensor, whose kernel then fills the border alone; the operands of a
-//! `Concat` lie side by side in the result. What a `Scatter` changes, and nothing else reads, is changed where it lies. A buffer has at most one home, and homes nest: what is joined and then
-//! padded is written where it is read. All that writes or reads such a node does so through its container's strides.
+//! `Concat` lie side by side in the result. What a `Scatter` changes, and nothing else reads, is changed where it lies.
+//! A buffer has at most one home, and homes nest: what is joined and then padded is written where it is read. All that
+//! writes or reads such a node does so through its container's strides.
 //!
-//! The members of a container never overlap, so a kernel may read one and write another.
+//! The members of a container never overlap, so a kernel may read one and write another. What is changed where it lies
+//! has no members, whose other readers might come too late.
 
 use super::{Fusion, Kind, Role, kind};
 use crate::{
@@ -100,7 +102,10 @@ impl Fusion {
         users: &dyn Fn(NodeId) -> Vec<NodeId>,
     ) -> bool {
         let once = graph.node(change).inputs.iter().filter(|&&operand| operand == id).count() == 1;
-        let gives = matches!(self.role(id), Role::Kernel { .. }) || yields.contains(&id);
+        let gives = match self.role(id) {
+            Role::Kernel { root } => !matches!(graph.op(root), Op::Pad(_) | Op::Concat(_)),
+            _ => yields.contains(&id),
+        };
         once && gives && users(id) == [change]
     }
 

@@ -93,6 +93,20 @@ fn an_operand_that_was_read_before_makes_place() {
     assert!(!loads_what_it_writes(&planned(&graph)));
 }
 
+/// What is joined lies in the result, and what is changed lies there too; but then nothing else may need a part of it.
+#[test]
+fn updates_of_a_part_of_what_is_changed_do_not_read_it_there() {
+    let mut net = Net::default();
+    let [x, y] = [net.input("4,16"), net.input("2,16")];
+    let (a, b) = (net.dot(x, 40), net.dot(y, 40));
+    let joined = net.add(Concat { axis: 0 }, &[a, b]);
+    let indices = net.graph.constant(Tensor::from_i64([4, 1], &[3, 2, 3, 0]));
+    let updates = net.unary(UnaryFn::Abs, a);
+    let updates = net.binary(BinaryFn::Mul, updates, a);
+    let changed = net.add(Scatter::checked(Combine::Add, 1), &[joined, indices, updates]);
+    check_batches("joined", &net.done(&[changed]));
+}
+
 #[test]
 fn threads_share_columns_and_never_rows() {
     let outermost = |columns: usize| {
