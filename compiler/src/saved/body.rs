@@ -1,5 +1,8 @@
 //! The body of a function as a graph of its own: what functional control flow computes from its operands.
 
+use std::{collections::HashMap, sync::Arc};
+
+use prost::Message;
 use smc_proto::{DataType, NameAttrList, attr_value::Value};
 
 use super::{
@@ -7,6 +10,56 @@ use super::{
     types::{TfShape, TfType, data_type},
 };
 use crate::base::{Diagnostic, Problems};
+
+/// How deep control flow may be nested in control flow.
+pub(super) const MAX_NESTING: usize = 30;
+/// Nodes that all bodies of one graph may have.
+const MAX_NODES: usize = 1_000_000;
+
+/// A body, or why there is none: that concerns only those who need it.
+pub type Body = Result<Arc<TfGraph>, Problems>;
+
+/// The bodies made so far, each once for all nodes that name it.
+#[derive(Default)]
+pub(super) struct Bodies {
+    made: HashMap<Vec<u8>, Body>,
+    open: Vec<String>,
+    nodes: usize,
+}
+
+impl Bodies {
+    /// The body of a function; `finish` does to it what is done to every graph, bodies of its own included.
+    pub fn body(
+        &mut self,
+        library: &Library,
+        function: &NameAttrList,
+        finish: impl FnOnce(&mut Bodies, TfGraph) -> Result<TfGraph, Problems>,
+    ) -> Body {
+        let key = function.encode_to_vec();
+        if let Some(made) = self.made.get(&key) {
+            return made.clone();
+        }
+        if self.open.contains(&function.name) {
+            let what = format!("function `{}` calls itself, which is not supported", function.name);
+            return Err(Diagnostic::error(what).into());
+        }
+        if self.open.len() >= MAX_NESTING {
+            return Err(Diagnostic::error(format!("control flow is nested more than {MAX_NESTING} deep")).into());
+        }
+        if self.nodes > MAX_NODES {
+            return Err(Diagnostic::error("the bodies of branches and loops have nodes beyond reason").into());
+        }
+        self.open.push(function.name.clone());
+        let made = body(library, function).and_then(|graph| {
+            self.nodes += graph.nodes.len();
+            finish(self, graph)
+        });
+        self.open.pop();
+        let made = made.map(Arc::new);
+        self.made.insert(key, made.clone());
+        made
+    }
+}
 
 /// A function's body as a graph, with its arguments as inputs.
 pub(super) fn body(library: &Library, function: &NameAttrList) -> Result<TfGraph, Problems> {

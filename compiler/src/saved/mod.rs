@@ -27,6 +27,7 @@ mod types;
 mod variables;
 mod writes;
 
+pub use body::Body;
 pub use bundle::{Bundle, Slice};
 pub use files::{Disk, Files, Memory};
 pub use foreign::EXPORT;

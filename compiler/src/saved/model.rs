@@ -8,7 +8,7 @@ use smc_proto::{
 };
 
 use super::{
-    body,
+    body::{self, Bodies},
     bundle::Bundle,
     directory,
     files::{Disk, Files, read_all},
@@ -209,7 +209,23 @@ impl Model {
         problems.map(|d| d.in_file(&path))
     }
 
-    fn finish(&self, library: &Library, mut graph: TfGraph) -> Result<TfGraph, Problems> {
+    /// Ties a graph's variables to their values, and gives its control flow its bodies.
+    fn finish(&self, library: &Library, graph: TfGraph) -> Result<TfGraph, Problems> {
+        self.finish_within(library, graph, &mut Bodies::default())
+    }
+
+    fn finish_within(&self, library: &Library, graph: TfGraph, bodies: &mut Bodies) -> Result<TfGraph, Problems> {
+        let mut graph = self.with_variables(library, graph)?;
+        for (id, node) in graph.nodes.iter() {
+            for (which, function) in node.regions().into_iter().enumerate() {
+                let finish = |bodies: &mut Bodies, body| self.finish_within(library, body, bodies);
+                graph.bodies.insert((id, which), bodies.body(library, function, finish));
+            }
+        }
+        Ok(graph)
+    }
+
+    fn with_variables(&self, library: &Library, mut graph: TfGraph) -> Result<TfGraph, Problems> {
         // What may be wrong with variables does not concern graphs that have none.
         let writes = writes(&graph, library)?;
         if writes.inside.is_empty() && !graph.nodes.iter().any(|(_, n)| is_variable(&n.op)) {

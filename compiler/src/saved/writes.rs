@@ -8,14 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use smc_proto::{NameAttrList, attr_value::Value};
 
 use super::{
-    body::body,
+    body::{MAX_NESTING, body},
     graph::{Library, Node, NodeOutput, TfGraph, has_effect, is_branch},
     restore::{is_variable, passed_through},
 };
 use crate::base::{Diagnostic, Id, Problems};
-
-/// How deep control flow may be nested in control flow.
-const MAX_NESTING: usize = 30;
 
 /// The variables that a graph changes, each with the name of a node that does.
 #[derive(Default)]

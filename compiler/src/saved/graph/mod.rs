@@ -10,7 +10,7 @@
 //!
 //! Functional control flow stays as it is, with what its bodies do beside computing in [`TfGraph::effects`]; a branch
 //! that [`Branches`] names is inlined in the place of its `If` or `Case`, and its predicate stays as a [`Decision`].
-//! Other bodies are graphs of their own, made by [`super::Model::body`].
+//! Other bodies are graphs of their own, in [`TfGraph::bodies`].
 
 mod build;
 mod effect;
@@ -33,6 +33,7 @@ pub(super) use reference::Reference;
 
 use super::{
     Variable,
+    body::Body,
     op_defs::op_def,
     types::{TfShape, TfType, data_type},
 };
@@ -96,6 +97,9 @@ pub struct TfGraph {
     pub decisions: Vec<Decision>,
     /// Operators with an effect in the functions that a node names, each with one node of that operator.
     pub effects: BTreeMap<Id<Node>, BTreeMap<String, String>>,
+    /// What branches and loops do, by node and the place of the function in [`Node::regions`]. The inputs of a body are the
+    /// function's arguments, its outputs are what it returns.
+    pub bodies: BTreeMap<(Id<Node>, usize), Body>,
 }
 
 /// A node of the file at one call: the positions of the calls that lead to it, then its own. The first number tells the
@@ -216,6 +220,17 @@ impl Node {
     }
     pub fn attr_funcs(&self, name: &str) -> Result<&[NameAttrList], Diagnostic> {
         self.attr_list(name).map(|l| &l.func[..])
+    }
+
+    /// The functions that a branch or a loop runs: else and then of an `If`, all of a `Case`, condition and body of a `While`.
+    pub fn regions(&self) -> Vec<&NameAttrList> {
+        let named = |names: [&str; 2]| names.into_iter().filter_map(|name| self.attr_func(name).ok()).collect();
+        match self.op.as_str() {
+            "If" | "StatelessIf" => named(["else_branch", "then_branch"]),
+            "While" | "StatelessWhile" => named(["cond", "body"]),
+            "Case" | "StatelessCase" => self.attr_funcs("branches").map_or(vec![], |all| all.iter().collect()),
+            _ => vec![],
+        }
     }
 
     /// The layer a node belongs to, read off its name.
