@@ -48,7 +48,7 @@ fn branch_count(node: &Node) -> Option<usize> {
 
 impl<'a> Import<'a> {
     /// The number of the function that is called, if that is known.
-    fn branch(&mut self, predicate: NodeOutput, op: &str, branches: usize) -> Result<Option<usize>, Stop> {
+    pub(super) fn branch(&mut self, predicate: NodeOutput, op: &str, branches: usize) -> Result<Option<usize>, Stop> {
         if let Some(truth) = self.text_truth(predicate) {
             return Ok(Some(truth as usize).filter(|_| op.ends_with("If")));
         }
@@ -129,9 +129,14 @@ impl<'a> Import<'a> {
 
 /// What TensorFlow takes a number for, as the number of an `If`'s branch; NaN is true. Of other types it takes none.
 fn truth(value: Scalar, dtype: DType) -> Option<usize> {
-    let taken = [DType::Bool, DType::F32, DType::F64, DType::I8, DType::I16, DType::I32, DType::I64, DType::U8];
     let truth = value.as_f64()? != 0.0;
-    taken.contains(&dtype).then_some(truth as usize)
+    is_predicate(dtype).then_some(truth as usize)
+}
+
+/// The types of scalars that TensorFlow takes as a predicate, beside texts.
+pub(super) fn is_predicate(dtype: DType) -> bool {
+    use DType::*;
+    matches!(dtype, Bool | F32 | F64 | I8 | I16 | I32 | I64 | U8)
 }
 
 /// The branch of a `Case`: the last one for a number that names none.

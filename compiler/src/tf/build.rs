@@ -46,6 +46,7 @@ impl Import<'_> {
             )
             .into()),
             Value::Variable(_) => Err(format!("operand {n} of {} is a variable's handle", self.node.op).into()),
+            Value::List(_) => Err(format!("operand {n} of {} is a list of tensors", self.node.op).into()),
             Value::Dead => Err(format!("operand {n} of {} is not computed", self.node.op).into()),
         }
     }
@@ -65,7 +66,13 @@ impl Import<'_> {
     /// The elements of integer operand `n`, called `what` when they are not known.
     pub(super) fn dims(&self, n: usize, what: &str) -> Result<Vec<Dim>, Stop> {
         let id = self.arg(n)?;
-        if let Some(dims) = self.graph.dims(id) {
+        // What a formula makes of the iteration is a value like others.
+        let is_formula = |dim: &Dim| {
+            let mut formulas = vec![];
+            dim.formulas(&mut formulas);
+            formulas.iter().any(|formula| self.varies(&Dim::from(formula)))
+        };
+        if let Some(dims) = self.graph.dims(id).filter(|dims| !dims.iter().any(is_formula)) {
             return Ok(dims.to_vec());
         }
         if let Some(values) = self.graph.as_const(id).and_then(Tensor::to_i64s) {
@@ -176,6 +183,9 @@ impl Import<'_> {
     /// The one value that all elements have, where bounds say that there is only one.
     fn settled(&mut self, id: NodeId) -> Result<NodeId, Stop> {
         let Some(value) = self.bounds.only(&self.graph, id) else { return Ok(id) };
+        if self.varies(&value) {
+            return Ok(id);
+        }
         let ty = self.graph.ty(id).clone();
         let value = match value.as_int() {
             Some(n) => self.graph.constant(Tensor::scalar(ty.dtype, Scalar::from_i64(ty.dtype, n))),

@@ -1,13 +1,46 @@
 //! What an operator needs to hold of extents, by the best of these: it is proved; it is a substitution, with which the
 //! import starts again; it is an assumption that the compiled entry checks.
 
-use super::{Import, Stop};
+use super::{Import, Stop, import::Step};
 use crate::base::{
     Dim, Symbol,
-    dim::{Atom, Known, NoVars},
+    dim::{Atom, Known, NoVars, Term},
 };
 
 impl Import<'_> {
+    /// Whether a dim is proved to be at least 0, for every iteration of the loops around that there is.
+    pub(super) fn is_nonneg(&self, d: &Dim) -> bool {
+        self.is_nonneg_in(&self.steps, d)
+    }
+    fn is_nonneg_in(&self, steps: &[Step], d: &Dim) -> bool {
+        if d.is_nonneg(&NoVars) {
+            return true;
+        }
+        let Some((step, around)) = steps.split_last() else { return false };
+        let Some((factor, rest)) = linear(d, &step.symbol) else { return self.is_nonneg_in(around, d) };
+        if factor > 0 {
+            return self.is_nonneg_in(around, &rest);
+        }
+        let last = |below: &Dim| &rest + (below - 1) * factor;
+        factor == 0 && self.is_nonneg_in(around, d) || step.below.iter().any(|b| self.is_nonneg_in(around, &last(b)))
+    }
+    /// Whether a dim depends on the iteration of a loop around.
+    pub(super) fn varies(&self, d: &Dim) -> bool {
+        !self.steps.is_empty() && d.symbols().iter().any(|symbol| self.steps.iter().any(|step| step.symbol == *symbol))
+    }
+    /// The greater of both, decided where that can be.
+    pub(super) fn greater(&self, a: &Dim, b: &Dim) -> Dim {
+        match () {
+            () if self.is_nonneg(&(a - b)) => a.clone(),
+            () if self.is_nonneg(&(b - a)) => b.clone(),
+            () => a.at_least(b),
+        }
+    }
+    /// The lesser of both, decided where that can be.
+    pub(super) fn lesser(&self, a: &Dim, b: &Dim) -> Dim {
+        -self.greater(&-a, &-b)
+    }
+
     /// Sees to it that `a == b`.
     pub(super) fn require_equal(&mut self, a: &Dim, b: &Dim, what: &str) -> Result<(), Stop> {
         let impossible = || Err(Stop::from(format!("{what} must be equal, but {a} differs from {b}")));
@@ -16,6 +49,10 @@ impl Import<'_> {
             Known::Never => impossible(),
             Known::Unknown => {
                 let difference = a - b;
+                if self.varies(&difference) {
+                    let what = format!("{what} must be equal in every iteration of the loop, but are {a} and {b}");
+                    return Err(what.into());
+                }
                 if [&difference, &-&difference].iter().any(|d| (*d - 1).is_nonneg(&NoVars)) {
                     return impossible();
                 }
@@ -32,8 +69,11 @@ impl Import<'_> {
     }
     /// Sees to it that `a <= b`; as an assumption it reads `max(a, b) == b`.
     pub(super) fn require_at_most(&mut self, a: &Dim, b: &Dim, what: &str) -> Result<(), Stop> {
-        if (b - a).is_nonneg(&NoVars) {
+        if self.is_nonneg(&(b - a)) {
             return Ok(());
+        }
+        if self.varies(&(b - a)) {
+            return Err(format!("{what}: {a} may be more than {b} in an iteration of the loop").into());
         }
         if (a - b - 1).is_nonneg(&NoVars) {
             return Err(format!("{what}: {a} is more than {b}").into());
@@ -41,6 +81,14 @@ impl Import<'_> {
         self.graph.assume_equal(a.at_least(b), b.clone());
         Ok(())
     }
+}
+
+/// The factor of a symbol and the rest, where the symbol occurs in no other way.
+pub(super) fn linear(d: &Dim, symbol: &Symbol) -> Option<(i64, Dim)> {
+    let alone = |term: &&Term| matches!(&term.atoms[..], [Atom::Sym(s)] if s == symbol);
+    let factor = d.terms().iter().find(alone).map_or(0, |term| term.k);
+    let rest = d - Dim::from(symbol) * factor;
+    (!rest.symbols().contains(symbol)).then_some((factor, rest))
 }
 
 /// Whether an extent that others are broadcast to is in it: no symbol is replaced by what shows only at a call.
@@ -64,7 +112,7 @@ fn solve(difference: &Dim) -> Option<(Symbol, Dim)> {
             return None;
         }
         let dim = Dim::from_terms(
-            rest.terms().iter().map(|t| crate::base::dim::Term { atoms: t.atoms.clone(), k: -(t.k / term.k) }),
+            rest.terms().iter().map(|t| Term { atoms: t.atoms.clone(), k: -(t.k / term.k) }),
         );
         // A negative value for some symbols is a question for the entry, not a substitution.
         (dim.as_int().is_some() || dim.is_nonneg(&NoVars)).then(|| (symbol.clone(), dim))

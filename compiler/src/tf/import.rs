@@ -6,10 +6,14 @@
 //! operator needs a symbol to be another dim, the whole import starts again with the symbol replaced; each round
 //! removes a symbol, which bounds their number.
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+};
 
 use super::{
     Stop, find,
+    flow::{List, Lists},
     inputs::identifier,
     life::{Life, is_merge},
     narrow,
@@ -58,10 +62,19 @@ pub enum Value {
     Narrow(NodeId, Narrow),
     /// The rows of a tensor that data choose.
     Part(NodeId, Part),
-    /// The variable that this node of the TF graph makes.
-    Variable(Id<Node>),
+    /// The variable that a node makes.
+    Variable(Handle),
+    /// A list of tensors, by its place among [`Lists`].
+    List(List),
     /// Not computed: it lies on a branch that is not taken.
     Dead,
+}
+
+/// The node that makes a variable, and how many bodies it lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Handle {
+    pub depth: usize,
+    pub node: Id<Node>,
 }
 
 impl From<NodeId> for Value {
@@ -124,12 +137,15 @@ pub(super) struct Walks<'a> {
     variables: &'a Variables<'a>,
     options: &'a Options,
     known: Substitutions,
-    read: HashMap<Id<Node>, Tensor>,
+    read: Read<'a>,
 }
+
+/// The values of variables that were read, by what the graphs say of each.
+pub(super) type Read<'a> = Vec<(&'a Variable, Tensor)>;
 
 impl<'a> Walks<'a> {
     pub fn new(tf: &'a TfGraph, variables: &'a Variables<'a>, options: &'a Options) -> Walks<'a> {
-        Walks { tf, variables, options, known: Substitutions::default(), read: HashMap::new() }
+        Walks { tf, variables, options, known: Substitutions::default(), read: vec![] }
     }
     /// Does `work` with an import, anew as often as a symbol has to be replaced.
     pub fn substituting<T>(
@@ -219,18 +235,30 @@ pub struct Import<'a> {
     pub(super) node: &'a Node,
     pub(super) id: Id<Node>,
     pub(super) operands: Vec<Value>,
-    variables: &'a Variables<'a>,
+    /// The TF graphs around this one, outermost first, and this one.
+    pub(super) around: Vec<&'a TfGraph>,
+    pub(super) variables: &'a Variables<'a>,
     pub(super) stretch: Stretch,
     /// Whether an extent was taken to be 1 or another one.
     pub(super) stretched: bool,
-    read: HashMap<Id<Node>, Tensor>,
-    constants: HashMap<Id<Node>, Value>,
+    pub(super) read: Read<'a>,
+    pub(super) constants: HashMap<Handle, Value>,
+    pub(super) lists: Lists,
+    /// The loops around, outermost first.
+    pub(super) steps: Vec<Step>,
+    /// How many loops there are so far, for their names; and how many nodes of bodies were imported.
+    pub(super) loops: usize,
+    pub(super) imported: usize,
+    /// The nodes around this graph, as a prefix of the names in it.
+    pub(super) path: String,
+    /// The keys of the signature's inputs on which each input of a body depends.
+    pub(super) fed_by: HashMap<NodeId, Vec<String>>,
     /// What is known of the values of `graph`'s integers.
     pub(super) bounds: Bounds,
     pub(super) done: Vec<Option<Done>>,
     pub(super) entered: Vec<bool>,
     pub(super) life: HashMap<Id<Node>, Life>,
-    pub(super) unsupported: BTreeMap<&'a str, Vec<&'a Node>>,
+    pub(super) unsupported: BTreeMap<&'a str, Vec<Cow<'a, Node>>>,
     pub(super) changed: Vec<Changed>,
     pub(super) problems: Problems,
     pub(super) notes: Vec<Diagnostic>,
@@ -247,11 +275,11 @@ static NO_NODE: std::sync::LazyLock<Node> = std::sync::LazyLock::new(|| Node {
 });
 
 impl<'a> Import<'a> {
-    fn new(
+    pub(super) fn new(
         tf: &'a TfGraph,
         variables: &'a Variables<'a>,
         stretch: Stretch,
-        read: HashMap<Id<Node>, Tensor>,
+        read: Read<'a>,
     ) -> Import<'a> {
         Import {
             tf,
@@ -259,11 +287,18 @@ impl<'a> Import<'a> {
             node: &NO_NODE,
             id: Id::new(0),
             operands: vec![],
+            around: vec![tf],
             variables,
             stretch,
             stretched: false,
             read,
             constants: HashMap::new(),
+            lists: Lists::default(),
+            steps: vec![],
+            loops: 0,
+            imported: 0,
+            path: String::new(),
+            fed_by: HashMap::new(),
             bounds: Bounds::default(),
             done: vec![None; tf.nodes.len()],
             entered: vec![false; tf.nodes.len()],
@@ -275,7 +310,8 @@ impl<'a> Import<'a> {
         }
     }
 
-    fn run(&mut self) -> Result<(), Stop> {
+    /// Imports all that the outputs need, and looks at what runs beside.
+    pub(super) fn run(&mut self) -> Result<(), Stop> {
         for port in &self.tf.outputs {
             self.demand(port.source.node)?;
         }
@@ -299,6 +335,10 @@ impl<'a> Import<'a> {
                 ))),
                 Some(Value::Variable(_)) => {
                     self.problems.push(Diagnostic::error(format!("output `{}` is a variable's handle", port.key)))
+                }
+                Some(Value::List(_)) => {
+                    let what = format!("output `{}` is a list of tensors, which a caller cannot take", port.key);
+                    self.problems.push(Diagnostic::error(what).help("stack it in the model: `array.stack()`"))
                 }
                 Some(Value::Dead) => self
                     .problems
@@ -377,7 +417,7 @@ impl<'a> Import<'a> {
     }
 
     /// The value of a node that was imported; `None` when it failed, which has been told.
-    fn output_of(&mut self, at: NodeOutput) -> Option<Value> {
+    pub(super) fn output_of(&mut self, at: NodeOutput) -> Option<Value> {
         let Some(Done::Values(values)) = &self.done[at.node.index()] else { return None };
         let dead = || values.first().copied().filter(|first| *first == Value::Dead);
         let value = values.get(at.index as usize).copied().or_else(dead);
@@ -397,19 +437,19 @@ impl<'a> Import<'a> {
         let done = match self.gather(node) {
             None => {
                 if find(&node.op).is_none() {
-                    self.unsupported.entry(&node.op).or_default().push(node);
+                    self.unsupported.entry(&node.op).or_default().push(Cow::Borrowed(node));
                 }
                 Done::Failed
             }
             Some(operands) if operands.contains(&Value::Dead) && !is_merge(node) => Done::Values(vec![Value::Dead]),
             Some(operands) => match find(&node.op) {
                 None => {
-                    self.unsupported.entry(&node.op).or_default().push(node);
+                    self.unsupported.entry(&node.op).or_default().push(Cow::Borrowed(node));
                     Done::Failed
                 }
                 Some(row) => {
                     (self.node, self.id, self.operands) = (node, id, operands);
-                    self.graph.set_origin(Some(node.name.as_str().into()));
+                    self.graph.set_origin(Some(self.shown(&node.name).into()));
                     match narrow::run(self, row) {
                         Ok(values) => Done::Values(values),
                         Err(Stop::Fault(problems)) => {
@@ -444,11 +484,12 @@ impl<'a> Import<'a> {
     }
 
     /// The constant of a variable that nothing assigns.
-    pub(super) fn variable_value(&mut self, handle: Id<Node>) -> Result<Value, Stop> {
+    pub(super) fn variable_value(&mut self, handle: Handle) -> Result<Value, Stop> {
         if let Some(&value) = self.constants.get(&handle) {
             return Ok(value);
         }
-        let Some(variable) = self.tf.variables.get(&handle) else {
+        let made_by = self.around.get(handle.depth).and_then(|tf| tf.variables.get(&handle.node));
+        let Some(variable) = made_by else {
             return Err("the model does not say where the value of this variable is stored".into());
         };
         if let Some(by) = &variable.assigned_by {
@@ -457,16 +498,17 @@ impl<'a> Import<'a> {
                 problem.help("models with state are not supported yet; choose a signature that only computes");
             let problem = self.node.layer().iter().fold(problem.at_node(&self.node.name), |p, layer| p.in_layer(layer));
             if self.changed.iter().all(|c| c.handle != handle) {
-                self.changed.push(Changed { handle, problem });
+                let maker = &self.around[handle.depth].nodes[handle.node];
+                self.changed.push(Changed { handle, is_seed: maker.name.contains("seed_generator"), problem });
             }
             // It is told at the end, beside its kin.
             return Err(Stop::Fault(Problems::default()));
         }
-        let value = match self.read.get(&handle) {
-            Some(value) => value.clone(),
+        let value = match self.read.iter().find(|(known, _)| *known == variable) {
+            Some((_, value)) => value.clone(),
             None => {
                 let value = (self.variables)(variable)?;
-                self.read.insert(handle, value.clone());
+                self.read.push((variable, value.clone()));
                 value
             }
         };
@@ -474,6 +516,13 @@ impl<'a> Import<'a> {
         self.constants.insert(handle, value);
         Ok(value)
     }
+}
+
+/// A loop around what is being imported: the symbol of its iteration, and what that stays below.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub symbol: Symbol,
+    pub below: Vec<Dim>,
 }
 
 /// What is said of many nodes is said of the first, with their number.

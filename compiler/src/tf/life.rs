@@ -3,6 +3,8 @@
 //! Deadness spreads along the edges from a `Switch` whose predicate is known; a `Merge` asks for it before it asks for
 //! its operands, so that nothing is imported for a branch that is not taken.
 
+use std::borrow::Cow;
+
 use super::{Import, Stop, refuse};
 use crate::{
     base::{Diagnostic, Id},
@@ -73,7 +75,7 @@ impl<'a> Import<'a> {
                 continue;
             }
             if has_effect(&node.op) && effect_of(&node.op) == Effect::Change {
-                self.unsupported.entry(&node.op).or_default().push(node);
+                self.unsupported.entry(&node.op).or_default().push(Cow::Borrowed(node));
             }
             let changes = within.into_iter().flatten().find(|(op, _)| effect_of(op) == Effect::Change);
             if let Some((op, inner)) = changes {

@@ -85,6 +85,7 @@ impl From<Problems> for Stop {
 /// The tables, one per family.
 const TABLES: &[&[TfOp]] = &[
     flow::OPS,
+    flow::list::OPS,
     math::OPS,
     convert::OPS,
     nn::OPS,

@@ -32,7 +32,7 @@ impl Import<'_> {
     }
 
     /// The keys of the inputs whose values a node depends on, and the symbols.
-    fn sources(&self, id: NodeId) -> (Vec<String>, BTreeSet<Symbol>) {
+    pub(super) fn sources(&self, id: NodeId) -> (Vec<String>, BTreeSet<Symbol>) {
         let (mut seen, mut open) = (BTreeSet::from([id]), vec![id]);
         let (mut values, mut symbols) = (vec![], BTreeSet::new());
         while let Some(at) = open.pop() {
@@ -40,11 +40,15 @@ impl Import<'_> {
             symbols.extend(node.ty.shape.iter().chain(node.op.inner_dims()).flat_map(Dim::symbols));
             if node.op == Op::Input {
                 let port = self.graph.inputs.iter().find(|p| p.node == at);
-                values.extend(port.map(|p| p.name.clone()));
+                match self.fed_by.get(&at) {
+                    Some(keys) => values.extend(keys.iter().cloned()),
+                    None => values.extend(port.map(|p| p.name.clone())),
+                }
             }
             open.extend(node.inputs.iter().filter(|&&i| seen.insert(i)));
         }
         values.sort();
+        values.dedup();
         (values, symbols)
     }
 

@@ -2,16 +2,12 @@
 //!
 //! A recurrent layer or an augmentation is a dozen operators; it is told once, by the layers that need it.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use super::Import;
+use super::{Import, import::Handle};
 use crate::{
     base::{Diagnostic, Id},
-    saved::{
-        Node, TfGraph,
-        graph::{has_effect, is_branch},
-        op_def,
-    },
+    saved::{Node, TfGraph, graph::has_effect, op_def},
 };
 
 /// Why an operator is refused. Each kind but [`Cause::Operator`] is one message for all of its operators.
@@ -58,21 +54,18 @@ fn changes_variable(op: &str) -> bool {
 /// A variable that the signature changes, and what is said where it is read.
 #[derive(Clone)]
 pub(super) struct Changed {
-    pub handle: Id<Node>,
+    pub handle: Handle,
+    /// Whether a generator of random numbers keeps its seed in it.
+    pub is_seed: bool,
     pub problem: Diagnostic,
 }
 
 impl<'a> Import<'a> {
     /// Every problem with what cannot be imported at all.
     pub(super) fn refusals(&mut self) -> Vec<Diagnostic> {
-        let mut by_cause: BTreeMap<Cause<'a>, Vec<&'a Node>> = BTreeMap::new();
+        let mut by_cause: BTreeMap<Cause<'a>, Vec<Cow<'a, Node>>> = BTreeMap::new();
         let mut problems = vec![];
         for (op, nodes) in std::mem::take(&mut self.unsupported) {
-            if is_branch(op) {
-                let open = |n: &&Node| n.inputs.first().map(|&p| self.open_branch(p).at_node(&n.name));
-                problems.extend(nodes.iter().filter_map(open));
-                continue;
-            }
             by_cause.entry(cause_of(op)).or_default().extend(nodes);
         }
         let changed = std::mem::take(&mut self.changed);
@@ -93,7 +86,7 @@ impl<'a> Import<'a> {
                 _ => {}
             }
         }
-        let is_seed = |c: &&Changed| !random.is_empty() && self.tf.nodes[c.handle].name.contains("seed_generator");
+        let is_seed = |c: &&Changed| !random.is_empty() && c.is_seed;
         problems.extend(changed.iter().filter(|c| !is_seed(c)).map(|c| c.problem.clone()));
         problems.extend(
             by_cause.iter().filter(|(_, nodes)| !nodes.is_empty()).map(|(cause, nodes)| refusal(*cause, nodes)),
@@ -102,14 +95,15 @@ impl<'a> Import<'a> {
     }
 }
 
-/// Whether a node's first operand is this variable.
-fn writes(tf: &TfGraph, node: &Node, handle: Id<Node>) -> bool {
+/// Whether a node's first operand is this variable. Of nodes in bodies, which are copies, it is not known.
+fn writes(tf: &TfGraph, node: &Cow<'_, Node>, Handle { depth, node: handle }: Handle) -> bool {
+    let Cow::Borrowed(node) = node else { return false };
     let name = |id: Id<Node>| tf.variables.get(&id).map(|v| (&v.name, &v.key));
-    node.inputs.first().is_some_and(|i| i.node == handle || name(i.node).is_some() && name(i.node) == name(handle))
+    depth == 0 && node.inputs.first().is_some_and(|i| i.node == handle || name(i.node).is_some() && name(i.node) == name(handle))
 }
 
 /// One message for all nodes of a cause, with the layers that need it.
-fn refusal(cause: Cause<'_>, nodes: &[&Node]) -> Diagnostic {
+fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
     let mut ops: Vec<&str> = nodes.iter().map(|n| n.op.as_str()).collect();
     ops.sort();
     ops.dedup();
@@ -165,7 +159,7 @@ fn refusal(cause: Cause<'_>, nodes: &[&Node]) -> Diagnostic {
 }
 
 /// The layers of some nodes, each once; those inside another one are left out for `outermost`.
-fn layers(nodes: &[&Node], outermost: bool) -> Vec<String> {
+fn layers(nodes: &[Cow<'_, Node>], outermost: bool) -> Vec<String> {
     let mut layers: Vec<String> = vec![];
     nodes.iter().filter_map(|n| n.layer()).for_each(|l| {
         if !layers.contains(&l) {

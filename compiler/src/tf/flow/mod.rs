@@ -1,8 +1,17 @@
-//! Leaves, values that pass unchanged, variables, and the control flow of TensorFlow 1 where the predicate is known.
+//! Leaves, values that pass unchanged, variables, and control flow: that of TensorFlow 1 where the predicate is known,
+//! and functional branches and loops with the lists that they work on.
+
+mod branch;
+pub(super) mod list;
+mod region;
+mod repeat;
+
+pub use list::{List, Lists};
 
 use super::{
     Import, Outputs, Stop, TfOp, Value,
     build::one,
+    import::Handle,
     life::{NOT_PRINTED, NUMBERS_UNCHECKED},
     narrow,
 };
@@ -32,7 +41,7 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "CheckNumerics", import: check_numerics },
     TfOp { name: "CheckNumericsV2", import: check_numerics },
     TfOp { name: "EnsureShape", import: ensure_shape },
-    TfOp { name: "VarHandleOp", import: |cx| Ok(vec![Value::Variable(cx.id)]) },
+    TfOp { name: "VarHandleOp", import: |cx| Ok(vec![Value::Variable(own(cx))]) },
     TfOp { name: "ReadVariableOp", import: read_variable },
     TfOp { name: "VariableV2", import: ref_variable },
     TfOp { name: "Variable", import: ref_variable },
@@ -41,6 +50,12 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "RefSwitch", import: switch },
     TfOp { name: "Merge", import: merge },
     TfOp { name: "RefMerge", import: merge },
+    TfOp { name: "If", import: branch::branch },
+    TfOp { name: "StatelessIf", import: branch::branch },
+    TfOp { name: "Case", import: branch::branch },
+    TfOp { name: "StatelessCase", import: branch::branch },
+    TfOp { name: "While", import: repeat::repeat },
+    TfOp { name: "StatelessWhile", import: repeat::repeat },
 ];
 
 fn constant(cx: &mut Import) -> Outputs {
@@ -114,8 +129,13 @@ pub(super) fn variable(cx: &mut Import, n: usize) -> Result<NodeId, Stop> {
     cx.arg(n)
 }
 
+/// The variable that the current node makes.
+fn own(cx: &Import) -> Handle {
+    Handle { depth: cx.around.len() - 1, node: cx.id }
+}
+
 fn ref_variable(cx: &mut Import) -> Outputs {
-    Ok(vec![cx.variable_value(cx.id)?])
+    Ok(vec![cx.variable_value(own(cx))?])
 }
 
 fn switch(cx: &mut Import) -> Outputs {

@@ -1,0 +1,225 @@
+//! Branches whose predicate the values of the inputs decide: each function a region of one [`If`].
+//!
+//! A result that is known, or the same operand, in every branch stays that outside. Others have one type in all branches:
+//! extents that are written differently have to be equal.
+
+use std::sync::Arc;
+
+use super::{
+    List,
+    list::ListOf,
+    region::{Closed, Region},
+};
+use crate::{
+    base::Dim,
+    graph::{Graph, If, NodeId},
+    loops::CompareFn,
+    op::Reshape,
+    tensor::{DType, TensorType, count},
+    tf::{Import, Outputs, Stop, Value},
+};
+
+type Result<T> = std::result::Result<T, Stop>;
+
+pub(super) fn branch<'a>(cx: &mut Import<'a>) -> Outputs {
+    let count = cx.node.regions().len();
+    let predicate = *cx.node.inputs.first().ok_or_else(|| format!("{} lacks its predicate", cx.node.op))?;
+    let args: Vec<Value> = cx.operands[1..].to_vec();
+    if let Some(taken) = cx.branch(predicate, &cx.node.op, count)? {
+        return cx.inline(taken, &args);
+    }
+    let number = number(cx)?;
+    let mut branches = vec![];
+    let mut operands = vec![];
+    for which in 0..count {
+        let inside = |cx: &Import<'a>, region: &mut Region<'a>| args.iter().map(|&value| region.bring(cx, value)).collect();
+        let tf = cx.body(which)?;
+        let (mut closed, ()) = cx.enter(tf, None, inside, |_, _| Ok(()))?;
+        cx.tell(std::mem::take(&mut closed.told));
+        operands = closed.operands.clone();
+        branches.push(closed);
+    }
+    let results: Vec<Vec<Value>> = branches.iter().map(Closed::all).collect::<Result<_>>()?;
+    let mut merge = Merge { branches, slots: 0 };
+    let merged: Vec<Merged> =
+        (0..results[0].len()).map(|n| merge.value(cx, n, &results)).collect::<Result<_>>()?;
+    let nodes = if merge.slots == 0 {
+        vec![]
+    } else {
+        let branches = merge.branches.into_iter().map(|closed| closed.graph).collect();
+        let operands = [&[number][..], &operands].concat();
+        cx.graph.control(Arc::new(If { branches }), &operands)?
+    };
+    Ok(merged.into_iter().map(|merged| merged.outside(cx, &nodes)).collect())
+}
+
+/// The number of the branch: that of a `Case` as it is, 1 where the predicate of an `If` holds.
+fn number(cx: &mut Import) -> Result<NodeId> {
+    let predicate = cx.arg(0)?;
+    let (dtype, shape) = (cx.dtype(predicate), cx.shape(predicate));
+    if !cx.node.op.ends_with("If") {
+        if !shape.is_empty() || dtype != DType::I32 {
+            return Err(format!("the number of a branch is an int32 scalar, not {}", cx.graph.ty(predicate)).into());
+        }
+        return cx.cast(predicate, DType::I64);
+    }
+    if !shape.is_empty() {
+        return cx.dim_scalar(&count(&shape).sign(), DType::I64);
+    }
+    if !super::super::branch::is_predicate(dtype) {
+        return Err(format!("TensorFlow takes no {dtype} as the predicate of a branch").into());
+    }
+    let zero = cx.scalar_like(predicate, 0.0)?;
+    let holds = if dtype == DType::Bool { predicate } else { cx.compare(CompareFn::Ne, predicate, zero)? };
+    cx.cast(holds, DType::I64)
+}
+
+/// One result of all branches.
+enum Merged {
+    Value(Value),
+    /// A result of the operator: its place.
+    Slot(usize),
+    Narrow(usize, crate::tensor::Narrow),
+    List(usize, ListOf),
+}
+
+impl Merged {
+    fn outside(self, cx: &mut Import, nodes: &[NodeId]) -> Value {
+        match self {
+            Merged::Value(value) => value,
+            Merged::Slot(n) => nodes[n].into(),
+            Merged::Narrow(n, narrow) => Value::Narrow(nodes[n], narrow),
+            Merged::List(n, of) => Value::List(cx.lists.add(ListOf { data: Some(nodes[n]), ..of })),
+        }
+    }
+}
+
+struct Merge<'a> {
+    branches: Vec<Closed<'a>>,
+    slots: usize,
+}
+
+impl Merge<'_> {
+    /// Result `n` of all branches.
+    fn value(&mut self, cx: &mut Import, n: usize, results: &[Vec<Value>]) -> Result<Merged> {
+        let values: Vec<Value> = results.iter().map(|all| all[n]).collect();
+        let what = format!("result {n} of the branches");
+        let of = |value: &Value| if let Value::Tensor(id) = value { Some(*id) } else { None };
+        if let Some(ids) = values.iter().map(of).collect::<Option<Vec<NodeId>>>() {
+            return match self.settled(cx, &ids)? {
+                Some(id) => Ok(Merged::Value(id.into())),
+                None => Ok(Merged::Slot(self.slot(cx, ids, &what)?)),
+            };
+        }
+        match values[0] {
+            Value::Variable(handle)
+                if handle.depth < cx.around.len() && values.iter().all(|value| *value == values[0]) =>
+            {
+                Ok(Merged::Value(values[0]))
+            }
+            Value::Variable(_) => Err(format!("{what} is another variable in each, which is not supported").into()),
+            Value::Narrow(_, narrow) => {
+                let of = |value: &Value| match value {
+                    Value::Narrow(id, other) if *other == narrow => Some(*id),
+                    _ => None,
+                };
+                let ids = values.iter().map(of).collect::<Option<_>>();
+                let ids = ids.ok_or_else(|| Stop::from(format!("{what} is of different types")))?;
+                Ok(Merged::Narrow(self.slot(cx, ids, &what)?, narrow))
+            }
+            Value::List(_) => {
+                let of = |value: &Value| if let Value::List(list) = value { Some(*list) } else { None };
+                let lists = values.iter().map(of).collect::<Option<Vec<List>>>();
+                self.list(cx, lists.ok_or_else(|| Stop::from(format!("{what} is a list in some of them only")))?, &what)
+            }
+            _ => Err(format!("{what} is no tensor in some of them").into()),
+        }
+    }
+
+    /// What a result is, where no branch decides it.
+    fn settled(&self, cx: &mut Import, ids: &[NodeId]) -> Result<Option<NodeId>> {
+        let outside: Vec<Option<NodeId>> = self.branches.iter().zip(ids).map(|(b, &id)| b.outside(id)).collect();
+        if let Some(id) = outside[0].filter(|_| outside.iter().all(|other| *other == outside[0])) {
+            return Ok(Some(id));
+        }
+        let of = |n: usize| &self.branches[n].graph;
+        let ty = of(0).ty(ids[0]).clone();
+        if (0..ids.len()).any(|n| *of(n).ty(ids[n]) != ty) {
+            return Ok(None);
+        }
+        if let Some(value) = of(0).as_const(ids[0]) {
+            let same = (0..ids.len()).all(|n| of(n).as_const(ids[n]) == Some(value));
+            return Ok(same.then(|| cx.graph.constant(value.clone())));
+        }
+        match of(0).dims(ids[0]) {
+            Some(dims) if (0..ids.len()).all(|n| of(n).dims(ids[n]) == Some(dims)) => Ok(Some(cx.known(dims, &ty)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// A result of the operator, of one type in all branches.
+    fn slot(&mut self, cx: &mut Import, ids: Vec<NodeId>, what: &str) -> Result<usize> {
+        let types: Vec<TensorType> =
+            self.branches.iter().zip(&ids).map(|(branch, &id)| branch.graph.ty(id).clone()).collect();
+        let first = &types[0];
+        if let Some(other) = types.iter().find(|ty| ty.dtype != first.dtype || ty.rank() != first.rank()) {
+            return Err(format!("{what} is a {first} in one of them and a {other} in another, which is not supported").into());
+        }
+        let mut shape = first.shape.clone();
+        for ty in &types[1..] {
+            for (to, from) in shape.iter_mut().zip(&ty.shape) {
+                cx.require_equal(to, from, &format!("the extents of {what}"))?;
+                // Of two names for one extent, the constant is the better one.
+                if from.as_int().is_some() {
+                    *to = from.clone();
+                }
+            }
+        }
+        for (branch, id) in self.branches.iter_mut().zip(ids) {
+            let id = shaped(&mut branch.graph, id, &shape, cx)?;
+            branch.graph.output(format!("result{}", self.slots), id);
+        }
+        self.slots += 1;
+        Ok(self.slots - 1)
+    }
+
+    fn list(&mut self, cx: &mut Import, lists: Vec<List>, what: &str) -> Result<Merged> {
+        let all: Vec<ListOf> = lists.iter().map(|&list| cx.lists.get(list).clone()).collect();
+        let first = all[0].clone();
+        for other in &all {
+            cx.require_equal(&first.length, &other.length, &format!("the lengths of {what}"))?;
+        }
+        let Some(like) = (0..all.len()).find(|&n| all[n].data.is_some()) else {
+            return Ok(Merged::Value(Value::List(cx.lists.add(first))));
+        };
+        let shape = self.branches[like].graph.shape(all[like].data.expect("there is one")).to_vec();
+        let ids = all.iter().zip(&mut self.branches).map(|(list, branch)| match list.data {
+            Some(id) => Ok(id),
+            None => zeros(&mut branch.graph, list.dtype, &shape),
+        });
+        let ids: Vec<NodeId> = ids.collect::<Result<_>>()?;
+        if let Some(id) = self.settled(cx, &ids)? {
+            return Ok(Merged::Value(Value::List(cx.lists.add(ListOf { data: Some(id), ..first }))));
+        }
+        Ok(Merged::List(self.slot(cx, ids, what)?, first))
+    }
+}
+
+/// `x` in a shape whose extents are equal to its own, by what the import around found out.
+pub(super) fn shaped(graph: &mut Graph, x: NodeId, shape: &[Dim], cx: &Import) -> Result<NodeId> {
+    if graph.shape(x) == shape {
+        return Ok(x);
+    }
+    for (a, b) in cx.graph.facts().assumed() {
+        graph.assume_equal(a.clone(), b.clone());
+    }
+    Ok(graph.add(Reshape { shape: shape.to_vec() }, &[x])?)
+}
+
+/// Zeros in a region.
+pub(super) fn zeros(graph: &mut Graph, dtype: DType, shape: &[Dim]) -> Result<NodeId> {
+    let ones = vec![1; shape.len()];
+    let zero = crate::tensor::Scalar::zero(dtype);
+    let zero = graph.constant(crate::tensor::Tensor::from_scalars(dtype, ones, [zero]));
+    Ok(graph.broadcast(zero, shape)?)
+}

@@ -1,0 +1,475 @@
+//! Lists of tensors: a dense tensor with one more axis in front, and how many of its rows are elements.
+//!
+//! Elements are of one shape. Until one is set, a list whose element shape is open has no tensor at all. Elements that
+//! nobody set are zeros, as TensorFlow gives them.
+
+use crate::{
+    base::{Diagnostic, Dim},
+    graph::NodeId,
+    loops::{Combine, CompareFn},
+    op::{Gather, Put, Scatter},
+    tensor::DType,
+    tf::{Import, Outputs, Stop, TfOp, Value, build::one},
+};
+
+type Result<T> = std::result::Result<T, Stop>;
+
+pub(in crate::tf) const OPS: &[TfOp] = &[
+    TfOp { name: "EmptyTensorList", import: empty },
+    TfOp { name: "TensorListConcat", import: concat },
+    TfOp { name: "TensorListConcatLists", import: concat_lists },
+    TfOp { name: "TensorListConcatV2", import: concat },
+    TfOp { name: "TensorListElementShape", import: element_shape },
+    TfOp { name: "TensorListFromTensor", import: from_tensor },
+    TfOp { name: "TensorListGather", import: gather },
+    TfOp { name: "TensorListGetItem", import: get },
+    TfOp { name: "TensorListLength", import: length },
+    TfOp { name: "TensorListPopBack", import: pop },
+    TfOp { name: "TensorListPushBack", import: push },
+    TfOp { name: "TensorListReserve", import: reserve },
+    TfOp { name: "TensorListResize", import: resize },
+    TfOp { name: "TensorListScatter", import: scatter },
+    TfOp { name: "TensorListScatterIntoExistingList", import: scatter_into },
+    TfOp { name: "TensorListScatterV2", import: scatter },
+    TfOp { name: "TensorListSetItem", import: set },
+    TfOp { name: "TensorListSplit", import: split },
+    TfOp { name: "TensorListStack", import: stack },
+];
+
+/// One of [`Lists`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct List(usize);
+
+/// All lists of an import. What changes a list makes another one.
+#[derive(Clone, Debug, Default)]
+pub struct Lists(Vec<ListOf>);
+
+/// A shape of which some extents, or the rank, may be open.
+pub(super) type Open = Option<Vec<Option<Dim>>>;
+
+/// What a list is.
+#[derive(Clone, Debug)]
+pub(in crate::tf) struct ListOf {
+    pub dtype: DType,
+    /// The elements in front, and room behind them; none as long as the shape of an element is open.
+    pub data: Option<NodeId>,
+    pub length: Dim,
+    /// What the list says of the shape of its elements.
+    pub shape: Open,
+    /// Elements at most, where that is limited.
+    pub most: Option<i64>,
+}
+
+impl Lists {
+    pub(in crate::tf) fn add(&mut self, list: ListOf) -> List {
+        self.0.push(list);
+        List(self.0.len() - 1)
+    }
+    pub(in crate::tf) fn get(&self, list: List) -> &ListOf {
+        &self.0[list.0]
+    }
+}
+
+fn give(cx: &mut Import, list: ListOf) -> Value {
+    Value::List(cx.lists.add(list))
+}
+
+fn list(cx: &Import, n: usize) -> Result<ListOf> {
+    match cx.value(n)? {
+        Value::List(list) => Ok(cx.lists.get(list).clone()),
+        _ => Err(format!("operand {n} of {} is not a list of tensors", cx.node.op).into()),
+    }
+}
+
+fn dtype(cx: &Import) -> Result<DType> {
+    match cx.attr_dtype("element_dtype")? {
+        DType::Str => Err("lists of strings are not supported yet".into()),
+        d if d.is_complex() => Err("lists of complex numbers are not supported yet".into()),
+        d => Ok(d),
+    }
+}
+
+/// Operand `n` as the shape of an element: -1 stands for what is open, a scalar for an open rank.
+fn shape_operand(cx: &Import, n: usize) -> Result<Open> {
+    let dims = cx.dims(n, "the shape of the elements")?;
+    if cx.rank(cx.arg(n)?) == 0 {
+        let all = dims.first().is_some_and(|d| d.is(-1));
+        return if all { Ok(None) } else { Err("a scalar shape of elements has to be -1".into()) };
+    }
+    Ok(Some(dims.into_iter().map(|d| Some(d).filter(|d| d.as_int().is_none_or(|n| n >= 0))).collect()))
+}
+
+/// What both say of a shape; they have to agree.
+fn merged(cx: &mut Import, a: &Open, b: &Open) -> Result<Open> {
+    let (Some(a), Some(b)) = (a, b) else { return Ok(a.clone().or(b.clone())) };
+    if a.len() != b.len() {
+        return Err(format!("elements of rank {} do not fit a list of rank {}", a.len(), b.len()).into());
+    }
+    for (a, b) in a.iter().zip(b) {
+        if let (Some(a), Some(b)) = (a, b) {
+            cx.require_equal(a, b, "the extents of elements")?;
+        }
+    }
+    Ok(Some(a.iter().zip(b).map(|(a, b)| a.clone().or(b.clone())).collect()))
+}
+
+fn known(shape: &Open) -> Option<Vec<Dim>> {
+    shape.as_ref()?.iter().cloned().collect()
+}
+
+fn open(shape: &[Dim]) -> Open {
+    Some(shape.iter().cloned().map(Some).collect())
+}
+
+/// Sees to it that the elements of a list have the shape that is asked for.
+fn fits(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<()> {
+    let own = match list.data {
+        Some(data) => open(&cx.shape(data)[1..]),
+        None => list.shape.clone(),
+    };
+    merged(cx, &own, shape).map(drop)
+}
+
+/// Zeros of a list's type.
+fn zeros(cx: &mut Import, dtype: DType, shape: &[Dim]) -> Result<NodeId> {
+    let zero = cx.scalar(dtype, 0.0)?;
+    cx.broadcast_to(zero, shape)
+}
+
+/// The tensor of a list, whose elements are zeros of `shape` where there is none yet. Where even that is open, what needs
+/// an element has no answer, and TensorFlow none either.
+fn data(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<NodeId> {
+    if let Some(data) = list.data {
+        return Ok(data);
+    }
+    let shape = merged(cx, &list.shape, shape)?;
+    let Some(element) = known(&shape) else {
+        let problem = Diagnostic::error("no element of the list was set, and the shape of its elements is not known");
+        return Err(problem.help("give the array the shape of its elements: `element_shape=`").into());
+    };
+    zeros(cx, list.dtype, &[&[list.length.clone()], &element[..]].concat())
+}
+
+/// The tensor of a list without the room behind its elements.
+fn elements(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<NodeId> {
+    let data = data(cx, list, shape)?;
+    if cx.shape(data)[0] == list.length { Ok(data) } else { cx.slice_axis(data, 0, Dim::zero(), list.length.clone()) }
+}
+
+/// Room for `wanted` elements, at least.
+fn with_room(cx: &mut Import, data: NodeId, wanted: &Dim) -> Result<NodeId> {
+    let held = cx.shape(data)[0].clone();
+    if cx.is_nonneg(&(&held - wanted)) {
+        return Ok(data);
+    }
+    let mut high = vec![Dim::zero(); cx.rank(data)];
+    high[0] = cx.greater(&Dim::zero(), &(wanted - held));
+    let zero = cx.scalar_like(data, 0.0)?;
+    cx.pad(data, zero, &vec![Dim::zero(); high.len()], &high)
+}
+
+fn empty(cx: &mut Import) -> Outputs {
+    let (dtype, shape) = (dtype(cx)?, shape_operand(cx, 0)?);
+    let most = Some(cx.int(1, "the greatest length of a list")?).filter(|&n| n >= 0);
+    Ok(vec![give(cx, ListOf { dtype, data: None, length: Dim::zero(), shape, most })])
+}
+
+fn reserve(cx: &mut Import) -> Outputs {
+    let (dtype, shape, length) = (dtype(cx)?, shape_operand(cx, 0)?, cx.dim(1, "the length of a list")?);
+    cx.require_at_most(&Dim::zero(), &length, "the length of a list")?;
+    let mut list = ListOf { dtype, data: None, length, shape, most: None };
+    if let Some(element) = known(&list.shape) {
+        list.data = Some(zeros(cx, dtype, &[&[list.length.clone()], &element[..]].concat())?);
+    }
+    Ok(vec![give(cx, list)])
+}
+
+fn from_tensor(cx: &mut Import) -> Outputs {
+    let (x, shape) = (cx.arg(0)?, shape_operand(cx, 1)?);
+    let of = cx.shape(x);
+    let [length, element @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
+    let list = ListOf { dtype: cx.dtype(x), data: Some(x), length: length.clone(), shape, most: None };
+    merged(cx, &open(element), &list.shape)?;
+    Ok(vec![give(cx, list)])
+}
+
+fn length(cx: &mut Import) -> Outputs {
+    let length = list(cx, 0)?.length;
+    one(cx.dim_scalar(&length, DType::I32)?)
+}
+
+fn element_shape(cx: &mut Import) -> Outputs {
+    let (list, dtype) = (list(cx, 0)?, cx.attr_dtype("shape_type")?);
+    match list.shape {
+        None => one(cx.scalar(dtype, -1.0)?),
+        Some(shape) => {
+            let dims: Vec<Dim> = shape.into_iter().map(|d| d.unwrap_or(Dim::from(-1))).collect();
+            one(cx.dims_tensor(&dims, dtype)?)
+        }
+    }
+}
+
+/// Where an element is.
+enum Place {
+    At(Dim),
+    /// Where a value says, which is checked.
+    Computed(NodeId),
+}
+
+/// Operand `n`, an index of a list of this length.
+fn place(cx: &mut Import, n: usize, length: &Dim) -> Result<Place> {
+    let computed = |cx: &mut Import, id: NodeId| {
+        let id = cx.cast(id, DType::I64)?;
+        cx.reshape(id, &[])
+    };
+    let id = cx.arg(n)?;
+    let Ok(at) = cx.dim(n, "the index") else {
+        let id = computed(cx, id)?;
+        return Ok(Place::Computed(within(cx, id, length)?));
+    };
+    let inside = cx.is_nonneg(&at) && cx.is_nonneg(&(length - &at - 1));
+    if !inside && (cx.varies(&at) || cx.varies(length)) {
+        let id = computed(cx, id)?;
+        return Ok(Place::Computed(within(cx, id, length)?));
+    }
+    cx.require_at_most(&Dim::zero(), &at, "the index of an element")?;
+    cx.require_at_most(&(&at + 1), length, "the index of an element and the length of its list")?;
+    Ok(Place::At(at))
+}
+
+/// An index, or -1 where it is not below the length: what is behind the elements is none.
+fn within(cx: &mut Import, index: NodeId, length: &Dim) -> Result<NodeId> {
+    let length = cx.dim_scalar(length, DType::I64)?;
+    let inside = cx.compare(CompareFn::Lt, index, length)?;
+    let none = cx.scalar(DType::I64, -1.0)?;
+    cx.select(inside, index, none)
+}
+
+fn element(cx: &mut Import, data: NodeId, place: Place) -> Result<NodeId> {
+    match place {
+        Place::Computed(index) => cx.add(Gather { axis: 0, batch: 0, checked: true }, &[data, index]),
+        Place::At(at) => {
+            let row = cx.slice_axis(data, 0, at, Dim::one())?;
+            cx.drop_axes(row, &[0])
+        }
+    }
+}
+
+fn get(cx: &mut Import) -> Outputs {
+    let (list, shape) = (list(cx, 0)?, shape_operand(cx, 2)?);
+    fits(cx, &list, &shape)?;
+    let place = place(cx, 1, &list.length)?;
+    let data = data(cx, &list, &shape)?;
+    one(element(cx, data, place)?)
+}
+
+/// A list's tensor in which one element is another.
+fn replaced(cx: &mut Import, data: NodeId, place: Place, item: NodeId) -> Result<NodeId> {
+    match place {
+        Place::At(at) => {
+            let row = cx.insert_axes(item, &[0])?;
+            let mut start = vec![Dim::zero(); cx.rank(data)];
+            start[0] = at;
+            cx.add(Put { start }, &[data, row])
+        }
+        Place::Computed(index) => {
+            let index = cx.reshape(index, &[Dim::one()])?;
+            cx.add(Scatter::checked(Combine::Set, 1), &[data, index, item])
+        }
+    }
+}
+
+/// The tensor of a list that takes `item`, in the shape of its elements.
+fn data_for(cx: &mut Import, list: &ListOf, item: NodeId) -> Result<(NodeId, NodeId)> {
+    if cx.dtype(item) != list.dtype {
+        return Err(format!("an element of {} does not fit a list of {}", cx.dtype(item), list.dtype).into());
+    }
+    let shape = open(&cx.shape(item));
+    merged(cx, &list.shape, &shape)?;
+    let data = data(cx, list, &shape)?;
+    let element = cx.shape(data)[1..].to_vec();
+    merged(cx, &open(&element), &shape)?;
+    Ok((data, cx.reshape(item, &element)?))
+}
+
+fn set(cx: &mut Import) -> Outputs {
+    let (mut list, item) = (list(cx, 0)?, cx.arg(2)?);
+    let (mut data, item) = data_for(cx, &list, item)?;
+    if cx.node.attr_bool("resize_if_index_out_of_bounds")? {
+        let at = cx.dim(1, "the index in a list that grows")?;
+        list.length = cx.greater(&list.length, &(at + 1));
+        data = with_room(cx, data, &list.length)?;
+    }
+    let place = place(cx, 1, &list.length)?;
+    list.data = Some(replaced(cx, data, place, item)?);
+    Ok(vec![give(cx, list)])
+}
+
+fn push(cx: &mut Import) -> Outputs {
+    let (mut list, item) = (list(cx, 0)?, cx.arg(1)?);
+    if let Some(most) = list.most {
+        cx.require_at_most(&(&list.length + 1), &Dim::from(most), "the length of a list and its limit")?;
+    }
+    let (data, item) = data_for(cx, &list, item)?;
+    let at = list.length.clone();
+    list.length = &at + 1;
+    let data = with_room(cx, data, &list.length)?;
+    list.data = Some(replaced(cx, data, Place::At(at), item)?);
+    Ok(vec![give(cx, list)])
+}
+
+fn pop(cx: &mut Import) -> Outputs {
+    let (mut list, shape) = (list(cx, 0)?, shape_operand(cx, 1)?);
+    cx.require_at_most(&Dim::one(), &list.length, "the length of a list of which one is taken")?;
+    fits(cx, &list, &shape)?;
+    let data = data(cx, &list, &shape)?;
+    list.length = &list.length - 1;
+    let item = element(cx, data, Place::At(list.length.clone()))?;
+    // What is pushed behind an element that was taken replaces it; what is only counted must be zero.
+    list.data = Some(match cx.varies(&list.length) {
+        true => {
+            let element = cx.shape(item);
+            let zero = zeros(cx, list.dtype, &element)?;
+            replaced(cx, data, Place::At(list.length.clone()), zero)?
+        }
+        false => cx.slice_axis(data, 0, Dim::zero(), list.length.clone())?,
+    });
+    Ok(vec![give(cx, list), item.into()])
+}
+
+fn resize(cx: &mut Import) -> Outputs {
+    let (mut list, size) = (list(cx, 0)?, cx.dim(1, "the length of a list")?);
+    cx.require_at_most(&Dim::zero(), &size, "the length of a list")?;
+    if let Some(data) = list.data {
+        let kept = cx.lesser(&list.length, &size);
+        let data = cx.slice_axis(data, 0, Dim::zero(), kept)?;
+        list.data = Some(with_room(cx, data, &size)?);
+    }
+    list.length = size;
+    Ok(vec![give(cx, list)])
+}
+
+/// TensorFlow stacks no empty list whose element shape is open.
+fn refuse_empty(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<()> {
+    match known(&merged(cx, &list.shape, shape)?) {
+        Some(_) => Ok(()),
+        None => cx.require_at_most(&Dim::one(), &list.length, "the length of a list whose element shape is open"),
+    }
+}
+
+fn stack(cx: &mut Import) -> Outputs {
+    let (list, shape) = (list(cx, 0)?, shape_operand(cx, 1)?);
+    let number = cx.node.attr_int("num_elements")?;
+    if number >= 0 {
+        cx.require_equal(&list.length, &Dim::from(number), "the length of a list and the one that is asserted")?;
+    }
+    fits(cx, &list, &shape)?;
+    refuse_empty(cx, &list, &shape)?;
+    one(elements(cx, &list, &shape)?)
+}
+
+fn gather(cx: &mut Import) -> Outputs {
+    let (list, indices, shape) = (list(cx, 0)?, cx.arg(1)?, shape_operand(cx, 2)?);
+    fits(cx, &list, &shape)?;
+    let data = elements(cx, &list, &shape)?;
+    one(cx.add(Gather { axis: 0, batch: 0, checked: true }, &[data, indices])?)
+}
+
+/// One element for each index, the last of those with the same; the length is the operand's, or what the indices need.
+fn scatter(cx: &mut Import) -> Outputs {
+    let (x, indices, shape) = (cx.arg(0)?, cx.arg(1)?, shape_operand(cx, 2)?);
+    let of = cx.shape(x);
+    let given = if cx.count() > 3 { Some(cx.dim(3, "the length of a list")?).filter(|n| !n.is(-1)) } else { None };
+    let length = match given {
+        Some(length) => length,
+        None => {
+            let known = cx.ints(1, "the indices that say how long a list is")?;
+            Dim::from(known.iter().max().map_or(0, |max| max.saturating_add(1)))
+        }
+    };
+    let [_, element @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
+    merged(cx, &open(element), &shape)?;
+    let data = zeros(cx, cx.dtype(x), &[&[length.clone()], element].concat())?;
+    let list = ListOf { dtype: cx.dtype(x), data: Some(data), length, shape, most: None };
+    scattered(cx, list, x, indices)
+}
+
+fn scatter_into(cx: &mut Import) -> Outputs {
+    let (mut list, x, indices) = (list(cx, 0)?, cx.arg(1)?, cx.arg(2)?);
+    let of = cx.shape(x);
+    let [_, element @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
+    fits(cx, &list, &open(element))?;
+    let data = elements(cx, &list, &open(element))?;
+    if let Some(known) = cx.known_ints(indices) {
+        let needed = Dim::from(known.iter().max().map_or(0, |max| max.saturating_add(1)));
+        list.length = cx.greater(&list.length, &needed);
+    }
+    list.data = Some(with_room(cx, data, &list.length)?);
+    scattered(cx, list, x, indices)
+}
+
+/// The rows of `x` at these indices of a list, in order.
+fn scattered(cx: &mut Import, mut list: ListOf, x: NodeId, indices: NodeId) -> Outputs {
+    let data = list.data.expect("there is one");
+    let (rows, count) = (cx.shape(x)[0].clone(), crate::tensor::count(&cx.shape(indices)));
+    cx.require_equal(&rows, &count, "the number of indices and of elements")?;
+    let element = cx.shape(data)[1..].to_vec();
+    let x = cx.reshape(x, &[&[count.clone()], &element[..]].concat())?;
+    let indices = cx.reshape(indices, &[count, Dim::one()])?;
+    list.data = Some(cx.add(Scatter::checked(Combine::Set, 1), &[data, indices, x])?);
+    Ok(vec![give(cx, list)])
+}
+
+/// All elements behind each other, which have one leading extent here, and that extent of each.
+fn concat(cx: &mut Import) -> Outputs {
+    let list = list(cx, 0)?;
+    let shape = if cx.count() > 1 {
+        shape_operand(cx, 1)?
+    } else {
+        let shape = cx.node.attr_shape("element_shape")?.0;
+        shape.map(|dims| dims.into_iter().map(|d| d.map(|n| Dim::from(n as usize))).collect())
+    };
+    fits(cx, &list, &shape)?;
+    refuse_empty(cx, &list, &shape)?;
+    let data = elements(cx, &list, &shape)?;
+    let of = cx.shape(data);
+    let [length, each, rest @ ..] = &of[..] else { return Err("scalars cannot be joined".into()) };
+    let joined = cx.reshape(data, &[&[length * each], rest].concat())?;
+    let each = cx.dim_scalar(each, DType::I64)?;
+    let lengths = cx.broadcast_to(each, std::slice::from_ref(length))?;
+    Ok(vec![joined.into(), lengths.into()])
+}
+
+fn concat_lists(cx: &mut Import) -> Outputs {
+    let (a, b) = (list(cx, 0)?, list(cx, 1)?);
+    let shape = merged(cx, &a.shape, &b.shape)?;
+    let like = a.data.or(b.data).map(|id| cx.shape(id)[1..].to_vec());
+    let length = &a.length + &b.length;
+    let data = match like {
+        None => None,
+        Some(element) => {
+            let element = open(&element);
+            fits(cx, &a, &element)?;
+            fits(cx, &b, &element)?;
+            let parts = [elements(cx, &a, &element)?, elements(cx, &b, &element)?];
+            Some(cx.concat(&parts, 0)?)
+        }
+    };
+    Ok(vec![give(cx, ListOf { data, length, shape, most: None, ..a })])
+}
+
+fn split(cx: &mut Import) -> Outputs {
+    let (x, shape, lengths) = (cx.arg(0)?, shape_operand(cx, 1)?, cx.dims(2, "the lengths of the elements")?);
+    let of = cx.shape(x);
+    let [rows, rest @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
+    let each = lengths.first().cloned().unwrap_or_default();
+    for length in &lengths {
+        cx.require_equal(length, &each, "the lengths of the elements of a list")?;
+    }
+    cx.require_equal(rows, &(&each * lengths.len() as i64), "the rows and the lengths of the elements")?;
+    let element = [&[each], rest].concat();
+    merged(cx, &open(&element), &shape)?;
+    let data = cx.reshape(x, &[&[Dim::from(lengths.len())], &element[..]].concat())?;
+    let list = ListOf { dtype: cx.dtype(x), data: Some(data), length: lengths.len().into(), shape, most: None };
+    Ok(vec![give(cx, list)])
+}

@@ -1,0 +1,547 @@
+//! Loops: a condition and a body, as regions of one [`Loop`].
+//!
+//! Each variable of the loop has a [`Role`]. What the body gives back stays what it was; a number that the body adds a
+//! constant to follows from the iteration; the others are carried. Roles are guesses at first: the body is imported by
+//! them, what it returns says whether they hold, and where one does not the body is imported again.
+//!
+//! A condition that compares numbers which follow from the iteration with others that do not gives the number of
+//! iterations, as a dim ([`Ends`]). What else there is in a condition is asked before each of them.
+
+use std::sync::Arc;
+
+use super::{
+    branch::{shaped, zeros},
+    list::ListOf,
+    region::{Closed, Region},
+};
+use crate::{
+    base::{Dim, Problems, Symbol},
+    graph::{Graph, Loop, NodeId, Regions},
+    loops::CompareFn,
+    op::{Op, Pad},
+    saved::{Node, NodeOutput, TfGraph, decode_tensor},
+    tensor::{DType, Narrow, Scalar, TensorType, count},
+    tf::{
+        Import, Outputs, Stop, Value,
+        guard::linear,
+        import::{Done, Step},
+    },
+};
+
+type Result<T> = std::result::Result<T, Stop>;
+
+/// What a variable of a loop is.
+#[derive(Clone, Debug, PartialEq)]
+enum Role {
+    /// The body gives it back.
+    Same,
+    /// A scalar, `by` more after each iteration.
+    Counts { from: Dim, by: i64 },
+    Carried(TensorType, Option<Narrow>),
+    /// A list, `by` longer after each iteration; of its elements the type, where it is known.
+    List { by: i64, element: Option<Vec<Dim>> },
+}
+
+struct Variable {
+    value: Value,
+    role: Role,
+    /// Whether the role is no first guess.
+    corrected: bool,
+}
+
+/// What ends a loop.
+#[derive(Clone, Default)]
+struct Ends {
+    /// The iterations that parts of the condition allow.
+    limits: Vec<Dim>,
+    /// Whether there are other parts.
+    asks: bool,
+}
+
+impl Ends {
+    /// Iterations at most, where that can be told before the loop.
+    fn count(&self, cx: &Import) -> Option<Dim> {
+        let least = self.limits.iter().cloned().reduce(|a, b| a.at_most(&b))?;
+        Some(least.at_least(&Dim::zero())).filter(|count| !cx.varies(count))
+    }
+}
+
+pub(super) fn repeat(cx: &mut Import) -> Outputs {
+    let (condition, body) = (cx.body(0)?, cx.body(1)?);
+    let values = cx.operands.clone();
+    let symbol = Symbol::new(&format!("step{}", cx.loops));
+    cx.loops += 1;
+    let first = cx.loops;
+    let mut variables: Vec<Variable> = vec![];
+    for (n, &value) in values.iter().enumerate() {
+        variables.push(Variable { value, role: first_role(cx, body, n, value)?, corrected: false });
+    }
+    // Each round corrects a role, and each role at most a few times.
+    for _ in 0..4 * variables.len() + 4 {
+        cx.loops = first;
+        let round = Round::run(cx, &symbol, &variables, condition, body)?;
+        if round.ends.count(cx).is_some_and(|count| count.is(0)) {
+            cx.tell(round.condition.told);
+            return Ok(values);
+        }
+        let outputs = round.body.all();
+        let Ok(outputs) = outputs else {
+            cx.tell(round.body.told);
+            return Err(Stop::Fault(Problems::default()));
+        };
+        let mut corrected = false;
+        for (n, variable) in variables.iter_mut().enumerate() {
+            if let Some(role) = round.correction(cx, variable, n, outputs[n])? {
+                (variable.role, variable.corrected, corrected) = (role, true, true);
+            }
+        }
+        if !corrected {
+            return round.finish(cx, variables, outputs);
+        }
+    }
+    Err("what the variables of the loop are depends on each other in a way that is not supported".into())
+}
+
+fn first_role(cx: &Import, body: &TfGraph, n: usize, value: Value) -> Result<Role> {
+    let (Some(input), Some(output)) = (body.inputs.get(n), body.outputs.get(n)) else {
+        return Err("the body of the loop returns another number of values than it takes".into());
+    };
+    if through_identities(body, output.source) == input.source {
+        return Ok(Role::Same);
+    }
+    Ok(match value {
+        Value::Tensor(id) => match cx.graph.dims(id) {
+            Some([from]) if cx.rank(id) == 0 && cx.dtype(id).is_int() => Role::Counts { from: from.clone(), by: 1 },
+            _ => Role::Carried(cx.graph.ty(id).clone(), None),
+        },
+        Value::Narrow(id, narrow) => Role::Carried(cx.graph.ty(id).clone(), Some(narrow)),
+        Value::List(list) => {
+            let data = cx.lists.get(list).data;
+            Role::List { by: 0, element: data.map(|id| cx.shape(id)[1..].to_vec()) }
+        }
+        Value::Variable(_) => {
+            return Err(format!("the loop gives its variable {n} another handle in each iteration").into());
+        }
+        Value::Part(..) | Value::Dead => cx.arg(n).map(|_| Role::Same)?,
+    })
+}
+
+fn through_identities(tf: &TfGraph, mut at: NodeOutput) -> NodeOutput {
+    // Operands precede their users, so this ends.
+    while let Node { op, inputs, .. } = &tf.nodes[at.node]
+        && op == "Identity"
+        && let Some(&before) = inputs.first().filter(|before| before.node < at.node)
+    {
+        at = before;
+    }
+    at
+}
+
+/// A value that goes round: its variable, its first value, its type.
+struct Carried {
+    variable: usize,
+    first: NodeId,
+    ty: TensorType,
+}
+
+/// Condition and body, imported by the roles of the variables.
+struct Round<'a> {
+    symbol: Symbol,
+    ends: Ends,
+    condition: Closed<'a>,
+    /// Whether there is another iteration, in the condition.
+    goes_on: Option<NodeId>,
+    body: Closed<'a>,
+    /// The values of the variables in the body.
+    args: Vec<Value>,
+    carried: Vec<Carried>,
+    /// The length of each list in the body.
+    lengths: Vec<Option<Dim>>,
+}
+
+impl<'a> Round<'a> {
+    fn run(
+        cx: &mut Import<'a>,
+        symbol: &Symbol,
+        variables: &[Variable],
+        condition: &'a TfGraph,
+        body: &'a TfGraph,
+    ) -> Result<Round<'a>> {
+        let mut ends = Ends::default();
+        loop {
+            let carried = carried(cx, variables, &ends)?;
+            let step = Step { symbol: symbol.clone(), below: ends.limits.clone() };
+            let inside = |cx: &Import<'a>, region: &mut Region<'a>| arguments(cx, region, variables, &carried, symbol);
+            let look = |inner: &mut Import<'a>, outputs: &[Option<Value>]| {
+                let [Some(Value::Tensor(id))] = outputs else { return Ok((None, Ends::default())) };
+                let found = ends_of(inner, symbol)?;
+                Ok((Some(truth(inner, *id)?), found))
+            };
+            let (closed, (goes_on, found)) = cx.enter(condition, Some(step), inside, look)?;
+            if goes_on.is_none() {
+                cx.tell(closed.told);
+                return match closed.outputs.len() {
+                    1 => Err(Stop::Fault(Problems::default())),
+                    n => Err(format!("the condition of the loop gives {n} values instead of one").into()),
+                };
+            }
+            // What is carried depends on whether the condition is asked, and so does where lists end.
+            if found.asks != ends.asks || found.limits != ends.limits {
+                ends = found;
+                continue;
+            }
+            let step = Step { symbol: symbol.clone(), below: ends.limits.clone() };
+            let mut args = vec![];
+            let inside = |cx: &Import<'a>, region: &mut Region<'a>| {
+                args = arguments(cx, region, variables, &carried, symbol)?;
+                Ok(args.clone())
+            };
+            let (body, ()) = cx.enter(body, Some(step), inside, |_, _| Ok(()))?;
+            let length = |value: &Value| if let Value::List(list) = value { Some(cx.lists.get(*list).length.clone()) } else { None };
+            let lengths = args.iter().map(length).collect();
+            return Ok(Round { symbol: symbol.clone(), ends, condition: closed, goes_on, body, args, carried, lengths });
+        }
+    }
+
+    /// What a variable is instead of what it was taken for.
+    fn correction(&self, cx: &Import<'a>, variable: &Variable, n: usize, output: Value) -> Result<Option<Role>> {
+        let graph = &self.body.graph;
+        let tensor = |value: Value, id: NodeId| match value {
+            Value::Narrow(_, narrow) => Role::Carried(cx.graph.ty(id).clone(), Some(narrow)),
+            _ => Role::Carried(cx.graph.ty(id).clone(), None),
+        };
+        let give_up = || match variable.value {
+            Value::Tensor(id) | Value::Narrow(id, _) => Ok(Some(tensor(variable.value, id))),
+            _ => Err(Stop::from(format!("variable {n} of the loop is another one in each iteration"))),
+        };
+        match (&variable.role, output) {
+            (Role::Same, output) if output == self.args[n] => Ok(None),
+            (Role::Same, _) => give_up(),
+            (Role::Counts { from, by }, Value::Tensor(id)) => {
+                let Some([after]) = graph.dims(id) else { return give_up() };
+                let now = from + Dim::from(&self.symbol) * *by;
+                let more = (after - &now).as_int();
+                match more {
+                    Some(more) if more == *by && graph.ty(id).rank() == 0 => Ok(None),
+                    Some(0) if !variable.corrected => Ok(Some(Role::Same)),
+                    Some(by) if !variable.corrected => Ok(Some(Role::Counts { from: from.clone(), by })),
+                    _ => give_up(),
+                }
+            }
+            (Role::Carried(..), output) if output == self.args[n] && !variable.corrected => Ok(Some(Role::Same)),
+            (Role::Carried(_, None), Value::Tensor(_)) => Ok(None),
+            (Role::Carried(_, Some(narrow)), Value::Narrow(_, other)) if *narrow == other => Ok(None),
+            (Role::List { by, element }, Value::List(list)) => {
+                let of = cx.lists.get(list);
+                let before = self.lengths[n].as_ref().expect("a list has a length");
+                let role = |by: i64| {
+                    let found = of.data.map(|id| graph.shape(id)[1..].to_vec());
+                    Role::List { by, element: element.clone().or(found) }
+                };
+                let Some(more) = (&of.length - before).as_int() else {
+                    let what = format!(
+                        "the list in variable {n} of the loop has the length {} before an iteration and {} after it, which is \
+                         not supported: lists may grow or shrink by a constant",
+                        before, of.length
+                    );
+                    return Err(what.into());
+                };
+                let role = role(more);
+                if role == variable.role {
+                    return Ok(None);
+                }
+                if more != *by && variable.corrected && element.is_some() {
+                    return Err(format!("the length of the list in variable {n} of the loop changes irregularly").into());
+                }
+                Ok(Some(role))
+            }
+            (_, other) => {
+                let kind = if matches!(other, Value::List(_)) { "a list" } else { "no tensor" };
+                Err(format!("variable {n} of the loop is {kind} after an iteration, and was not before").into())
+            }
+        }
+    }
+
+    /// The operator, and what the variables are behind it.
+    fn finish(mut self, cx: &mut Import<'a>, variables: Vec<Variable>, outputs: Vec<Value>) -> Outputs {
+        cx.tell(std::mem::take(&mut self.condition.told));
+        cx.tell(std::mem::take(&mut self.body.told));
+        let count = self.ends.count(cx);
+        let asks = self.ends.asks || count.is_none();
+        if asks && self.condition.graph.as_const(self.goes_on.expect("looked at")).is_some() {
+            return Err("the loop never ends: its condition is always true".into());
+        }
+        for n in 0..self.carried.len() {
+            let result = self.result(cx, &variables, &outputs, n)?;
+            self.body.graph.output(format!("carried{n}"), result);
+        }
+        steady(&self.body.graph, &self.symbol)?;
+        steady(&self.condition.graph, &self.symbol)?;
+        let nodes = if self.carried.is_empty() {
+            vec![]
+        } else {
+            let condition = asks.then(|| {
+                let mut graph = std::mem::take(&mut self.condition.graph);
+                graph.output("goes_on", self.goes_on.expect("looked at"));
+                graph
+            });
+            let (carried, step, body) = (self.carried.len(), self.symbol.clone(), std::mem::take(&mut self.body.graph));
+            let control = Loop { carried, count: count.clone(), condition, step, body };
+            cx.graph.control(Arc::new(control), &self.body.operands)?
+        };
+        let mut results = vec![];
+        for (n, variable) in variables.into_iter().enumerate() {
+            let node = self.carried.iter().position(|c| c.variable == n).map(|at| nodes[at]);
+            results.push(behind(cx, variable, node, count.as_ref().filter(|_| !asks))?);
+        }
+        Ok(results)
+    }
+
+    /// What carried value `at` is after an iteration, of the type that it has before.
+    fn result(&mut self, cx: &mut Import<'a>, variables: &[Variable], outputs: &[Value], at: usize) -> Result<NodeId> {
+        let Carried { variable: n, ty, .. } = &self.carried[at];
+        let graph = &mut self.body.graph;
+        let id = match (&variables[*n].role, outputs[*n]) {
+            (_, Value::Tensor(id) | Value::Narrow(id, _)) => id,
+            (_, Value::List(list)) => match cx.lists.get(list).data {
+                Some(id) => id,
+                None => zeros(graph, ty.dtype, &ty.shape)?,
+            },
+            _ => return Err("what is carried is no tensor".into()),
+        };
+        let found = graph.ty(id).clone();
+        let changes = || {
+            let problem = format!(
+                "variable {n} of the loop is a {ty} before an iteration and a {found} after it: its type changes, which is \
+                 not supported"
+            );
+            let help = "begin with a tensor of the final shape, such as zeros, and set parts of it; or collect what is \
+                        computed in a tf.TensorArray";
+            Stop::from(crate::base::Diagnostic::error(problem).help(help))
+        };
+        if found.dtype != ty.dtype || found.rank() != ty.rank() {
+            return Err(changes());
+        }
+        for (a, b) in ty.shape.iter().zip(&found.shape) {
+            let grows = (a - b).as_int().is_some_and(|d| d != 0) || b.symbols().contains(&self.symbol);
+            if grows {
+                return Err(changes());
+            }
+            cx.require_equal(a, b, &format!("the extents of variable {n} before and after an iteration"))?;
+        }
+        shaped(graph, id, &ty.shape, cx)
+    }
+}
+
+/// The values that go round. A scalar that counts goes round where nobody else knows how often.
+fn carried(cx: &mut Import, variables: &[Variable], ends: &Ends) -> Result<Vec<Carried>> {
+    let mut all = vec![];
+    let asks = ends.asks || ends.count(cx).is_none();
+    for (n, variable) in variables.iter().enumerate() {
+        let (first, ty) = match (&variable.role, variable.value) {
+            (Role::Carried(ty, _), Value::Tensor(id) | Value::Narrow(id, _)) => (id, ty.clone()),
+            (Role::Counts { .. }, Value::Tensor(id)) if asks => (id, cx.graph.ty(id).clone()),
+            (Role::List { by, element: Some(element) }, Value::List(list)) => {
+                let of = cx.lists.get(list).clone();
+                let first = room(cx, &of, *by, element, ends)?;
+                (first, cx.graph.ty(first).clone())
+            }
+            _ => continue,
+        };
+        all.push(Carried { variable: n, first, ty });
+    }
+    Ok(all)
+}
+
+/// The elements of a list before a loop, with room for those that it gets there.
+fn room(cx: &mut Import, of: &ListOf, by: i64, element: &[Dim], ends: &Ends) -> Result<NodeId> {
+    let held = of.data.map_or(of.length.clone(), |id| cx.shape(id)[0].clone());
+    let wanted = match ends.count(cx) {
+        _ if by <= 0 => held.clone(),
+        Some(count) => cx.greater(&held, &(&of.length + count * by)),
+        // The condition has not been looked at, or says nothing.
+        None if ends.limits.is_empty() && !ends.asks => held.clone(),
+        None => {
+            let problem = "a list grows in a loop whose number of iterations has no bound that follows from extents";
+            let help = "give the loop a bound by `maximum_iterations`, or the array its size";
+            return Err(crate::base::Diagnostic::error(problem).help(help).into());
+        }
+    };
+    let Some(data) = of.data else {
+        let shape = [&[wanted], element].concat();
+        return zeros(&mut cx.graph, of.dtype, &shape);
+    };
+    let mut high = vec![Dim::zero(); element.len() + 1];
+    high[0] = wanted - held;
+    if high[0].is(0) {
+        return Ok(data);
+    }
+    let zero = cx.scalar_like(data, 0.0)?;
+    Ok(cx.graph.add(Pad { low: vec![Dim::zero(); high.len()], high }, &[data, zero])?)
+}
+
+/// The values of the variables in a region.
+fn arguments<'a>(
+    cx: &Import<'a>,
+    region: &mut Region<'a>,
+    variables: &[Variable],
+    carried: &[Carried],
+    symbol: &Symbol,
+) -> Result<Vec<Value>> {
+    let inputs: Vec<NodeId> = carried.iter().map(|c| region.carried(cx, c.first, c.ty.clone())).collect();
+    let mut args = vec![];
+    for (n, variable) in variables.iter().enumerate() {
+        let input = carried.iter().position(|c| c.variable == n).map(|at| inputs[at]);
+        args.push(match (&variable.role, variable.value, input) {
+            (Role::Counts { from, by }, Value::Tensor(id), _) => {
+                let now = from + Dim::from(symbol) * *by;
+                region.inner.known(&[now], cx.graph.ty(id))?.into()
+            }
+            (Role::Carried(_, None), _, Some(input)) => input.into(),
+            (Role::Carried(_, Some(narrow)), _, Some(input)) => Value::Narrow(input, *narrow),
+            (Role::List { by, .. }, Value::List(list), data) => {
+                let of = region.inner.lists.get(list).clone();
+                let length = &of.length + Dim::from(symbol) * *by;
+                Value::List(region.inner.lists.add(ListOf { data, length, ..of }))
+            }
+            (_, value, _) => region.bring(cx, value)?,
+        });
+    }
+    Ok(args)
+}
+
+/// What a variable is behind the loop, given what went round and the number of iterations.
+fn behind(cx: &mut Import, variable: Variable, node: Option<NodeId>, count: Option<&Dim>) -> Result<Value> {
+    Ok(match (variable.role, variable.value) {
+        (Role::Same, value) => value,
+        (Role::Counts { from, by }, Value::Tensor(id)) => match (count, node) {
+            (Some(count), _) => {
+                let ty = cx.graph.ty(id).clone();
+                cx.known(&[from + count * by], &ty)?.into()
+            }
+            (None, Some(node)) => node.into(),
+            (None, None) => return Err("the number of iterations is not known".into()),
+        },
+        (Role::Carried(_, None), _) => node.expect("it went round").into(),
+        (Role::Carried(_, Some(narrow)), _) => Value::Narrow(node.expect("it went round"), narrow),
+        (Role::List { by, .. }, Value::List(list)) => {
+            let of = cx.lists.get(list).clone();
+            let length = match count {
+                _ if by == 0 => of.length.clone(),
+                Some(count) => &of.length + count * by,
+                None => {
+                    let problem = "the length of a list depends on how often a loop runs, which data decide; that is not \
+                                   supported yet";
+                    let help = "give the array its size and let it stay: `tf.TensorArray(dtype, size=n)`";
+                    return Err(crate::base::Diagnostic::error(problem).help(help).into());
+                }
+            };
+            Value::List(cx.lists.add(ListOf { data: node.or(of.data), length, ..of }))
+        }
+        (_, value) => value,
+    })
+}
+
+/// Refuses extents that change with the iteration, which no place in memory has.
+fn steady(graph: &Graph, symbol: &Symbol) -> Result<()> {
+    let live = graph.live();
+    for (id, node) in graph.iter().filter(|(id, _)| live[id.index()]) {
+        let mut inner = vec![];
+        if let Op::Pad(pad) = &node.op {
+            inner.extend(pad.low.iter().chain(&pad.high));
+        }
+        if let Some(dim) = node.ty.shape.iter().chain(inner).find(|dim| dim.symbols().contains(symbol)) {
+            let place = graph.origin(id).map_or(String::new(), |name| format!(" of `{name}`"));
+            let problem = format!("the extent {dim}{place} changes with each iteration of the loop, which is not supported");
+            let help = "compute with tensors of the largest extent and mask what does not count";
+            return Err(crate::base::Diagnostic::error(problem).help(help).into());
+        }
+        if let Op::Control(of) = &node.op {
+            Regions::of(&*of.control).graphs().into_iter().try_for_each(|graph| steady(graph, symbol))?;
+        }
+    }
+    Ok(())
+}
+
+/// What TensorFlow takes a condition for, as a bool.
+fn truth(cx: &mut Import, id: NodeId) -> Result<NodeId> {
+    let shape = cx.shape(id);
+    if !shape.is_empty() {
+        return cx.dim_scalar(&count(&shape).sign(), DType::Bool);
+    }
+    if cx.dtype(id) == DType::Bool {
+        return Ok(id);
+    }
+    let zero = cx.scalar_like(id, 0.0)?;
+    cx.compare(CompareFn::Ne, id, zero)
+}
+
+/// What ends a loop, by the graph of its condition: a conjunction of comparisons, and what else stands there.
+fn ends_of(cx: &Import, symbol: &Symbol) -> Result<Ends> {
+    let mut ends = Ends::default();
+    let mut todo: Vec<NodeOutput> = cx.tf.outputs.iter().map(|port| port.source).collect();
+    while let Some(at) = todo.pop() {
+        let at = through_identities(cx.tf, at);
+        let node = &cx.tf.nodes[at.node];
+        match node.op.as_str() {
+            _ if cx.known_bool(at) == Some(true) => {}
+            _ if cx.known_bool(at) == Some(false) => ends.limits.push(Dim::zero()),
+            "LogicalAnd" => todo.extend(&node.inputs),
+            // `cond(a, b, False)` is how a conjunction is written that need not compute its second part.
+            "If" | "StatelessIf" if otherwise_false(cx.tf, at) => {
+                todo.extend(node.inputs.first());
+                ends.asks = true;
+            }
+            "Less" | "LessEqual" | "Greater" | "GreaterEqual" => match limit(cx, node, symbol) {
+                Some(Limit::Never) => {}
+                Some(Limit::After(count)) => ends.limits.push(count),
+                None => ends.asks = true,
+            },
+            _ => ends.asks = true,
+        }
+    }
+    ends.limits.sort();
+    ends.limits.dedup();
+    Ok(ends)
+}
+
+/// Whether the first function of a branch gives false.
+fn otherwise_false(tf: &TfGraph, at: NodeOutput) -> bool {
+    let Some(Ok(body)) = tf.bodies.get(&(at.node, 0)) else { return false };
+    let Some(port) = body.outputs.get(at.index as usize) else { return false };
+    let node = &body.nodes[through_identities(body, port.source).node];
+    let value = || decode_tensor(node.attr_tensor("value").ok()?).ok();
+    node.op == "Const" && value().is_some_and(|value| value.count() == 1 && value.get(0) == Scalar::Bool(false))
+}
+
+/// When a comparison begins to be false.
+enum Limit {
+    Never,
+    After(Dim),
+}
+
+fn limit(cx: &Import, node: &Node, symbol: &Symbol) -> Option<Limit> {
+    let side = |n: usize| {
+        let at = node.inputs.get(n)?;
+        let Some(Done::Values(values)) = &cx.done[at.node.index()] else { return None };
+        let Some(&Value::Tensor(id)) = values.get(at.index as usize) else { return None };
+        match cx.graph.dims(id)? {
+            [dim] => Some(dim.clone()),
+            _ => None,
+        }
+    };
+    let (a, b) = (side(0)?, side(1)?);
+    // It holds where this is more than 0.
+    let more = match node.op.as_str() {
+        "Less" => b - a,
+        "LessEqual" => b - a + 1,
+        "Greater" => a - b,
+        _ => a - b + 1,
+    };
+    let (factor, rest) = linear(&more, symbol)?;
+    match factor {
+        _ if factor < 0 => Some(Limit::After(rest.ceil_div(&Dim::from(factor.checked_neg()?)))),
+        _ if cx.is_nonneg(&(rest - 1)) => Some(Limit::Never),
+        _ => None,
+    }
+}
