@@ -2,9 +2,15 @@
 //! error as each operator has it.
 
 use super::{Import, Outputs, Stop, TfOp, build::one, shape::nonneg_unless_empty};
-use crate::base::{
-    Dim,
-    dim::{Atom, NoVars},
+use crate::{
+    base::{
+        Dim,
+        dim::Atom,
+    },
+    graph::NodeId,
+    loops::CompareFn,
+    op::Gather,
+    tensor::DType,
 };
 
 type Result<T> = std::result::Result<T, Stop>;
@@ -68,7 +74,7 @@ fn has(mask: i64, bit: usize) -> bool {
 }
 
 fn strided(cx: &mut Import) -> Outputs {
-    let x = cx.arg(0)?;
+    let mut x = cx.arg(0)?;
     let shape = cx.shape(x);
     let masks = Masks {
         begin: cx.node.attr_int("begin_mask")?,
@@ -97,7 +103,13 @@ fn strided(cx: &mut Import) -> Outputs {
             if stride < 0 {
                 return Err("a single index has a negative stride".into());
             }
-            single(cx, &entry(&begin, n)?, &shape[axis])?
+            match entry(&begin, n).ok().map(|at| index(cx, &at, &shape[axis])).transpose()?.flatten() {
+                Some(cut) => cut,
+                None => {
+                    x = picked(cx, x, axis, n)?;
+                    Cut { start: Dim::zero(), stride: 1, extent: Dim::one(), single: true }
+                }
+            }
         } else {
             let begin = if has(masks.begin, n) { None } else { Some(entry(&begin, n)?) };
             let end = if has(masks.end, n) { None } else { Some(entry(&end, n)?) };
@@ -150,11 +162,11 @@ fn axes_of_entries(masks: &Masks, entries: usize, rank: usize) -> Result<Entries
 /// A position counted from the front. One that is negative for an empty extent only is what it is for extents of at
 /// least 1, which the entry then checks; one of either sign is chosen by it.
 fn from_front(cx: &mut Import, at: &Dim, extent: &Dim) -> Result<Dim> {
-    if at.is_nonneg(&NoVars) {
+    if cx.is_nonneg(at) {
         return Ok(at.clone());
     }
     let below_zero = -at - Dim::one();
-    if below_zero.is_nonneg(&NoVars) {
+    if cx.is_nonneg(&below_zero) {
         return Ok(extent + at);
     }
     // In an empty axis all positions are clamped to one.
@@ -184,6 +196,28 @@ fn is_empty_with(extent: &Dim, at: &Dim) -> bool {
     extent.substitute(&none).is(0)
 }
 
+/// One index; none where it is not proved that it is in range in every iteration of a loop.
+fn index(cx: &mut Import, at: &Dim, extent: &Dim) -> Result<Option<Cut>> {
+    if !cx.varies(at) && !cx.varies(extent) {
+        return single(cx, at, extent).map(Some);
+    }
+    let is_below = |at: &Dim| cx.is_nonneg(at) && cx.is_nonneg(&(extent - at - 1));
+    let start = [at.clone(), extent + at].into_iter().find(|at| is_below(at));
+    Ok(start.map(|start| Cut { start, stride: 1, extent: Dim::one(), single: true }))
+}
+
+/// Entry `n` of the begin as an index on one axis, which is looked at where the slice is computed. The axis stays, with
+/// one index.
+fn picked(cx: &mut Import, x: NodeId, axis: usize, n: usize) -> Result<NodeId> {
+    let begin = cx.arg(1)?;
+    let at = cx.slice_axis(begin, 0, n.into(), Dim::one())?;
+    let at = cx.cast(at, DType::I64)?;
+    let (extent, zero) = (cx.dim_scalar(&cx.shape(x)[axis], DType::I64)?, cx.scalar(DType::I64, 0.0)?);
+    let (from_end, below) = (cx.add_(at, extent)?, cx.compare(CompareFn::Lt, at, zero)?);
+    let at = cx.select(below, from_end, at)?;
+    cx.add(Gather { axis, batch: 0, checked: true }, &[x, at])
+}
+
 /// An index out of range is an error.
 fn single(cx: &mut Import, at: &Dim, extent: &Dim) -> Result<Cut> {
     let start = from_front(cx, at, extent)?;
@@ -198,8 +232,11 @@ fn span(cx: &mut Import, begin: Option<Dim>, end: Option<Dim>, stride: i64, exte
     let (least, greatest) = if stride > 0 { (Dim::zero(), extent.clone()) } else { (Dim::from(-1), extent - 1) };
     let (first, last) = if stride > 0 { (&least, &greatest) } else { (&greatest, &least) };
     let mut clamped = |at: Option<Dim>, idle: &Dim| match at {
-        None => Ok(idle.clone()),
-        Some(at) => Ok::<Dim, Stop>(from_front(cx, &at, extent)?.at_least(&least).at_most(&greatest)),
+        None => Ok::<Dim, Stop>(idle.clone()),
+        Some(at) => {
+            let at = from_front(cx, &at, extent)?;
+            Ok(cx.lesser(&cx.greater(&at, &least), &greatest))
+        }
     };
     let (start, end) = (clamped(begin, first)?, clamped(end, last)?);
     let way = if stride > 0 { &end - &start } else { &start - &end };

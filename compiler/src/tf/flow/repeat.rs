@@ -84,19 +84,19 @@ pub(super) fn repeat(cx: &mut Import) -> Outputs {
             cx.tell(round.condition.told);
             return Ok(values);
         }
-        let outputs = round.body.all();
-        let Ok(outputs) = outputs else {
-            cx.tell(round.body.told);
-            return Err(Stop::Fault(Problems::default()));
-        };
+        let outputs = &round.body.outputs;
+        if outputs.len() != variables.len() {
+            return Err("the body of the loop returns another number of values than it takes".into());
+        }
         let mut corrected = false;
         for (n, variable) in variables.iter_mut().enumerate() {
-            if let Some(role) = round.correction(cx, variable, n, outputs[n])? {
+            let Some(output) = outputs[n] else { continue };
+            if let Some(role) = round.correction(cx, variable, n, output)? {
                 (variable.role, variable.corrected, corrected) = (role, true, true);
             }
         }
         if !corrected {
-            return round.finish(cx, variables, outputs);
+            return round.finish(cx, variables);
         }
     }
     Err("what the variables of the loop are depends on each other in a way that is not supported".into())
@@ -238,7 +238,9 @@ impl<'a> Round<'a> {
                     let found = of.data.map(|id| graph.shape(id)[1..].to_vec());
                     Role::List { by, element: element.clone().or(found) }
                 };
-                let Some(more) = (&of.length - before).as_int() else {
+                // Where a list gets an element for each iteration, its length follows from the iteration alone.
+                let by_step = || Some(linear(&of.length, &self.symbol)?.0).filter(|_| !variable.corrected);
+                let Some(more) = (&of.length - before).as_int().or_else(by_step) else {
                     let what = format!(
                         "the list in variable {n} of the loop has the length {} before an iteration and {} after it, which is \
                          not supported: lists may grow or shrink by a constant",
@@ -263,9 +265,10 @@ impl<'a> Round<'a> {
     }
 
     /// The operator, and what the variables are behind it.
-    fn finish(mut self, cx: &mut Import<'a>, variables: Vec<Variable>, outputs: Vec<Value>) -> Outputs {
+    fn finish(mut self, cx: &mut Import<'a>, variables: Vec<Variable>) -> Outputs {
         cx.tell(std::mem::take(&mut self.condition.told));
         cx.tell(std::mem::take(&mut self.body.told));
+        let outputs = self.body.all()?;
         let count = self.ends.count(cx);
         let asks = self.ends.asks || count.is_none();
         if asks && self.condition.graph.as_const(self.goes_on.expect("looked at")).is_some() {

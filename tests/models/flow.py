@@ -1,0 +1,474 @@
+"""Programs whose branches, loops and lists depend on data: `flow` is one SavedModel whose signatures they are, `flow.json` holds calls of
+each and what TensorFlow answers. `python flow.py` makes both again, `python flow.py NAME..` records only those of these names."""
+
+import json
+import os
+import pathlib
+import shutil
+import sys
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.ops import list_ops
+
+HERE = pathlib.Path(__file__).parent
+raw = tf.raw_ops
+F32, F64, I32, I64, BOOL = tf.float32, tf.float64, tf.int32, tf.int64, tf.bool
+PROGRAMS = {}
+
+
+def numbers(*shape, seed=0, dtype=np.float32):
+    return np.random.default_rng([seed, *shape]).normal(size=shape).round(3).astype(dtype)
+
+
+def ints(*shape, low=-5, high=6, seed=0, dtype=np.int32):
+    return np.random.default_rng([seed, *shape]).integers(low, high, shape).astype(dtype)
+
+
+def program(*calls, **specs):
+    """A function of the inputs `specs`, each a type and a shape, and calls of it."""
+
+    def add(function):
+        names = [tf.TensorSpec(shape, dtype, name) for name, (dtype, shape) in specs.items()]
+        PROGRAMS[function.__name__] = (function, names, calls)
+        return function
+
+    return add
+
+
+VECTORS = [(numbers(n, seed=n),) for n in (0, 1, 4)]
+
+
+# Branches.
+
+
+@program(*[(numbers(3), s) for s in (np.float32(0), np.float32(-2), np.float32(np.nan), np.float32(-0.0))], x=(F32, [None]), s=(F32, []))
+def if_of_numbers(x, s):
+    return {"y": raw.StatelessIf(cond=s, input=[x], Tout=[F32], then_branch=traced(lambda x: x + 1, x), else_branch=traced(lambda x: x * 2, x))[0]}
+
+
+@program(*[(numbers(3), np.int32(s)) for s in (0, 1, -1)], x=(F32, [None]), s=(I32, []))
+def if_of_integers(x, s):
+    y = raw.If(cond=s, input=[x, x], Tout=[F32, F32], then_branch=traced(lambda x, z: (x + 1, z), x, x), else_branch=traced(lambda x, z: (x * 2, z), x, x))
+    return {"y": y[0], "same": y[1]}
+
+
+@program(*VECTORS, x=(F32, [None]))
+def if_of_elements(x):
+    return {"y": raw.StatelessIf(cond=x, input=[x], Tout=[F32], then_branch=traced(tf.reduce_sum, x), else_branch=traced(lambda x: tf.constant(7.0), x))[0]}
+
+
+@program(*[(numbers(2, 3), np.int32(n)) for n in (-1, 0, 1, 2, 3)], x=(F32, [None, 3]), n=(I32, []))
+def switch_case(x, n):
+    return {"y": tf.switch_case(n, [lambda: x, lambda: x * 2.0, lambda: tf.reverse(x, [1])]), "same": tf.switch_case(n, [lambda: 3, lambda: 3, lambda: 3])}
+
+
+@program(*[(numbers(3), np.float32(s)) for s in (-1, 0.5, 5, 50)], x=(F32, [3]), s=(F32, []))
+def nested_branches(x, s):
+    weight = tf.constant([1.0, 2.0, 3.0])
+
+    @tf.function
+    def helper(x):
+        return tf.cond(s > 10, lambda: x * weight, lambda: tf.cond(s > 1, lambda: x - s, lambda: x / weight))
+
+    y = tf.cond(s < 0, lambda: -x, lambda: helper(x) + 1)
+    return {"y": y, "count": tf.cond(s < 0, lambda: 1, lambda: tf.cond(s > 10, lambda: 2, lambda: 3))}
+
+
+@program(*[(numbers(4), np.bool_(b)) for b in (True, False)], x=(F32, [None]), b=(BOOL, []))
+def branch_types(x, b):
+    """Results of several types, one that is known in both branches, one that neither changes."""
+
+    def yes():
+        return tf.cast(x, I64), x > 0, tf.shape(x), tf.cast(x, tf.float16), x
+
+    def no():
+        return tf.cast(-x, I64), x < 0, tf.shape(x), tf.cast(x * 2, tf.float16), x
+
+    big, sign, shape, half, same = tf.cond(b, yes, no)
+    return {"big": big, "sign": sign, "zeros": tf.zeros(shape * 2), "half": half, "same": same}
+
+
+@program(*[(numbers(4), np.bool_(b)) for b in (True, False)], x=(F32, [None]), b=(BOOL, []))
+def branch_lists(x, b):
+    def yes():
+        return tf.TensorArray(F32, 3, element_shape=[]).write(0, x[0]).write(2, x[1])
+
+    def no():
+        return tf.TensorArray(F32, 3, element_shape=[]).write(1, x[2])
+
+    return {"y": tf.cond(b, lambda: yes().stack(), lambda: no().stack())}
+
+
+@program((numbers(4), numbers(4, seed=2), np.bool_(True)), (numbers(4), numbers(4, seed=2), np.bool_(False)), x=(F32, [None]), y=(F32, [None]), b=(BOOL, []))
+def branch_extents(x, y, b):
+    """The extents are open and differ by name."""
+    return {"z": tf.cond(b, lambda: x + 1, lambda: y * 2)}
+
+
+@program(*[(numbers(3), np.int32(n)) for n in (0, 2, 7)], x=(F32, [None]), n=(I32, []))
+def autograph_if(x, n):
+    y = x
+    if n > 5:
+        y = y * 3
+        if n > 6:
+            y = y + 1
+    elif n > 1:
+        y = -y
+    else:
+        y = y + tf.cast(n, F32)
+    return {"y": y, "early": early(x, n)}
+
+
+@tf.function
+def early(x, n):
+    if n > 1:
+        return x * 2
+    return x - 1
+
+
+# Loops.
+
+
+@program(*VECTORS, x=(F32, [None]))
+def counted_loop(x):
+    y = tf.zeros_like(x)
+    for i in tf.range(5):
+        y = y * 0.5 + x * tf.cast(i, F32)
+    return {"y": y}
+
+
+@program(*[(numbers(3), np.int32(n)) for n in (-1, 0, 1, 4)], x=(F32, [None]), n=(I32, []))
+def loop_of_data(x, n):
+    total = 0
+    for i in tf.range(n):
+        x = x + tf.cast(i, F32)
+        total += i
+    return {"y": x, "total": total}
+
+
+@program(*[(numbers(3), np.float32(s)) for s in (1, 10, 1000)], x=(F32, [None]), s=(F32, []))
+def while_of_data(x, s):
+    steps = 0
+    while tf.reduce_sum(tf.abs(x)) < s:
+        x = x * 1.5
+        steps += 1
+    return {"y": x, "steps": steps, "after": steps * 2}
+
+
+@program(*[(numbers(n, 3, seed=n),) for n in (0, 1, 5)], x=(F32, [None, 3]))
+def loop_over_rows(x):
+    """The number of iterations is an extent."""
+    total, last = tf.zeros([3]), tf.zeros([3])
+    for i in tf.range(tf.shape(x)[0]):
+        total = total * 0.5 + x[i]
+        last = x[tf.shape(x)[0] - 1 - i]
+    return {"total": total, "last": last}
+
+
+@program(*[(numbers(n, 2, seed=n),) for n in (1, 2, 6)], x=(F32, [None, 2]))
+def loop_over_tensor(x):
+    y = tf.zeros([2])
+    for row in x:
+        y = tf.maximum(y, row)
+    return {"y": y}
+
+
+@program(*[(ints(n, seed=n, low=0, high=4),) for n in (0, 3, 8)], n=(I32, [None]))
+def break_and_continue(n):
+    total, seen = 0, 0
+    for i in tf.range(tf.size(n)):
+        if n[i] == 3:
+            break
+        if n[i] == 0:
+            continue
+        total += n[i]
+        seen += 1
+    return {"total": total, "seen": seen}
+
+
+@program(*[(numbers(4, 3), np.int32(n)) for n in (0, 2, 3)], x=(F32, [None, 3]), n=(I32, []))
+def nested_loops(x, n):
+    total = tf.zeros([3])
+    for i in tf.range(tf.shape(x)[0]):
+        for j in tf.range(n):
+            if tf.cast(j, F32) > x[i, 0]:
+                total += x[i] * tf.cast(j + 1, F32)
+        for k in tf.range(3, 0, -1):
+            total = total + tf.cast(k, F32) * x[i, k - 1]
+    return {"total": total}
+
+
+@program(*[(numbers(5),)], x=(F32, [None]))
+def triangle(x):
+    """The inner loop's number of iterations depends on the outer one."""
+    total = tf.zeros([])
+    for i in tf.range(tf.size(x)):
+        for j in tf.range(i):
+            total += x[i] * x[j]
+    return {"total": total}
+
+
+@program(*[(numbers(3), np.int32(m)) for m in (0, 2, 50)], x=(F32, [None]), m=(I32, []))
+def maximum_iterations(x, m):
+    y = tf.while_loop(lambda x, k: tf.reduce_sum(x) < 100, lambda x, k: (x + 3.0, k + 2), [x, 0], maximum_iterations=7)
+    z = tf.while_loop(lambda x: True, lambda x: (x + 1.0,), [x], maximum_iterations=m)
+    return {"y": y[0], "k": y[1], "z": z[0]}
+
+
+@program(*[(np.int64(n),) for n in (1, 6, 27)], n=(I64, []))
+def collatz(n):
+    steps = tf.constant(0, tf.uint8)
+    while n != 1:
+        n = tf.cond(n % 2 == 0, lambda: n // 2, lambda: 3 * n + 1)
+        steps += tf.constant(1, tf.uint8)
+    return {"steps": steps}
+
+
+@program(*[(ints(2), np.bool_(b)) for b in (True, False)], x=(I32, [2]), b=(BOOL, []))
+def loop_types(x, b):
+    """Variables of many types; two that change places."""
+    state = [x, tf.cast(x, tf.int8), tf.cast(x, tf.float16), tf.cast(x, F64), b, tf.constant(True)]
+
+    def body(i, a, c, d, e, p, q):
+        return i + 1, a * 3 + i, c + c, d / 2, e * 1.5, q, tf.math.logical_xor(p, b)
+
+    i, a, c, d, e, p, q = tf.while_loop(lambda i, *_: i < 5, body, [0, *state])
+    return {"i": i, "a": a, "c": c, "d": tf.cast(d, F32), "e": e, "p": p, "q": q}
+
+
+@program(*[(np.int32(a), np.int32(b)) for a, b in ((0, 10), (3, 4), (-4, 9), (9, 3))], a=(I32, []), b=(I32, []))
+def counting(a, b):
+    """Counters of every direction, some of whose bounds are data."""
+    up, i = 0, a
+    while i <= b:
+        up, i = up + i, i + 3
+    down, j = 0, b
+    while j > a and j > -2:
+        down, j = down + j, j - 2
+    k = tf.while_loop(lambda k: tf.logical_and(k < 20, tf.logical_and(k <= 12, k < 30)), lambda k: (k + 4,), [tf.constant(1)])[0]
+    return {"up": up, "i": i, "down": down, "j": j, "k": k}
+
+
+WEIGHT = tf.Variable(numbers(3, 3, seed=9))
+
+
+@program(*[(numbers(2, 3),)], x=(F32, [None, 3]))
+def loop_of_variables(x):
+    for _ in tf.range(3):
+        x = tf.tanh(x @ WEIGHT) if tf.reduce_sum(x) > 0 else x @ tf.transpose(WEIGHT)
+    return {"y": x}
+
+
+@program(*[(numbers(3),)], x=(F32, [None]))
+def asserts_and_prints(x):
+    for i in tf.range(3):
+        tf.debugging.assert_less(i, 5)
+        tf.print("step", i)
+        x = x + 1
+    return {"y": x}
+
+
+# Lists.
+
+
+@program(*[(numbers(n, 2, seed=n),) for n in (1, 4)], x=(F32, [None, 2]))
+def map_fn(x):
+    both = tf.map_fn(lambda row: (row * 2, tf.reduce_sum(row)), x, fn_output_signature=(F32, F32))
+    return {"rows": both[0], "sums": both[1], "ints": tf.map_fn(lambda row: tf.cast(row, I32), x, fn_output_signature=I32)}
+
+
+@program(*[(numbers(n, 2, seed=n),) for n in (1, 4)], x=(F32, [None, 2]))
+def scan_and_fold(x):
+    start = tf.zeros([2])
+    return {
+        "scan": tf.scan(lambda a, row: a * 0.5 + row, x, start), "first": tf.scan(lambda a, row: a + row, x),
+        "back": tf.scan(lambda a, row: a * 0.5 + row, x, start, reverse=True), "left": tf.foldl(lambda a, row: a - row, x, start),
+        "right": tf.foldr(lambda a, row: a / 2 + row, x),
+    }  # fmt: skip
+
+
+@program(*[(numbers(n, 3, seed=n),) for n in (1, 5)], x=(F32, [None, 3]))
+def growing_array(x):
+    array = tf.TensorArray(F32, 0, dynamic_size=True)
+    for i in tf.range(tf.shape(x)[0]):
+        array = array.write(i, x[i] * tf.cast(i, F32))
+    return {"y": array.stack(), "size": array.size()}
+
+
+@program(*[(numbers(4, 2), np.int32(n)) for n in (0, 3)], x=(F32, [4, 2]), n=(I32, []))
+def array_by_data(x, n):
+    """Elements at indices that data decide, and elements that nobody sets."""
+    array = tf.TensorArray(F32, 6, element_shape=[2], clear_after_read=False)
+    for i in tf.range(4):
+        array = array.write((i + n) % 6, x[i])
+    return {"y": array.stack(), "one": array.read(n), "some": array.gather([n, 0, 5])}
+
+
+@program((ints(3), np.int32(7)), (ints(3), np.int32(-1)), x=(I32, [3]), n=(I32, []))
+def index_out_of_range(x, n):
+    array = tf.TensorArray(I32, 3, element_shape=[]).unstack(x)
+    return {"y": array.read(n)}
+
+
+@program(*[(numbers(3, 2),)], x=(F32, [3, 2]))
+def array_methods(x):
+    array = tf.TensorArray(F32, 4, element_shape=[2], clear_after_read=False).scatter([2, 0, 1], x)
+    other = tf.TensorArray(F32, 3, clear_after_read=False).unstack(x)
+    parts = tf.TensorArray(F32, 3, element_shape=[1, 2]).split(x, [1, 1, 1])
+    return {"y": array.stack(), "joined": other.concat(), "size": array.size(), "parts": parts.concat(), "last": other.read(2)}
+
+
+@program(*[(numbers(n, 2, seed=n),) for n in (1, 3)], x=(F32, [None, 2]))
+def pushes_and_pops(x):
+    empty = list_ops.empty_tensor_list([2], F32)
+    i, filled = tf.while_loop(lambda i, l: i < tf.shape(x)[0], lambda i, l: (i + 1, list_ops.tensor_list_push_back(l, x[i] * 2)), [0, empty])
+    stacked = list_ops.tensor_list_stack(filled, F32)
+
+    def body(j, total, l):
+        l, item = raw.TensorListPopBack(input_handle=l, element_shape=[2], element_dtype=F32)
+        return j + 1, total * 0.5 + item, l
+
+    _, total, rest = tf.while_loop(lambda j, t, l: j < tf.shape(x)[0], body, [0, tf.zeros([2]), filled])
+    return {"stacked": stacked, "total": total, "length": list_ops.tensor_list_length(rest) + i}
+
+
+@program(*[(numbers(3, 2),)], x=(F32, [3, 2]))
+def list_operators(x):
+    whole = list_ops.tensor_list_from_tensor(x, [2])
+    larger = raw.TensorListResize(input_handle=whole, size=5)
+    smaller = raw.TensorListResize(input_handle=whole, size=2)
+    into = raw.TensorListScatterIntoExistingList(input_handle=whole, tensor=x[:2] * 10.0, indices=[2, 0])
+    both = raw.TensorListConcatLists(input_a=smaller, input_b=into, element_dtype=F32)
+    first = raw.TensorListScatter(tensor=x, indices=[3, 1, 1], element_shape=[2])
+    split = raw.TensorListSplit(tensor=x, element_shape=[-1, 2], lengths=[1, 1, 1])
+    set_beyond = raw.TensorListSetItem(input_handle=whole, index=6, item=x[0], resize_if_index_out_of_bounds=True)
+
+    def stack(l, shape=(2,)):
+        return raw.TensorListStack(input_handle=l, element_shape=tf.constant(shape), element_dtype=F32)
+
+    joined, lengths = raw.TensorListConcatV2(input_handle=split, element_shape=[-1, 2], leading_dims=[], element_dtype=F32)
+    return {
+        "larger": stack(larger), "smaller": stack(smaller), "into": stack(into), "both": stack(both), "first": stack(first), "split": stack(split, (1, 2)),
+        "beyond": stack(set_beyond), "joined": joined, "lengths": lengths, "shape": raw.TensorListElementShape(input_handle=split, shape_type=I32),
+        "any": raw.TensorListElementShape(input_handle=raw.TensorListFromTensor(tensor=x, element_shape=tf.constant(-1)), shape_type=I64), "length": list_ops.tensor_list_length(larger),
+        "gathered": raw.TensorListGather(input_handle=whole, indices=tf.constant([2, 2, 0]), element_shape=tf.constant([2]), element_dtype=F32),
+    }  # fmt: skip
+
+
+@program((numbers(0, 2),), (numbers(2, 2),), x=(F32, [None, 2]))
+def empty_stack(x):
+    """TensorFlow stacks no empty list whose element shape is open."""
+    return {"y": raw.TensorListStack(input_handle=raw.TensorListFromTensor(tensor=x, element_shape=tf.constant(-1)), element_shape=tf.constant(-1), element_dtype=F32)}
+
+
+@program(*[(numbers(2, n, 3, seed=n), np.int32(k)) for n in (1, 3) for k in (0, 2)], x=(F32, [None, None, 3]), k=(I32, []))
+def lists_in_branches(x, k):
+    array = tf.TensorArray(F32, tf.shape(x)[1])
+    for t in tf.range(tf.shape(x)[1]):
+        if t > k:
+            array = array.write(t, x[:, t] * 2)
+        else:
+            array = array.write(t, -x[:, t])
+    return {"y": tf.transpose(array.stack(), [1, 0, 2])}
+
+
+@program(*[(np.int32(n), np.float32(0.5)) for n in (0, 3, 9)], n=(I32, []), s=(F32, []))
+def fibonacci(n, s):
+    a, b = 0, 1
+    while n > 0:
+        a, b, n = b, a + b, n - 1
+    return {"a": a, "b": b, "n": n}
+
+
+def traced(function, *args):
+    """A function of the library, as operators name it in their attributes."""
+    return tf.function(function).get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
+
+
+# Recurrent layers.
+
+
+def recurrent(name, build, library, *shapes, features=3):
+    """A layer over inputs of any number of steps."""
+    state = {}
+
+    def function(x):
+        if not state:
+            tf.random.set_seed(5)
+            np.random.seed(5)
+            library.utils.set_random_seed(5)
+            state["layer"] = build(library)
+        y = state["layer"](x, training=False)
+        return {f"y{n}": part for n, part in enumerate(y if isinstance(y, (list, tuple)) else [y])}
+
+    function.__name__ = name
+    program(*[(numbers(*shape, seed=7),) for shape in shapes], x=(F32, [None, None, features]))(function)
+    return state
+
+
+import tf_keras
+
+LAYERS = [
+    recurrent(f"{kind}_{which}".lower(), lambda k, kind=kind, options=options: getattr(k.layers, kind)(4, **options), library, (1, 1, 3), (2, 5, 3))
+    for kind in ("SimpleRNN", "LSTM", "GRU")
+    for which, options in (("last", {}), ("all", {"return_sequences": True, "return_state": True, "go_backwards": True}))
+    for library in (keras,)
+]
+LAYERS += [
+    recurrent(f"tf_{kind}".lower(), lambda k, kind=kind: getattr(k.layers, kind)(4, return_sequences=True), tf_keras, (1, 1, 3), (2, 5, 3))
+    for kind in ("SimpleRNN", "LSTM", "GRU")
+]
+LAYERS.append(recurrent("masked", lambda k: k.Sequential([k.layers.Masking(0.0), k.layers.LSTM(4, return_sequences=True)]), keras, (2, 4, 3)))
+LAYERS.append(recurrent("bidirectional", lambda k: k.layers.Bidirectional(k.layers.GRU(4, return_sequences=True)), keras, (2, 4, 3)))
+LAYERS.append(recurrent("time_major_unrolled", lambda k: k.layers.RNN([k.layers.LSTMCell(4), k.layers.GRUCell(3)]), keras, (2, 4, 3)))
+
+
+def tensor(value):
+    array = np.asarray(value)
+    name = {"bool": "bool", "float16": "f16", "float32": "f32", "float64": "f64"}.get(array.dtype.name) or array.dtype.name.replace("uint", "u").replace("int", "i")
+    element = lambda v: "NaN" if v != v else v
+    data = [element(v) for v in (array.astype(np.float64) if array.dtype.kind == "f" else array).flatten().tolist()]
+    return {"dtype": name, "shape": list(array.shape), "data": data}
+
+
+def record(name, function, calls):
+    answers = []
+    for call in calls:
+        inputs = {spec.name: value for spec, value in zip(PROGRAMS[name][1], call)}
+        try:
+            outputs = {"outputs": {k: tensor(v) for k, v in function(**{k: tf.constant(v) for k, v in inputs.items()}).items()}}
+        except (tf.errors.OpError, ValueError) as error:
+            outputs = {"error": str(error).splitlines()[0][:120]}
+        answers.append({"inputs": {k: tensor(v) for k, v in inputs.items()}, **outputs})
+    return answers
+
+
+def make(names):
+    module, functions, answers = tf.Module(), {}, {}
+    for name in names:
+        function, specs, calls = PROGRAMS[name]
+        functions[name] = tf.function(function, input_signature=specs)
+        try:
+            answers[name] = record(name, functions[name], calls)
+        except Exception as e:
+            print("FAILED", name, str(e)[-300:])
+            del functions[name]
+            continue
+        print(name, [list(a.get("outputs", a.get("error"))) if "outputs" in a else a["error"] for a in answers[name]][:2])
+    module.kept = [WEIGHT]
+    module.layers = [state["layer"] for state in LAYERS if state]
+    path = HERE / "flow"
+    shutil.rmtree(path, ignore_errors=True)
+    tf.saved_model.save(module, str(path), signatures=functions)
+    shutil.rmtree(path / "assets", ignore_errors=True)
+    (path / "fingerprint.pb").unlink(missing_ok=True)
+    lines = [f"{json.dumps(name)}: {json.dumps(answers[name])}" for name in answers]
+    (HERE / "flow.json").write_text("{" + ",\n".join(lines) + "}\n")
+
+
+if __name__ == "__main__":
+    make(sys.argv[1:] or list(PROGRAMS))
