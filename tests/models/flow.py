@@ -53,7 +53,8 @@ def if_of_numbers(x, s):
 @program(*[(numbers(3), np.int32(s)) for s in (0, 1, -1)], x=(F32, [None]), s=(I32, []))
 def if_of_integers(x, s):
     y = raw.If(cond=s, input=[x, x], Tout=[F32, F32], then_branch=traced(lambda x, z: (x + 1, z), x, x), else_branch=traced(lambda x, z: (x * 2, z), x, x))
-    return {"y": y[0], "same": y[1]}
+    branches = [traced(lambda x, k=k: x * float(k), x) for k in range(3)]
+    return {"y": y[0], "same": y[1], "case": raw.Case(branch_index=s, input=[x], Tout=[F32], branches=branches)[0]}
 
 
 @program(*VECTORS, x=(F32, [None]))
@@ -344,16 +345,18 @@ def list_operators(x):
     into = raw.TensorListScatterIntoExistingList(input_handle=whole, tensor=x[:2] * 10.0, indices=[2, 0])
     both = raw.TensorListConcatLists(input_a=smaller, input_b=into, element_dtype=F32)
     first = raw.TensorListScatter(tensor=x, indices=[3, 1, 1], element_shape=[2])
+    second = raw.TensorListScatterV2(tensor=x, indices=[3, 1, 1], element_shape=[2], num_elements=5)
     split = raw.TensorListSplit(tensor=x, element_shape=[-1, 2], lengths=[1, 1, 1])
     set_beyond = raw.TensorListSetItem(input_handle=whole, index=6, item=x[0], resize_if_index_out_of_bounds=True)
 
     def stack(l, shape=(2,)):
         return raw.TensorListStack(input_handle=l, element_shape=tf.constant(shape), element_dtype=F32)
 
+    old, _ = raw.TensorListConcat(input_handle=split, element_dtype=F32, element_shape=[None, 2])
     joined, lengths = raw.TensorListConcatV2(input_handle=split, element_shape=[-1, 2], leading_dims=[], element_dtype=F32)
     return {
-        "larger": stack(larger), "smaller": stack(smaller), "into": stack(into), "both": stack(both), "first": stack(first), "split": stack(split, (1, 2)),
-        "beyond": stack(set_beyond), "joined": joined, "lengths": lengths, "shape": raw.TensorListElementShape(input_handle=split, shape_type=I32),
+        "larger": stack(larger), "smaller": stack(smaller), "into": stack(into), "both": stack(both), "first": stack(first), "second": stack(second), "split": stack(split, (1, 2)),
+        "beyond": stack(set_beyond), "joined": joined, "old": old, "lengths": lengths, "shape": raw.TensorListElementShape(input_handle=split, shape_type=I32),
         "any": raw.TensorListElementShape(input_handle=raw.TensorListFromTensor(tensor=x, element_shape=tf.constant(-1)), shape_type=I64), "length": list_ops.tensor_list_length(larger),
         "gathered": raw.TensorListGather(input_handle=whole, indices=tf.constant([2, 2, 0]), element_shape=tf.constant([2]), element_dtype=F32),
     }  # fmt: skip
@@ -374,6 +377,72 @@ def lists_in_branches(x, k):
         else:
             array = array.write(t, -x[:, t])
     return {"y": tf.transpose(array.stack(), [1, 0, 2])}
+
+
+@program((numbers(3), np.int32(0)), (numbers(3), np.int32(3)), x=(F32, [3]), n=(I32, []))
+def never_and_once(x, n):
+    for i in tf.range(0):
+        x += tf.cast(i, F32)
+    array = tf.TensorArray(F32, 2, element_shape=[3])
+    for i in tf.range(n):
+        array = array.write(i % 2, x)
+    i = tf.constant(5)
+    while i < 6:
+        x, i = x * 2, i + 1
+    return {"x": x, "array": array.stack(), "i": i}
+
+
+@program(*[(np.int32(n),) for n in (3, 200)], n=(I32, []))
+def narrow_counters(n):
+    """Counters that wrap around, and one with a large step."""
+    i, total, k, big = tf.constant(0, tf.int8), 0, tf.constant(250, tf.uint8), tf.constant(0)
+    for _ in tf.range(n):
+        total += tf.cast(i, I32) * 2 + tf.cast(k > 3, I32)
+        i, k, big = i + 1, k + 3, big + 123456789
+    return {"i": i, "k": tf.cast(k, I32), "total": total, "big": big, "half": big // 2}
+
+
+@program((numbers(3), np.int32(4)), (numbers(1), np.int32(1)), x=(F32, [None]), n=(I32, []))
+def moving_bounds(x, n):
+    """A bound that moves towards the counter, and one that data move."""
+    i, j, hits = 0, 2 * tf.size(x), 0
+    while i < j:
+        i, j, hits = i + 1, j - 2, hits + 1
+    k, m = 0, n
+    while k < m:
+        k = k + 1
+        if k % 2 == 0:
+            m = m - 1
+    return {"hits": hits, "i": i, "j": j, "k": k, "m": m}
+
+
+@program(*[(numbers(2, 3), np.int32(n)) for n in (0, 1, 4)], x=(F32, [2, 3]), n=(I32, []))
+def lists_through_branches(x, n):
+    array = tf.TensorArray(F32, 4, element_shape=tf.TensorShape([2, 3]), clear_after_read=False)
+    for i in tf.range(4):
+        if i < n:
+            array = array.write(i, x * tf.cast(i, F32))
+    total = tf.zeros([2, 3])
+    for i in tf.range(n):
+        total += array.read(i)
+    return {"y": array.stack(), "total": total}
+
+
+@program(*[(numbers(3, 4),)], x=(F32, [None, 4]))
+def nested_maps(x):
+    outer = tf.map_fn(lambda row: tf.map_fn(lambda v: v * 2 + tf.reduce_sum(row), row), x)
+    pairs = tf.map_fn(lambda p: p[0] * p[1], (x, x + 1), fn_output_signature=F32)
+    return {"outer": outer, "pairs": pairs, "scans": tf.scan(lambda a, v: (a[0] + v, a[1] * 0.5), x, (tf.zeros([4]), tf.ones([4])))[0]}
+
+
+@program(*[(numbers(4), np.int32(n)) for n in (0, 3)], x=(F32, [4]), n=(I32, []))
+def index_of_data(x, n):
+    return {"y": x[n], "back": x[-1 - n], "row": tf.reshape(x, [2, 2])[n // 2, 1]}
+
+
+@program((numbers(4), np.int32(4)), (numbers(4), np.int32(-5)), x=(F32, [4]), n=(I32, []))
+def slice_out_of_range(x, n):
+    return {"y": x[n]}
 
 
 @program(*[(np.int32(n), np.float32(0.5)) for n in (0, 3, 9)], n=(I32, []), s=(F32, []))

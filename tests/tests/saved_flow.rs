@@ -1,13 +1,13 @@
 //! Programs with branches, loops and lists that data decide (`tests/models/flow.py`): each signature computes what
 //! TensorFlow did, and refuses what TensorFlow refuses.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::{BTreeMap, BTreeSet}, fs, path::PathBuf};
 
 use serde::Deserialize;
 use smc::{
     base::Problems,
     graph::evaluate,
-    saved::{self, Model, graph::Branches},
+    saved::{self, Model, TfGraph, graph::Branches},
     tf::{self, Imported},
 };
 use smc_tests::{
@@ -39,6 +39,25 @@ fn import(model: &Model, name: &str) -> Result<Imported, Problems> {
             return tf::import(&graph, &|variable| model.read(variable), &options);
         }
     }
+}
+
+/// The operators of a graph and of the bodies in it.
+fn operators(graph: &TfGraph, found: &mut BTreeSet<String>) {
+    found.extend(graph.op_counts().into_keys().map(String::from));
+    graph.bodies.values().flatten().for_each(|body| operators(body, found));
+}
+
+/// Each row for branches, loops and lists is in a program.
+#[test]
+fn programs_have_all_operators() {
+    let model = Model::open(folder().join("flow"), &saved::Options::default()).unwrap_or_else(|e| panic!("{e}"));
+    let mut found = BTreeSet::new();
+    for signature in model.signatures() {
+        operators(&model.graph(signature).unwrap_or_else(|e| panic!("{e}")), &mut found);
+    }
+    let is_flow = |op: &str| op == "EmptyTensorList" || op.starts_with("TensorList") || op.ends_with("While") || op.ends_with("Case") || op.ends_with("If");
+    let missing: Vec<&str> = tf::ops().map(|op| op.name).filter(|op| is_flow(op) && !found.contains(*op)).collect();
+    assert!(missing.is_empty(), "no program of tests/models/flow.py has {missing:?}");
 }
 
 /// What is wrong with an answer, if anything.

@@ -30,6 +30,9 @@ use crate::{
 
 type Result<T> = std::result::Result<T, Stop>;
 
+/// What a number that follows from the iteration may change by: more would not fit its type after some iterations.
+const MAX_STEP: i64 = 1 << 16;
+
 /// What a variable of a loop is.
 #[derive(Clone, Debug, PartialEq)]
 enum Role {
@@ -111,7 +114,7 @@ fn first_role(cx: &Import, body: &TfGraph, n: usize, value: Value) -> Result<Rol
     }
     Ok(match value {
         Value::Tensor(id) => match cx.graph.dims(id) {
-            Some([from]) if cx.rank(id) == 0 && cx.dtype(id).is_int() => Role::Counts { from: from.clone(), by: 1 },
+            Some([from]) if cx.rank(id) == 0 && matches!(cx.dtype(id), DType::I32 | DType::I64) => Role::Counts { from: from.clone(), by: 1 },
             _ => Role::Carried(cx.graph.ty(id).clone(), None),
         },
         Value::Narrow(id, narrow) => Role::Carried(cx.graph.ty(id).clone(), Some(narrow)),
@@ -224,7 +227,7 @@ impl<'a> Round<'a> {
                 match more {
                     Some(more) if more == *by && graph.ty(id).rank() == 0 => Ok(None),
                     Some(0) if !variable.corrected => Ok(Some(Role::Same)),
-                    Some(by) if !variable.corrected => Ok(Some(Role::Counts { from: from.clone(), by })),
+                    Some(by) if !variable.corrected && by.abs() <= MAX_STEP => Ok(Some(Role::Counts { from: from.clone(), by })),
                     _ => give_up(),
                 }
             }
