@@ -440,6 +440,13 @@ def index_of_data(x, n):
     return {"y": x[n], "back": x[-1 - n], "row": tf.reshape(x, [2, 2])[n // 2, 1]}
 
 
+@program(*[(numbers(n),) for n in (1, 3, 6)], x=(F32, [None]))
+def guarded_index(x):
+    """An index that only one branch has."""
+    last = tf.TensorArray(F32, tf.size(x), element_shape=[], clear_after_read=False).unstack(x)
+    return {"y": tf.cond(tf.size(x) > 3, lambda: x[3], lambda: x[0]), "z": tf.cond(tf.size(x) > 3, lambda: last.read(3), lambda: last.read(0))}
+
+
 @program((numbers(4), np.int32(4)), (numbers(4), np.int32(-5)), x=(F32, [4]), n=(I32, []))
 def slice_out_of_range(x, n):
     return {"y": x[n]}

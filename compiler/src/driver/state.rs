@@ -33,7 +33,7 @@ pub fn updates(model: &Model, options: &Options) -> Updates {
                 updates.entry(key.clone()).or_insert_with(|| signature.name.clone());
             }
         }
-        let is_updated = |graph: &TfGraph| graph.variables.values().any(|v| updates.contains_key(&v.key));
+        let is_updated = |graph: &TfGraph| graph.all_variables().iter().any(|v| updates.contains_key(&v.key));
         let undecided = graphs.iter_mut().filter(|(_, graph)| !graph.decisions.is_empty() && is_updated(graph));
         let mut changed = false;
         for (signature, graph) in undecided {
@@ -55,7 +55,7 @@ pub fn check(
     by_name: bool,
 ) -> Result<Vec<Diagnostic>, Problems> {
     let mut problems = Problems::default();
-    for variable in graph.variables.values().filter(|v| v.assigned_by.is_none()) {
+    for variable in graph.all_variables().into_iter().filter(|v| v.assigned_by.is_none()) {
         let Some(by) = updates.get(&variable.key) else { continue };
         let what = format!("variable `{}` is read here and updated by signature `{by}`", variable.name);
         problems.push(if by_name {

@@ -249,6 +249,8 @@ pub struct Import<'a> {
     /// How many loops there are so far, for their names; and how many nodes of bodies were imported.
     pub(super) loops: usize,
     pub(super) imported: usize,
+    /// Whether this is a body that may not run.
+    pub(super) conditional: bool,
     /// The nodes around this graph, as a prefix of the names in it.
     pub(super) path: String,
     /// The keys of the signature's inputs on which each input of a body depends.
@@ -297,6 +299,7 @@ impl<'a> Import<'a> {
             steps: vec![],
             loops: 0,
             imported: 0,
+            conditional: false,
             path: String::new(),
             fed_by: HashMap::new(),
             bounds: Bounds::default(),
@@ -492,7 +495,8 @@ impl<'a> Import<'a> {
         let Some(variable) = made_by else {
             return Err("the model does not say where the value of this variable is stored".into());
         };
-        if let Some(by) = &variable.assigned_by {
+        // A body may make a handle of a variable that the graph around changes.
+        if let Some(by) = variable.assigned_by.as_ref().or(self.around[0].updates.get(&variable.key)) {
             let problem = Diagnostic::error(format!("the signature changes variable `{}` at `{by}`", variable.name));
             let problem =
                 problem.help("models with state are not supported yet; choose a signature that only computes");

@@ -196,9 +196,10 @@ fn is_empty_with(extent: &Dim, at: &Dim) -> bool {
     extent.substitute(&none).is(0)
 }
 
-/// One index; none where it is not proved that it is in range in every iteration of a loop.
+/// One index. What cannot be proved to be in range is a condition of the call, unless the slice is in a body: that may
+/// not run, or with other indices, so there is none.
 fn index(cx: &mut Import, at: &Dim, extent: &Dim) -> Result<Option<Cut>> {
-    if !cx.varies(at) && !cx.varies(extent) {
+    if !cx.conditional {
         return single(cx, at, extent).map(Some);
     }
     let is_below = |at: &Dim| cx.is_nonneg(at) && cx.is_nonneg(&(extent - at - 1));

@@ -22,7 +22,7 @@ mod reference;
 mod tests;
 mod twin;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use smc_proto::{AttrValue, DataType, NameAttrList, TensorProto, attr_value::ListValue, attr_value::Value};
 
@@ -126,6 +126,20 @@ impl TfGraph {
         let mut counts = BTreeMap::new();
         self.nodes.iter().for_each(|(_, n)| *counts.entry(n.op.as_str()).or_default() += 1);
         counts
+    }
+    /// The variables that the graph and its bodies use.
+    pub fn all_variables(&self) -> Vec<&Variable> {
+        let (mut found, mut todo, mut seen) = (vec![], vec![self], vec![]);
+        while let Some(graph) = todo.pop() {
+            found.extend(graph.variables.values());
+            for body in graph.bodies.values().flatten() {
+                if !seen.contains(&Arc::as_ptr(body)) {
+                    seen.push(Arc::as_ptr(body));
+                    todo.push(body);
+                }
+            }
+        }
+        found
     }
     pub fn find(&self, name: &str) -> Option<Id<Node>> {
         self.nodes.iter().find(|(_, n)| n.name == name).map(|(id, _)| id)

@@ -228,7 +228,8 @@ fn place(cx: &mut Import, n: usize, length: &Dim) -> Result<Place> {
         return Ok(Place::Computed(within(cx, id, length)?));
     };
     let inside = cx.is_nonneg(&at) && cx.is_nonneg(&(length - &at - 1));
-    if !inside && (cx.varies(&at) || cx.varies(length)) {
+    // In a body that may not run, it is no condition of the call.
+    if !inside && cx.conditional {
         let id = computed(cx, id)?;
         return Ok(Place::Computed(within(cx, id, length)?));
     }

@@ -85,6 +85,7 @@ impl<'a> Import<'a> {
         inner.around = [&self.around[..], &[tf]].concat();
         inner.lists = take(&mut self.lists);
         inner.steps = self.steps.clone();
+        inner.conditional = self.conditional;
         (inner.loops, inner.imported) = (self.loops, self.imported);
         Ok(inner)
     }
@@ -168,6 +169,7 @@ impl<'a> Import<'a> {
     ) -> Result<(Closed<'a>, T)> {
         let mut inner = self.nested(tf, Graph::with_facts(self.graph.facts().clone()))?;
         inner.steps.extend(step);
+        inner.conditional = true;
         let mut region = Region { inner, operands: vec![], carried: 0 };
         let outcome = args(self, &mut region).and_then(|args| {
             let outputs = region.inner.outputs_for(&args)?;
