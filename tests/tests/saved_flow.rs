@@ -5,9 +5,11 @@ use std::{collections::{BTreeMap, BTreeSet}, fs, path::PathBuf};
 
 use serde::Deserialize;
 use smc::{
-    base::Problems,
+    base::{Bindings, Problems},
+    driver::{self, Executable},
     graph::evaluate,
     saved::{self, Model, TfGraph, graph::Branches},
+    tensor::Tensor,
     tf::{self, Imported},
 };
 use smc_tests::{
@@ -60,13 +62,44 @@ fn programs_have_all_operators() {
     assert!(missing.is_empty(), "no program of tests/models/flow.py has {missing:?}");
 }
 
-/// What is wrong with an answer, if anything.
-fn compare(imported: &Imported, call: &Call) -> Option<String> {
-    let inputs: Vec<_> = imported.graph.inputs.iter().map(|port| call.inputs[&port.name].tensor()).collect();
-    let results = match bindings(imported, &inputs) {
-        Some(bind) => evaluate(&imported.graph, &inputs, &bind).map_err(|fault| format!("{fault:?}")),
-        None => Err("an assumption fails".into()),
-    };
+/// The graph as it means, and the code of it.
+struct Program {
+    imported: Imported,
+    code: Executable,
+}
+
+impl Program {
+    fn by_evaluator(&self, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, String> {
+        evaluate(&self.imported.graph, inputs, bind).map_err(|fault| format!("{fault:?}"))
+    }
+    fn by_machine_code(&self, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, String> {
+        let mut call = self.code.prepare_with(0, inputs, bind.clone()).map_err(|problems| problems.to_string())?;
+        call.run(None).map_err(|fault| fault.to_string())?;
+        Ok(call.results())
+    }
+    /// What is wrong with the answers of a call, if anything.
+    fn compare(&self, call: &Call) -> Option<String> {
+        let inputs: Vec<_> = self.imported.graph.inputs.iter().map(|port| call.inputs[&port.name].tensor()).collect();
+        let Some(bind) = bindings(&self.imported, &inputs) else {
+            return call.error.is_none().then(|| "an assumption fails".into());
+        };
+        let evaluated = compare(&self.imported, call, self.by_evaluator(&inputs, &bind));
+        let evaluated = evaluated.map(|what| format!("evaluator: {what}"));
+        evaluated.or_else(|| {
+            let what = compare(&self.imported, call, self.by_machine_code(&inputs, &bind))?;
+            Some(format!("machine code: {what}"))
+        })
+    }
+}
+
+fn compile(imported: Imported) -> Program {
+    let options = driver::Options { name: "m".into(), cpu: Some(smc_tests::cpu()), ..driver::Options::default() };
+    let compiled = driver::compile_imported("main", imported.clone(), &options).expect("the graph compiles");
+    let code = Executable::new(&compiled.object.bytes(), compiled.interface).expect("the object loads");
+    Program { imported, code }
+}
+
+fn compare(imported: &Imported, call: &Call, results: Result<Vec<Tensor>, String>) -> Option<String> {
     match (results, &call.error) {
         (Err(_), Some(_)) => None,
         (Ok(_), Some(error)) => Some(format!("no fault, but TensorFlow says: {error}")),
@@ -100,8 +133,12 @@ fn programs_answer_as_tensorflow_does() {
         if only.is_some() {
             println!("{}", smc::graph::text::print(&imported.graph).0);
         }
+        let Ok(program) = std::panic::catch_unwind(|| compile(imported)) else {
+            failures.push(format!("{name}: does not compile"));
+            continue;
+        };
         for (n, call) in calls.iter().enumerate() {
-            failures.extend(compare(&imported, call).map(|what| format!("{name}, call {n}: {what}")));
+            failures.extend(program.compare(call).map(|what| format!("{name}, call {n}: {what}")));
         }
     }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
