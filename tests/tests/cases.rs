@@ -159,7 +159,12 @@ fn every_row_has_a_case() {
     let pending = List::read("Pending");
     let missing: Vec<_> = tf::ops()
         .map(|op| op.name)
-        .filter(|op| !files.iter().any(|f| f.op == *op) && !BY_MODELS.contains(op) && !is_by_programs(op) && !pending.names_op(op))
+        .filter(|op| {
+            !files.iter().any(|f| f.op == *op)
+                && !BY_MODELS.contains(op)
+                && !is_by_programs(op)
+                && !pending.names_op(op)
+        })
         .collect();
     assert!(missing.is_empty(), "rows without a recorded case: {missing:?}");
     for file in &files {

@@ -1,7 +1,11 @@
 //! Programs with branches, loops and lists that data decide (`tests/models/flow.py`): each signature computes what
 //! TensorFlow did, and refuses what TensorFlow refuses.
 
-use std::{collections::{BTreeMap, BTreeSet}, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 use serde::Deserialize;
 use smc::{
@@ -57,7 +61,13 @@ fn programs_have_all_operators() {
     for signature in model.signatures() {
         operators(&model.graph(signature).unwrap_or_else(|e| panic!("{e}")), &mut found);
     }
-    let is_flow = |op: &str| op == "EmptyTensorList" || op.starts_with("TensorList") || op.ends_with("While") || op.ends_with("Case") || op.ends_with("If");
+    let is_flow = |op: &str| {
+        op == "EmptyTensorList"
+            || op.starts_with("TensorList")
+            || op.ends_with("While")
+            || op.ends_with("Case")
+            || op.ends_with("If")
+    };
     let missing: Vec<&str> = tf::ops().map(|op| op.name).filter(|op| is_flow(op) && !found.contains(*op)).collect();
     assert!(missing.is_empty(), "no program of tests/models/flow.py has {missing:?}");
 }
@@ -110,6 +120,34 @@ fn compare(imported: &Imported, call: &Call, results: Result<Vec<Tensor>, String
             Some(format!("output {}: {what}", port.name))
         }),
     }
+}
+
+#[test]
+fn what_is_refused_is_told_by_name() {
+    let model = Model::open(folder().join("flow"), &saved::Options::default()).unwrap_or_else(|e| panic!("{e}"));
+    let expected: &[(&str, &[&str])] = &[
+        ("growth", &["of the loop is a f32[batch,3] before", "its type changes", "tf.TensorArray"]),
+        ("prefixes", &["the extent", "changes with each iteration of the loop", "mask"]),
+        ("list_of_data", &["has no bound", "maximum_iterations"]),
+        ("endless", &["the loop never ends"]),
+        ("shapes_of_branches", &["result 0 of the branches is a f32[3] in one of them and a f32[batch,3] in another"]),
+        ("extents_of_branches", &["the extents of result 0 of the branches must be equal", "3", "2"]),
+        ("map", &["operator EmptyTensorMap is not supported yet"]),
+        ("inside", &["operator Lgamma is not", "operator Digamma is not", "cond/Lgamma", "cond/cond/Digamma"]),
+        ("unset", &["no element of the list was set", "element_shape="]),
+    ];
+    let mut failures = vec![];
+    for (name, parts) in expected {
+        let said = match import(&model, &format!("refused_{name}")) {
+            Ok(_) => "nothing".into(),
+            Err(problems) => problems.to_string(),
+        };
+        let missing: Vec<_> = parts.iter().filter(|part| !said.contains(*part)).collect();
+        if !missing.is_empty() {
+            failures.push(format!("{name}: {missing:?} is not in:\n{said}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Which function an `If` or `Case` calls, where that does not depend on the values of the inputs.
+//! Which function an `If` or `Case` calls, where that does not depend on the values of the inputs; what is said of a
+//! `Switch` where it does.
 //!
 //! The loader inlines a branch that is known, which may make more predicates known; so whoever wants a signature's graph
 //! asks [`known_branches`] until it has no more to say. The predicates stay in the graph as decisions, and the import
@@ -113,8 +114,9 @@ impl<'a> Import<'a> {
                 )
             }
             None => {
-                "a branch is taken where its predicate is known when the model is compiled; where it depends on data, \
-                     compute both sides and choose with `tf.where`"
+                "a branch in the form of TensorFlow 1 is taken where its predicate is known when the model is compiled; in \
+                 the form of TensorFlow 2 data may decide: call `tf.compat.v1.enable_control_flow_v2()` before the model is \
+                 built, or compute both sides and choose with `tf.where`"
                     .into()
             }
         };

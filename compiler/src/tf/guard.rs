@@ -111,9 +111,7 @@ fn solve(difference: &Dim) -> Option<(Symbol, Dim)> {
         if !divides || rest.symbols().contains(symbol) {
             return None;
         }
-        let dim = Dim::from_terms(
-            rest.terms().iter().map(|t| Term { atoms: t.atoms.clone(), k: -(t.k / term.k) }),
-        );
+        let dim = Dim::from_terms(rest.terms().iter().map(|t| Term { atoms: t.atoms.clone(), k: -(t.k / term.k) }));
         // A negative value for some symbols is a question for the entry, not a substitution.
         (dim.as_int().is_some() || dim.is_nonneg(&NoVars)).then(|| (symbol.clone(), dim))
     });

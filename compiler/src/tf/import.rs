@@ -277,12 +277,7 @@ static NO_NODE: std::sync::LazyLock<Node> = std::sync::LazyLock::new(|| Node {
 });
 
 impl<'a> Import<'a> {
-    pub(super) fn new(
-        tf: &'a TfGraph,
-        variables: &'a Variables<'a>,
-        stretch: Stretch,
-        read: Read<'a>,
-    ) -> Import<'a> {
+    pub(super) fn new(tf: &'a TfGraph, variables: &'a Variables<'a>, stretch: Stretch, read: Read<'a>) -> Import<'a> {
         Import {
             tf,
             graph: Graph::default(),

@@ -35,9 +35,8 @@ fn cause_of(op: &str) -> Cause<'_> {
         "SampleDistortedBoundingBox",
     ];
     match op {
-        "While" | "StatelessWhile" | "For" | "LoopCond" | "EmptyTensorList" => Cause::Loop,
-        "Enter" | "RefEnter" | "Exit" | "RefExit" | "NextIteration" | "RefNextIteration" => Cause::Loop,
-        _ if op.starts_with("TensorList") || op.starts_with("TensorArray") => Cause::Loop,
+        "Enter" | "RefEnter" | "Exit" | "RefExit" | "NextIteration" | "RefNextIteration" | "LoopCond" => Cause::Loop,
+        _ if op.starts_with("TensorArray") => Cause::Loop,
         "PyFunc" | "PyFuncStateless" | "EagerPyFunc" => Cause::Python,
         "XlaCallModule" => Cause::Jax,
         _ if op.starts_with("SimpleML") => Cause::Forest,
@@ -77,11 +76,12 @@ impl<'a> Import<'a> {
             };
             node.layer().as_ref().is_some_and(within)
         };
+        // Nodes of bodies are copies.
+        let is_own = |node: &Cow<'_, Node>| matches!(node, Cow::Borrowed(_));
         for (cause, nodes) in &mut by_cause {
             match cause {
-                Cause::State => {
-                    nodes.retain(|n| !in_random(n) && !changed.iter().any(|c| writes(self.tf, n, c.handle)))
-                }
+                Cause::State => nodes
+                    .retain(|n| !(in_random(n) || is_own(n) && changed.iter().any(|c| writes(self.tf, n, c.handle)))),
                 Cause::Operator(_) => nodes.retain(|n| !in_random(n)),
                 _ => {}
             }
@@ -95,11 +95,14 @@ impl<'a> Import<'a> {
     }
 }
 
-/// Whether a node's first operand is this variable. Of nodes in bodies, which are copies, it is not known.
-fn writes(tf: &TfGraph, node: &Cow<'_, Node>, Handle { depth, node: handle }: Handle) -> bool {
-    let Cow::Borrowed(node) = node else { return false };
+/// Whether a node's first operand is this variable. Both are of the graph as a whole, not of a body in it.
+fn writes(tf: &TfGraph, node: &Node, Handle { depth, node: handle }: Handle) -> bool {
     let name = |id: Id<Node>| tf.variables.get(&id).map(|v| (&v.name, &v.key));
-    depth == 0 && node.inputs.first().is_some_and(|i| i.node == handle || name(i.node).is_some() && name(i.node) == name(handle))
+    depth == 0
+        && node
+            .inputs
+            .first()
+            .is_some_and(|i| i.node == handle || name(i.node).is_some() && name(i.node) == name(handle))
 }
 
 /// One message for all nodes of a cause, with the layers that need it.
@@ -111,9 +114,9 @@ fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
     let need = if nodes.len() > 1 { format!("; {} nodes need it", nodes.len()) } else { String::new() };
     let (message, help) = match cause {
         Cause::Loop => (
-            format!("loops such as those of recurrent layers ({ops}) are not supported yet"),
-            "a recurrent layer over a fixed number of steps compiles when it is unrolled: build it with `unroll=True`, \
-             load the weights, and export the model again",
+            format!("loops in the form of TensorFlow 1 ({ops}) are not supported yet"),
+            "loops in the form of TensorFlow 2 compile: call `tf.compat.v1.enable_control_flow_v2()` before the model is \
+             built, and export it again",
         ),
         Cause::Random => (
             format!("the signature draws random numbers ({ops}), which is not supported"),

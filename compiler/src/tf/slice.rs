@@ -3,10 +3,7 @@
 
 use super::{Import, Outputs, Stop, TfOp, build::one, shape::nonneg_unless_empty};
 use crate::{
-    base::{
-        Dim,
-        dim::Atom,
-    },
+    base::{Dim, dim::Atom},
     graph::NodeId,
     loops::CompareFn,
     op::Gather,

@@ -32,7 +32,8 @@ pub(super) fn branch<'a>(cx: &mut Import<'a>) -> Outputs {
     let mut branches = vec![];
     let mut operands = vec![];
     for which in 0..count {
-        let inside = |cx: &Import<'a>, region: &mut Region<'a>| args.iter().map(|&value| region.bring(cx, value)).collect();
+        let inside =
+            |cx: &Import<'a>, region: &mut Region<'a>| args.iter().map(|&value| region.bring(cx, value)).collect();
         let tf = cx.body(which)?;
         let (mut closed, ()) = cx.enter(tf, None, inside, |_, _| Ok(()))?;
         cx.tell(std::mem::take(&mut closed.told));
@@ -41,8 +42,7 @@ pub(super) fn branch<'a>(cx: &mut Import<'a>) -> Outputs {
     }
     let results: Vec<Vec<Value>> = branches.iter().map(Closed::all).collect::<Result<_>>()?;
     let mut merge = Merge { branches, slots: 0 };
-    let merged: Vec<Merged> =
-        (0..results[0].len()).map(|n| merge.value(cx, n, &results)).collect::<Result<_>>()?;
+    let merged: Vec<Merged> = (0..results[0].len()).map(|n| merge.value(cx, n, &results)).collect::<Result<_>>()?;
     let nodes = if merge.slots == 0 {
         vec![]
     } else {
@@ -163,7 +163,9 @@ impl Merge<'_> {
             self.branches.iter().zip(&ids).map(|(branch, &id)| branch.graph.ty(id).clone()).collect();
         let first = &types[0];
         if let Some(other) = types.iter().find(|ty| ty.dtype != first.dtype || ty.rank() != first.rank()) {
-            return Err(format!("{what} is a {first} in one of them and a {other} in another, which is not supported").into());
+            return Err(
+                format!("{what} is a {first} in one of them and a {other} in another, which is not supported").into()
+            );
         }
         let mut shape = first.shape.clone();
         for ty in &types[1..] {

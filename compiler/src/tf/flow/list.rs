@@ -130,6 +130,11 @@ fn fits(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<()> {
     merged(cx, &own, shape).map(drop)
 }
 
+/// The shape of so many elements.
+fn rows(number: &Dim, element: &[Dim]) -> Vec<Dim> {
+    [std::slice::from_ref(number), element].concat()
+}
+
 /// Zeros of a list's type.
 fn zeros(cx: &mut Import, dtype: DType, shape: &[Dim]) -> Result<NodeId> {
     let zero = cx.scalar(dtype, 0.0)?;
@@ -147,7 +152,7 @@ fn data(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<NodeId> {
         let problem = Diagnostic::error("no element of the list was set, and the shape of its elements is not known");
         return Err(problem.help("give the array the shape of its elements: `element_shape=`").into());
     };
-    zeros(cx, list.dtype, &[&[list.length.clone()], &element[..]].concat())
+    zeros(cx, list.dtype, &rows(&list.length, &element))
 }
 
 /// The tensor of a list without the room behind its elements.
@@ -179,7 +184,7 @@ fn reserve(cx: &mut Import) -> Outputs {
     cx.require_at_most(&Dim::zero(), &length, "the length of a list")?;
     let mut list = ListOf { dtype, data: None, length, shape, most: None };
     if let Some(element) = known(&list.shape) {
-        list.data = Some(zeros(cx, dtype, &[&[list.length.clone()], &element[..]].concat())?);
+        list.data = Some(zeros(cx, dtype, &rows(&list.length, &element))?);
     }
     Ok(vec![give(cx, list)])
 }
@@ -390,7 +395,7 @@ fn scatter(cx: &mut Import) -> Outputs {
     };
     let [_, element @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
     merged(cx, &open(element), &shape)?;
-    let data = zeros(cx, cx.dtype(x), &[&[length.clone()], element].concat())?;
+    let data = zeros(cx, cx.dtype(x), &rows(&length, element))?;
     let list = ListOf { dtype: cx.dtype(x), data: Some(data), length, shape, most: None };
     scattered(cx, list, x, indices)
 }
@@ -412,10 +417,10 @@ fn scatter_into(cx: &mut Import) -> Outputs {
 /// The rows of `x` at these indices of a list, in order.
 fn scattered(cx: &mut Import, mut list: ListOf, x: NodeId, indices: NodeId) -> Outputs {
     let data = list.data.expect("there is one");
-    let (rows, count) = (cx.shape(x)[0].clone(), crate::tensor::count(&cx.shape(indices)));
-    cx.require_equal(&rows, &count, "the number of indices and of elements")?;
+    let (held, count) = (cx.shape(x)[0].clone(), crate::tensor::count(&cx.shape(indices)));
+    cx.require_equal(&held, &count, "the number of indices and of elements")?;
     let element = cx.shape(data)[1..].to_vec();
-    let x = cx.reshape(x, &[&[count.clone()], &element[..]].concat())?;
+    let x = cx.reshape(x, &rows(&count, &element))?;
     let indices = cx.reshape(indices, &[count, Dim::one()])?;
     list.data = Some(cx.add(Scatter::checked(Combine::Set, 1), &[data, indices, x])?);
     Ok(vec![give(cx, list)])

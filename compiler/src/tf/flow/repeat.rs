@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use super::{
+    List,
     branch::{shaped, zeros},
     list::ListOf,
     region::{Closed, Region},
@@ -39,10 +40,16 @@ enum Role {
     /// The body gives it back.
     Same,
     /// A scalar, `by` more after each iteration.
-    Counts { from: Dim, by: i64 },
+    Counts {
+        from: Dim,
+        by: i64,
+    },
     Carried(TensorType, Option<Narrow>),
     /// A list, `by` longer after each iteration; of its elements the type, where it is known.
-    List { by: i64, element: Option<Vec<Dim>> },
+    List {
+        by: i64,
+        element: Option<Vec<Dim>>,
+    },
 }
 
 struct Variable {
@@ -114,7 +121,9 @@ fn first_role(cx: &Import, body: &TfGraph, n: usize, value: Value) -> Result<Rol
     }
     Ok(match value {
         Value::Tensor(id) => match cx.graph.dims(id) {
-            Some([from]) if cx.rank(id) == 0 && matches!(cx.dtype(id), DType::I32 | DType::I64) => Role::Counts { from: from.clone(), by: 1 },
+            Some([from]) if cx.rank(id) == 0 && matches!(cx.dtype(id), DType::I32 | DType::I64) => {
+                Role::Counts { from: from.clone(), by: 1 }
+            }
             _ => Role::Carried(cx.graph.ty(id).clone(), None),
         },
         Value::Narrow(id, narrow) => Role::Carried(cx.graph.ty(id).clone(), Some(narrow)),
@@ -200,9 +209,20 @@ impl<'a> Round<'a> {
                 Ok(args.clone())
             };
             let (body, ()) = cx.enter(body, Some(step), inside, |_, _| Ok(()))?;
-            let length = |value: &Value| if let Value::List(list) = value { Some(cx.lists.get(*list).length.clone()) } else { None };
+            let length = |value: &Value| {
+                if let Value::List(list) = value { Some(cx.lists.get(*list).length.clone()) } else { None }
+            };
             let lengths = args.iter().map(length).collect();
-            return Ok(Round { symbol: symbol.clone(), ends, condition: closed, goes_on, body, args, carried, lengths });
+            return Ok(Round {
+                symbol: symbol.clone(),
+                ends,
+                condition: closed,
+                goes_on,
+                body,
+                args,
+                carried,
+                lengths,
+            });
         }
     }
 
@@ -227,44 +247,53 @@ impl<'a> Round<'a> {
                 match more {
                     Some(more) if more == *by && graph.ty(id).rank() == 0 => Ok(None),
                     Some(0) if !variable.corrected => Ok(Some(Role::Same)),
-                    Some(by) if !variable.corrected && by.abs() <= MAX_STEP => Ok(Some(Role::Counts { from: from.clone(), by })),
+                    Some(by) if !variable.corrected && by.abs() <= MAX_STEP => {
+                        Ok(Some(Role::Counts { from: from.clone(), by }))
+                    }
                     _ => give_up(),
                 }
             }
             (Role::Carried(..), output) if output == self.args[n] && !variable.corrected => Ok(Some(Role::Same)),
             (Role::Carried(_, None), Value::Tensor(_)) => Ok(None),
             (Role::Carried(_, Some(narrow)), Value::Narrow(_, other)) if *narrow == other => Ok(None),
-            (Role::List { by, element }, Value::List(list)) => {
-                let of = cx.lists.get(list);
-                let before = self.lengths[n].as_ref().expect("a list has a length");
-                let role = |by: i64| {
-                    let found = of.data.map(|id| graph.shape(id)[1..].to_vec());
-                    Role::List { by, element: element.clone().or(found) }
-                };
-                // Where a list gets an element for each iteration, its length follows from the iteration alone.
-                let by_step = || Some(linear(&of.length, &self.symbol)?.0).filter(|_| !variable.corrected);
-                let Some(more) = (&of.length - before).as_int().or_else(by_step) else {
-                    let what = format!(
-                        "the list in variable {n} of the loop has the length {} before an iteration and {} after it, which is \
-                         not supported: lists may grow or shrink by a constant",
-                        before, of.length
-                    );
-                    return Err(what.into());
-                };
-                let role = role(more);
-                if role == variable.role {
-                    return Ok(None);
-                }
-                if more != *by && variable.corrected && element.is_some() {
-                    return Err(format!("the length of the list in variable {n} of the loop changes irregularly").into());
-                }
-                Ok(Some(role))
-            }
+            (Role::List { by, element }, Value::List(list)) => self.list(cx, variable, n, (*by, element), list),
             (_, other) => {
                 let kind = if matches!(other, Value::List(_)) { "a list" } else { "no tensor" };
                 Err(format!("variable {n} of the loop is {kind} after an iteration, and was not before").into())
             }
         }
+    }
+
+    /// As [`Round::correction`], of variable `n`, which was taken for a list that grows `by` so many of these elements.
+    fn list(
+        &self,
+        cx: &Import<'a>,
+        variable: &Variable,
+        n: usize,
+        (by, element): (i64, &Option<Vec<Dim>>),
+        after: List,
+    ) -> Result<Option<Role>> {
+        let of = cx.lists.get(after);
+        let before = self.lengths[n].as_ref().expect("a list has a length");
+        // Where a list gets an element for each iteration, its length follows from the iteration alone.
+        let by_step = || Some(linear(&of.length, &self.symbol)?.0).filter(|_| !variable.corrected);
+        let Some(more) = (&of.length - before).as_int().or_else(by_step) else {
+            let what = format!(
+                "the list in variable {n} of the loop has the length {before} before an iteration and {} after it, which is \
+                 not supported: lists may grow or shrink by a constant",
+                of.length
+            );
+            return Err(what.into());
+        };
+        let found = || of.data.map(|id| self.body.graph.shape(id)[1..].to_vec());
+        let role = Role::List { by: more, element: element.clone().or_else(found) };
+        if role == variable.role {
+            return Ok(None);
+        }
+        if more != by && variable.corrected && element.is_some() {
+            return Err(format!("the length of the list in variable {n} of the loop changes irregularly").into());
+        }
+        Ok(Some(role))
     }
 
     /// The operator, and what the variables are behind it.
@@ -329,8 +358,10 @@ impl<'a> Round<'a> {
             return Err(changes());
         }
         for (a, b) in ty.shape.iter().zip(&found.shape) {
-            let grows = (a - b).as_int().is_some_and(|d| d != 0) || b.symbols().contains(&self.symbol);
-            if grows {
+            // Two names may be of one extent; what is computed of an extent is another one.
+            let is_name = |d: &Dim| d.as_int().or(d.as_symbol().map(|_| 0)).is_some();
+            let may_be_one = is_name(a) && is_name(b) && (a - b).as_int().is_none_or(|d| d == 0);
+            if !cx.graph.facts().equal(a, b) && !may_be_one {
                 return Err(changes());
             }
             cx.require_equal(a, b, &format!("the extents of variable {n} before and after an iteration"))?;
@@ -458,7 +489,8 @@ fn steady(graph: &Graph, symbol: &Symbol) -> Result<()> {
         }
         if let Some(dim) = node.ty.shape.iter().chain(inner).find(|dim| dim.symbols().contains(symbol)) {
             let place = graph.origin(id).map_or(String::new(), |name| format!(" of `{name}`"));
-            let problem = format!("the extent {dim}{place} changes with each iteration of the loop, which is not supported");
+            let problem =
+                format!("the extent {dim}{place} changes with each iteration of the loop, which is not supported");
             let help = "compute with tensors of the largest extent and mask what does not count";
             return Err(crate::base::Diagnostic::error(problem).help(help).into());
         }
