@@ -1,6 +1,7 @@
 //! When two tensors agree.
 
 use smc::{
+    driver::coarsest,
     graph::{Graph, Node},
     op::Op,
     tensor::{DType, Scalar, Tensor},
@@ -68,7 +69,18 @@ fn close(dtype: DType, a: f64, b: f64, tolerance: Tolerance) -> bool {
 /// Whether floats agree up to the rounding of sums in another order, relative to the largest element or their own
 /// size; all else is equal.
 pub fn agree_up_to_order(ours: &Tensor, theirs: &Tensor) -> bool {
-    let tolerance = match ours.dtype {
+    agree_as(ours.dtype, ours, theirs)
+}
+
+/// The same for an output of a graph, on the way to which values may be rounded to coarser types than its own: a sum of
+/// f32 that is converted to f64 differs as f32 does.
+pub fn agree_as_rounded(graph: &Graph, output: usize, ours: &Tensor, theirs: &Tensor) -> bool {
+    let coarsest = coarsest(graph)[output].filter(|dtype| dtype.epsilon() > ours.dtype.epsilon());
+    agree_as(coarsest.filter(|_| ours.dtype.is_float()).unwrap_or(ours.dtype), ours, theirs)
+}
+
+fn agree_as(dtype: DType, ours: &Tensor, theirs: &Tensor) -> bool {
+    let tolerance = match dtype {
         DType::F16 => 4e-3,
         DType::BF16 => 3e-2,
         DType::F64 => 1e-11,
