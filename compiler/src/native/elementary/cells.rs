@@ -1,5 +1,5 @@
-//! The error function of f32 and its complement where the machine has tables: a polynomial for each of 16 cells of the
-//! argument, whose coefficients are looked up.
+//! The hyperbolic tangent of f32, the error function and its complement where the machine has tables: a polynomial for
+//! each of 16 cells of the argument, whose coefficients are looked up.
 
 use super::{math::Math, *};
 
@@ -102,6 +102,110 @@ const ERF_CELLS: [[f32; TABLE]; 6] = [
     ],
 ];
 const ERF_CELL: f64 = 17.0 / 64.0;
+
+/// `tanh(x)` for x up to 9.2 in cells of a quarter of a power of two of `x + 5/8`, at the low bits of its exponent and the
+/// first two of its mantissa, about the middle of each; relative error 2^-24.7.
+#[allow(clippy::approx_constant, reason = "it is a coefficient among others")]
+const TANH_CELLS: [[f32; TABLE]; 6] = [
+    [
+        0.92534626, 0.97187275, 0.98955977, 0.9961465, 0.99913883, 0.9998834, 0.9999842, 0.99999785, 0.9999999, 0.0,
+        0.1853332, 0.30270973, 0.46211717, 0.63514894, 0.7615942, 0.84828365,
+    ],
+    [
+        0.1437342,
+        0.05546335,
+        0.020771509,
+        0.007692093,
+        0.0017215493,
+        0.00023316035,
+        3.155801e-05,
+        4.2709707e-06,
+        2.5680694e-07,
+        1.0,
+        0.96565163,
+        0.9083668,
+        0.7864478,
+        0.5965858,
+        0.41997433,
+        0.28041485,
+    ],
+    [
+        -0.13301323,
+        -0.05390215,
+        -0.020553246,
+        -0.0076617827,
+        -0.0017173196,
+        -0.0002327513,
+        -3.150565e-05,
+        -4.2639394e-06,
+        -2.5162097e-07,
+        4.4436234e-07,
+        -0.17896679,
+        -0.27497086,
+        -0.36342415,
+        -0.3789207,
+        -0.3198526,
+        -0.23787342,
+    ],
+    [
+        0.07517855,
+        0.0339008,
+        0.013415712,
+        0.005068539,
+        0.0011431192,
+        0.00015515594,
+        2.1006354e-05,
+        2.8430525e-06,
+        1.6847228e-07,
+        -0.33335948,
+        -0.28871778,
+        -0.2195545,
+        -0.09422308,
+        0.04180339,
+        0.1036053,
+        0.10831286,
+    ],
+    [
+        -0.024827488,
+        -0.015029454,
+        -0.0064843046,
+        -0.0025235827,
+        -0.0005988366,
+        -8.160582e-05,
+        -1.105447e-05,
+        -1.496249e-06,
+        -1.0073687e-07,
+        0.0005136898,
+        0.11281693,
+        0.15769376,
+        0.16350122,
+        0.09972653,
+        0.02815277,
+        -0.012232082,
+    ],
+    [
+        0.0010887943,
+        0.0044507803,
+        0.0023601442,
+        0.0009763064,
+        0.00023710502,
+        3.2531392e-05,
+        4.4107856e-06,
+        5.9708407e-07,
+        3.9500076e-08,
+        0.12984104,
+        0.097112946,
+        0.045934636,
+        -0.025654208,
+        -0.06337715,
+        -0.0463102,
+        -0.019378593,
+    ],
+];
+/// The first cell has 0 for its middle, so that the polynomial is without a constant there.
+const TANH_MIDDLES: [f32; TABLE] =
+    [1.625, 2.125, 2.625, 3.125, 3.875, 4.875, 5.875, 6.875, 8.28125, 0.0, 0.1875, 0.3125, 0.5, 0.75, 1.0, 1.25];
+const TANH_START: f64 = 0.625;
 
 /// `exp(x^2) erfc(x)` for x up to 10.1 in cells of a quarter of a power of two of `x + 3/4`, at the low bits of its
 /// exponent and the first two of its mantissa; relative error 2^-23.5.
@@ -244,6 +348,19 @@ impl Math<'_> {
         let width = self.c(-ERF_CELL);
         let u = self.mul_add(number, width, size);
         self.of_cell(&ERF_CELLS, index, u)
+    }
+    /// `tanh` of a magnitude, by cells of a quarter of a power of two each.
+    pub fn tanh_by_cells(&mut self, size: ExprId) -> ExprId {
+        // From 9.02 on the function rounds to 1.
+        let x = self.at_most(size, 9.2);
+        let x = self.name(x);
+        let y = self.add_c(x, TANH_START);
+        let bits = self.bits(y);
+        let index = self.shr(bits, 21);
+        let index = self.name(index);
+        let middle = self.table(TANH_MIDDLES, index);
+        let u = self.sub(x, middle);
+        self.of_cell(&TANH_CELLS, index, u)
     }
     /// `erfc` of a magnitude, by cells of a quarter of a power of two each, and `exp(-x^2)` by sixteenths.
     pub fn erfc_by_cells(&mut self, size: ExprId) -> ExprId {

@@ -139,7 +139,7 @@ impl Math<'_> {
     pub fn erfc(&mut self, x: ExprId) -> ExprId {
         let size = self.abs(x);
         let size = self.name(size);
-        let by_cells = self.single() && self.machine.has_tables && self.machine.has_scaling;
+        let by_cells = self.single() && self.machine.looks_up_at_once();
         let far = if by_cells { self.erfc_by_cells(size) } else { self.erfc_far(size) };
         let far = self.name(far);
         let (negative, two) = (self.is_c(CompareFn::Lt, x, 0.0), self.c(2.0));

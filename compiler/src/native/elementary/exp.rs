@@ -176,7 +176,7 @@ impl Math<'_> {
     }
     /// `exp(-x)`, in the same steps as `exp(x)` where the machine has tables and scaling.
     pub fn exp_of_opposite(&mut self, x: ExprId) -> ExprId {
-        if !(self.machine.has_scaling && self.machine.has_tables && self.single()) {
+        if !(self.single() && self.machine.looks_up_at_once()) {
             let x = self.neg(x);
             let x = self.name(x);
             return self.exp(x);
@@ -209,9 +209,14 @@ impl Math<'_> {
         let near = self.is_c(CompareFn::Lt, size, self.pick(2f64.powi(-26), 2f64.powi(-55)));
         self.select(near, x, y)
     }
-    /// `e / (2 - e)` with `e = 1 - exp(-2a)` for f32; `e / (e + 2)` with `e = exp(2a) - 1` for f64.
+    /// `e / (2 - e)` with `e = 1 - exp(-2a)` for f32; `e / (e + 2)` with `e = exp(2a) - 1` for f64. f32 goes the way of
+    /// `cells` where looking up is one step.
     pub fn tanh(&mut self, x: ExprId) -> ExprId {
         let (sign, size) = (self.sign(x), self.abs(x));
+        if self.single() && self.machine.looks_up_at_once() {
+            let y = self.tanh_by_cells(size);
+            return self.with_sign(y, sign);
+        }
         let size = self.at_most(size, 20.0);
         let size = self.name(size);
         let y = if self.single() {

@@ -67,7 +67,13 @@ def cells(name, f, weight, intervals, degree):
     the polynomial's argument is 0, and where it is used."""
     tables, worst = [["0.0"] * 16 for _ in range(degree + 1)], 0
     for place, middle, a, b in intervals:
-        c, error = remez(lambda u: f(middle + u), lambda u: weight(middle + u), a - middle, b - middle, degree, 5)
+        if middle == a == f(mpf(0)) == 0:
+            # An odd function next to 0: the polynomial has no constant.
+            g = near(mpf("1e-12"), lambda u: m.diff(f, 0), lambda u: f(u) / u)
+            c, error = remez(g, lambda u: 1 / g(u), a, b, degree - 1, 5)
+            c.insert(0, mpf(0))
+        else:
+            c, error = remez(lambda u: f(middle + u), lambda u: weight(middle + u), a - middle, b - middle, degree, 5)
         worst = max(worst, error)
         for table, coefficient in zip(tables, c):
             table[place] = shortest(float(coefficient))
@@ -114,6 +120,26 @@ show("LOG_TAIL", None, (tail, lambda z: z * z / 2 + mpf("1e-25"), 0, greatest, 7
 
 tanh = near(mpf("1e-12"), lambda r: 2 - 2 * r + 4 * third * r * r, lambda r: -m.expm1(-2 * r) / r)
 show("TANH", (tanh, lambda r: 1 / tanh(r), -half / 2, half / 2, 5), None)
+
+
+def binary(start, end):
+    """Cells of a quarter of a power of two of `x + start` for x up to `end`: the place of each by its bits, and its ends."""
+    found = []
+    for exponent in range(-1, 4):
+        for quarter in range(4, 8):
+            a, b = mpf(2) ** exponent * quarter / 4 - start, mpf(2) ** exponent * (quarter + 1) / 4 - start
+            if b > 0 and a < end:
+                found.append(((4 * (exponent + 127) + quarter - 4) % 16, a, max(a, mpf(0)), min(b, end)))
+    return found
+
+
+intervals, middles = [], ["0.0"] * 16
+for place, _, a, b in binary(mpf("0.625"), mpf("9.2")):
+    middle = m.nint((a + b) * 16) / 32 if a else mpf(0)
+    intervals.append((place, middle, a, b))
+    middles[place] = shortest(float(middle))
+print("TANH_MIDDLES", "[" + ", ".join(middles) + "],", sep="\n    ")
+cells("TANH_CELLS", m.tanh, lambda x: 1 / m.tanh(x), intervals, 5)
 sinh, limit = odd(m.sinh, third / 2, third * fifth / 8), mpf("2.25")
 show("SINH", (sinh, odd_weight(m.sinh), 0, limit, 4), (sinh, odd_weight(m.sinh), 0, limit, 8))
 
@@ -205,15 +231,8 @@ show("LOG_ERFC", (lambda x: m.log(m.erfc(x)), lambda x: m.erfc(x) / m.erf(x), mp
 width = mpf(17) / 64
 uniform = [(i, i * width, (i - mpf(1) / 2) * width, (i + mpf(1) / 2) * width) for i in range(16)]
 cells("ERF_CELLS", m.erf, lambda x: 1 / abs(m.erf(x)) if abs(x) > width / 2 else 1 / (abs(x) + mpf("1e-9")), uniform, 5)
-start, end, binary = mpf("0.75"), mpf("10.9"), []
-for exponent in range(-1, 4):
-    for quarter in range(4, 8):
-        a, b = mpf(2) ** exponent * quarter / 4, mpf(2) ** exponent * (quarter + 1) / 4
-        if b > start and a < end:
-            place = (4 * (exponent + 127) + quarter - 4) % 16
-            binary.append((place, a - start, max(a, start) - start, min(b, end) - start))
 scaled = lambda x: m.exp(x * x) * m.erfc(x)
-cells("ERFC_CELLS", scaled, lambda x: 1 / scaled(x), binary, 5)
+cells("ERFC_CELLS", scaled, lambda x: 1 / scaled(x), binary(mpf("0.75"), mpf("10.15")), 5)
 
 
 def scaled_erfc(middle, greatest, degree):
