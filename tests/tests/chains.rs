@@ -1,5 +1,5 @@
-//! Kernels that take turns image by image, in machine code: through padded buffers and joined ones, with results that
-//! are read again later, on one thread and on several.
+//! Kernels that take turns image by image or row by row, in machine code: through padded buffers and joined ones, with
+//! results that are read again later, on one thread and on several.
 
 use smc::{
     base::{Bindings, Dim, Rng, Symbol},
@@ -101,6 +101,65 @@ fn images_in_turns_agree_with_the_evaluator_on_any_number_of_threads() {
             for pool in &pools {
                 let shared = run(&executable, &x, &bind, Some(pool));
                 assert!(shared.bytes() == alone.bytes(), "{n} of {batch}: threads change the result");
+            }
+        }
+    }
+}
+
+/// The softmax of rows: an output, or read once more.
+fn softmax(dtype: DType, shape: &str, is_read: bool) -> Graph {
+    let mut net = Net::new(7);
+    let x = net.input(dtype, shape);
+    let mut y = net.softmax(x);
+    if is_read {
+        let most = net.fold_last(BinaryFn::Max, y);
+        y = net.with(BinaryFn::Add, y, most);
+    }
+    net.graph.output("y", y);
+    net.graph
+}
+
+/// Rows of whole vectors and others, of which several make a slice, with NaN and infinities in some.
+#[test]
+fn rows_in_turns_agree_with_the_evaluator_on_any_number_of_threads() {
+    let pools = [2, 5].map(|n| Pool::new(n).unwrap());
+    let mut rng = Rng::new(23);
+    for (dtype, shape, batch) in [
+        (DType::F32, "64,1024", 1),
+        (DType::F32, "batch,7,1013", 9),
+        (DType::F32, "batch,7,1013", 0),
+        (DType::F16, "96,500", 1),
+    ] {
+        for is_read in [false, true] {
+            let graph = softmax(dtype, shape, is_read);
+            let bind = Bindings::from([(Symbol::new("batch"), batch)]);
+            let extents = graph.ty(graph.inputs[0].node).concrete(&bind).unwrap();
+            let row = *extents.last().unwrap();
+            let mut n = 0;
+            let x = Tensor::from_fn(dtype, extents, |_| {
+                n += 1;
+                let special = match n {
+                    _ if n == 3 * row + 5 => Some(f64::NAN),
+                    _ if n == 8 * row + 1 => Some(f64::INFINITY),
+                    _ if n % 97 == 0 => Some(f64::NEG_INFINITY),
+                    _ => None,
+                };
+                Scalar::from_f64(dtype, special.unwrap_or(rng.unit() * 8.0))
+            });
+            let expected = evaluate(&graph, std::slice::from_ref(&x), &bind).unwrap().remove(0);
+            let options = Options { name: "m".into(), cpu: Some(smc_tests::cpu()), ..Options::default() };
+            let compiled = driver::compile_graphs(vec![("main".into(), graph)], &options).unwrap();
+            assert!(compiled.object.bytes().windows(6).any(|name| name == b"_chain"), "{shape}: nothing is chained");
+            let executable = Executable::new(&compiled.object.bytes(), compiled.interface).unwrap();
+            let alone = run(&executable, &x, &bind, None);
+            let close = |(a, b): (Scalar, Scalar)| {
+                let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+                a.is_nan() && b.is_nan() || (a - b).abs() <= b.abs() * if dtype == DType::F16 { 4e-3 } else { 2e-6 }
+            };
+            assert!(alone.scalars().zip(expected.scalars()).all(close), "{dtype} {shape}, read: {is_read}");
+            for pool in &pools {
+                let shared = run(&executable, &x, &bind, Some(pool));
+                assert!(shared.bytes() == alone.bytes(), "{shape}: threads change the result");
             }
         }
     }

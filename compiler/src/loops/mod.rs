@@ -389,6 +389,10 @@ impl Kernel {
             other => panic!("{other:?} is not a loop variable"),
         }
     }
+    /// Whether it writes more than one buffer.
+    pub fn writes_several(&self) -> bool {
+        self.buffers.iter().filter(|(_, buffer)| buffer.written).count() > 1
+    }
 }
 
 /// The variables' extents, for proofs about indices.

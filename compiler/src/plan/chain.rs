@@ -108,8 +108,13 @@ impl<'l> Finder<'l> {
         let mut group_of: Vec<usize> = (0..self.launches.len()).collect();
         let passed = |id: &StorageId| {
             let (writers, readers) = (&self.traffic.writers[id.index()], &self.traffic.readers[id.index()]);
-            // The next kernel waits for what is not in the second-level cache.
-            !writers.is_empty() && !readers.is_empty() && self.bytes(*id) > self.target.l2 as f64
+            // The next kernel waits for what is not in the second-level cache; one that does little, for what is not in
+            // the first.
+            let near = match writers.iter().any(|&w| self.traffic.reduces[w]) {
+                true => self.target.l1,
+                false => self.target.l2,
+            };
+            !writers.is_empty() && !readers.is_empty() && self.bytes(*id) > near as f64
         };
         let mut links: Vec<StorageId> = self.storage.ids().filter(passed).collect();
         links.sort_by_key(|&id| std::cmp::Reverse(self.bytes(id) as u64));
@@ -156,7 +161,10 @@ impl<'l> Finder<'l> {
         for group in groups {
             match &group.slices {
                 Some(slices) => tried.push(slices.clone()),
-                None => tried.extend(self.loops[group.members[0]].iter().flat_map(|l| l.slices())),
+                None => {
+                    let first = group.members[0];
+                    tried.extend(self.loops[first].iter().flat_map(|l| l.slices(self.traffic.reduces[first])));
+                }
             }
         }
         tried.sort();

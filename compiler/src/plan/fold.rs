@@ -129,12 +129,13 @@ pub fn fold<'g>(cx: &Context<'g>, tip: NodeId, root: NodeId) -> Option<Site<'g>>
 }
 
 /// Axes that are folded in one loop each, as positions among the folded axes.
-fn loops(site: &Site<'_>, fold: &Fold, x: &[Dim]) -> Vec<Vec<usize>> {
+fn loops<'g>(site: &Site<'g>, fold: &Fold, x: &[Dim], also: &Also<'_, 'g>) -> Vec<Vec<usize>> {
     if fold.window.is_some() {
         return (0..fold.folded.len()).map(|n| vec![n]).collect();
     }
     let trial = Trial::of(site.fresh(), x, &|site, ix| {
         site.element_of(fold.operand, ix);
+        also(site, ix);
     });
     let axes: Vec<usize> = fold.folded.iter().copied().filter(|&a| !x[a].is(1)).collect();
     let position = |a: usize| fold.folded.iter().position(|&f| f == a).expect("a folded axis");
@@ -249,19 +250,24 @@ fn rows(site: &mut Site<'_>, fold: &Fold, x: &[Dim], lanes: usize) {
     let kept: Vec<Dim> =
         (0..x.len()).map(|a| if fold.folded.contains(&a) { Dim::one() } else { x[a].clone() }).collect();
     site.each_flat(&kept, |site, ix| {
-        let value = row(site, fold, x, ix, lanes);
+        let value = row(site, fold, x, ix, lanes, &|_, _| {});
         site.finish_element(ix, value);
     });
 }
 
+/// What is done at each index of the operand before its element is folded.
+type Also<'a, 'g> = dyn Fn(&mut Site<'g>, &[Dim]) + 'a;
+
 /// The result at `ix`.
-fn row(site: &mut Site<'_>, fold: &Fold, x: &[Dim], ix: &[Dim], lanes: usize) -> ExprId {
-    let loops = loops(site, fold, x);
+fn row<'g>(site: &mut Site<'g>, fold: &Fold, x: &[Dim], ix: &[Dim], lanes: usize, also: &Also<'_, 'g>) -> ExprId {
+    let loops = loops(site, fold, x, also);
     let dtype = site.graph().ty(fold.operand).dtype;
     let sums = Sums::new(site, fold, None, LoopKind::Vector, lanes);
     let r = vec![Dim::zero(); fold.folded.len()];
     each_folded(site, fold, &loops, r, &sums, &mut |site, r| {
-        let value = fold.value(site, &fold.from(ix, r), sums.start);
+        let from = fold.from(ix, r);
+        also(site, &from);
+        let value = fold.value(site, &from, sums.start);
         site.w.accumulate(sums.acc, &[], fold.f, value);
     });
     let value = site.w.read(sums.result(), &[]);
@@ -269,16 +275,16 @@ fn row(site: &mut Site<'_>, fold: &Fold, x: &[Dim], ix: &[Dim], lanes: usize) ->
     site.w.set(value)
 }
 
-/// The result at `ix` of a reduction along the last axes.
-pub fn reduce_row(cx: &Context<'_>, site: &mut Site<'_>, root: NodeId, ix: &[Dim]) -> ExprId {
+/// The result at `ix` of a reduction along the last axes; `also` is done at each index of its operand.
+pub fn reduce_row<'g>(cx: &Context<'g>, site: &mut Site<'g>, root: NodeId, ix: &[Dim], also: &Also<'_, 'g>) -> ExprId {
     let fold = Fold::of(cx.graph, root).expect("a reduction");
     let x = &cx.graph.ty(fold.operand).shape;
-    row(site, &fold, x, ix, cx.target.lanes(fold.wide.size()))
+    row(site, &fold, x, ix, cx.target.lanes(fold.wide.size()), also)
 }
 
 /// The last axis is kept: a tile of `tile` results.
 fn columns(site: &mut Site<'_>, fold: &Fold, x: &[Dim], last: usize, tile: usize) {
-    let loops = loops(site, fold, x);
+    let loops = loops(site, fold, x, &|_, _| {});
     let mut outer = site.root_shape().to_vec();
     let width = std::mem::replace(&mut outer[last], Dim::one());
     let tile = width.as_int().map_or(tile, |n| tile.min(n.max(1) as usize));

@@ -49,6 +49,8 @@ pub enum Role {
     Fused,
     /// Has a buffer, filled by a kernel that computes `root` and what lies between; `root` is often the node itself.
     Kernel { root: NodeId },
+    /// Has a buffer, filled by the kernel of `tip` along with its own.
+    Along { tip: NodeId },
 }
 
 /// The role of every node, and where its buffer lies.
@@ -69,7 +71,7 @@ impl Fusion {
     }
     /// Whether users load the node's value instead of computing it.
     pub fn has_buffer(&self, id: NodeId) -> bool {
-        matches!(self.role(id), Role::Leaf | Role::Kernel { .. })
+        matches!(self.role(id), Role::Leaf | Role::Kernel { .. } | Role::Along { .. })
     }
 }
 
@@ -150,6 +152,7 @@ pub fn fuse(graph: &Graph, yields: &[NodeId]) -> Fusion {
     state.bound_code();
     state.avoid_repetition();
     state.join_at_once();
+    state.reduce_along();
     let mut fusion = Fusion { roles: state.roles, rows: state.rows, homes: vec![] };
     fusion.settle(graph, yields, &|id| state.flow.users(id).to_vec());
     fusion
@@ -169,7 +172,7 @@ impl State<'_> {
         self.roles[id.index()]
     }
     fn has_buffer(&self, id: NodeId) -> bool {
-        matches!(self.role(id), Role::Leaf | Role::Kernel { .. })
+        matches!(self.role(id), Role::Leaf | Role::Kernel { .. } | Role::Along { .. })
     }
     /// Whether a node may still be given a buffer.
     fn is_free(&self, id: NodeId) -> bool {

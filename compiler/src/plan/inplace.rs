@@ -4,17 +4,45 @@
 //! Every element of a result is stored once. So it is enough that each load of the operand stands in one block with the
 //! only store of that block, before it, at the same index: nothing that is still to be read is lost, in whatever order,
 //! by however many lanes or threads the blocks are executed. What is updated afterwards has been read before all updates,
-//! or before all of the same iteration, where iterations update apart.
+//! or before all of the same iteration, where iterations update apart. The result is the
+//! first buffer that the kernel writes; what it writes along with it has memory of its own.
 
+use super::program::{Launch, Place, Storage, StorageId};
 use crate::{
-    base::Dim,
-    loops::{BufferId, Expr, ExprId, Kernel, Stmt, statements, updates_apart},
+    base::{Arena, Dim},
+    loops::{Buffer, BufferId, Expr, ExprId, Kernel, Stmt, statements, updates_apart},
 };
 
-/// Whether the kernel may write its result over the buffer `read`.
+/// Puts rows that were written and reduced by one kernel, and that another makes an output from, element by element, into
+/// that output's memory: it is in a near cache by then. Nothing else reads them later.
+pub fn settle_in_outputs(launches: &[Launch], storage: &mut Arena<Storage>) {
+    let touches = |id: StorageId| launches.iter().enumerate().filter(move |(_, launch)| launch.args.contains(&id));
+    for (n, Launch { kernel, args, .. }) in launches.iter().enumerate() {
+        let buffers = || kernel.buffers.iter().zip(args);
+        let Some((_, &out)) = buffers().find(|((_, buffer), _)| buffer.written) else { continue };
+        if !matches!(storage[out].place, Place::Output(_)) || touches(out).count() > 1 {
+            continue;
+        }
+        let takes = |&((buffer, _), &arg): &((BufferId, &Buffer), &StorageId)| {
+            let [from, to] = [arg, out].map(|id| &storage[id]);
+            matches!(from.place, Place::Workspace(_))
+                && (from.dtype.size(), &from.len) == (to.dtype.size(), &to.len)
+                && touches(arg).next_back().is_some_and(|(last, _)| last == n)
+                && touches(arg).next().is_some_and(|(_, writer)| writer.kernel.writes_several())
+                && may_overwrite(kernel, buffer)
+        };
+        if let Some((_, &arg)) = buffers().find(takes) {
+            storage[arg].place = storage[out].place.clone();
+        }
+    }
+}
+
+/// Whether the kernel may write its result, the first buffer that it writes, over the buffer `read`.
 pub fn may_overwrite(kernel: &Kernel, read: BufferId) -> bool {
     let mut found = 0;
-    in_block(kernel, &kernel.body, read, &mut found) && found > 0 && before_updates(kernel, &kernel.body, read)
+    let result = kernel.buffers.iter().find(|(_, buffer)| buffer.written).map(|(id, _)| id);
+    let in_place = result.is_some_and(|result| in_block(kernel, &kernel.body, (read, result), &mut found));
+    in_place && found > 0 && before_updates(kernel, &kernel.body, read)
 }
 
 /// Whether a block reads `read` before it updates anything.
@@ -36,17 +64,17 @@ fn before_updates(kernel: &Kernel, block: &[Stmt], read: BufferId) -> bool {
 }
 
 /// Checks all loads of `read` within a block; counts them.
-fn in_block(kernel: &Kernel, block: &[Stmt], read: BufferId, found: &mut usize) -> bool {
+fn in_block(kernel: &Kernel, block: &[Stmt], (read, result): (BufferId, BufferId), found: &mut usize) -> bool {
     let stores = || block.iter().enumerate().filter(|(_, stmt)| matches!(stmt, Stmt::Store { .. }));
     let store = match (stores().next(), stores().count()) {
-        (Some((n, Stmt::Store { index, .. })), 1) => Some((n, index)),
+        (Some((n, Stmt::Store { buffer, index, .. })), 1) if *buffer == result => Some((n, index)),
         _ => None,
     };
     block.iter().enumerate().all(|(n, stmt)| {
         let loads = stmt.value().map_or(vec![], |value| loads(kernel, value, read));
         *found += loads.len();
         loads.iter().all(|index| store.is_some_and(|(at, to)| n <= at && *index == to))
-            && stmt.blocks().into_iter().all(|inner| in_block(kernel, inner, read, found))
+            && stmt.blocks().into_iter().all(|inner| in_block(kernel, inner, (read, result), found))
     })
 }
 

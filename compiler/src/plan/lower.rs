@@ -34,6 +34,8 @@ pub enum Bound {
     Weights(WeightId),
     /// What the kernel computes.
     Result,
+    /// The buffer of a node that the kernel computes along with that.
+    Along(NodeId),
 }
 
 /// One kernel: computes `tip`, and within it `root`.
@@ -224,6 +226,12 @@ impl<'g> Site<'g> {
         let place = self.position(ix);
         self.w.store_flat(self.out, place, value);
     }
+    /// Stores an element of a node that has a buffer which this kernel fills along with its own.
+    pub fn store_along(&mut self, id: NodeId, ix: &[Dim], value: ExprId) {
+        let ty = self.graph().ty(id);
+        let buffer = self.pull.bind(&mut self.w, Bound::Along(id), ty.dtype, ty.count());
+        self.w.store_flat(buffer, flat(&ty.shape, ix), value);
+    }
     /// Where an element of the tip lies in the buffer that is written.
     fn position(&self, ix: &[Dim]) -> Dim {
         match self.pull.copies {
@@ -284,7 +292,7 @@ impl<'g> Pull<'g> {
     fn bind(&mut self, w: &mut Writer, what: Bound, dtype: DType, len: Dim) -> BufferId {
         *self.buffers.entry(what).or_insert_with(|| {
             self.args.push(what);
-            w.buffer(dtype, len, false)
+            w.buffer(dtype, len, matches!(what, Bound::Along(_)))
         })
     }
     fn element(&mut self, w: &mut Writer, id: NodeId, ix: &[Dim]) -> ExprId {

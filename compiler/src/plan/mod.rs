@@ -109,6 +109,9 @@ fn plan_region(
     }
     // What a branch or loop touches must be whole.
     if planner.flows.is_empty() {
+        if yields.is_empty() {
+            inplace::settle_in_outputs(&planner.launches, &mut planner.storage);
+        }
         (planner.launches, planner.chains) = chain::chain(planner.launches, &mut planner.storage, target);
     }
     let (workspace, workspace_bound) = planner.place();
@@ -306,7 +309,7 @@ impl<'g> Planner<'g, '_> {
             .into_iter()
             .map(|arg| match arg {
                 Bound::Result => out,
-                Bound::Node(id) => self.storage_of(id),
+                Bound::Node(id) | Bound::Along(id) => self.storage_of(id),
                 Bound::Weights(id) => self.weights_storage(id),
             })
             .collect();
@@ -334,6 +337,11 @@ impl<'g> Planner<'g, '_> {
     }
     fn storage_of(&mut self, id: NodeId) -> StorageId {
         if let Some(&storage) = self.of_node.get(&id) {
+            return storage;
+        }
+        if let Role::Along { .. } = self.cx.fusion.role(id) {
+            let storage = self.new_storage(self.cx.graph.ty(id), Place::Workspace(Dim::zero()));
+            self.of_node.insert(id, storage);
             return storage;
         }
         let value = self.cx.graph.as_const(id).expect("what is read was written before, or is a constant").clone();

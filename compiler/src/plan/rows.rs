@@ -1,7 +1,8 @@
 //! The template for rows that are reduced and then computed from what was reduced: softmax, layer norm.
 //!
 //! One loop over the rows; within it a loop per reduction, in order, each of which may use the results before it, and at
-//! last the loop that writes the row. A row is read from the cache by all passes but the first.
+//! last the loop that writes the row. A row is read from the cache by all passes but the first. What another kernel will
+//! need of the row that is written, such as its sum, the last loop computes too.
 
 use super::{
     fold,
@@ -20,13 +21,23 @@ pub fn rows<'g>(cx: &Context<'g>, tip: NodeId, root: NodeId, rows: &Rows) -> Sit
     outer[rows.first..].fill(Dim::one());
     site.each_flat(&outer, |site, row| {
         for fold in &rows.folds {
-            let value = fold::reduce_row(cx, site, fold.root, row);
+            let value = match cx.fusion.has_buffer(fold.root) {
+                true => site.element_of(fold.root, row),
+                false => fold::reduce_row(cx, site, fold.root, row, &|_, _| {}),
+            };
             let value = site.follow(fold.root, fold.tip, row, value);
             site.give(fold.tip, value);
         }
         if reduces {
-            let value = fold::reduce_row(cx, site, root, row);
+            let value = fold::reduce_row(cx, site, root, row, &|_, _| {});
             return site.finish_element(row, value);
+        }
+        if let Some(root) = rows.along {
+            let value = fold::reduce_row(cx, site, root, row, &|site, ix| {
+                let value = site.value(ix);
+                site.store(ix, value);
+            });
+            return site.store_along(root, row, value);
         }
         write_row(site, shape, rows.first, row);
     });

@@ -186,15 +186,16 @@ pub fn launch(
     memory: &mut dyn Memory,
 ) -> Result<(), Stop> {
     let launch = &program.launches[n];
-    // The result is apart while the kernel runs, so that nothing it reads can alias it.
-    let mut result = vec![];
+    // What is written is apart while the kernel runs, so that nothing it reads can alias it. The first is the result.
+    let mut results: Vec<Vec<u8>> = vec![];
     let mut reads: Vec<Option<Vec<u8>>> = vec![];
     let mut buffers = launch.kernel.buffers.iter().zip(&launch.args);
     let out = buffers.find(|((_, b), _)| b.written).map(|((id, _), arg)| (id.index(), *arg));
     let overwrites = |arg: StorageId| {
         let of = |id: StorageId| &program.storage[id];
         let same = |to: StorageId| (&of(to).place, &of(to).len) == (&of(arg).place, &of(arg).len);
-        out.filter(|&(_, to)| to != arg && matches!(of(to).place, Place::Workspace(_)) && same(to))
+        let may = |to: StorageId| matches!(of(to).place, Place::Workspace(_) | Place::Output(_));
+        out.filter(|&(_, to)| to != arg && may(to) && same(to))
     };
     let uses = launch.args.iter().filter(|&&arg| out.is_some_and(|(_, to)| to == arg)).count();
     if launch.kernel.updates() && uses > 1 {
@@ -204,37 +205,33 @@ pub fn launch(
         let storage = &program.storage[*arg];
         let bytes = memory.read(&storage.place, size(&storage.len, bind)? * storage.dtype.size())?;
         if buffer.written {
-            result = bytes;
+            results.push(bytes);
             reads.push(None);
         } else {
             reads.push(Some(bytes));
         }
     }
-    let before = result.clone();
-    let mut written = Some(&mut result);
+    let before = results.first().cloned().unwrap_or_default();
+    let mut written = results.iter_mut();
     let mut buffers: Vec<Bytes<'_>> = vec![];
     for (read, arg) in reads.iter().zip(&launch.args) {
-        buffers.push(match (read, written.take()) {
-            (Some(bytes), rest) if !bytes.is_empty() && overwrites(*arg).is_some() => {
-                written = rest;
+        buffers.push(match read {
+            Some(bytes) if !bytes.is_empty() && overwrites(*arg).is_some() => {
                 Bytes::Of(overwrites(*arg).map_or(0, |(n, _)| n))
             }
-            (Some(bytes), rest) => {
-                written = rest;
-                Bytes::In(bytes)
-            }
-            (None, Some(bytes)) => Bytes::Out(bytes),
-            (None, None) => return Err(Stop::Bug(format!("kernel `{}` writes two buffers", launch.kernel.name))),
+            Some(bytes) => Bytes::In(bytes),
+            None => Bytes::Out(written.next().expect("there is one for each buffer that is written")),
         });
     }
     interp::run_part(&launch.kernel, &mut buffers, bind, part)?;
     if let Some(part) = &launch.part {
-        stays_within(launch, part, &before, &result, bind)?;
+        stays_within(launch, part, &before, &results[0], bind)?;
     }
-    for ((_, buffer), arg) in launch.kernel.buffers.iter().zip(&launch.args).filter(|((_, b), _)| b.written) {
+    let written = launch.kernel.buffers.iter().zip(&launch.args).filter(|((_, b), _)| b.written);
+    for (((_, buffer), arg), result) in written.zip(&results) {
         let storage = &program.storage[*arg];
         debug_assert_eq!(buffer.dtype, storage.dtype);
-        memory.write(&storage.place, &result)?;
+        memory.write(&storage.place, result)?;
     }
     Ok(())
 }

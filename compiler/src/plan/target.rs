@@ -106,6 +106,11 @@ impl TargetInfo {
         let missed = |cache: usize| (others / cache as f64 - 1.0).clamp(0.0, 1.0);
         8.0 + 4.0 * missed(self.l2) + 38.0 * missed(self.l3)
     }
+    /// The same for a kernel that does little with each byte, to which the first-level cache gives twice as many.
+    pub fn again_at_once(&self, others: f64) -> f64 {
+        let missed = (others / self.l1 as f64 - 1.0).clamp(0.0, 1.0);
+        self.again(others) - 4.0 * (1.0 - missed)
+    }
     /// Whether vectors are longer than Cranelift's on x86-64.
     pub fn is_wide(&self) -> bool {
         self.vector_bytes > 16

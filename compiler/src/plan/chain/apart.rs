@@ -63,9 +63,12 @@ impl<'k> Outermost<'k> {
         }
         Some(Outermost { kernel, extents, axes })
     }
-    /// The numbers of slices that are whole axes, the most first.
-    pub fn slices(&self) -> impl Iterator<Item = Dim> {
-        (1..=self.axes.len()).rev().map(|n| count(&self.extents[..n]))
+    /// The numbers of slices that are whole axes, the most first; and a half, a quarter and so on of all iterations where
+    /// `parts` are asked for.
+    pub fn slices(&self, parts: bool) -> impl Iterator<Item = Dim> {
+        let all = count(&self.extents).as_int().filter(|_| parts).unwrap_or(0);
+        let parts = (1..=all.trailing_zeros().min(6)).filter(move |_| all > 0).map(move |n| Dim::from(all >> n));
+        (1..=self.axes.len()).rev().map(|n| count(&self.extents[..n])).chain(parts)
     }
     pub fn cut(&self, slices: &Dim) -> Option<Cut> {
         let per_slice = exactly(&count(&self.extents), slices)?;

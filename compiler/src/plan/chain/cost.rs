@@ -34,6 +34,8 @@ pub struct Traffic {
     /// By storage, the launches that write and read it, in their order.
     pub writers: Vec<Vec<usize>>,
     pub readers: Vec<Vec<usize>>,
+    /// Whether each launch reduces the rows that it writes for the next, which then does little with them.
+    pub reduces: Vec<bool>,
 }
 
 /// What a launch touches, each buffer once.
@@ -90,7 +92,8 @@ impl Traffic {
             };
             Touches(all.map(touch).collect())
         });
-        Traffic { launches: touches.collect(), writers, readers }
+        let reduces = launches.iter().map(|launch| launch.kernel.writes_several()).collect();
+        Traffic { launches: touches.collect(), writers, readers, reduces }
     }
     /// What is gained when these launches take turns; `is_shared` knows of what the n-th of them reads whether all slices
     /// do.
@@ -127,8 +130,12 @@ impl Traffic {
                         let bytes =
                             self.launches[writer].0.iter().find(|t| t.id == touch.id).map_or(0.0, |t| value(&t.bytes));
                         old -= bytes;
+                        let again = |others| match self.reduces[writer] {
+                            true => target.again_at_once(others),
+                            false => target.again(others),
+                        };
                         if let Ok(from) = members.binary_search(&writer) {
-                            gain += PASS * bytes * (target.again(apart(from, reader)) - target.again(turn(from, to)));
+                            gain += PASS * bytes * (again(apart(from, reader)) - again(turn(from, to)));
                         }
                     }
                     if let Some(from) = before.and_then(|b| members.binary_search(b).ok()).filter(|_| old > 0.0) {

@@ -2,12 +2,13 @@
 //!
 //! The *rows* of a tensor run along its trailing axes. Where a kernel needs reductions of rows as long as its own, and
 //! nothing else does, it computes them itself: for each row one pass per reduction, then the pass that writes. What lies
-//! between is pulled again in every pass, as long as that is cheap; a row is in the cache by then. An axis is as good as
-//! absent when its extent is 1.
+//! between is pulled again in every pass, as long as that is cheap; a row is in the cache by then. What is not cheap is
+//! written by a kernel before, and where that one goes row by row too, it computes the reduction as it writes. An axis is
+//! as good as absent when its extent is 1.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Kind, Role, State, cost, estimate, kind};
+use super::{Kind, Role, State, cost, estimate, is_elementwise, kind};
 use crate::{base::Dim, graph::NodeId, op::Op, tensor::count};
 
 /// Code between the passes is at most so many nodes.
@@ -17,13 +18,18 @@ const MAX_NODES: usize = 64;
 const MAX_REPEATED: u32 = 12;
 /// Longer rows do not stay in a cache from one pass to the next.
 const MAX_ROW: f64 = 65536.0;
+/// Shorter rows are sooner reduced again than what was reduced is written and read.
+const MIN_PASSED_ON: i64 = 128;
 
-/// The reductions that a kernel computes itself, each with the value that is made of it, in the order of the passes.
+/// The reductions that a kernel needs of its rows, each with the value that is made of it, in the order of the passes. It
+/// computes them itself, but for those that have a buffer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
     /// Axes from here on lie within a row.
     pub first: usize,
     pub folds: Vec<Folded>,
+    /// A reduction of the rows that the kernel writes, which it computes in the pass that writes them.
+    pub along: Option<NodeId>,
 }
 
 /// One reduction and what is computed from it for each row.
@@ -78,6 +84,24 @@ impl State<'_> {
             self.rows[tip.index()] = Some(rows);
         }
     }
+    /// Lets a kernel that writes rows reduce them for the kernel that reads them next, and saves that one a pass.
+    pub(super) fn reduce_along(&mut self) {
+        let readers: Vec<Rows> = self.rows.iter().flatten().cloned().collect();
+        for Rows { first, folds, .. } in readers {
+            for root in folds.into_iter().map(|fold| fold.root) {
+                let from = self.graph.node(root).inputs[0];
+                if count(&self.graph.shape(from)[first..]).as_int().is_some_and(|n| n < MIN_PASSED_ON) {
+                    continue;
+                }
+                let elementwise = self.role(from) == Role::Kernel { root: from } && is_elementwise(self.graph.op(from));
+                let Some(writer) = self.rows[from.index()].as_mut().filter(|_| elementwise) else { continue };
+                if writer.first == first && writer.along.is_none() {
+                    writer.along = Some(root);
+                    self.roles[root.index()] = Role::Along { tip: from };
+                }
+            }
+        }
+    }
     fn rows_of(&self, tip: NodeId, root: NodeId, outputs: &HashSet<NodeId>) -> Found {
         self.try_rows(tip, root, outputs).unwrap_or(Found::Nothing)
     }
@@ -125,7 +149,11 @@ impl State<'_> {
         let shared = shared.filter(|id| passes * self.depth_cost(*id, 0) > MAX_REPEATED).collect();
         let mut folds = region.folds;
         folds.sort_by_key(|fold| fold.root);
-        Some(Found::Rows(Rows { first, folds }, dependent.into_iter().filter(|&id| id != tip).collect(), shared))
+        Some(Found::Rows(
+            Rows { first, folds, along: None },
+            dependent.into_iter().filter(|&id| id != tip).collect(),
+            shared,
+        ))
     }
     /// Where the rows begin of the nearest reduction of a tensor of this shape above `id`.
     fn find_rows(&self, id: NodeId, shape: &[Dim]) -> Option<usize> {

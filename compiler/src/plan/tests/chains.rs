@@ -4,7 +4,11 @@ use super::{
     networks::{Net, conv},
     *,
 };
-use crate::{base::Symbol, loops::BinaryFn, op::*};
+use crate::{
+    base::Symbol,
+    loops::{BinaryFn, statements},
+    op::*,
+};
 
 /// A 3x3 convolution whose borders keep the size, what follows it, and its plan.
 fn convolved(shape: &str, [channels, filters]: [usize; 2], isa: Isa) -> (Graph, Program, Weights) {
@@ -97,6 +101,41 @@ fn chains_agree_with_the_evaluator() {
         let expected = evaluate(&graph, std::slice::from_ref(&x), &bind).unwrap();
         let got = interpret(&program, &weights, &[x], &bind).unwrap();
         assert!(agree(&got[0], &expected[0]), "{shape}");
+    }
+}
+
+/// Exponentials are written and summed in one pass, and scaled while a few rows of them are in the first-level cache.
+#[test]
+fn rows_are_scaled_while_they_are_near() {
+    let plans = [
+        ("64,1024", "16", "16"),
+        ("batch,4,1024", "batch", "max(1,min(2,batch))"),
+        ("3,20,1000", "15", "15"),
+        ("4,64", "", ""),
+    ];
+    for (n, (shape, slices, tasks)) in plans.into_iter().enumerate() {
+        let mut net = Net::default();
+        let x = net.input(shape);
+        let y = net.softmax(x);
+        let graph = net.done(&[y]);
+        let target = TargetInfo::new(Isa::X64V4);
+        let program = plan("test", &prepare(graph.clone(), &Choices::default()), &target, &mut Weights::default());
+        let expected = (!slices.is_empty()).then(|| (2, slices.to_string(), tasks.to_string()));
+        assert_eq!(chains(&program), Vec::from_iter(expected), "{shape}");
+        let folds = |launch: &Launch| {
+            statements(&launch.kernel.body).filter(|stmt| matches!(stmt, Stmt::Accumulate { .. })).count()
+        };
+        assert_eq!(folds(&program.launches[1]), usize::from(slices.is_empty()), "{shape}");
+        // The exponentials lie where the result will.
+        let place = |n: usize| program.storage[program.launches[n].args[0]].place.clone();
+        assert_eq!(place(0) == place(1), !slices.is_empty(), "{shape}");
+        let mut rng = Rng::new(n as u64);
+        for batch in [0, 1, 5] {
+            let bind = Bindings::from([(Symbol::new("batch"), batch)]);
+            let extents = graph.ty(x).concrete(&bind).unwrap();
+            let x = Tensor::from_fn(DType::F32, extents, |_| Scalar::F32(rng.unit() as f32 * 8.0));
+            check_on(shape, &graph, &target, &[x], &bind);
+        }
     }
 }
 
