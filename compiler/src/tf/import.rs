@@ -64,7 +64,7 @@ pub enum Value {
     Part(NodeId, Part),
     /// The variable that a node makes.
     Variable(Handle),
-    /// A list of tensors, by its place among [`Lists`].
+    /// A list of tensors, by its place among those of the import.
     List(List),
     /// Not computed: it lies on a branch that is not taken.
     Dead,
