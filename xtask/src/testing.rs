@@ -96,16 +96,18 @@ fn cargo_test(arguments: &[&str], level: Option<&str>) -> Result<Counts> {
 }
 
 /// The tests whose code is made for a CPU level of this machine; the others say by themselves which levels they need.
-const BY_LEVEL: [&str; 10] = [
+const BY_LEVEL: [&str; 12] = [
     "borders",
     "broadcasts",
     "cases",
     "chains",
     "elementary",
+    "entries",
     "extents",
     "machine",
     "mnist",
     "random_graphs",
+    "saved_flow",
     "winograd",
 ];
 
