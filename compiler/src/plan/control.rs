@@ -4,7 +4,7 @@
 //! A carried value that the body changes where it lies (see `fuse/home.rs`) has one place, the result's; any other has
 //! two, of which an iteration reads one and writes the other.
 
-use super::{Carried, Flow, FlowKind, LoopPlan, Place, Planner, Program, Role, StorageId, plan_region};
+use super::{Carried, Flow, FlowKind, LoopPlan, Place, Planner, Program, Role, StorageId, Yield, plan_region};
 use crate::{
     base::Dim,
     graph::{Graph, Loop, NodeId, Regions},
@@ -35,7 +35,7 @@ impl Planner<'_, '_> {
         let kind = match regions {
             Regions::If(branch) => {
                 let which = operands.remove(0);
-                let branches = branch.branches.iter().map(|graph| self.region(graph, &[])).collect();
+                let branches = branch.branches.iter().map(|graph| self.region(graph)).collect();
                 FlowKind::If { which, branches }
             }
             Regions::Loop(repeat) => FlowKind::Loop(Box::new(self.repeat(repeat))),
@@ -74,24 +74,20 @@ impl Planner<'_, '_> {
         self.storage_of(self.cx.fusion.container(id))
     }
 
-    fn region(&mut self, graph: &Graph, yields: &[NodeId]) -> Program {
+    fn region(&mut self, graph: &Graph) -> Program {
+        self.changing(graph, &[]).0
+    }
+    fn changing(&mut self, graph: &Graph, yields: &[Yield]) -> (Program, Vec<bool>) {
         plan_region("", graph, self.cx.target, self.cx.weights, self.names, yields)
     }
 
     fn repeat(&mut self, repeat: &Loop) -> LoopPlan {
         let inputs = |n: usize| repeat.body.inputs[n].node;
-        let yields: Vec<NodeId> = (0..repeat.carried).map(inputs).collect();
-        let body = self.region(&repeat.body, &yields);
-        let fusion = super::fuse(&repeat.body, &yields);
-        let in_place = |n: usize| {
-            let output = fusion.behind_reshapes(&repeat.body, repeat.body.outputs[n].node);
-            let twice =
-                repeat.body.outputs.iter().filter(|port| fusion.behind_reshapes(&repeat.body, port.node) == output);
-            fusion.home(inputs(n)).is_some() && fusion.container(inputs(n)) == output && twice.count() == 1
-        };
+        let yields: Vec<Yield> = (0..repeat.carried).map(|n| Yield { input: inputs(n), output: n }).collect();
+        let (body, in_place) = self.changing(&repeat.body, &yields);
         let types: Vec<TensorType> = (0..repeat.carried).map(|n| repeat.body.ty(inputs(n)).clone()).collect();
         let carried: Vec<Carried> = (0..repeat.carried)
-            .map(|n| match in_place(n) {
+            .map(|n| match in_place[n] {
                 true => Carried::InPlace,
                 false => Carried::ByTurns(self.new_storage(&types[n], Place::Workspace(Dim::zero()))),
             })
@@ -103,12 +99,12 @@ impl Planner<'_, '_> {
                 let input = graph.input(format!("x{n}"), types[n].clone());
                 graph.output(format!("y{n}"), input);
             }
-            planner.region(&graph, &[])
+            planner.region(&graph)
         };
         let (begin, end) = (copy(self, true), copy(self, false));
         let condition = repeat.condition.as_ref().map(|graph| {
             let flag = self.new_storage(&TensorType::scalar(DType::I64), Place::Workspace(Dim::zero()));
-            (self.region(&counted(graph), &[]), flag)
+            (self.region(&counted(graph)), flag)
         });
         LoopPlan { count: repeat.count.clone(), step: repeat.step.clone(), condition, body, carried, begin, end }
     }

@@ -19,6 +19,7 @@ mod meet;
 mod rows;
 
 use home::Home;
+pub use home::Yield;
 use meet::Flow;
 pub use rows::Rows;
 
@@ -133,8 +134,8 @@ pub fn cost(op: &Op) -> u32 {
 }
 
 /// Decides for every node.
-/// The memory of the inputs that `yields` names may be changed where nothing else reads them.
-pub fn fuse(graph: &Graph, yields: &[NodeId]) -> Fusion {
+/// The memory of the inputs that `yields` names is changed where nothing else reads them; those inputs have a home then.
+pub fn fuse(graph: &Graph, yields: &[Yield]) -> Fusion {
     let live = graph.live();
     let flow = Flow::of(graph, &live);
     let roles = graph.iter().map(|(id, node)| match kind(&node.op) {

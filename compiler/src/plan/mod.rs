@@ -35,7 +35,7 @@ use std::{
 };
 
 pub use chain::{EVEN_TASKS, MIN_SLICES, MIN_TASKS};
-pub use fuse::{Fusion, MAX_CODE, Role, fuse};
+pub use fuse::{Fusion, MAX_CODE, Role, Yield, fuse};
 pub use prepare::{Choices, prepare};
 pub use program::{
     Bodies, Carried, Chain, Flow, FlowKind, Guard, IoPort, Launch, LoopPlan, Part, Place, Program, Storage, StorageId,
@@ -61,19 +61,19 @@ use program::units;
 
 /// Plans an entry from its prepared graph. Constants are added to `weights`, which all entries of a model share.
 pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weights) -> Program {
-    plan_region(name, graph, target, weights, &mut name::Names::default(), &[])
+    plan_region(name, graph, target, weights, &mut name::Names::default(), &[]).0
 }
 
-/// Plans a graph, whose kernels get names that no other has. The memory of the inputs that `yields` names may be that of an
-/// output, if the program changes it there and leaves it alone otherwise.
+/// Plans a graph, whose kernels get names that no other has. The second result tells which of `yields` are used: the
+/// program finds that input in the output's memory, and changes it there.
 fn plan_region(
     name: &str,
     graph: &Graph,
     target: &TargetInfo,
     weights: &mut Weights,
     names: &mut name::Names,
-    yields: &[NodeId],
-) -> Program {
+    yields: &[Yield],
+) -> (Program, Vec<bool>) {
     let fusion = fuse(graph, yields);
     let mut planner = Planner {
         cx: Context { graph, fusion: &fusion, target, weights },
@@ -119,7 +119,7 @@ fn plan_region(
     let mut guards = guards(graph);
     guards.extend(inner_guards.into_iter().filter(|guard| !guards.contains(guard)).collect::<Vec<_>>());
     let port = |p: &crate::graph::Port| IoPort { name: p.name.clone(), ty: graph.ty(p.node).clone() };
-    Program {
+    let program = Program {
         name: name.to_owned(),
         inputs: graph.inputs.iter().map(port).collect(),
         outputs: graph.outputs.iter().map(port).collect(),
@@ -132,7 +132,8 @@ fn plan_region(
         flows,
         workspace,
         workspace_bound,
-    }
+    };
+    (program, yields.iter().map(|given| fusion.home(given.input).is_some()).collect())
 }
 
 /// Whether all operands of a concatenation were written where they belong, so that nothing is left to do.

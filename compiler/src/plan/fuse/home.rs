@@ -31,14 +31,20 @@ pub struct Home {
     pub at: Vec<Dim>,
 }
 
+/// An input whose memory is that of an output, by its number, if the graph makes the one of the other there.
+#[derive(Clone, Copy, Debug)]
+pub struct Yield {
+    pub input: NodeId,
+    pub output: usize,
+}
+
 impl Fusion {
     /// Finds homes for the nodes that have a buffer.
-    pub(super) fn settle(&mut self, graph: &Graph, yields: &[NodeId], users: &dyn Fn(NodeId) -> Vec<NodeId>) {
+    pub(super) fn settle(&mut self, graph: &Graph, yields: &[Yield], users: &dyn Fn(NodeId) -> Vec<NodeId>) {
         self.homes = vec![None; graph.len()];
         let mut fixed = vec![false; graph.len()];
-        for port in &graph.outputs {
-            fixed[self.behind_reshapes(graph, port.node).index()] = true;
-        }
+        let outputs: Vec<NodeId> = graph.outputs.iter().map(|port| self.behind_reshapes(graph, port.node)).collect();
+        outputs.iter().for_each(|id| fixed[id.index()] = true);
         for tip in graph.ids().rev() {
             let Role::Kernel { root: parent } = self.role(tip) else { continue };
             if !is_reshape_of(graph, tip, parent) {
@@ -47,7 +53,9 @@ impl Fusion {
             for (n, &member) in graph.node(parent).inputs.iter().enumerate() {
                 let Some(at) = place(graph, parent, n) else { continue };
                 let fits = match graph.op(parent) {
-                    Op::Scatter(_) | Op::Put(_) => self.gives_way(graph, member, parent, yields, users),
+                    Op::Scatter(_) | Op::Put(_) => {
+                        self.may_change(graph, member, tip, &outputs, yields) && gives_way(graph, member, parent, users)
+                    }
                     _ => self.fits(graph, member, users),
                 };
                 if !fixed[member.index()] && self.homes[member.index()].is_none() && fits {
@@ -92,21 +100,16 @@ impl Fusion {
         true
     }
 
-    /// Whether what changes a node's value may do so where it lies: nothing else needs it.
-    fn gives_way(
-        &self,
-        graph: &Graph,
-        id: NodeId,
-        change: NodeId,
-        yields: &[NodeId],
-        users: &dyn Fn(NodeId) -> Vec<NodeId>,
-    ) -> bool {
-        let once = graph.node(change).inputs.iter().filter(|&&operand| operand == id).count() == 1;
-        let gives = match self.role(id) {
+    /// Whether the memory of a node may be changed to hold `tip`. That of an input is an output's, and of no other one.
+    fn may_change(&self, graph: &Graph, id: NodeId, tip: NodeId, outputs: &[NodeId], yields: &[Yield]) -> bool {
+        match self.role(id) {
             Role::Kernel { root } => !matches!(graph.op(root), Op::Pad(_) | Op::Concat(_)),
-            _ => yields.contains(&id),
-        };
-        once && gives && users(id) == [change]
+            _ => yields.iter().find(|given| given.input == id).is_some_and(|given| {
+                let held = outputs[given.output];
+                // Whoever comes later has its home already.
+                self.container(tip) == held && outputs.iter().filter(|&&output| output == held).count() == 1
+            }),
+        }
     }
 
     /// Where a node's buffer lies, unless it is one of its own.
@@ -150,6 +153,12 @@ impl Fusion {
         let home = self.home(graph.node(parent).inputs[n]);
         home.is_some_and(|home| home.parent == parent && Some(&home.at) == place(graph, parent, n).as_ref())
     }
+}
+
+/// Whether nothing but `change` needs a node, and that once.
+fn gives_way(graph: &Graph, id: NodeId, change: NodeId, users: &dyn Fn(NodeId) -> Vec<NodeId>) -> bool {
+    let once = graph.node(change).inputs.iter().filter(|&&operand| operand == id).count() == 1;
+    once && users(id) == [change]
 }
 
 /// Whether a node holds what `from` holds, under another shape at most.
