@@ -153,16 +153,16 @@ impl<'a> Around<'a> {
                 region
             })
             .collect();
-        self.choose(w, which, &regions, 0);
-    }
-    /// The branch of a number from `first` on; the last one for any number that is left.
-    fn choose(&self, w: &mut Writer<'_>, which: VarId, regions: &[Region<'a>], first: i64) {
-        let Some((region, rest)) = regions.split_first() else { return };
-        if rest.is_empty() {
-            return self.run(w, region, None);
+        // One after the other, since there may be more branches than blocks may nest.
+        let Some((last, others)) = regions.split_last() else { return };
+        for (number, region) in others.iter().enumerate() {
+            let is = w.is(Compare::Eq, which, number as i64);
+            w.when(is, |w| {
+                self.run(w, region, None);
+                w.end();
+            });
         }
-        let is = w.is(Compare::Eq, which, first);
-        w.choose(&mut (), is, |w, ()| self.run(w, region, None), |w, ()| self.choose(w, which, rest, first + 1));
+        self.run(w, last, None);
     }
 
     fn repeat(&mut self, w: &mut Writer<'_>, flow: &Flow, plan: &'a LoopPlan) {
@@ -194,9 +194,11 @@ impl<'a> Around<'a> {
             self.run(w, &body, Some((&plan.step, step)));
             places.turn(w);
         });
-        let Some(first) = places.by_turns.first() else { return };
-        let last = w.set(Type::Flag, Op::Same(first.value, first.result));
-        let elsewhere = w.set(Type::Flag, Op::Not(last));
+        // Values without elements may lie where their results do, whoever wrote last.
+        let there = places.by_turns.iter().map(|place| w.set(Type::Flag, Op::Same(place.value, place.result)));
+        let there: Vec<VarId> = there.collect();
+        let Some(all) = there.into_iter().reduce(|a, b| w.both(a, b)) else { return };
+        let elsewhere = w.set(Type::Flag, Op::Not(all));
         let ways: Vec<_> = places.by_turns.iter().map(|place| (place.value, place.result)).collect();
         // The memory of a region is asked for outside of loops and branches alike.
         let copy = self.copied(w, flow, (&plan.end, end), &ways);
