@@ -188,6 +188,10 @@ impl Control for Loop {
         if let Some((_, node)) = self.body.iter().find(|(_, node)| extents(node) || paddings(node)) {
             return Err(format!("the extents of a {} depend on the iteration", node.ty));
         }
+        let facts = self.body.facts();
+        if facts.assumed().iter().chain(facts.repeated()).any(|(a, b)| depends(a) || depends(b)) {
+            return Err("what is assumed depends on the iteration".into());
+        }
         takes(&self.body, inputs)?;
         gives(&self.body, &inputs[..self.carried])?;
         if let Some(condition) = &self.condition {

@@ -229,7 +229,10 @@ fn formulas(graph: &Graph, flows: &[Flow]) -> Vec<Arc<Formula>> {
         node.ty.shape.iter().chain(node.op.inner_dims()).for_each(|dim| dim.formulas(&mut found));
     }
     for flow in flows {
-        flow.programs().into_iter().for_each(|program| program.workspace.formulas(&mut found));
+        for program in flow.programs() {
+            let guarded = program.guards.iter().flat_map(Guard::dims);
+            guarded.chain([&program.workspace]).for_each(|dim| dim.formulas(&mut found));
+        }
         if let FlowKind::Loop(plan) = &flow.kind {
             plan.count.iter().for_each(|count| count.formulas(&mut found));
         }

@@ -56,6 +56,13 @@ pub enum Guard {
 }
 
 impl Guard {
+    /// The dims that it is about.
+    pub fn dims(&self) -> Vec<&Dim> {
+        match self {
+            Guard::Equal(a, b) | Guard::Repeated(a, b) => vec![a, b],
+            Guard::Nonneg(a) => vec![a],
+        }
+    }
     /// Whether it holds for these values; not where one is unknown or overflows.
     pub fn holds(&self, bind: &Bindings) -> bool {
         let value = |dim: &Dim| dim.eval(bind);
