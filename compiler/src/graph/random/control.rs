@@ -90,13 +90,12 @@ impl Grower {
         }
         for n in 0..outputs {
             let mut value = self.rng.pick(&values);
-            // A part of a carried value is replaced.
-            if self.rng.once_in(3) && ty.shape.first().is_some_and(|n| self.size(n) > 0) {
-                let mut part = ty.shape.clone();
-                part[0] = Dim::one();
-                let (start, stride) = (vec![Dim::zero(); part.len()], vec![1; part.len()]);
-                let row = graph.add(Slice { start: start.clone(), stride, shape: part }, &[value]).ok()?;
-                value = graph.add(Put { start }, &[values[n], row]).ok()?;
+            if self.rng.once_in(2) && ty.shape.first().is_some_and(|n| self.size(n) > 0) {
+                // Mostly a row of the carried value itself, which can be replaced where it lies.
+                let base = if self.rng.once_in(3) { value } else { values[n] };
+                let from = self.rng.pick(&values);
+                value = replaced_row(&mut graph, base, from)?;
+                values.push(value);
             }
             graph.output(format!("y{n}"), value);
         }
@@ -114,4 +113,13 @@ impl Grower {
         graph.output("goes_on", holds);
         Some(graph)
     }
+}
+
+/// A value with the first row of another one of its type.
+fn replaced_row(graph: &mut Graph, base: NodeId, from: NodeId) -> Option<NodeId> {
+    let mut shape = graph.shape(base).to_vec();
+    shape[0] = Dim::one();
+    let (start, stride) = (vec![Dim::zero(); shape.len()], vec![1; shape.len()]);
+    let row = graph.add(Slice { start: start.clone(), stride, shape }, &[from]).ok()?;
+    graph.add(Put { start }, &[base, row]).ok()
 }
