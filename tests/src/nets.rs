@@ -61,3 +61,17 @@ impl Net {
         self.add(Binary { f: BinaryFn::Div }, &[e, sum])
     }
 }
+
+/// Rows of two inputs, added: the one extent is the other one's, or 1.
+pub const OPEN_ROWS: &str = r#"
+    assume a in 1, broadcast(a,b)
+    assume b in 1, broadcast(a,b)
+    input "x" %x
+    input "y" %y
+    %x = input : f32[a,5]
+    %y = input : f32[b,5]
+    %wide = broadcast {"shape":["broadcast(a,b)",5],"open":[0]} %x
+    %long = broadcast {"shape":["broadcast(a,b)",5],"open":[0]} %y
+    %sum = binary {"f":"add"} %wide %long
+    %out = unary {"f":"exp"} %sum
+    output "z" %out"#;

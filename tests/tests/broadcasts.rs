@@ -7,21 +7,7 @@ use smc::{
     tensor::Tensor,
     tf::{Equal, Imported},
 };
-use smc_tests::compare::agree_up_to_order;
-
-/// The one extent is the other one's, or 1.
-const OPEN: &str = r#"
-    assume a in 1, broadcast(a,b)
-    assume b in 1, broadcast(a,b)
-    input "x" %x
-    input "y" %y
-    %x = input : f32[a,5]
-    %y = input : f32[b,5]
-    %wide = broadcast {"shape":["broadcast(a,b)",5],"open":[0]} %x
-    %long = broadcast {"shape":["broadcast(a,b)",5],"open":[0]} %y
-    %sum = binary {"f":"add"} %wide %long
-    %out = unary {"f":"exp"} %sum
-    output "z" %out"#;
+use smc_tests::{compare::agree_up_to_order, nets::OPEN_ROWS};
 
 /// Tells by its sign that it ran.
 const EQUAL: &str = r#"
@@ -37,7 +23,7 @@ const EQUAL: &str = r#"
 fn imported() -> Imported {
     let graph = |text: &str| text::parse(text, &Default::default()).unwrap_or_else(|e| panic!("{e}"));
     let when = vec![("b".parse().unwrap(), "a".parse().unwrap())];
-    Imported { graph: graph(OPEN), equal: Some(Equal { graph: graph(EQUAL), when }), notes: vec![] }
+    Imported { graph: graph(OPEN_ROWS), equal: Some(Equal { graph: graph(EQUAL), when }), notes: vec![] }
 }
 
 fn compile(cpu: Option<String>) -> Compiled {

@@ -15,7 +15,7 @@ use smc::{
 use smc_runtime::{Parallel, Pool, abi::WorkspaceBytes};
 use smc_tests::{
     compare::{agree_as_rounded, agree_up_to_order, shows_bits},
-    nets::Net,
+    nets::{Net, OPEN_ROWS},
 };
 
 /// A model of one entry, planned for all levels of this machine.
@@ -128,24 +128,13 @@ fn chains_run_slice_by_slice_and_by_threads() {
     }
 }
 
-const OPEN: &str = r#"
-    assume a in 1, broadcast(a,b)
-    assume b in 1, broadcast(a,b)
-    input "x" %x
-    input "y" %y
-    %x = input : f32[a,5]
-    %y = input : f32[b,5]
-    %wide = broadcast {"shape":["broadcast(a,b)",5],"open":[0]} %x
-    %long = broadcast {"shape":["broadcast(a,b)",5],"open":[0]} %y
-    %out = binary {"f":"sub"} %wide %long
-    output "z" %out"#;
-
 const EQUAL: &str = r#"
     input "x" %x
     input "y" %y
     %x = input : f32[a,5]
     %y = input : f32[a,5]
-    %out = binary {"f":"sub"} %x %y
+    %sum = binary {"f":"add"} %x %y
+    %out = unary {"f":"exp"} %sum
     output "z" %out"#;
 
 fn graph(text: &str) -> Graph {
@@ -155,7 +144,7 @@ fn graph(text: &str) -> Graph {
 /// Extents that are refused, with the code that machine code gives for them.
 #[test]
 fn calls_are_refused_as_machine_code_refuses_them() {
-    let (open, equal) = (graph(OPEN), graph(EQUAL));
+    let (open, equal) = (graph(OPEN_ROWS), graph(EQUAL));
     let when = vec![Guard::Equal("b".parse().unwrap(), "a".parse().unwrap())];
     let planned = Planned::new(&open, Some((&equal, when)));
     let options = Options { name: "m".into(), ..Options::default() };
@@ -202,6 +191,137 @@ fn threads_of_the_machine_agree_with_threads_of_the_interpreter() {
         let answer = planned.call(way, &case.inputs, &case.bind).unwrap();
         for (ours, theirs) in answer.iter().zip(call.results()) {
             assert!(agree_up_to_order(ours, &theirs), "{way:?}");
+        }
+    }
+}
+
+/// Checks a graph of inputs of f32 under values of its symbols.
+fn check_flow(what: &str, graph: &Graph, bind: &Bindings) {
+    let mut rng = Rng::new(9);
+    let input = |port: &smc::graph::Port| {
+        let ty = graph.ty(port.node);
+        let shape = ty.concrete(bind).unwrap();
+        match ty.dtype {
+            DType::I64 => Tensor::from_i64([], &[bind[&Symbol::new("which")]]),
+            dtype => Tensor::from_fn(dtype, shape, |_| Scalar::F32(rng.unit() as f32)),
+        }
+    };
+    let inputs: Vec<Tensor> = graph.inputs.iter().map(input).collect();
+    let planned = Planned::new(graph, None);
+    check(what, &planned, &planned.ways(), graph, &inputs, bind);
+}
+
+/// A loop that carries two values of five rows each; the body makes `%p` and `%q` of `%a` and `%b`.
+fn loop_of(body: &str) -> Graph {
+    graph(&format!(
+        r#"
+        input "a" %a
+        input "b" %b
+        %a = input : f32[5,2]
+        %b = input : f32[5,2]
+        regions 0 loop {{"carried":2,"count":"T","conditional":false,"step":"s"}}
+        graph {{
+        input "a" %a
+        input "b" %b
+        %a = input : f32[5,2]
+        %b = input : f32[5,2]
+        %row = const [7.0,8.0] : f32[1,2]
+        {body}
+        output "p" %p
+        output "q" %q
+        }}
+        end
+        %x = control {{"of":0,"result":0}} %a %b
+        %y = control {{"of":0,"result":1}} %a %b
+        output "x" %x
+        output "y" %y"#
+    ))
+}
+
+/// What changes a carried value may do so where it lies only if that is where the result belongs, and nobody else reads it.
+#[test]
+fn carried_values_keep_what_is_not_replaced() {
+    let put = |name: &str, from: &str, at: &str| format!("{name} = put {{\"start\":[{at},0]}} {from} %row\n");
+    let bodies = [
+        ("in place", [put("%p", "%a", "\"s\""), put("%q", "%b", "1")].concat()),
+        ("each the other's", [put("%p", "%b", "\"s\""), put("%q", "%a", "1")].concat()),
+        ("twice", [put("%m", "%a", "\"s\""), put("%p", "%m", "0"), put("%q", "%m", "2")].concat()),
+        ("one after the other", [put("%m", "%a", "\"s\""), put("%p", "%m", "0"), put("%q", "%b", "2")].concat()),
+        ("one for both", [put("%p", "%a", "\"s\""), "%q = unary {\"f\":\"neg\"} %p\n".into()].concat()),
+        ("given back", [put("%p", "%a", "\"s\""), "%q = unary {\"f\":\"neg\"} %a\n".into()].concat()),
+    ];
+    for (what, body) in bodies {
+        let graph = loop_of(&body);
+        for count in 0..4 {
+            check_flow(what, &graph, &bindings(&[("T", count)]));
+        }
+    }
+}
+
+/// A value without elements may lie where another one lies.
+#[test]
+fn values_without_elements_do_not_hide_others() {
+    for (conditional, condition) in [
+        (false, ""),
+        (
+            true,
+            "graph {\ninput \"a\" %a\ninput \"b\" %b\n%a = input : f32[N]\n%b = input : f32[3]\n%n = extent s\n\
+             %most = const [2] : i64[]\n%on = compare {\"f\":\"lt\"} %n %most\noutput \"on\" %on\n}",
+        ),
+    ] {
+        let graph = graph(&format!(
+            r#"
+            input "a" %a
+            input "b" %b
+            %a = input : f32[N]
+            %b = input : f32[3]
+            regions 0 loop {{"carried":2,"count":"T","conditional":{conditional},"step":"s"}}
+            {condition}
+            graph {{
+            input "a" %a
+            input "b" %b
+            %a = input : f32[N]
+            %b = input : f32[3]
+            %p = unary {{"f":"neg"}} %a
+            %q = unary {{"f":"exp"}} %b
+            output "p" %p
+            output "q" %q
+            }}
+            end
+            %x = control {{"of":0,"result":0}} %a %b
+            %y = control {{"of":0,"result":1}} %a %b
+            %z = unary {{"f":"neg"}} %y
+            %v = unary {{"f":"neg"}} %x
+            output "v" %v
+            output "z" %z"#
+        ));
+        for (n, count) in [(0, 0), (0, 1), (0, 2), (0, 3), (2, 0), (2, 3)] {
+            check_flow(&format!("{conditional}"), &graph, &bindings(&[("N", n), ("T", count)]));
+        }
+    }
+}
+
+/// More branches than blocks may nest, and conditions within them that only formulas say.
+#[test]
+fn branches_may_be_many_and_have_conditions() {
+    let branch = |n: usize| {
+        format!(
+            "graph {{\ninput \"x\" %x\n%x = input : f32[N]\n%zero = const [0.0] : f32[]\n\
+             %wide = pad {{\"low\":[\"i32(f32((f32(N)*0.5f32)))-1\"],\"high\":[{n}]}} %x %zero\n\
+             %sum = reduce {{\"f\":\"add\",\"axes\":[0]}} %wide\noutput \"y\" %sum\n}}\n"
+        )
+    };
+    let text = |count: usize| {
+        let branches: String = (0..count).map(branch).collect();
+        format!(
+            "input \"which\" %w\ninput \"x\" %x\n%w = input : i64[]\n%x = input : f32[N]\nregions 0 if\n{branches}end\n\
+             %y = control {{\"of\":0,\"result\":0}} %w %x\noutput \"y\" %y"
+        )
+    };
+    for (count, numbers) in [(3, &[-1, 0, 1, 2, 3][..]), (600, &[599])] {
+        let graph = graph(&text(count));
+        for &which in numbers {
+            check_flow(&format!("{which} of {count}"), &graph, &bindings(&[("N", 4), ("which", which)]));
         }
     }
 }
