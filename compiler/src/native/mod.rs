@@ -16,7 +16,11 @@ mod x86;
 pub use code::{Code, Fixup, Function, Listing, Saved, Symbol, Unwind};
 pub use target::{Known, Level, Target, known};
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use crate::{
     base::Problems,
@@ -65,38 +69,8 @@ pub fn compile(
     entry::verify(&model).unwrap_or_else(|violation| panic!("routine {violation}"));
     let kernels = clif::Kernels { target, entries, weight_offsets };
     let twins = twins(&model, &kernels);
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let work = || {
-        let mut done = vec![];
-        loop {
-            let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let Some(member) = model.members.get(n) else { return done };
-            if twins[n].is_none() {
-                done.push((n, code(target, &model, &kernels, member)));
-            }
-        }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(model.members.len());
-    let mut results: Vec<(usize, Result<Code, Problems>)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut results = work();
-        for worker in workers {
-            results.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        results
-    });
-    results.sort_by_key(|(n, _)| *n);
-    let mut problems = Problems::default();
-    let mut made = HashMap::new();
-    for (n, result) in results {
-        match result {
-            Ok(code) => {
-                made.insert(n, code);
-            }
-            Err(more) => problems.extend(more),
-        }
-    }
-    problems.or(())?;
+    let make = |n: usize| twins[n].is_none().then(|| code(target, &model, &kernels, &model.members[n]));
+    let made = by_threads(model.members.len(), &make)?;
     // A twin comes after what it is a copy of, and `share` leaves it out again.
     let function = |(n, member): (usize, &Member)| Function {
         name: member.name.clone(),
@@ -112,6 +86,44 @@ pub fn compile(
     let numbers = |range: &std::ops::Range<usize>| range.clone().map(|n| now[n]).collect();
     let kernels = model.kernels.iter().map(|programs| programs.iter().map(numbers).collect()).collect();
     Ok(Compiled { functions, kernels, stack_bytes, reach, model })
+}
+
+/// What `make` gives for each number below `count`, where it gives anything; or all problems, in their order.
+fn by_threads(
+    count: usize,
+    make: &(dyn Fn(usize) -> Option<Result<Code, Problems>> + Sync),
+) -> Result<HashMap<usize, Code>, Problems> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = vec![];
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            if n >= count {
+                return done;
+            }
+            done.extend(make(n).map(|result| (n, result)));
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(count);
+    let mut results: Vec<(usize, Result<Code, Problems>)> = thread::scope(|scope| {
+        let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut results = work();
+        for worker in workers {
+            results.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        results
+    });
+    results.sort_by_key(|(n, _)| *n);
+    let (mut problems, mut made) = (Problems::default(), HashMap::new());
+    for (n, result) in results {
+        match result {
+            Ok(code) => {
+                made.insert(n, code);
+            }
+            Err(more) => problems.extend(more),
+        }
+    }
+    problems.or(made)
 }
 
 /// The code of a function of the model.
