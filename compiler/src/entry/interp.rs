@@ -73,7 +73,8 @@ pub fn call(
 }
 
 /// The result of a function of a model without entries, for arguments that are words.
-pub fn run(model: &Model, number: usize, args: &[i64]) -> Result<Option<i64>, Stop> {
+#[cfg(test)]
+pub(super) fn run(model: &Model, number: usize, args: &[i64]) -> Result<Option<i64>, Stop> {
     Machine::new(model, &[], &Weights::default(), Options::default()).run(number, args)
 }
 

@@ -109,6 +109,7 @@ fn plan_region(
     }
     // What a branch or loop touches must be whole.
     if planner.flows.is_empty() {
+        // Where inputs may lie in the outputs' memory, nothing else may.
         if yields.is_empty() {
             inplace::settle_in_outputs(&planner.launches, &mut planner.storage);
         }
