@@ -214,11 +214,14 @@ impl Lower<'_, '_> {
         let dtype = self.k.locals[local].dtype;
         let columns = partials[0].columns.max(1);
         for n in 0..partials[0].variables.len() {
-            let mut lanes = self.b.use_var(partials[0].variables[n]);
-            for more in &partials[1..] {
-                let others = self.b.use_var(more.variables[n]);
-                lanes = self.binary(f, dtype, lanes, others);
+            let mut all: Vec<Value> = partials.iter().map(|one| self.b.use_var(one.variables[n])).collect();
+            while all.len() > 1 {
+                let rest = all.split_off(all.len().div_ceil(2));
+                for (x, y) in all.iter_mut().zip(rest) {
+                    *x = self.binary(f, dtype, *x, y);
+                }
             }
+            let lanes = all[0];
             let (target, lane) = self.locals[local.index()].at(n / columns, n % columns);
             let before = self.b.use_var(target);
             let mut sum = match lane {

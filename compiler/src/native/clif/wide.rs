@@ -44,8 +44,12 @@ impl Wide {
 
 /// Partial results that a loop keeps at a time, to hide how long an operation takes.
 const PARTIALS: usize = 4;
+/// The same where there are more than 16 registers; a maximum that heeds NaN takes two operations, one behind the other.
+const MORE_PARTIALS: usize = 8;
+/// Copies of other bodies, so that the machine has two to work on, and counts half as often.
+const COPIES: usize = 2;
 
-/// A body of at least so many operations is a long chain.
+/// A body of at least so many operations has enough to do beside a sum.
 const LONG: usize = 16;
 
 /// Which lanes of an iteration there are.
@@ -92,8 +96,7 @@ impl Lower<'_, '_> {
     }
 
     /// How many copies of its body a vector loop of so many iterations, if that is known, should have: as many as it
-    /// takes to keep some partial results, and two where an iteration is a long chain of operations, so that the machine
-    /// has two to work on.
+    /// takes to keep some partial results, or two.
     pub fn copies(&self, lanes: &Lanes, iterations: Option<i64>, body: &[Stmt]) -> usize {
         let straight = !body.iter().any(|s| matches!(s, Stmt::For { .. }));
         if !lanes.masked || !straight {
@@ -101,13 +104,19 @@ impl Lower<'_, '_> {
         }
         let size = |(local, _): &(LocalId, BinaryFn)| self.k.locals[*local].shape.iter().product::<usize>();
         let elements: usize = lanes.outer.iter().map(size).sum();
-        let vectors = iterations.map_or(PARTIALS, |n| n as usize / lanes.width);
+        let vectors = iterations.map(|n| n as usize / lanes.width);
         let copies = match elements {
-            0 if self.operations(body) < LONG => 1,
-            0 => 2,
-            _ => PARTIALS / elements,
+            0 => COPIES,
+            _ if self.operations(body) >= LONG => COPIES / elements,
+            _ => self.partials(vectors) / elements,
         };
-        copies.min(vectors).max(1)
+        copies.min(vectors.unwrap_or(PARTIALS)).max(1)
+    }
+
+    /// Partial results of a loop over so many vectors, if that is known: few are left over at its end.
+    fn partials(&self, vectors: Option<usize>) -> usize {
+        let most = if self.info.registers > 16 { MORE_PARTIALS } else { PARTIALS };
+        vectors.and_then(|n| (PARTIALS..=most).rev().min_by_key(|partials| n % partials)).unwrap_or(PARTIALS)
     }
 
     /// The operations of a body without loops, once for each value that needs them.
