@@ -11,6 +11,7 @@ use super::{
     address::Key,
     kernel::{Lower, constant_memory, plain},
     lanes::fills,
+    looping::stride,
     narrow::is_narrow,
     wide::Part,
 };
@@ -44,6 +45,8 @@ pub(super) enum Operation {
     /// By as many lanes, or one element.
     Load(BufferId, Dim, Option<Part>),
     Splat(Value, Type),
+    /// What begins with a value in every lane and grows by so much from lane to lane.
+    Numbers(Value, i64),
     /// A mask.
     First(Operand, Type),
     /// An expression, by its kind and type.
@@ -99,6 +102,7 @@ impl Lower<'_, '_> {
         match &typed.expr {
             Expr::Const(scalar) => Val::Const(*scalar),
             Expr::Var(v) => self.values[v.index()].unwrap_or_else(|| panic!("{v:?} is used before it is set")),
+            Expr::Index(dim) if self.moves_by_lane(dim) => self.numbers(dim),
             Expr::Index(dim) => match self.resolve(dim).as_int() {
                 Some(n) => Val::Const(Scalar::Int(n)),
                 None => Val::One(self.dim(dim)),
@@ -274,7 +278,29 @@ impl Lower<'_, '_> {
         if wide { Val::Lanes(value) } else { Val::One(value) }
     }
 
-    /// Whether an index grows by one from lane to lane, in the current vector loop.
+    /// The values of an index that grows by a known number from lane to lane.
+    fn numbers(&mut self, index: &Dim) -> Val {
+        let step = self.wide.as_ref().and_then(|w| stride(index, w.var)?.as_int());
+        let step = step.unwrap_or_else(|| panic!("{}: the lanes of {index} are not known", self.k.name));
+        let first = match self.resolve(index).as_int() {
+            Some(n) => Val::Const(Scalar::Int(n)),
+            None => Val::One(self.dim(index)),
+        };
+        let first = self.widen(first, DType::I64);
+        let key = Key::Operation(Operation::Numbers(first, step));
+        if let Some(&value) = self.memo.get(&key) {
+            return Val::Lanes(value);
+        }
+        let lanes = self.type_of(first);
+        let behind: Vec<u8> = (0..i64::from(lanes.lane_count())).flat_map(|n| (n * step).to_le_bytes()).collect();
+        let behind = self.b.func.dfg.constants.insert(ConstantData::from(behind));
+        let behind = self.b.ins().vconst(lanes, behind);
+        let value = self.b.ins().iadd(first, behind);
+        self.remember(key, value);
+        Val::Lanes(value)
+    }
+
+    /// Whether an index changes from lane to lane, in the current vector loop.
     fn moves_by_lane(&self, index: &Dim) -> bool {
         self.wide.as_ref().is_some_and(|w| index.mentions_var(w.var.index() as u32))
     }

@@ -311,8 +311,8 @@ impl Look<'_> {
                 Expr::Const(_) => false,
                 Expr::Var(v) => self.moving.contains(v),
                 Expr::Index(d) => {
-                    (!self.mentions(d)).then_some(())?;
-                    false
+                    let step = stride(d, self.var)?.as_int()?;
+                    step != 0
                 }
                 Expr::Load(buffer, d) => {
                     let step = stride(d, self.var)?;
