@@ -15,7 +15,6 @@ use smc::{
     tf::{self, Equal, Imported, Options},
 };
 use smc_tests::cases::{Case, CaseFile, Open, Operand, bindings, one_node, read_cases, tolerance};
-use smc_tests::compare::difference;
 use smc_tests::lists::List;
 
 /// Computes a graph: its outputs, or what ended the run.
@@ -233,7 +232,7 @@ fn run(file: &CaseFile, case: &Case, open: Open) -> Result<Ran, String> {
             return Ok(Ran::IsNotRun);
         }
         for (n, (ours, theirs)) in outputs.iter().zip(&case.outputs).enumerate() {
-            if let Some(what) = difference(ours, &theirs.tensor(), tolerance(&file.op)) {
+            if let Some(what) = theirs.difference(ours, tolerance(&file.op)) {
                 return Err(format!("{name}, output {n}: {what}"));
             }
         }
