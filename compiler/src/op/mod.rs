@@ -17,6 +17,7 @@ mod iota;
 mod kernel;
 mod number;
 mod pad;
+mod philox;
 mod pick;
 mod pointwise;
 mod product;
@@ -25,6 +26,7 @@ mod reduce;
 mod scan;
 mod scatter;
 mod top_k;
+mod truncated_normal;
 mod view;
 mod window;
 
@@ -42,12 +44,14 @@ pub use gather::Gather;
 pub use iota::Iota;
 pub use kernel::kernel;
 pub use pad::Pad;
+pub use philox::Philox;
 pub use pointwise::{Binary, Bitcast, Cast, Compare, Select, Unary};
 pub use put::Put;
 pub use reduce::Reduce;
 pub use scan::Scan;
 pub use scatter::{Outside, Scatter};
 pub use top_k::TopK;
+pub use truncated_normal::TruncatedNormal;
 pub use view::{Broadcast, Reshape, Slice, Transpose};
 pub use window::Window;
 
@@ -260,6 +264,7 @@ ops! {
     Reduce ArgReduce Window Scan
     Dot Conv
     Gather Scatter Put Iota TopK
+    Philox TruncatedNormal
 }
 
 /// The operands as an array, or how many there should be.

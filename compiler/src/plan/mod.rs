@@ -441,6 +441,9 @@ fn flops(graph: &Graph, fusion: &Fusion, root: NodeId, tip: NodeId, written: imp
         Op::Window(op) => Dim::from(op.size.iter().product::<i64>()) * &elements,
         Op::Reduce(_) | Op::ArgReduce(_) | Op::Scan(_) | Op::TopK(_) => operand(0).count(),
         Op::Scatter(_) => operand(2).count(),
+        // Each of ten rounds has two products and some exclusive ors.
+        Op::Philox(op) => &op.blocks * 100,
+        Op::TruncatedNormal(op) => &op.rows * 300,
         Op::Pad(_) if fusion.is_in_place(graph, root, 0) => -operand(0).count(),
         _ => Dim::zero(),
     };

@@ -28,6 +28,7 @@ mod norm;
 mod origin;
 mod partition;
 mod pool;
+mod random;
 mod reduce;
 mod refuse;
 mod scatter;
@@ -103,6 +104,7 @@ const TABLES: &[&[TfOp]] = &[
     image::OPS,
     diagonal::OPS,
     count::OPS,
+    random::OPS,
     partition::OPS,
     scatter::OPS,
     segment::OPS,

@@ -6,7 +6,7 @@ use crate::{
     loops::{BinaryFn, Combine, CompareFn, UnaryFn},
     op::{
         ArgReduce, Binary, Bitcast, Broadcast, Cast, Compare, Concat, Conv, Dot, Gather, Iota, Kind, Outside, Pad,
-        Reduce, Reshape, Scan, Scatter, Select, Slice, TopK, Transpose, Unary, Window,
+        Philox, Reduce, Reshape, Scan, Scatter, Select, Slice, TopK, Transpose, TruncatedNormal, Unary, Window,
     },
     tensor::{DType, Scalar, Shape},
 };
@@ -392,6 +392,7 @@ impl Grower {
                 self.add(Iota { shape, axis, dtype }, &[])
             }
             Kind::TopK => self.top_k(),
+            Kind::Philox | Kind::TruncatedNormal => self.random_numbers(kind),
         }
     }
     fn two_operands(&mut self) -> Option<NodeId> {
@@ -446,6 +447,22 @@ impl Grower {
         };
         let to = self.rng.pick(&[DType::I16, DType::I32, DType::I64]);
         self.add(TopK { k, to }, &[x])
+    }
+    fn random_numbers(&mut self, kind: Kind) -> Option<NodeId> {
+        let mut start = |shape: Shape| {
+            self.leaf_of(DType::U64, shape, |g, _| {
+                let any = g.rng.bits();
+                Scalar::Uint(g.rng.pick(&[0, 1, u64::MAX, any]))
+            })
+        };
+        let operands = [start(vec![]), start(vec![2.into()])];
+        let many = self.dim() * self.rng.range(0, 4);
+        if kind == Kind::Philox {
+            let to = self.rng.pick(&[DType::U32, DType::U64]);
+            return self.add(Philox { blocks: many, to }, &operands);
+        }
+        let to = self.rng.pick(&[DType::F32, DType::F64]);
+        self.add(TruncatedNormal { rows: many, to }, &operands)
     }
     /// Splits some constant extents, merges some neighbours and adds some ones.
     fn reshape(&mut self) -> Option<NodeId> {
