@@ -25,7 +25,8 @@ enum smc_status {
   SMC_NO_SUCH_SIGNATURE = 10,
   SMC_NO_SUCH_CPU = 11,
   SMC_NO_WEIGHTS = 12,
-  SMC_WRONG_WEIGHTS = 13
+  SMC_WRONG_WEIGHTS = 13,
+  SMC_WRONG_STATE = 14
 };
 
 static inline const char *smc_status_text(int status) {
@@ -44,6 +45,7 @@ static inline const char *smc_status_text(int status) {
     case SMC_NO_SUCH_CPU: return "the model has no code for this CPU level, or the processor is not of this level";
     case SMC_NO_WEIGHTS: return "no weights are bound";
     case SMC_WRONG_WEIGHTS: return "these are not the model's weights, or not all of them, or not aligned to 64 bytes";
+    case SMC_WRONG_STATE: return "this is no state of the model, or a damaged one, or too short, or not aligned";
     default: return "unknown status";
   }
 }
@@ -68,6 +70,14 @@ struct smc_model {
   const void *descriptor;
   int (*invoke)(uint32_t signature, const void *io, void *workspace, size_t workspace_bytes);
   int64_t (*workspace_bytes)(uint32_t signature, const void *io);
+};
+
+/* The functions of a model's state for generic callers; the model's header says what they do. */
+struct smc_state {
+  size_t (*bytes)(void);
+  int (*init)(void *state, size_t bytes);
+  int (*save)(const void *state, void *to, size_t bytes);
+  int (*load)(void *state, size_t bytes, const void *from, size_t from_bytes);
 };
 
 #ifdef __cplusplus
@@ -106,6 +116,7 @@ enum class status : int {
   no_such_cpu = SMC_NO_SUCH_CPU,
   no_weights = SMC_NO_WEIGHTS,
   wrong_weights = SMC_WRONG_WEIGHTS,
+  wrong_state = SMC_WRONG_STATE,
   short_span = -1,    /* a span has fewer elements than its tensor */
   out_of_memory = -2  /* there is no memory for the workspace */
 };

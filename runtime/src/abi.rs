@@ -5,12 +5,15 @@
 //!
 //! - one slot per input (a `const` pointer), one per output (a pointer), in signature order;
 //! - one `int64_t` per symbolic dimension, in the descriptor's order;
+//! - where the signature uses variables that outlive calls: a pointer to a block of them (see [`crate::state`]), in the slot
+//!   before `threads`;
 //! - `threads`: a pointer to [`Threads`], or null to run on the calling thread;
 //! - last, `cpu`: a `uint64_t`, 0 for the best of the model's CPU levels that the processor has, or the number of a
 //!   level (see [`crate::descriptor::Level`]), such as 3 for x86-64-v3.
 //!
 //! Before anything is computed, the call is checked in this order, and the first fault found is returned: `io` is null;
-//! a dimension is negative or makes a size overflow; a guard is broken; a tensor's pointer is null; the workspace is
+//! a dimension is negative or makes a size overflow; a guard is broken; a tensor's pointer is null; the state's is, or it is to
+//! no state of the model; the workspace is
 //! null or not aligned or too small; no weights are bound; the CPU level is not there. A workspace of 0 bytes may be null. A dimension of 0 is no fault.
 //!
 //! The layout is that of the C struct, so every slot has [`SLOT_BYTES`] on 64-bit targets. Data are dense, row-major
@@ -89,6 +92,8 @@ coded! {
         /// The model's weights are in a file of their own (see [`crate::weights`]) that was not bound yet.
         NoWeights = 12, "no weights are bound";
         WrongWeights = 13, "these are not the model's weights, or not all of them, or not aligned to 64 bytes";
+        /// See [`crate::state`].
+        WrongState = 14, "this is no state of the model, or a damaged one, or too short, or not aligned";
     }
 }
 

@@ -11,7 +11,7 @@
 //! - [`abi`]: what the compiled code and its caller agree on.
 //! - [`descriptor`], [`reader`]: the description of its signatures that every compiled model carries.
 //! - [`mod@model`]: safe calls, checked against it. [`error`]: what can be wrong with them. [`workspace`]: their memory.
-//! - [`weights`]: files of weights that lie apart from the code.
+//! - [`weights`]: files of weights that lie apart from the code. [`state`]: variables that outlive calls.
 //! - `pool` (feature `std`): threads for them.
 //!
 //! Knows nothing of the compiler. Needs nothing but `core`, and never allocates, unless the feature `std` is on.
@@ -26,6 +26,7 @@ pub mod model;
 #[cfg(feature = "std")]
 pub mod pool;
 pub mod reader;
+pub mod state;
 pub mod weights;
 pub mod workspace;
 

@@ -8,10 +8,11 @@
 use core::{ffi::c_void, mem::MaybeUninit, ptr};
 
 use crate::{
-    abi::{ElementType, Invoke, Status, Threads, WORKSPACE_ALIGN, WorkspaceBytes},
+    abi::{ElementType, Invoke, SLOT_BYTES, Status, Threads, WORKSPACE_ALIGN, WorkspaceBytes},
     descriptor::{self as layout, Action},
     error::{Error, Name},
     reader::{Corrupt, Descriptor},
+    state::State,
     workspace::Workspace,
 };
 
@@ -39,7 +40,7 @@ macro_rules! model {
     }};
 }
 
-/// A compiled model. Stateless: any number of threads may call it at once, each with its own workspace.
+/// A compiled model. Any number of threads may call it at once, each with a workspace, and a state, of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'m> {
     descriptor: Descriptor<'m>,
@@ -111,6 +112,18 @@ impl<'m> Signature<'m> {
     /// An upper bound of the stack that a call uses on the calling thread, in bytes.
     pub fn stack_bytes(&self) -> u64 {
         self.layout.stack_bytes
+    }
+    /// Whether calls need a state: see [`Call::state`].
+    pub fn uses_state(&self) -> bool {
+        self.state_slot().is_some()
+    }
+    /// Its slot is the one before that of the threads, which nothing else describes.
+    fn state_slot(&self) -> Option<u32> {
+        let (s, descriptor) = (&self.layout, self.model.descriptor);
+        let tensors = descriptor.items(s.inputs).chain(descriptor.items(s.outputs)).map(|t| t.slot);
+        let last = tensors.chain(descriptor.items(s.symbols).map(|symbol| symbol.slot)).max();
+        let slot = s.threads_slot.checked_sub(SLOT_BYTES as u32)?;
+        last.is_none_or(|last| last < slot).then_some(slot)
     }
     /// A call yet to be filled, with room for 32 inputs, outputs and dimensions.
     pub fn call<'c>(&self) -> Result<Call<'m, 'c>, Error> {
@@ -272,6 +285,13 @@ impl<'m, 'c, const ROOM: usize> Call<'m, 'c, ROOM> {
         let index = self.signature.dimensions().position(|n| n == name);
         let index = index.ok_or_else(|| Error::NoSuchDimension(Name::new(name)))?;
         self.bind(index, i64::try_from(value).map_err(|_| Status::BadDimension)?)?;
+        Ok(self)
+    }
+
+    /// Lends the state that the call reads, and changes where it succeeds. Fails where the signature uses none.
+    pub fn state(&mut self, state: &'c mut State<'_>) -> Result<&mut Self, Error> {
+        let slot = self.signature.state_slot().ok_or(Error::Status(Status::WrongState))?;
+        self.set(slot, state.address());
         Ok(self)
     }
 

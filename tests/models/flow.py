@@ -16,7 +16,7 @@ from tensorflow.python.ops import list_ops
 
 HERE = pathlib.Path(__file__).parent
 raw = tf.raw_ops
-F16, F32, F64, I32, I64, BOOL = tf.float16, tf.float32, tf.float64, tf.int32, tf.int64, tf.bool
+F32, F64, I32, I64, BOOL = tf.float32, tf.float64, tf.int32, tf.int64, tf.bool
 PROGRAMS = {}
 
 

@@ -29,6 +29,7 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
         symbols: case.bind.keys().cloned().collect(),
         formulas: vec![],
         guards: vec![],
+        state: None,
         storage: Arena::default(),
         launches: vec![],
         chains: vec![],
@@ -78,7 +79,7 @@ fn compile(target: &Target, name: &str, cases: &[Case], reach: Reach) -> (native
     let names: Vec<String> = (0..cases.len()).map(|n| format!("run{n}")).collect();
     let entries: Vec<Entry<'_>> =
         names.iter().zip(&bodies).map(|(c_name, bodies)| Entry { c_name, aliases: &[], bodies }).collect();
-    let compiled = native::compile(target, name, &entries, &weights, reach).unwrap_or_else(|p| panic!("{p}"));
+    let compiled = native::compile(target, name, &entries, &weights, reach, None).unwrap_or_else(|p| panic!("{p}"));
     (compiled, weights)
 }
 

@@ -10,7 +10,7 @@ use smc::{
     base::{Bindings, Diagnostic, Problems},
     driver::{self, Executable},
     graph::evaluate,
-    saved::Variable,
+    saved::{Variable, graph::has_effect},
     tensor::Tensor,
     tf::{self, Equal, Imported, Options},
 };
@@ -136,6 +136,7 @@ const BY_MODELS: &[&str] = &[
     "VariableV2",
     "Variable",
     "VarIsInitializedOp",
+    "IsVariableInitialized",
     "VariableShape",
     "ResourceGather",
     "ResourceGatherNd",
@@ -150,6 +151,12 @@ fn is_by_programs(op: &str) -> bool {
     ["If", "Case", "While"].contains(&op.trim_start_matches("Stateless"))
         || op.starts_with("TensorList")
         || op == "EmptyTensorList"
+        || assigns(op)
+}
+
+/// Assignments of variables, which programs show too: `saved_state.rs` sees to it that each occurs.
+fn assigns(op: &str) -> bool {
+    has_effect(op) && (op.starts_with("Assign") || op.contains("Scatter") || op.ends_with("CountUpTo"))
 }
 
 #[test]

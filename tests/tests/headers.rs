@@ -123,6 +123,7 @@ fn names_of_the_standards_are_no_members() {
         levels: vec![],
         binds_weights: true,
         signatures,
+        state: None,
     };
     let use_it = "int main(void) { return (int)sizeof(struct m_serving_default) == 0; }\n";
     compiles(folder.path(), &header::header(&model, &[]), use_it);

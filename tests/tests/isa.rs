@@ -104,7 +104,7 @@ fn a_register_tile_is_not_spilled() {
         let mut weights = Default::default();
         let bodies = smc::plan::Bodies { open: vec![kernels::program(&form.case, &mut weights)], equal: None };
         let entry = Entry { c_name: "run", aliases: &[], bodies: &bodies };
-        let compiled = native::compile(&target, "m", &[entry], &weights, Reach::Near).unwrap();
+        let compiled = native::compile(&target, "m", &[entry], &weights, Reach::Near, None).unwrap();
         let listing = compiled.functions[0].code.listing.as_ref().unwrap();
         let blocks: Vec<&str> = listing.asm.split("\nb").collect();
         let hot = blocks.iter().max_by_key(|b| b.matches(multiply).count()).unwrap();

@@ -96,6 +96,7 @@ fn with_model(test: impl FnOnce(Signature<'_>)) {
         levels,
         binds_weights: false,
         signatures,
+        state: None,
     };
     let bytes = descriptor(&model, Order::NATIVE).unwrap();
     // SAFETY: the descriptor describes the functions above.
@@ -273,6 +274,7 @@ fn c_and_rust_evaluate_alike() {
         levels: vec![],
         binds_weights: false,
         signatures,
+        state: None,
     };
     let bytes = descriptor(&model, Order::NATIVE).unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -33,7 +33,7 @@ fn library_of(forms: &[Form], target: &Target, reach: Reach) -> Vec<u8> {
     let names: Vec<String> = (0..forms.len()).map(|n| format!("run{n}")).collect();
     let entry = |(c_name, bodies): (_, _)| Entry { c_name, aliases: &[], bodies };
     let entries: Vec<Entry<'_>> = names.iter().map(String::as_str).zip(&bodies).map(entry).collect();
-    let code = native::compile(target, "m", &entries, &weights, reach).unwrap_or_else(|p| panic!("{p}"));
+    let code = native::compile(target, "m", &entries, &weights, reach, None).unwrap_or_else(|p| panic!("{p}"));
     let parts = Parts { name: "m", descriptor: b"descriptor", fingerprint: [0; 32] };
     let object = Object::new(target, &code, Stored::new(weights, target.big_endian()), &parts, true);
     let mut bytes = vec![];

@@ -70,7 +70,7 @@ fn the_corpus_imports_or_says_why_not() {
             let graph = model.graph(signature).unwrap();
             println!("{} {}: {} nodes", folder.display(), signature.name, graph.nodes.len());
             match tf::import(&graph, &|v| model.read(v), &tf::Options::default()) {
-                Ok(Imported { graph, equal, notes }) => {
+                Ok(Imported { graph, equal, notes, .. }) => {
                     graph.verify().unwrap();
                     equal.iter().for_each(|equal| equal.graph.verify().unwrap());
                     notes.iter().for_each(|note| println!("  {note}"));

@@ -37,6 +37,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Run a signature on inputs from numpy files
     Run(Run),
+    /// Show, compare or export the variables in a file of state
+    State(State),
     /// Compare the compiled code with recorded cases, or with the reference evaluator on random inputs
     Check(Check),
     /// Measure the latency of the compiled code
@@ -210,6 +212,10 @@ pub struct Run {
     /// Run the reference evaluator instead of machine code
     #[arg(long)]
     pub reference: bool,
+    /// Begin with the variables in this file, or with the stored ones where it does not exist, and keep there what they
+    /// are after the call
+    #[arg(long, value_name = "FILE", conflicts_with = "reference")]
+    pub state: Option<PathBuf>,
     /// How many threads to use
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = threads)]
     pub threads: usize,
@@ -218,6 +224,40 @@ pub struct Run {
     /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct State {
+    #[command(subcommand)]
+    pub what: OfState,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum OfState {
+    /// Print the variables
+    Show {
+        /// The file that `run --state` or NAME_state_save wrote
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Print JSON, all elements
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the variables in which two files differ; the exit status is 1 where some do
+    Diff {
+        #[arg(value_name = "FILE")]
+        first: PathBuf,
+        #[arg(value_name = "OTHER")]
+        second: PathBuf,
+    },
+    /// Write the variables to a numpy archive
+    Export {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The archive; `-` is the standard output
+        #[arg(short, long = "out", value_name = "FILE.npz")]
+        output: PathBuf,
+    },
 }
 
 #[derive(Args, Debug)]

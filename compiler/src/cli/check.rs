@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 use smc::{
     base::{Bindings, Diagnostic, Problems, Rng, Symbol},
-    driver::{self, Compiled, Executable, Options, Reference, memory, random},
+    driver::{self, Block, Compiled, Entry, Executable, Options, Reference, Values, memory, random},
     emit::interface::Signature,
     graph::Graph,
     op::Stop,
@@ -55,7 +55,9 @@ pub fn run(args: &Check, term: &Term) -> Result<(), Problems> {
     term.report(&compiled.notes);
     let executable = Executable::new(&compiled.object.bytes(), compiled.interface.clone())?;
     let until = args.limit.map(|limit| Instant::now() + Duration::from_secs_f64(limit));
-    let mut check = Checker { args, compiled: &compiled, executable: &executable, progress, until, rows: vec![] };
+    let block = executable.state()?;
+    let mut check =
+        Checker { args, compiled: &compiled, executable: &executable, block, progress, until, rows: vec![] };
     let left = if args.cases.is_empty() { check.randomly()? } else { check.recorded()? };
     let Checker { progress, rows, .. } = check;
     drop(progress);
@@ -67,6 +69,8 @@ struct Checker<'a> {
     args: &'a Check,
     compiled: &'a Compiled,
     executable: &'a Executable,
+    /// The variables that outlive calls: every call finds what the one before left.
+    block: Option<Block>,
     progress: Progress,
     until: Option<Instant>,
     rows: Vec<Comparison>,
@@ -81,13 +85,24 @@ struct Left {
     of: u64,
 }
 
-/// A call of the code, and what names it.
+/// A call of the code, and what names it. Inputs and results are the graph's: variables that outlive calls are the last.
 struct Case<'a> {
     title: String,
     inputs: Vec<Tensor>,
     bind: Bindings,
     results: Vec<Tensor>,
     signature: &'a Signature,
+    entry: &'a Entry,
+}
+
+impl Case<'_> {
+    /// The name of a result.
+    fn name(&self, at: usize) -> String {
+        match self.signature.outputs.get(at) {
+            Some(output) => output.key.clone(),
+            None => format!("variable {}", self.entry.imported.outputs[at].name),
+        }
+    }
 }
 
 impl Checker<'_> {
@@ -111,11 +126,12 @@ impl Checker<'_> {
                 memory::call(signature, &bind)?;
                 reference.check(&bind)?;
                 let inputs = random::inputs(&signature.inputs, &bind, &mut seed)?;
-                let exact = reference.exact(&inputs, &bind, &until(self.until));
-                let mut call = self.executable.prepare_with(n, &inputs, bind.clone())?;
-                match (exact, call.run(None)) {
-                    (Ok(exact), Ok(())) => {
-                        let case = Case { title, inputs, bind, results: call.results(), signature };
+                let entry = &compiled.entries[n];
+                let complete = self.values().complete(entry, &inputs);
+                let exact = reference.exact(&complete, &bind, &until(self.until));
+                match (exact, self.call(n, &inputs, &bind)?) {
+                    (Ok(exact), Ok(results)) => {
+                        let case = Case { title, inputs: complete, bind, results, signature, entry };
                         if !self.compare((imported, &reference), &case, exact)? {
                             return Ok(left);
                         }
@@ -123,7 +139,7 @@ impl Checker<'_> {
                     (Err(Stop::Interrupted), _) => return Ok(left),
                     // Both refuse these values, as they should.
                     (Err(_), Err(_)) => {}
-                    (Err(Stop::Fault(fault)), Ok(())) => {
+                    (Err(Stop::Fault(fault)), Ok(_)) => {
                         let text = driver::fault_text(fault);
                         return Err(Diagnostic::error(format!("{title}: the code does not notice that {text}")).into());
                     }
@@ -132,6 +148,26 @@ impl Checker<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn values(&self) -> Values {
+        Values::of(&self.compiled.interface, self.block.as_ref())
+    }
+
+    /// What a call of the code gives, with what it makes of variables.
+    fn call(
+        &mut self,
+        n: usize,
+        inputs: &[Tensor],
+        bind: &Bindings,
+    ) -> Result<Result<Vec<Tensor>, Diagnostic>, Problems> {
+        let mut call = self.executable.prepare_with(n, inputs, bind.clone())?;
+        let ran = match &mut self.block {
+            Some(block) => call.run_on(block, None),
+            None => call.run(None),
+        };
+        let results = call.results();
+        Ok(ran.map(|()| [results, self.values().changed(&self.compiled.entries[n])].concat()))
     }
 
     /// Judges the results of one case. Rounding is measured only where the tolerance does not explain a difference. Returns
@@ -185,11 +221,12 @@ impl Checker<'_> {
             let signature = &compiled.interface.signatures[n];
             let keys: Vec<&str> = signature.inputs.iter().map(|t| t.key.as_str()).collect();
             let inputs = ordered(&keys, inputs)?;
-            let mut call = self.executable.prepare(n, &inputs)?;
-            let bind = call.bindings().clone();
-            call.run(None)?;
+            let bind = self.executable.prepare(n, &inputs)?.bindings().clone();
+            let entry = &compiled.entries[n];
+            let complete = self.values().complete(entry, &inputs);
+            let results = self.call(n, &inputs, &bind)??;
             let title = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-            let case = Case { title, inputs, bind, results: call.results(), signature };
+            let case = Case { title, inputs: complete, bind, results, signature, entry };
             if !self.compare_recorded(&compiled.entries[n].imported, &case, &outputs)? {
                 let at = format!("`{}`, {}", signature.key, case.title);
                 return Ok(Some(Left { at, calls: of - before, of }));
@@ -261,7 +298,7 @@ fn row(case: &Case<'_>, at: usize, judgement: Judgement, rounding: Option<DType>
     Comparison {
         signature: case.signature.key.clone(),
         case: case.title.clone(),
-        output: case.signature.outputs[at].key.clone(),
+        output: case.name(at),
         shape: case.results[at].shape.clone(),
         error: judgement.error,
         allowed: judgement.allowed,

@@ -126,7 +126,7 @@ fn text(i: &Inspection) -> String {
         let changed = m.variables.iter().filter(|v| v.assigned && s.variables.contains(&v.name));
         let changed: Vec<_> = changed.map(|v| v.name.clone()).collect();
         if !changed.is_empty() {
-            let _ = writeln!(out, "  variables that a signature updates (not supported): {}", changed.join(", "));
+            let _ = writeln!(out, "  variables that a signature changes: {}", changed.join(", "));
         }
     }
     i.verdicts.iter().for_each(|v| verdict(&mut out, v));

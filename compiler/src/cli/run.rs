@@ -4,9 +4,10 @@ use std::path::Path;
 
 use smc::{
     base::{Diagnostic, Problems},
-    driver::{self, Executable, Options, bind, memory},
+    driver::{self, Block, Executable, Options, bind, memory},
     emit::interface,
     graph::{Port, evaluate},
+    plan::Access,
     saved::{Model, Signature},
     tensor::{Tensor, TensorType},
 };
@@ -25,8 +26,11 @@ pub fn run(args: &Run, term: &Term) -> Result<(), Problems> {
     let model = load(&args.model)?;
     let signature = pick(&model, args.signature.as_deref())?;
     let given = given::read(args)?;
+    // A file of state belongs to all signatures, which have one layout of variables.
+    let all = args.state.iter().flat_map(|_| model.signatures()).map(|s| s.name.clone());
+    let others = all.filter(|name| *name != signature.name).collect::<Vec<_>>();
     let options = Options {
-        signatures: vec![signature.name.clone()],
+        signatures: if others.is_empty() { vec![signature.name.clone()] } else { vec![] },
         shapes: given::shapes(args, &signature, &given),
         cpu: Some(cpu(args.cpu.as_deref())),
         ..args.choices.options()
@@ -34,7 +38,7 @@ pub fn run(args: &Run, term: &Term) -> Result<(), Problems> {
     let outputs = if args.reference {
         reference(args, &model, &options, given, term)?
     } else {
-        compiled(args, &model, &options, given, term)?
+        compiled(args, &model, &signature.name, &options, given, term)?
     };
     match &place {
         Some(place) => {
@@ -56,7 +60,7 @@ fn json(signature: &str, outputs: &[(String, Tensor)]) -> String {
 }
 
 /// Where the outputs go: a file whose name says that it is an archive of arrays, or a stream.
-fn npz_place(path: &Path) -> Result<files::Destination, Diagnostic> {
+pub fn npz_place(path: &Path) -> Result<files::Destination, Diagnostic> {
     let place = files::Destination::find(path)?;
     place.takes_bytes()?;
     let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"));
@@ -72,6 +76,7 @@ fn npz_place(path: &Path) -> Result<files::Destination, Diagnostic> {
 fn compiled(
     args: &Run,
     model: &Model,
+    key: &str,
     options: &Options,
     given: Vec<(String, Given)>,
     term: &Term,
@@ -79,14 +84,80 @@ fn compiled(
     let progress = term.progress();
     let compiled = driver::compile(model, options, &mut |what| progress.stage(what))?;
     drop(progress);
-    term.report(&compiled.notes);
+    let of_others = |d: &Diagnostic| d.place.signature.as_ref().is_some_and(|keys| !keys.contains(&format!("`{key}`")));
+    term.report(&compiled.notes.0.iter().filter(|d| !of_others(d)).cloned().collect());
     let interface = compiled.interface.clone();
-    let values = given::values(args, &interface.signatures[0].inputs, given, term)?;
+    let Some(n) = interface.signatures.iter().position(|s| s.key == key) else {
+        let what = format!("signature `{key}` is none of those that compile together");
+        return Err(Diagnostic::error(what)
+            .help(format!("smc run --signature {key}, without --state, says why"))
+            .into());
+    };
+    let signature = &interface.signatures[n];
+    let values = given::values(args, &signature.inputs, given, term)?;
     let executable = Executable::new(&compiled.object.bytes(), compiled.interface)?;
-    let mut call = executable.prepare(0, &values)?;
+    let mut call = executable.prepare(n, &values)?;
     let pool = pool(args.threads)?;
-    call.run(pool.as_ref().map(|p| p as &dyn Parallel))?;
-    Ok(interface.signatures[0].outputs.iter().map(|t| t.key.clone()).zip(call.results()).collect())
+    let threads = pool.as_ref().map(|p| p as &dyn Parallel);
+    match &args.state {
+        Some(path) => {
+            let mut kept = Kept::open(path, &executable)?;
+            call.run_on(&mut kept.block, threads)?;
+            kept.write(&executable)?;
+        }
+        None => {
+            call.run(threads)?;
+            if matches!(signature.state, Some((Access::Changes, _))) {
+                let what = "the call changes variables of the model, which nothing keeps";
+                let note = Diagnostic::note(what).help("--state FILE keeps them for the next call");
+                term.report(&note.into());
+            }
+        }
+    }
+    Ok(signature.outputs.iter().map(|t| t.key.clone()).zip(call.results()).collect())
+}
+
+/// A state in a file.
+struct Kept {
+    place: files::Destination,
+    /// What is in the file, if there is one.
+    found: Option<Vec<u8>>,
+    block: Block,
+}
+
+impl Kept {
+    /// What the file holds, or the variables as the model stores them where there is no file.
+    fn open(path: &Path, executable: &Executable) -> Result<Kept, Problems> {
+        let Some(first) = executable.state()? else {
+            let problem = Diagnostic::error("the model has no state: no signature changes a variable");
+            return Err(problem.help("leave --state out").into());
+        };
+        let place = files::Destination::find(path)?;
+        let found = match std::fs::read(path) {
+            Ok(bytes) => Some(bytes),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => {
+                return Err(Diagnostic::error(format!("cannot read the state: {e}")).in_file(path.display()).into());
+            }
+        };
+        let block = match &found {
+            Some(bytes) => executable.load(bytes).map_err(|problem| {
+                let help = "the file stays as it is; it may be the state of another model, or of this one before its \
+                            variables changed: `smc state show FILE` tells";
+                problem.in_file(path.display()).help(help)
+            })?,
+            None => first,
+        };
+        Ok(Kept { place, found, block })
+    }
+    /// Writes the file where it is not what it would be.
+    fn write(&self, executable: &Executable) -> Result<(), Problems> {
+        let bytes = executable.save(&self.block)?;
+        if self.found.as_ref() == Some(&bytes) {
+            return Ok(());
+        }
+        files::write_all(&[(&self.place, &|out| out.write_all(&bytes))])
+    }
 }
 
 /// The evaluator's outputs by key.

@@ -82,6 +82,7 @@ pub(super) fn buffer(program: &Program, id: StorageId) -> String {
     let place = match &s.place {
         Place::Input(n) => format!("input `{}`", program.inputs[*n].name),
         Place::Output(n) => format!("output `{}`", program.outputs[*n].name),
+        Place::State(at) => format!("state at {at}"),
         Place::Weights(id) => format!("weights {}", id.index()),
         Place::Workspace(offset) => format!("workspace at {offset}"),
         Place::Slice(offset) => format!("slice at {offset}"),

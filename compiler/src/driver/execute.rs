@@ -80,6 +80,7 @@ impl Executable {
             Lines::new(shape.iter().product::<usize>() * t.ty.dtype.size())
         };
         let outputs: Vec<Lines> = shapes.iter().zip(&s.outputs).map(bytes).collect();
+        let state = if s.state.is_some() { self.state()? } else { None };
         let mut call = Call {
             executable: self,
             signature,
@@ -89,6 +90,7 @@ impl Executable {
             outputs,
             shapes,
             workspace: Lines::new(0),
+            state,
         };
         call.fill(s)?;
         Ok(call)
@@ -105,10 +107,15 @@ pub struct Call<'a> {
     outputs: Vec<Lines>,
     shapes: Vec<Vec<usize>>,
     pub(super) workspace: Lines,
+    /// What the call uses that is made on no other one.
+    state: Option<Block>,
 }
 
 impl Call<'_> {
     fn fill(&mut self, s: &Signature) -> Result<(), Problems> {
+        if let Some(state) = &mut self.state {
+            self.io[s.state_slot() / SLOT_BYTES] = state.0.address();
+        }
         for (n, memory) in self.inputs.iter_mut().enumerate() {
             self.io[s.input_slot(n) / SLOT_BYTES] = memory.address();
         }
@@ -152,6 +159,18 @@ impl Call<'_> {
         };
         if status == Status::Ok.code() { Ok(()) } else { Err(self.fault(status)) }
     }
+    /// As [`Call::run`], on a state of the model, where the signature uses one.
+    pub fn run_on(&mut self, state: &mut Block, threads: Option<&dyn Parallel>) -> Result<(), Diagnostic> {
+        let s = &self.executable.interface.signatures[self.signature];
+        if s.state.is_none() {
+            return self.run(threads);
+        }
+        let slot = s.state_slot() / SLOT_BYTES;
+        let own = std::mem::replace(&mut self.io[slot], state.0.address());
+        let result = self.run(threads);
+        self.io[slot] = own;
+        result
+    }
     /// The outputs in the signature's order, copied out.
     pub fn results(&self) -> Vec<Tensor> {
         let s = &self.executable.interface.signatures[self.signature];
@@ -178,7 +197,67 @@ impl Call<'_> {
     }
 }
 
+/// A block of the variables that outlive calls.
+#[derive(Clone)]
+pub struct Block(Lines);
+
+impl Block {
+    /// The block as calls use it; see [`smc_runtime::state`].
+    pub fn bytes(&self) -> &[u8] {
+        self.0.slice()
+    }
+}
+
+type Init = unsafe extern "C" fn(*mut c_void, usize) -> i32;
+type Save = unsafe extern "C" fn(*const c_void, *mut c_void, usize) -> i32;
+type Load = unsafe extern "C" fn(*mut c_void, usize, *const c_void, usize) -> i32;
+
+/// The state of a model, by its own functions.
+impl Executable {
+    /// A new state; none where the model has none.
+    pub fn state(&self) -> Result<Option<Block>, Diagnostic> {
+        let Some(state) = &self.interface.state else { return Ok(None) };
+        let mut memory = Lines::new(state.layout.bytes as usize);
+        // SAFETY: the object of a model with a state exports this function.
+        let init = unsafe { std::mem::transmute::<*const u8, Init>(self.of_state("init")) };
+        // SAFETY: the memory has so many bytes.
+        let status = unsafe { init(memory.address() as *mut c_void, memory.bytes) };
+        failed(status).map_or(Ok(Some(Block(memory))), Err)
+    }
+    /// What a file keeps of a state.
+    pub fn save(&self, state: &Block) -> Result<Vec<u8>, Diagnostic> {
+        let mut memory = Lines::new(state.0.bytes);
+        // SAFETY: as in `state`.
+        let save = unsafe { std::mem::transmute::<*const u8, Save>(self.of_state("save")) };
+        // SAFETY: both have so many bytes.
+        let status = unsafe { save(state.bytes().as_ptr().cast(), memory.address() as *mut c_void, memory.bytes) };
+        failed(status).map_or(Ok(memory.slice().to_vec()), Err)
+    }
+    /// The state that such a file keeps.
+    pub fn load(&self, bytes: &[u8]) -> Result<Block, Diagnostic> {
+        let size = self.interface.state.as_ref().map_or(0, |state| state.layout.bytes);
+        let (mut memory, mut from) = (Lines::new(size as usize), Lines::from(bytes));
+        // SAFETY: as in `state`.
+        let load = unsafe { std::mem::transmute::<*const u8, Load>(self.of_state("load")) };
+        let (to, from) = (memory.address() as *mut c_void, from.address() as *const c_void);
+        // SAFETY: the memory has so many bytes.
+        let status = unsafe { load(to, size as usize, from, bytes.len()) };
+        failed(status).map_or(Ok(Block(memory)), Err)
+    }
+    fn of_state(&self, what: &str) -> *const u8 {
+        let name = format!("{}_state_{what}", self.interface.name);
+        self.code.symbol(&name).unwrap_or_else(|| panic!("the object exports {name}"))
+    }
+}
+
+/// What a status says, where it is not that of success.
+fn failed(status: i32) -> Option<Diagnostic> {
+    let text = Status::from_code(status).map_or("unknown status", Status::text);
+    (status != Status::Ok.code()).then(|| Diagnostic::error(text))
+}
+
 /// Memory that starts at a multiple of 64.
+#[derive(Clone)]
 pub(super) struct Lines {
     lines: Vec<Line>,
     bytes: usize,

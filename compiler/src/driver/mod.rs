@@ -22,6 +22,7 @@ mod report;
 mod source;
 mod state;
 mod twins;
+mod values;
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -29,18 +30,20 @@ use smc_runtime::{abi::Status, descriptor::Order};
 
 pub use bind::{bind, check_assumptions};
 use conditions::conditions;
-pub use execute::{Call, Executable};
+pub use execute::{Block, Call, Executable};
 pub use layers::{Layer, layers};
 pub use options::{Dump, InputShape, Options};
 pub use profile::{Kernels, Profile, Step, Steps};
 pub use reference::{Reference, coarsest};
 pub use report::{EntryReport, Report};
-use state::Updates;
+use state::{Keys, State};
 use twins::{Twins, twins};
+pub use values::Values;
 
 use crate::{
     base::{Diagnostic, Problems, Severity, layer::Scopes, names::advice},
     emit::{
+        self,
         descriptor::descriptor,
         header::header,
         interface::{self, Interface},
@@ -53,8 +56,9 @@ use crate::{
     loops::Fault,
     native::{self, Target},
     opt,
-    plan::{self, Bodies, Program, Weights},
-    saved::{Model, Signature, TfGraph},
+    plan::{self, Bodies, Program, Resident, Weights},
+    saved::{Model, Signature, TfGraph, Variable, held_type},
+    tensor::Tensor,
     tf,
 };
 
@@ -70,6 +74,10 @@ pub struct Entry {
     pub optimised: Graph,
     /// A simpler graph for the calls of which these hold, optimised; empty in what [`compile`] leaves.
     pub equal: Option<(Vec<plan::Guard>, Graph)>,
+    /// The variables among the last inputs and outputs of the graphs, which outlive calls.
+    pub state: Vec<tf::Kept>,
+    /// Where in the block these are, in the same order; empty in what is not compiled.
+    pub residents: Vec<Resident>,
     /// What the import assumed or left out.
     pub notes: Vec<Diagnostic>,
     /// Where the model's variables are, by which its layers are known.
@@ -105,21 +113,29 @@ pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) ->
     stage("importing");
     let (entries, notes) = entries(model, options)?;
     clock.lap("import and optimise");
-    let compiled = back_end(entries, model.digest()?, &target, options, stage, clock)?;
+    let state = State::of(&entries, &|variable| initial::read(model, variable))?;
+    let compiled = back_end((entries, state), model.digest()?, &target, options, stage, clock)?;
     Ok(Compiled { notes: Problems([notes.0, compiled.notes.0].concat()), ..compiled })
 }
 
-/// Compiles what was imported elsewhere, such as in a test, as an entry of this name.
+/// Compiles what was imported elsewhere, such as in a test, as an entry of this name. Variables that outlive calls are zeros
+/// at first.
 pub fn compile_imported(key: &str, imported: tf::Imported, options: &Options) -> Result<Compiled, Problems> {
-    let entry = from_import(key.into(), imported, options);
-    back_end(vec![entry], [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
+    let zeros = |variable: &Variable| {
+        let dtype = held_type(variable.ty.dtype).expect("the import takes no others");
+        Ok(Tensor::zeros(dtype, variable.ty.shape.fixed().unwrap_or_default()))
+    };
+    let entries = vec![from_import(key.into(), imported, options)];
+    let state = State::of(&entries, &zeros)?;
+    back_end((entries, state), [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
 }
 
 /// Compiles graphs that come from elsewhere, such as a test: each is an entry of this name.
 pub fn compile_graphs(graphs: Vec<(String, Graph)>, options: &Options) -> Result<Compiled, Problems> {
-    let entry = |(key, graph)| from_import(key, tf::Imported { graph, equal: None, notes: vec![] }, options);
+    let imported = |graph| tf::Imported { graph, equal: None, state: vec![], notes: vec![] };
+    let entry = |(key, graph)| from_import(key, imported(graph), options);
     let entries = graphs.into_iter().map(entry).collect();
-    back_end(entries, [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
+    back_end((entries, State::default()), [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
 }
 
 fn target(options: &Options) -> Result<Target, Problems> {
@@ -132,7 +148,7 @@ fn target(options: &Options) -> Result<Target, Problems> {
 
 /// From graphs to an object and its header.
 fn back_end(
-    mut entries: Vec<Entry>,
+    (mut entries, state): (Vec<Entry>, State),
     fingerprint: [u8; 32],
     target: &Target,
     options: &Options,
@@ -149,20 +165,25 @@ fn back_end(
     // is planned once per CPU level, because tiles follow the vectors; the weights are packed alike.
     stage("planning");
     let mut weights = Weights::default();
-    let mut plan = |key: &str, graph: &mut Graph| -> Vec<Program> {
+    let layout = (!state.variables.is_empty()).then(|| emit::state::layout(&state.variables, target.big_endian()));
+    let mut plan = |key: &str, graph: &mut Graph, residents: &[Resident]| -> Vec<Program> {
         let graph = plan::prepare(std::mem::take(graph), &plan::Choices { direct: options.direct });
-        target.levels.iter().map(|level| plan::plan(key, &graph, &level.info, &mut weights)).collect()
+        target.levels.iter().map(|level| plan::plan_on(key, &graph, residents, &level.info, &mut weights)).collect()
     };
     let mut bodies = |e: &mut Entry| {
-        let open = plan(&e.key, &mut e.optimised);
-        let equal = e.equal.as_mut().map(|(when, graph)| special(std::mem::take(when), plan(&e.key, graph), &open[0]));
+        e.residents = state.residents(e, layout.as_ref());
+        let open = plan(&e.key, &mut e.optimised, &e.residents);
+        let mut better =
+            |(when, graph): &mut (_, _)| special(std::mem::take(when), plan(&e.key, graph, &e.residents), &open[0]);
+        let equal = e.equal.as_mut().map(&mut better);
         Bodies { open, equal }
     };
     let bodies: Vec<Bodies> = entries.iter_mut().map(&mut bodies).collect();
+    let block = layout.as_ref().map(|layout| layout.block(&state.variables, target.big_endian(), &mut weights));
     clock.lap("plan");
 
     // The interface is fixed before code is made, because the entries' code follows its layout.
-    let mut interface = describe(options, target, fingerprint, &entries, &bodies);
+    let mut interface = describe(options, target, fingerprint, &entries, &bodies, layout);
 
     stage("generating code");
     let aliases: Vec<Vec<&str>> =
@@ -171,7 +192,7 @@ fn back_end(
     let named: Vec<_> =
         named.map(|((s, aliases), bodies)| entry::Entry { c_name: &s.c_name, aliases, bodies }).collect();
     let reach = reach(options, target, weights.layout().1)?;
-    let code = native::compile(target, &options.name, &named, &weights, reach)?;
+    let code = native::compile(target, &options.name, &named, &weights, reach, block.as_ref())?;
     let of_entry = numbers(&entries);
     for (signature, &n) in interface.signatures.iter_mut().zip(&of_entry) {
         signature.stack_bytes = code.stack_bytes[n];
@@ -233,11 +254,19 @@ pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems
     let chosen = signatures(model, options)?;
     let several = chosen.len() > 1;
     let (mut entries, mut notes, mut failures) = (vec![], Problems::default(), vec![]);
-    for Verdict { signatures, entry } in judged(model, chosen, options) {
+    let (verdicts, state) = judged(model, chosen, options);
+    let compiled = verdicts.iter().filter(|v| v.entry.is_ok()).flat_map(|v| &v.signatures);
+    let others = state::of_others(model, &compiled.map(|s| s.name.clone()).collect(), options);
+    for Verdict { signatures, entry } in verdicts {
         let keys = twins::keys(&signatures);
         let place = |p: Problems| if several { p.map(|d| d.in_signature(&keys)) } else { p };
         match entry {
             Ok(mut entry) => {
+                if !others.is_empty() {
+                    let import = source::import_options(&signatures[0], options, &state);
+                    let graph = source::graph(model, &signatures[0], &import)?;
+                    entry.notes.splice(0..0, state::left_out(&graph, &state, &others));
+                }
                 entry.notes = place(Problems(entry.notes)).0;
                 notes.0.extend(entry.notes.iter().cloned());
                 entries.push(entry);
@@ -260,7 +289,7 @@ pub struct Verdict {
 
 /// What would be compiled of these signatures, and what stands in the way of the rest.
 pub fn verdicts(model: &Model, chosen: &[Signature], options: &Options) -> Vec<Verdict> {
-    judged(model, chosen.to_vec(), &Options { keep_imported: true, ..options.clone() })
+    judged(model, chosen.to_vec(), &Options { keep_imported: true, ..options.clone() }).0
 }
 
 /// The signatures that `options` names, or all, with the outputs that it names, or all.
@@ -268,13 +297,22 @@ pub fn signatures(model: &Model, options: &Options) -> Result<Vec<Signature>, Pr
     outputs::keep(choose(model, &options.signatures)?, &options.outputs)
 }
 
-fn judged(model: &Model, chosen: Vec<Signature>, options: &Options) -> Vec<Verdict> {
-    let updated = state::updates(model, options);
-    let verdict = |Twins { signatures, graph }: Twins| {
-        let entry = graph.and_then(|graph| entry(model, &signatures, graph, &updated, options));
-        Verdict { signatures, entry }
-    };
-    twins(model, chosen, options).into_iter().map(verdict).collect()
+/// The verdicts, and the variables that are state.
+fn judged(model: &Model, chosen: Vec<Signature>, options: &Options) -> (Vec<Verdict>, Keys) {
+    let mut keys = state::assigned(model, &chosen, options);
+    loop {
+        let verdict = |Twins { signatures, graph }: Twins| {
+            let entry = graph.and_then(|graph| entry(model, &signatures, graph, &keys, options));
+            Verdict { signatures, entry }
+        };
+        let verdicts: Vec<Verdict> = twins(model, chosen.clone(), options, &keys).into_iter().map(verdict).collect();
+        let changed = state::changed(verdicts.iter().filter_map(|verdict| verdict.entry.as_ref().ok()));
+        // Without an entry there is nothing to make again.
+        if changed == keys || verdicts.iter().all(|verdict| verdict.entry.is_err()) {
+            return (verdicts, keys);
+        }
+        keys = changed;
+    }
 }
 
 /// One graph of primitives, simplified.
@@ -282,21 +320,19 @@ fn entry(
     model: &Model,
     twins: &[Signature],
     source: TfGraph,
-    updated: &Updates,
+    state: &Keys,
     options: &Options,
 ) -> Result<Entry, Problems> {
     let signature = &twins[0];
-    let import = source::import_options(signature, options);
-    let notes = state::check(&source, signature, updated, !options.signatures.is_empty())?;
-    let mut imported = tf::import(&source, &|variable| initial::read(model, variable), &import)?;
-    imported.notes.splice(0..0, notes);
+    let import = source::import_options(signature, options, state);
+    let imported = tf::import(&source, &|variable| initial::read(model, variable), &import)?;
     let aliases = twins[1..].iter().map(|s| s.name.clone()).collect();
     let scopes = Scopes::new(source.variables.values().map(|v| v.name.as_str()));
     Ok(Entry { aliases, scopes, ..from_import(signature.name.clone(), imported, options) })
 }
 
 fn from_import(key: String, imported: tf::Imported, options: &Options) -> Entry {
-    let tf::Imported { graph, equal, notes } = imported;
+    let tf::Imported { graph, equal, state, notes } = imported;
     let keep = options.keep_imported || !options.dumps.is_empty();
     let imported = if keep { graph.clone() } else { Graph::default() };
     let optimised = optimise(graph);
@@ -304,7 +340,17 @@ fn from_import(key: String, imported: tf::Imported, options: &Options) -> Entry 
         let when = equal.when.into_iter().map(|(a, b)| plan::Guard::Equal(a, b)).collect();
         (when, optimise(equal.graph))
     });
-    Entry { key, aliases: vec![], imported, optimised, equal, notes, scopes: Scopes::default() }
+    Entry {
+        key,
+        aliases: vec![],
+        imported,
+        optimised,
+        equal,
+        state,
+        residents: vec![],
+        notes,
+        scopes: Scopes::default(),
+    }
 }
 
 /// The flat graph of a signature, in which the branches are taken whose predicates are known.
@@ -371,6 +417,7 @@ fn describe(
     fingerprint: [u8; 32],
     entries: &[Entry],
     bodies: &[Bodies],
+    layout: Option<emit::state::Layout>,
 ) -> Interface {
     let ports = |ports: &[plan::IoPort]| ports.iter().map(|p| (p.name.clone(), p.ty.clone())).collect();
     // What callers see is the same at every level.
@@ -378,9 +425,11 @@ fn describe(
     let lowest = |n: usize| &bodies[n].open[0];
     let keys = entries.iter().flat_map(|e| std::iter::once(&e.key).chain(&e.aliases));
     let named = |(key, &n): (&String, &usize)| (key.clone(), ports(&lowest(n).inputs), ports(&lowest(n).outputs));
-    let mut signatures = interface::signatures(keys.zip(&of_entry).map(named).collect());
+    let slots = layout.as_ref().map(|layout| &layout.slots[..]);
+    let (mut signatures, c_names) = interface::signatures_beside(keys.zip(&of_entry).map(named).collect(), slots);
     for (signature, &n) in signatures.iter_mut().zip(&of_entry) {
         lowest(n).symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
+        lowest(n).state.iter().for_each(|access| signature.use_state(*access));
         signature.workspace = entry::workspace(bodies[n].programs());
         signature.guards = conditions(&lowest(n).guards);
         signature.same_as = of_entry.iter().position(|first| *first == n);
@@ -397,6 +446,7 @@ fn describe(
         levels: target.levels.iter().map(level).collect(),
         binds_weights: options.weights_apart,
         signatures,
+        state: layout.map(|layout| interface::State { layout, c_names }),
     }
 }
 

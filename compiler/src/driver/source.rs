@@ -1,18 +1,19 @@
 //! A signature's graph as the rest of the compiler sees it: branches whose predicates are known are taken, round by
 //! round, because a function that is inlined may hold further branches.
 
-use super::{Options, initial};
+use super::{Options, initial, state::Keys};
 use crate::{
     base::Problems,
     saved::{Model, Signature, TfGraph, graph::Branches},
     tf,
 };
 
-/// What the user fixes of this signature's inputs.
-pub fn import_options(signature: &Signature, options: &Options) -> tf::Options {
+/// What the user fixes of this signature's inputs, where these variables are state.
+pub fn import_options(signature: &Signature, options: &Options, state: &Keys) -> tf::Options {
     let has = |key: &str| signature.inputs.iter().any(|slot| slot.key == key);
     let shapes = options.shapes.iter().filter(|s| has(&s.input));
-    tf::Options { batch: options.batch, shapes: shapes.map(|s| (s.input.clone(), s.extents.clone())).collect() }
+    let shapes = shapes.map(|s| (s.input.clone(), s.extents.clone())).collect();
+    tf::Options { batch: options.batch, shapes, state: Some(state.clone()) }
 }
 
 /// The flat graph of an entry point.

@@ -1,69 +1,138 @@
-//! Variables that some signature updates: their values are state, and smc has no state yet.
+//! Which variables outlive calls: those that a compiled signature changes. All others are constants.
 //!
-//! A signature that updates one is refused by the import. One that only reads it would be right until the first update,
-//! so it is refused too, unless it was asked for by name: then the stored value is what the user wants, and is told.
+//! A signature whose graph assigns a variable may still give back what it read, and one that cannot be compiled changes
+//! nothing. So the variables that graphs assign are state at first; where fewer are changed by what was imported, the
+//! import begins again with these.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Options, source};
+use super::{Entry, Options, source};
 use crate::{
     base::{Diagnostic, Problems},
-    saved::{Model, Signature, TfGraph},
+    emit::state,
+    plan::Resident,
+    saved::{Model, Signature, TfGraph, Variable},
+    tensor::Tensor,
 };
 
-/// For the key of each updated tensor, a signature that updates it.
-pub type Updates = BTreeMap<String, String>;
+/// The keys of the variables that are state.
+pub type Keys = BTreeSet<String>;
 
-/// What the model's signatures update. Signatures whose graph cannot be made update nothing that could be served.
+/// What the graphs of signatures assign. Signatures whose graph cannot be made assign nothing.
 ///
-/// A branch that is not taken updates nothing, unless some signature updates what decides about it.
-pub fn updates(model: &Model, options: &Options) -> Updates {
-    let mut graphs: Vec<(&Signature, TfGraph)> = model
-        .signatures()
-        .iter()
-        .filter_map(|signature| {
-            let import = source::import_options(signature, options);
-            Some((signature, source::graph(model, signature, &import).ok()?))
-        })
-        .collect();
+/// A branch that is not taken assigns nothing, unless a variable that is assigned decides about it.
+pub fn assigned(model: &Model, signatures: &[Signature], options: &Options) -> Keys {
+    let mut keys = Keys::new();
     loop {
-        let mut updates = Updates::new();
-        for (signature, graph) in &graphs {
-            for key in graph.updates.keys() {
-                updates.entry(key.clone()).or_insert_with(|| signature.name.clone());
-            }
+        let mut found = keys.clone();
+        for signature in signatures {
+            let import = source::import_options(signature, options, &keys);
+            found.extend(
+                source::graph(model, signature, &import).into_iter().flat_map(|graph| graph.updates.into_keys()),
+            );
         }
-        let is_updated = |graph: &TfGraph| graph.all_variables().iter().any(|v| updates.contains_key(&v.key));
-        let undecided = graphs.iter_mut().filter(|(_, graph)| !graph.decisions.is_empty() && is_updated(graph));
-        let mut changed = false;
-        for (signature, graph) in undecided {
-            if let Ok(open) = model.graph(signature) {
-                (*graph, changed) = (open, true);
-            }
+        if found == keys {
+            return keys;
         }
-        if !changed {
-            return updates;
-        }
+        keys = found;
     }
 }
 
-/// Refuses a graph that reads what another signature updates; `by_name` turns that into warnings.
-pub fn check(
-    graph: &TfGraph,
-    signature: &Signature,
-    updates: &Updates,
-    by_name: bool,
-) -> Result<Vec<Diagnostic>, Problems> {
-    let mut problems = Problems::default();
-    for variable in graph.all_variables().into_iter().filter(|v| v.assigned_by.is_none()) {
-        let Some(by) = updates.get(&variable.key) else { continue };
-        let what = format!("variable `{}` is read here and updated by signature `{by}`", variable.name);
-        problems.push(if by_name {
-            Diagnostic::warning(format!("{what}: its stored value is compiled in"))
-        } else {
-            Diagnostic::error(format!("{what}; state is not supported yet"))
-                .help(format!("`--signature {}` compiles the stored value in", signature.name))
-        });
+/// What entries change, of what they might.
+pub fn changed<'e>(entries: impl Iterator<Item = &'e Entry>) -> Keys {
+    let kept = entries.flat_map(|entry| &entry.state);
+    kept.filter(|kept| kept.output.is_some()).map(|kept| kept.variable.key.clone()).collect()
+}
+
+/// Warns where an entry has a constant that a signature changes which is not compiled.
+pub fn left_out(graph: &TfGraph, keys: &Keys, others: &BTreeMap<String, String>) -> Vec<Diagnostic> {
+    let mut told = Keys::new();
+    let mut warnings = vec![];
+    for variable in graph.all_variables().into_iter().filter(|v| !keys.contains(&v.key)) {
+        let Some(by) = others.get(&variable.key) else { continue };
+        if told.insert(variable.key.clone()) {
+            let what = format!(
+                "variable `{}` is read here and changed by signature `{by}`, which is not compiled: its stored value is \
+                 compiled in",
+                variable.name
+            );
+            warnings.push(Diagnostic::warning(what));
+        }
     }
-    if problems.has_errors() { Err(problems) } else { Ok(problems.0) }
+    warnings
+}
+
+/// For what the signatures that are not compiled assign, one that does.
+pub fn of_others(model: &Model, compiled: &Keys, options: &Options) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for signature in model.signatures().iter().filter(|s| !compiled.contains(&s.name)) {
+        for key in assigned(model, std::slice::from_ref(signature), options) {
+            found.entry(key).or_insert_with(|| signature.name.clone());
+        }
+    }
+    found
+}
+
+/// The variables of a model that outlive calls, in the order of their names.
+#[derive(Debug, Default)]
+pub struct State {
+    sources: Vec<Variable>,
+    pub variables: Vec<state::Variable>,
+}
+
+impl State {
+    /// Those that entries use.
+    pub fn of(entries: &[Entry], read: &dyn Fn(&Variable) -> Result<Tensor, Problems>) -> Result<State, Problems> {
+        let mut sources: Vec<Variable> = vec![];
+        for kept in entries.iter().flat_map(|entry| &entry.state) {
+            match sources.iter().find(|known| known.is_stored_as(&kept.variable)) {
+                Some(known) if known.name != kept.variable.name => {
+                    let (a, b) = (&known.name, &kept.variable.name);
+                    let what = format!("variables `{a}` and `{b}` are stored as one, and signatures change them");
+                    return Err(Diagnostic::error(what)
+                        .help("give each variable a value of its own in the checkpoint")
+                        .into());
+                }
+                Some(_) => {}
+                None => sources.push(kept.variable.clone()),
+            }
+        }
+        let names = names(&sources);
+        let mut named: Vec<(String, Variable)> = names.into_iter().zip(sources).collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut state = State::default();
+        for (name, source) in named {
+            let initial = read(&source)?;
+            state.variables.push(state::Variable { name, initial });
+            state.sources.push(source);
+        }
+        Ok(state)
+    }
+    /// Where an entry finds its variables.
+    pub fn residents(&self, entry: &Entry, layout: Option<&state::Layout>) -> Vec<Resident> {
+        let place = |variable: &Variable| {
+            let n = self.sources.iter().position(|known| known.is_stored_as(variable));
+            n.zip(layout).map(|(n, layout)| layout.slots[n].at).expect("the variables of all entries are known")
+        };
+        let resident =
+            |kept: &crate::tf::Kept| Resident { input: kept.input, output: kept.output, at: place(&kept.variable) };
+        entry.state.iter().map(resident).collect()
+    }
+}
+
+/// By which people know variables: the way to them among the saved objects, or their names in graphs of TensorFlow 1.
+fn names(variables: &[Variable]) -> Vec<String> {
+    let mut names: Vec<String> = vec![];
+    for variable in variables {
+        let short = variable.key.strip_suffix("/.ATTRIBUTES/VARIABLE_VALUE").unwrap_or(&variable.key);
+        let mut name = short.to_string();
+        for n in 2.. {
+            if !names.contains(&name) {
+                break;
+            }
+            name = format!("{short}_{n}");
+        }
+        names.push(name);
+    }
+    names
 }

@@ -1,7 +1,7 @@
 //! Signatures that are one: equal graphs with equal inputs and outputs. Keras exports each model under `serve` and
 //! `serving_default`.
 
-use super::{Entry, Options, source};
+use super::{Entry, Options, source, state::Keys};
 use crate::{
     base::Problems,
     saved::{Model, Signature, TfGraph},
@@ -21,12 +21,12 @@ pub fn keys(signatures: &[Signature]) -> String {
 }
 
 /// Reads the graphs of the signatures and finds the equal ones. The order is that of the first of each.
-pub fn twins(model: &Model, signatures: Vec<Signature>, options: &Options) -> Vec<Twins> {
+pub fn twins(model: &Model, signatures: Vec<Signature>, options: &Options, state: &Keys) -> Vec<Twins> {
     let alone = signatures.len() == 1;
     let mut found: Vec<Twins> = vec![];
     let mut contents = vec![];
     for signature in signatures {
-        let graph = source::graph(model, &signature, &source::import_options(&signature, options));
+        let graph = source::graph(model, &signature, &source::import_options(&signature, options, state));
         let content = match &graph {
             Ok(graph) if !alone => Ok(graph.content()),
             Ok(_) => Ok([0; 32]),
@@ -60,6 +60,8 @@ pub fn apart(entries: Vec<Entry>) -> Vec<Entry> {
             imported: entry.imported.clone(),
             optimised: entry.optimised.clone(),
             equal: entry.equal.clone(),
+            state: entry.state.clone(),
+            residents: entry.residents.clone(),
             notes: vec![],
             scopes: entry.scopes.clone(),
         };

@@ -68,6 +68,12 @@ pub fn element_type(dtype: DType) -> Option<ElementType> {
     })
 }
 
+/// The type of the elements of this code.
+pub fn dtype(element: ElementType) -> DType {
+    let is = |dtype: &&DType| element_type(**dtype) == Some(element);
+    *DType::ALL.iter().find(is).expect("each has a type")
+}
+
 struct Writer {
     bytes: Vec<u8>,
     order: Order,
@@ -313,6 +319,7 @@ mod tests {
             levels,
             binds_weights: false,
             signatures,
+            state: None,
         }
     }
 

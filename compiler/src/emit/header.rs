@@ -2,6 +2,7 @@
 //! signature, and a class for C++17. What it says is [`Interface`]; nothing is decided here.
 
 mod classes;
+mod state;
 
 use std::fmt::Write;
 
@@ -30,6 +31,12 @@ pub fn header(model: &Interface, notes: &[String]) -> String {
         " * dense and row-major; inputs and outputs do not overlap. Nothing is allocated, nothing of a call is kept. The rounding",
     );
     line(&mut out, " * and flush modes of the calling thread are obeyed.");
+    if model.state.is_some() {
+        line(
+            &mut out,
+            " * What outlives calls is in a state, which the caller owns: two calls on one state do not run at once.",
+        );
+    }
     write_levels(&mut out, model);
     if model.binds_weights {
         line(&mut out, " * The weights are in a file of their own: bind it before the first call.");
@@ -46,6 +53,9 @@ pub fn header(model: &Interface, notes: &[String]) -> String {
     }
     if model.binds_weights {
         write_binding(&mut out, name);
+    }
+    if let Some(state) = &model.state {
+        state::write(&mut out, name, state);
     }
     line(&mut out, "\n/* CPU levels: what a struct's cpu may ask for. */");
     for level in &model.levels {
@@ -118,6 +128,16 @@ fn write_signature(out: &mut String, model: &str, all: &[Signature], s: &Signatu
     }
     for d in &s.symbols {
         line(out, &format!("  {:<40} /* extent `{}`, at least 0 */", format!("int64_t {};", d.c_name), d.symbol));
+    }
+    if let Some((access, member)) = &s.state {
+        let (qualifier, what) = state::member(*access);
+        line(
+            out,
+            &format!(
+                "  {:<40} /* a state of the model, which the call {what} */",
+                format!("{qualifier}void *{member};")
+            ),
+        );
     }
     line(out, &format!("  {:<40} /* null: the calling thread does all */", "const struct smc_threads *threads;"));
     line(out, &format!("  {:<40} /* 0: the best level; or one of the constants below */", "uint64_t cpu;"));
@@ -214,6 +234,7 @@ mod tests {
             levels: vec![],
             binds_weights: false,
             signatures: signatures(named),
+            state: None,
         };
         model.signatures[0].workspace = "64*batch".parse().unwrap();
         let text = header(&model, &["an */ end".into()]);

@@ -8,9 +8,13 @@ use std::collections::BTreeSet;
 
 use smc_runtime::abi::SLOT_BYTES;
 
-use super::names::is_reserved;
+use super::{
+    names::is_reserved,
+    state::{Layout, Slot},
+};
 use crate::{
     base::{Dim, Symbol},
+    plan::Access,
     tensor::TensorType,
 };
 
@@ -29,6 +33,16 @@ pub struct Interface {
     pub binds_weights: bool,
     /// In the order of the numbers that `invoke` takes.
     pub signatures: Vec<Signature>,
+    /// What outlives calls, if something does.
+    pub state: Option<State>,
+}
+
+/// The block of memory that outlives calls.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub layout: Layout,
+    /// By variable, the function that finds it is the model's name, an underscore and this.
+    pub c_names: Vec<String>,
 }
 
 impl Interface {
@@ -72,6 +86,8 @@ pub struct Signature {
     pub inputs: Vec<Tensor>,
     pub outputs: Vec<Tensor>,
     pub symbols: Vec<Dimension>,
+    /// What it does with the block that outlives calls, and the member of the io struct that points to it.
+    pub state: Option<(Access, String)>,
     /// What must hold for every call.
     pub guards: Vec<Guard>,
     /// Bytes of the workspace.
@@ -115,7 +131,16 @@ pub type Named = (String, Vec<(String, TensorType)>, Vec<(String, TensorType)>);
 /// The header makes constants of upper-case names, so names that differ in case alone count as the same, and so do
 /// those of tensors together with their signature's.
 pub fn signatures(named: Vec<Named>) -> Vec<Signature> {
+    signatures_beside(named, None).0
+}
+
+/// The same for a model with a state of these variables, and the names of the functions that find them.
+pub fn signatures_beside(named: Vec<Named>, variables: Option<&[Slot]>) -> (Vec<Signature>, Vec<String>) {
     let mut functions = Names::reserved(["workspace_bytes", "descriptor", "invoke", "bind_weights", "weights_bytes"]);
+    if variables.is_some() {
+        let own = ["state", "state_bytes", "state_init", "state_save", "state_load"];
+        own.iter().for_each(|name| functions.take(name));
+    }
     let mut constants = Names::default();
     let mut signatures = vec![];
     for (key, inputs, outputs) in named {
@@ -145,12 +170,15 @@ pub fn signatures(named: Vec<Named>) -> Vec<Signature> {
             inputs,
             outputs,
             symbols,
+            state: None,
             guards: vec![],
             workspace: Dim::zero(),
             stack_bytes: 0,
         });
     }
-    signatures
+    let mut find = |slot: &Slot| functions.choose_where(&format!("state_{}", slot.name), |_| true);
+    let found = variables.into_iter().flatten().map(&mut find).collect();
+    (signatures, found)
 }
 
 impl Signature {
@@ -164,6 +192,13 @@ impl Signature {
             self.symbols.push(Dimension { symbol: symbol.clone(), c_name });
         }
     }
+    /// Adds the member that points to the block which outlives calls. Symbols are complete.
+    pub fn use_state(&mut self, access: Access) {
+        let mut members = Names::reserved(["threads", "cpu"]);
+        let tensors = self.inputs.iter().chain(&self.outputs).map(|t| t.c_name.as_str());
+        tensors.chain(self.symbols.iter().map(|d| d.c_name.as_str())).for_each(|name| members.take(name));
+        self.state = Some((access, members.choose_where("state", |_| true)));
+    }
     pub fn input_slot(&self, index: usize) -> usize {
         index * SLOT_BYTES
     }
@@ -173,8 +208,12 @@ impl Signature {
     pub fn symbol_slot(&self, index: usize) -> usize {
         self.output_slot(self.outputs.len() + index)
     }
-    pub fn threads_slot(&self) -> usize {
+    /// Where the pointer to the block stands, in signatures that use it.
+    pub fn state_slot(&self) -> usize {
         self.symbol_slot(self.symbols.len())
+    }
+    pub fn threads_slot(&self) -> usize {
+        self.state_slot() + if self.state.is_some() { SLOT_BYTES } else { 0 }
     }
     pub fn cpu_slot(&self) -> usize {
         self.threads_slot() + SLOT_BYTES

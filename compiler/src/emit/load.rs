@@ -208,6 +208,7 @@ mod tests {
             symbols: vec![],
             formulas: vec![],
             guards: vec![],
+            state: None,
             storage: Arena::default(),
             launches: vec![],
             chains: vec![],
@@ -217,7 +218,7 @@ mod tests {
         };
         let bodies = Bodies { open: vec![program; target.levels.len()], equal: None };
         let entry = Entry { c_name: "s", aliases: &[], bodies: &bodies };
-        let compiled = native::compile(&target, "m", &[entry], &weights, Reach::Near).unwrap();
+        let compiled = native::compile(&target, "m", &[entry], &weights, Reach::Near, None).unwrap();
         let parts = Parts { name: "m", descriptor: b"", fingerprint: [0; 32] };
         Object::new(&target, &compiled, Stored::new(weights, target.big_endian()), &parts, false).bytes()
     }

@@ -10,4 +10,5 @@ pub mod load;
 pub mod names;
 pub mod object;
 pub mod shared;
+pub mod state;
 pub mod weights;

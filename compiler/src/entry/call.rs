@@ -124,6 +124,10 @@ pub(super) fn call(model: &Numbers<'_>, entry: usize) -> Routine {
         let outputs = program.outputs.iter().enumerate().map(|(n, p)| (Slots(program).output(n), &p.ty));
         let mut sizes = Sizes::of_accepted(w, program, symbols.clone());
         check_pointers(w, io, inputs.chain(outputs), &mut sizes);
+        if program.state.is_some() {
+            let state = w.load(io, Field::Pointer(Slots(program).state()));
+            super::state::check(w, state);
+        }
         if !workspace(w.model.entries[entry].programs()).is(0) {
             check_workspace(w, memory, bytes, needed);
         }

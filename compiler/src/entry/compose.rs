@@ -3,13 +3,13 @@
 //! Per entry the kernels of each program, followed by the functions that run its chains, its branches and loops and, with
 //! several levels, the one that runs the program; programs within others come behind all others; the check of its dimensions, if it needs one; the function itself and its size function. Then
 //! what runs part of a slice, if calls may have few; what shares parallel loops out, if there are any; the model's
-//! `invoke` and `workspace_bytes`; where the caller binds the weights, `bind_weights` and `weights_bytes`; and last, with
-//! several levels, what chooses one.
+//! `invoke` and `workspace_bytes`; where the caller binds the weights, `bind_weights` and `weights_bytes`; what makes, keeps
+//! and brings back a state, where there is one; and last, with several levels, what chooses one.
 
 use std::ops::Range;
 
 use super::{
-    Reach, Routine, call, chain, flow, invoke, run, share,
+    Reach, Routine, StateBlock, call, chain, flow, invoke, run, share, state,
     units::{is_shared, may_be_crowded, may_be_few},
     weights,
 };
@@ -69,6 +69,8 @@ pub struct Setting<'a> {
     pub weight_offsets: &'a [u64],
     /// Bytes of all weights.
     pub weight_bytes: u64,
+    /// What outlives calls, if something does.
+    pub state: Option<&'a StateBlock>,
 }
 
 /// A function of a model.
@@ -177,6 +179,9 @@ impl<'a> Numbers<'a> {
         if setting.reach == Reach::Bound {
             take(2);
         }
+        if setting.state.is_some() {
+            take(state::FUNCTIONS.len());
+        }
         let choose = chooses.then(|| take(1));
         Numbers { setting, entries, of, part, share, invoke, choose, count }
     }
@@ -227,6 +232,9 @@ pub fn compose(setting: Setting<'_>, entries: &[Entry<'_>]) -> Model {
     if setting.reach == Reach::Bound {
         members.push(own("bind_weights", true, weights::bind_weights(&numbers)));
         members.push(own("weights_bytes", true, weights::weights_bytes(&numbers)));
+    }
+    if setting.state.is_some() {
+        members.extend(state::FUNCTIONS.map(|(name, routine)| own(name, true, routine(&numbers))));
     }
     if numbers.choose.is_some() {
         let name = format!("{}_cpu", setting.name);

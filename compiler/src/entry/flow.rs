@@ -61,6 +61,10 @@ impl<'a> Around<'a> {
         match &self.program.storage[id].place {
             Place::Input(n) => w.load(self.io, Field::Pointer(Slots(self.program).input(*n))),
             Place::Output(n) => w.load(self.io, Field::Pointer(Slots(self.program).output(*n))),
+            Place::State(at) => {
+                let state = w.load(self.io, Field::Pointer(Slots(self.program).state()));
+                w.offset(state, *at as i64)
+            }
             Place::Workspace(at) => {
                 let (workspace, at) = (w.load(self.frame, Field::Workspace), self.sizes.dim(w, at));
                 w.offset(workspace, at)

@@ -133,8 +133,12 @@ impl Slots<'_> {
     pub fn symbol(self, n: usize) -> u32 {
         self.output(self.0.outputs.len() + n)
     }
-    pub fn threads(self) -> u32 {
+    /// Where the caller says what its state is, if the entry uses one.
+    pub fn state(self) -> u32 {
         self.symbol(self.0.symbols.len())
+    }
+    pub fn threads(self) -> u32 {
+        self.state() + u32::from(self.0.state.is_some())
     }
     pub fn cpu(self) -> u32 {
         self.threads() + 1

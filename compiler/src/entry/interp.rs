@@ -36,6 +36,19 @@ pub fn call(
     bind: &Bindings,
     options: Options,
 ) -> Result<Result<Vec<Tensor>, i64>, Stop> {
+    call_on(model, entries, weights, n, (inputs, &mut vec![]), bind, options)
+}
+
+/// As [`call`], on a block of state, of which nothing is used where the entry has none.
+pub fn call_on(
+    model: &Model,
+    entries: &[Entry<'_>],
+    weights: &Weights,
+    n: usize,
+    (inputs, state): (&[Tensor], &mut Vec<u8>),
+    bind: &Bindings,
+    options: Options,
+) -> Result<Result<Vec<Tensor>, i64>, Stop> {
     let program = entries[n].shared();
     let mut machine = Machine::new(model, entries, weights, options);
     let mut slots: Vec<i64> = vec![];
@@ -57,6 +70,8 @@ pub fn call(
     for symbol in &program.symbols {
         slots.push(bind.get(symbol).copied().ok_or_else(|| Stop::Bug(format!("`{symbol}` has no value")))?);
     }
+    let block = program.state.map(|_| machine.region(state.clone()));
+    slots.extend(block);
     let threads = options.threads.map(|count| machine.threads(count));
     slots.extend([threads.unwrap_or(0), 0]);
     debug_assert_eq!(slots.len() as u32, Slots(program).cpu() + 1);
@@ -65,6 +80,9 @@ pub fn call(
     let bytes = bytes.filter(|&bytes| bytes <= MOST).unwrap_or(0);
     let memory = machine.region(vec![GARBAGE; bytes]);
     let status = machine.run(model.entries[n], &[io, memory, bytes as i64])?.unwrap_or(0);
+    if let Some(block) = block {
+        *state = machine.memory_of(block)?.to_vec();
+    }
     if status != 0 {
         return Ok(Err(status));
     }
@@ -248,6 +266,7 @@ impl OfKernel<'_, '_> {
         match place {
             Place::Input(n) => machine.load(self.io, Field::Pointer(slots.input(*n))),
             Place::Output(n) => machine.load(self.io, Field::Pointer(slots.output(*n))),
+            Place::State(at) => Ok(machine.load(self.io, Field::Pointer(slots.state()))? + *at as i64),
             Place::Workspace(at) => {
                 let at = at.eval(self.bind).ok_or_else(|| Stop::Bug(format!("{at} has no value")))?;
                 Ok(machine.load(self.frame, Field::Workspace)? + at)

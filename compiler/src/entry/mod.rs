@@ -18,6 +18,7 @@ mod print;
 mod run;
 mod share;
 mod sizes;
+mod state;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -28,6 +29,7 @@ mod write;
 pub use compose::{Entry, Level, Member, Model, Setting, What, compose, workspace};
 pub use frame::{Field, Frame, Slots};
 pub use parse::parse;
+pub use state::{StateBlock, StatePart};
 pub use units::{iterations, parallel_extent};
 pub use verify::{Violation, verify};
 

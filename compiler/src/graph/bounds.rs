@@ -74,7 +74,7 @@ impl Bounds {
             // An index that is out of range gives 0.
             Op::Gather(_) => Range::of_all([of(0)?, Range::only(Dim::zero())]),
             Op::Scatter(scatter) => match scatter.f {
-                Combine::Add | Combine::Sub | Combine::Mul | Combine::Or => None,
+                Combine::Add | Combine::Sub | Combine::Mul | Combine::Div | Combine::Or => None,
                 _ => Range::of_all([of(0)?, of(2)?]),
             },
             Op::Reduce(reduce) => of(0)?.reduced(reduce, graph.ty(node.inputs[0])),

@@ -228,6 +228,8 @@ pub enum Combine {
     Add,
     Sub,
     Mul,
+    /// Of floats.
+    Div,
     /// Of bools and integers.
     Or,
     /// The value where the element is less, else the element: NaN changes nothing, and of equal ones the first stays.
@@ -241,11 +243,12 @@ pub enum Combine {
 }
 
 impl Combine {
-    pub const ALL: [Combine; 9] = [
+    pub const ALL: [Combine; 10] = [
         Combine::Set,
         Combine::Add,
         Combine::Sub,
         Combine::Mul,
+        Combine::Div,
         Combine::Or,
         Combine::Max,
         Combine::Min,
@@ -258,6 +261,7 @@ impl Combine {
         match self {
             Combine::Set => !dtype.is_complex() && dtype != DType::Str,
             Combine::Or => dtype.is_int() || dtype == DType::Bool,
+            Combine::Div => dtype.is_float(),
             _ => dtype.is_int() || dtype.is_float(),
         }
     }
@@ -375,9 +379,6 @@ pub struct Kernel {
     pub vars: Arena<Var>,
     pub locals: Arena<Local>,
     pub exprs: Arena<Typed>,
-    /// Where this is odd, a machine may run the iterations of the parallel loop from the last to the first: then what a
-    /// kernel read last is what its next run reads first, from a nearer cache. It means nothing, since their order is free.
-    pub turn: Option<Dim>,
     pub body: Block,
 }
 

@@ -24,7 +24,7 @@ use std::{
 
 use crate::{
     base::Problems,
-    entry::{self, Entry, Member, Model, Reach, Setting, What},
+    entry::{self, Entry, Member, Model, Reach, Setting, StateBlock, What},
     plan::Weights,
 };
 
@@ -59,11 +59,12 @@ pub fn compile(
     entries: &[Entry<'_>],
     weights: &Weights,
     reach: Reach,
+    state: Option<&StateBlock>,
 ) -> Result<Compiled, Problems> {
     let (weight_offsets, weight_bytes) = weights.layout();
     let levels = target.entry_levels();
     let model = entry::compose(
-        Setting { name, levels: &levels, reach, weight_offsets: &weight_offsets, weight_bytes },
+        Setting { name, levels: &levels, reach, weight_offsets: &weight_offsets, weight_bytes, state },
         entries,
     );
     entry::verify(&model).unwrap_or_else(|violation| panic!("routine {violation}"));

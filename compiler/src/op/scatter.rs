@@ -55,6 +55,7 @@ impl Scatter {
             Combine::Add => Some(BinaryFn::Add),
             Combine::Sub => Some(BinaryFn::Sub),
             Combine::Mul => Some(BinaryFn::Mul),
+            Combine::Div => Some(BinaryFn::Div),
             Combine::Or => Some(BinaryFn::Or),
             _ => None,
         }

@@ -11,6 +11,7 @@ mod fold;
 mod fuse;
 mod hoist;
 mod inplace;
+mod keep;
 mod lower;
 mod map;
 mod memory;
@@ -38,8 +39,8 @@ pub use chain::{EVEN_TASKS, MIN_SLICES, MIN_TASKS};
 pub use fuse::{Fusion, MAX_CODE, Role, Yield, fuse};
 pub use prepare::{Choices, prepare};
 pub use program::{
-    Bodies, Carried, Chain, Flow, FlowKind, Guard, IoPort, Launch, LoopPlan, Part, Place, Program, Storage, StorageId,
-    Unit,
+    Access, Bodies, Carried, Chain, Flow, FlowKind, Guard, IoPort, Launch, LoopPlan, Part, Place, Program, Resident,
+    Storage, StorageId, Unit,
 };
 pub use weights::{Panels, Weight, WeightId, Weights};
 
@@ -61,19 +62,21 @@ use program::units;
 
 /// Plans an entry from its prepared graph. Constants are added to `weights`, which all entries of a model share.
 pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weights) -> Program {
-    plan_region(name, graph, target, weights, &mut name::Names::default(), Again::default()).0
+    plan_on(name, graph, &[], target, weights)
 }
 
-/// What is known of a graph that runs again and again.
-#[derive(Default)]
-struct Again<'a> {
-    /// Inputs that the outputs of the iteration before are.
-    yields: &'a [Yield],
-    /// The number of the iteration.
-    step: Option<Symbol>,
+/// The same, where some inputs and outputs are values that outlive calls.
+pub fn plan_on(
+    name: &str,
+    graph: &Graph,
+    residents: &[Resident],
+    target: &TargetInfo,
+    weights: &mut Weights,
+) -> Program {
+    plan_region(name, graph, target, weights, &mut name::Names::default(), (&[], residents)).0
 }
 
-/// Plans a graph, whose kernels get names that no other has. The second result tells which of the yields are used: the
+/// Plans a graph, whose kernels get names that no other has. The second result tells which of `yields` are used: the
 /// program finds that input in the output's memory, and changes it there.
 fn plan_region(
     name: &str,
@@ -81,11 +84,11 @@ fn plan_region(
     target: &TargetInfo,
     weights: &mut Weights,
     names: &mut name::Names,
-    Again { yields, step }: Again<'_>,
+    (yields, residents): (&[Yield], &[Resident]),
 ) -> (Program, Vec<bool>) {
     let fusion = fuse(graph, yields);
     let mut planner = Planner {
-        cx: Context { graph, fusion: &fusion, target, weights, step: step.clone() },
+        cx: Context { graph, fusion: &fusion, target, weights },
         storage: Arena::default(),
         of_node: HashMap::new(),
         of_weights: HashMap::new(),
@@ -93,6 +96,7 @@ fn plan_region(
         chains: vec![],
         flows: vec![],
         inner_guards: vec![],
+        residents,
         names,
     };
     planner.bind_inputs();
@@ -124,19 +128,19 @@ fn plan_region(
         }
         (planner.launches, planner.chains) = chain::chain(planner.launches, &mut planner.storage, target);
     }
+    planner.keep();
+    let (inputs, outputs) = (planner.visible_inputs(), planner.visible_outputs());
     let (workspace, workspace_bound) = planner.place();
     let Planner { storage, launches, chains, flows, inner_guards, .. } = planner;
     let mut guards = guards(graph);
     guards.extend(inner_guards.into_iter().filter(|guard| !guards.contains(guard)).collect::<Vec<_>>());
     let port = |p: &crate::graph::Port| IoPort { name: p.name.clone(), ty: graph.ty(p.node).clone() };
-    let mut symbols = symbols(graph);
-    let turns = launches.iter().any(|launch| launch.kernel.turn.is_some());
-    symbols.extend(step.filter(|step| turns && !symbols.contains(step)));
     let program = Program {
         name: name.to_owned(),
-        inputs: graph.inputs.iter().map(port).collect(),
-        outputs: graph.outputs.iter().map(port).collect(),
-        symbols,
+        inputs: graph.inputs[..inputs].iter().map(port).collect(),
+        outputs: graph.outputs[..outputs].iter().map(port).collect(),
+        state: keep::access(residents),
+        symbols: symbols(graph),
         formulas: formulas(graph, &flows),
         guards,
         storage,
@@ -263,6 +267,8 @@ struct Planner<'g, 'n> {
     flows: Vec<Flow>,
     /// What regions need of the symbols.
     inner_guards: Vec<Guard>,
+    /// What outlives calls.
+    residents: &'n [Resident],
     names: &'n mut name::Names,
 }
 
@@ -272,14 +278,16 @@ impl<'g> Planner<'g, '_> {
     }
     fn bind_inputs(&mut self) {
         for (n, port) in self.cx.graph.inputs.iter().enumerate() {
-            let id = self.new_storage(self.cx.graph.ty(port.node), Place::Input(n));
+            let resident = self.residents.iter().find(|resident| resident.input == n);
+            let place = resident.map_or(Place::Input(n), |resident| Place::State(resident.at));
+            let id = self.new_storage(self.cx.graph.ty(port.node), place);
             self.of_node.insert(port.node, id);
         }
     }
     /// Gives outputs their memory; returns the ports that are filled by copying a node.
     fn bind_outputs(&mut self) -> Vec<(usize, NodeId)> {
         let mut copies = vec![];
-        for (n, port) in self.cx.graph.outputs.iter().enumerate() {
+        for (n, port) in self.cx.graph.outputs[..self.visible_outputs()].iter().enumerate() {
             let id = self.cx.fusion.behind_reshapes(self.cx.graph, port.node);
             if self.cx.fusion.role(id) == Role::Leaf || self.of_node.contains_key(&id) {
                 copies.push((n, id));
@@ -333,30 +341,18 @@ impl<'g> Planner<'g, '_> {
         let work = self.cx.target.work(&flops, &self.bytes(&args));
         // How much an unknown amount of work is shows when it is called.
         let is_shared = work.as_int().is_none_or(|work| work >= WORTH_SHARING);
-        let turn = self.cx.step.as_ref().filter(|_| self.cx.takes_turns(self.weight_bytes(&args))).map(Dim::from);
         let apart = match &kernel.body[..] {
-            [Stmt::For { var, kind: LoopKind::Seq, body }] => {
-                (is_shared || turn.is_some()) && updates_apart(&kernel, *var, body)
-            }
+            [Stmt::For { var, kind: LoopKind::Seq, body }] => is_shared && updates_apart(&kernel, *var, body),
             _ => false,
         };
         if let [Stmt::For { kind, .. }] = &mut kernel.body[..]
             && apart
         {
             *kind = LoopKind::Parallel;
-            kernel.turn = turn;
         }
         verify(&kernel).unwrap_or_else(|e| panic!("planning: {e}\n{kernel}"));
         let origin = [root, tip].into_iter().find_map(|id| graph.origin(id)).map(|o| o.to_string());
         self.launches.push(Launch { kernel, args, part, origin, flops, work });
-    }
-    /// The bytes of the weights among these buffers.
-    fn weight_bytes(&self, args: &[StorageId]) -> usize {
-        let weights = args.iter().filter_map(|&arg| match self.storage[arg].place {
-            Place::Weights(id) => Some(&self.cx.weights.all[id]),
-            _ => None,
-        });
-        weights.map(|weight| weight.count() * weight.dtype().size()).sum()
     }
     /// The bytes of these buffers, each counted once.
     fn bytes(&self, args: &[StorageId]) -> Dim {

@@ -25,6 +25,8 @@ pub struct Program {
     pub formulas: Vec<Arc<Formula>>,
     /// Checked at entry, before anything else is computed from the symbols.
     pub guards: Vec<Guard>,
+    /// What it does with what outlives calls, if anything.
+    pub state: Option<Access>,
     pub storage: Arena<Storage>,
     /// In execution order.
     pub launches: Vec<Launch>,
@@ -43,6 +45,22 @@ pub struct Program {
 pub struct IoPort {
     pub name: String,
     pub ty: TensorType,
+}
+
+/// What an entry does with the block of memory that outlives its calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Reads,
+    Changes,
+}
+
+/// A value that outlives calls: an input, and an output where the entry changes it. Such ports are the last ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resident {
+    pub input: usize,
+    pub output: Option<usize>,
+    /// Bytes from the block's start, a multiple of 64.
+    pub at: u64,
 }
 
 /// A condition on the symbols; every symbol is at least 0 besides.
@@ -113,6 +131,8 @@ pub enum Place {
     /// The caller's memory for the n-th input; any alignment of its element type.
     Input(usize),
     Output(usize),
+    /// Bytes from the start of the block that outlives calls, a multiple of 64.
+    State(u64),
     /// Read-only, 64-byte aligned, shared by all entries.
     Weights(WeightId),
     /// Bytes from the workspace's start, a multiple of 64.

@@ -32,7 +32,7 @@ pub fn interpret(
         let bytes = vec![GARBAGE; shape.iter().product::<usize>() * port.ty.dtype.size()];
         outputs.push(Tensor::from_bytes(port.ty.dtype, shape, bytes));
     }
-    interpret_in(program, weights, inputs, bind, outputs)
+    interpret_in(program, weights, inputs, bind, outputs, &mut [])
 }
 
 /// The same where the outputs' memory holds something already.
@@ -42,9 +42,10 @@ fn interpret_in(
     inputs: &[Tensor],
     bind: &Bindings,
     outputs: Vec<Tensor>,
+    state: &mut [u8],
 ) -> Result<Vec<Tensor>, Stop> {
     let workspace = vec![GARBAGE; size(&program.workspace, bind)?];
-    let mut run = Run { program, weights, inputs, bind, workspace, slice: vec![], outputs: vec![] };
+    let mut run = Run { program, weights, inputs, bind, workspace, state, slice: vec![], outputs: vec![] };
     run.outputs = outputs.into_iter().map(|t| (t.shape.clone(), t.bytes().to_vec())).collect();
     for unit in program.units() {
         match unit {
@@ -64,6 +65,8 @@ struct Run<'a> {
     inputs: &'a [Tensor],
     bind: &'a Bindings,
     workspace: Vec<u8>,
+    /// What outlives calls.
+    state: &'a mut [u8],
     /// Of the chain that runs.
     slice: Vec<u8>,
     outputs: Vec<(Vec<usize>, Vec<u8>)>,
@@ -141,7 +144,7 @@ impl Run<'_> {
                     Tensor::from_bytes(value.dtype, value.shape.clone(), vec![GARBAGE; value.bytes().len()])
                 }
             });
-            let next = interpret_in(&plan.body, self.weights, &values, &bind, outputs.collect())?;
+            let next = interpret_in(&plan.body, self.weights, &values, &bind, outputs.collect(), &mut [])?;
             values.splice(..plan.carried.len(), next);
         }
         values.truncate(plan.carried.len());
@@ -158,6 +161,7 @@ impl Memory for Run<'_> {
         match place {
             Place::Input(n) => Ok(self.inputs[*n].bytes().to_vec()),
             Place::Output(n) => Ok(self.outputs[*n].1.clone()),
+            Place::State(at) => part(self.state, *at as usize),
             Place::Weights(id) => Ok(self.weights.all[*id].stored()),
             Place::Workspace(at) => part(&self.workspace, size(at, self.bind)?),
             Place::Slice(at) => part(&self.slice, *at as usize),
@@ -166,6 +170,7 @@ impl Memory for Run<'_> {
     fn write(&mut self, place: &Place, bytes: &[u8]) -> Result<(), Stop> {
         match place {
             Place::Output(n) => self.outputs[*n].1.copy_from_slice(bytes),
+            Place::State(at) => self.state[*at as usize..][..bytes.len()].copy_from_slice(bytes),
             Place::Workspace(at) => {
                 let at = size(at, self.bind)?;
                 self.workspace[at..][..bytes.len()].copy_from_slice(bytes);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     graph::{Node, NodeOutput, Origin, Port, TfGraph, has_effect},
-    restore::{passed_through, resource_name},
+    restore::{handed_on, resource_name},
     types::TfType,
     writes::Writes,
 };
@@ -142,7 +142,7 @@ impl<'g> Trace<'g> {
                     edge = *node.inputs.first()?;
                 }
                 _ => {
-                    let origin = passed_through(self.init, edge).node;
+                    let origin = handed_on(self.init, edge).node;
                     return Some(origin).filter(|&o| self.init.nodes[o].op == "VarHandleOp");
                 }
             }

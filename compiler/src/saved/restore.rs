@@ -94,7 +94,7 @@ pub(super) fn is_variable(op: &str) -> bool {
 
 /// The variable a handle or reference belongs to.
 pub(super) fn variable_behind(graph: &TfGraph, handle: NodeOutput) -> Option<Id<Node>> {
-    let source = passed_through(graph, handle);
+    let source = handed_on(graph, handle);
     is_variable(&graph.nodes[source.node].op).then_some(source.node)
 }
 
@@ -102,7 +102,7 @@ pub(super) fn variable_behind(graph: &TfGraph, handle: NodeOutput) -> Option<Id<
 const MAX_STEPS: usize = 1000;
 
 /// Follows a value backwards through nodes that hand it on.
-pub(super) fn passed_through(graph: &TfGraph, mut value: NodeOutput) -> NodeOutput {
+pub fn handed_on(graph: &TfGraph, mut value: NodeOutput) -> NodeOutput {
     for _ in 0..MAX_STEPS {
         let node = &graph.nodes[value.node];
         let from = match &node.op[..] {
@@ -123,7 +123,7 @@ pub(super) fn passed_through(graph: &TfGraph, mut value: NodeOutput) -> NodeOutp
 
 /// The stored tensor that a restored value comes from; `None` when it comes from somewhere else.
 fn stored_behind(graph: &TfGraph, value: NodeOutput) -> Result<Option<Stored>, Diagnostic> {
-    let source = passed_through(graph, value);
+    let source = handed_on(graph, value);
     let node = &graph.nodes[source.node];
     let element = |input: usize, n: usize| -> Result<String, Diagnostic> {
         let missing = || node.fault("the names of the restored tensors are not constant");
@@ -147,6 +147,6 @@ fn stored_behind(graph: &TfGraph, value: NodeOutput) -> Result<Option<Stored>, D
 }
 
 fn constant(graph: &TfGraph, value: NodeOutput) -> Option<Tensor> {
-    let node = &graph.nodes[passed_through(graph, value).node];
+    let node = &graph.nodes[handed_on(graph, value).node];
     (node.op == "Const").then(|| tensor_proto::decode(node.attr_tensor("value").ok()?).ok()).flatten()
 }

@@ -34,6 +34,13 @@ pub struct Variable {
     pub assigned_by: Option<String>,
 }
 
+impl Variable {
+    /// Whether both are one variable, by whatever handles: they are stored in one place.
+    pub fn is_stored_as(&self, other: &Variable) -> bool {
+        (&self.key, &self.part) == (&other.key, &other.part)
+    }
+}
+
 /// Both witnesses, and who overrides them.
 #[derive(Clone)]
 pub(super) struct Sources {

@@ -10,7 +10,7 @@ use smc_proto::{NameAttrList, attr_value::Value};
 use super::{
     body::{MAX_NESTING, body},
     graph::{Library, Node, NodeOutput, TfGraph, has_effect, is_branch},
-    restore::{is_variable, passed_through},
+    restore::{handed_on, is_variable},
 };
 use crate::base::{Diagnostic, Id, Problems};
 
@@ -97,7 +97,7 @@ fn operand(op: &str, arg: usize) -> Option<usize> {
 fn origins(graph: &TfGraph, handle: NodeOutput) -> Vec<Id<Node>> {
     let (mut found, mut todo, mut seen) = (Vec::new(), vec![handle], BTreeSet::new());
     while let Some(handle) = todo.pop() {
-        let origin = passed_through(graph, handle).node;
+        let origin = handed_on(graph, handle).node;
         if !seen.insert(origin) {
             continue;
         }

@@ -8,7 +8,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     life::{Life, is_merge},
     narrow,
     partition::Part,
-    refuse::Changed,
+    state::{Kept, State},
     stretch::Stretch,
 };
 use crate::{
@@ -35,6 +35,8 @@ pub struct Options {
     pub batch: Option<u64>,
     /// The shapes of inputs by key; `None` leaves an extent open.
     pub shapes: BTreeMap<String, Vec<Option<u64>>>,
+    /// The keys of the variables that are state; without them, those that the graph assigns. Others are constants.
+    pub state: Option<BTreeSet<String>>,
 }
 
 /// A graph and what the user should know about how it came to be.
@@ -43,6 +45,8 @@ pub struct Imported {
     pub graph: Graph,
     /// The same where extents that meet are equal, if the graph broadcasts open extents.
     pub equal: Option<Equal>,
+    /// The variables among the inputs and outputs, which are the last of them, here and in `equal`.
+    pub state: Vec<Kept>,
     pub notes: Vec<Diagnostic>,
 }
 
@@ -107,21 +111,28 @@ pub fn import(tf: &TfGraph, variables: &Variables<'_>, options: &Options) -> Res
     let (stretched, either) = walks.import(Stretch::Either);
     let needed = walks.known.clone();
     if !stretched {
-        let imported =
-            |(graph, notes)| Imported { graph, equal: None, notes: told(notes, needed.notes(tf, |_| false)) };
+        let imported = |(graph, state, notes)| Imported {
+            graph,
+            equal: None,
+            state,
+            notes: told(notes, needed.notes(tf, |_| false)),
+        };
         return either.map(imported);
     }
     let (_, equal) = walks.import(Stretch::Never);
     let is_new = |symbol: &Symbol| !needed.known.contains_key(symbol);
     match (either, equal) {
-        (Ok((graph, notes)), equal) => {
+        (Ok((graph, state, notes)), equal) => {
             let when = walks.known.known.iter().filter(|(symbol, _)| is_new(symbol));
             let when = when.map(|(symbol, dim)| (Dim::from(symbol), dim.clone())).collect();
-            let equal = equal.ok().map(|(graph, _)| Equal { graph, when });
-            Ok(Imported { graph, equal, notes: told(notes, needed.notes(tf, |_| false)) })
+            // Both have the same inputs and outputs.
+            let outputs = |state: &[Kept]| state.iter().map(|kept| kept.output).collect::<Vec<_>>();
+            let equal = equal.ok().filter(|(_, other, _)| outputs(other) == outputs(&state));
+            let equal = equal.map(|(graph, ..)| Equal { graph, when });
+            Ok(Imported { graph, equal, state, notes: told(notes, needed.notes(tf, |_| false)) })
         }
-        (Err(_), Ok((graph, notes))) => {
-            Ok(Imported { graph, equal: None, notes: told(notes, walks.known.notes(tf, is_new)) })
+        (Err(_), Ok((graph, state, notes))) => {
+            Ok(Imported { graph, equal: None, state, notes: told(notes, walks.known.notes(tf, is_new)) })
         }
         (Err(_), Err(problems)) => Err(problems),
     }
@@ -139,6 +150,9 @@ pub(super) struct Walks<'a> {
     known: Substitutions,
     read: Read<'a>,
 }
+
+/// A graph, the variables among its inputs and outputs, and notes.
+type Whole = (Graph, Vec<Kept>, Vec<Diagnostic>);
 
 /// The values of variables that were read, by what the graphs say of each.
 pub(super) type Read<'a> = Vec<(&'a Variable, Tensor)>;
@@ -167,7 +181,7 @@ impl<'a> Walks<'a> {
         }
     }
     /// A whole graph with its notes, and whether it broadcasts open extents.
-    fn import(&mut self, stretch: Stretch) -> (bool, Result<(Graph, Vec<Diagnostic>), Problems>) {
+    fn import(&mut self, stretch: Stretch) -> (bool, Result<Whole, Problems>) {
         let (outcome, mut import) = self.substituting(stretch, Import::run);
         self.read = std::mem::take(&mut import.read);
         let stretched = import.stretched;
@@ -243,6 +257,7 @@ pub struct Import<'a> {
     pub(super) stretched: bool,
     pub(super) read: Read<'a>,
     pub(super) constants: HashMap<Handle, Value>,
+    pub(super) state: State<'a>,
     pub(super) lists: Lists,
     /// The loops around, outermost first.
     pub(super) steps: Vec<Step>,
@@ -261,7 +276,6 @@ pub struct Import<'a> {
     pub(super) entered: Vec<bool>,
     pub(super) life: HashMap<Id<Node>, Life>,
     pub(super) unsupported: BTreeMap<&'a str, Vec<Cow<'a, Node>>>,
-    pub(super) changed: Vec<Changed>,
     pub(super) problems: Problems,
     pub(super) notes: Vec<Diagnostic>,
 }
@@ -290,6 +304,7 @@ impl<'a> Import<'a> {
             stretched: false,
             read,
             constants: HashMap::new(),
+            state: State::default(),
             lists: Lists::default(),
             steps: vec![],
             loops: 0,
@@ -302,7 +317,6 @@ impl<'a> Import<'a> {
             entered: vec![false; tf.nodes.len()],
             life: HashMap::new(),
             unsupported: BTreeMap::new(),
-            changed: vec![],
             problems: Problems::default(),
             notes: vec![],
         }
@@ -318,9 +332,17 @@ impl<'a> Import<'a> {
     }
 
     /// Names the outputs and tells what is left to tell.
-    fn finish(mut self) -> Result<(Graph, Vec<Diagnostic>), Problems> {
+    fn finish(mut self) -> Result<Whole, Problems> {
         for port in &self.tf.outputs {
-            match self.output_of(port.source) {
+            let value = match self.output_of(port.source).map(|value| self.fetched(port.source, value)) {
+                Some(Ok(value)) => Some(value),
+                Some(Err(Stop::Fault(problems))) => {
+                    self.problems.extend(problems);
+                    None
+                }
+                Some(Err(Stop::Assume(..))) | None => None,
+            };
+            match value {
                 Some(Value::Tensor(id)) => self.graph.output(&port.key, id),
                 Some(Value::Narrow(_, narrow)) => {
                     let what = format!("output `{}` is of type {}, which C does not have", port.key, narrow.name());
@@ -346,10 +368,10 @@ impl<'a> Import<'a> {
         }
         let refusals = self.refusals();
         self.problems.0.extend(refusals);
-        self.problems = grouped(std::mem::take(&mut self.problems));
-        self.problems.or(())?;
+        grouped(std::mem::take(&mut self.problems)).or(())?;
         assert_eq!(self.graph.outputs.len(), self.tf.outputs.len(), "import: an output was lost without a word");
-        Ok((self.graph, self.notes))
+        let state = self.keep_state()?;
+        Ok((self.graph, state, self.notes))
     }
 
     /// Imports a node and all it needs.
@@ -386,7 +408,8 @@ impl<'a> Import<'a> {
         if node.op == "NextIteration" || node.op == "RefNextIteration" {
             return vec![];
         }
-        let mut missing = vec![];
+        let mut missing: Vec<Id<Node>> =
+            self.state.needs(id).filter(|need| self.done[need.index()].is_none()).collect();
         for &input in &node.inputs {
             if self.done[input.node.index()].is_some() || missing.contains(&input.node) {
                 continue;
@@ -432,7 +455,16 @@ impl<'a> Import<'a> {
     /// All operands are there: runs the row.
     fn finish_node(&mut self, id: Id<Node>) -> Result<(), Stop> {
         let node = &self.tf.nodes[id];
-        let done = match self.gather(node) {
+        let runs = !self.state.assigns(id) || self.runs(id)?;
+        let gathered = match self.gather(id, node) {
+            Err(Stop::Fault(problems)) => {
+                self.problems.extend(problems.map(|problem| problem.at_node(&node.name)));
+                None
+            }
+            gathered => gathered?,
+        };
+        let done = match gathered {
+            _ if !runs => Done::Values(vec![Value::Dead]),
             None => {
                 if find(&node.op).is_none() {
                     self.unsupported.entry(&node.op).or_default().push(Cow::Borrowed(node));
@@ -468,21 +500,28 @@ impl<'a> Import<'a> {
     }
 
     /// The operands, or `None` when one failed.
-    fn gather(&mut self, node: &'a Node) -> Option<Vec<Value>> {
+    fn gather(&mut self, id: Id<Node>, node: &'a Node) -> Result<Option<Vec<Value>>, Stop> {
         if node.op == "NextIteration" {
-            return None;
+            return Ok(None);
         }
-        node.inputs
-            .iter()
-            .map(|&input| match self.done[input.node.index()] {
+        let mut operands = vec![];
+        for (n, &input) in node.inputs.iter().enumerate() {
+            let value = match self.done[input.node.index()] {
                 None => Some(Value::Dead),
                 Some(_) => self.output_of(input),
-            })
-            .collect()
+            };
+            let Some(value) = value else { return Ok(None) };
+            self.check_lent(id, input)?;
+            operands.push(self.behind_reference(node, id, n, value)?);
+        }
+        Ok(Some(operands))
     }
 
-    /// The constant of a variable that nothing assigns.
+    /// The value of a variable where the current node runs.
     pub(super) fn variable_value(&mut self, handle: Handle) -> Result<Value, Stop> {
+        if let Some(value) = self.current(handle)? {
+            return Ok(value);
+        }
         if let Some(&value) = self.constants.get(&handle) {
             return Ok(value);
         }
@@ -490,30 +529,22 @@ impl<'a> Import<'a> {
         let Some(variable) = made_by else {
             return Err("the model does not say where the value of this variable is stored".into());
         };
-        // A body may make a handle of a variable that the graph around changes.
-        if let Some(by) = variable.assigned_by.as_ref().or(self.around[0].updates.get(&variable.key)) {
-            let problem = Diagnostic::error(format!("the signature changes variable `{}` at `{by}`", variable.name));
-            let problem =
-                problem.help("models with state are not supported yet; choose a signature that only computes");
-            let problem = self.node.layer().iter().fold(problem.at_node(&self.node.name), |p, layer| p.in_layer(layer));
-            if self.changed.iter().all(|c| c.handle != handle) {
-                let maker = &self.around[handle.depth].nodes[handle.node];
-                self.changed.push(Changed { handle, is_seed: maker.name.contains("seed_generator"), problem });
-            }
-            // It is told at the end, beside its kin.
-            return Err(Stop::Fault(Problems::default()));
-        }
-        let value = match self.read.iter().find(|(known, _)| *known == variable) {
-            Some((_, value)) => value.clone(),
-            None => {
-                let value = (self.variables)(variable)?;
-                self.read.push((variable, value.clone()));
-                value
-            }
-        };
+        let value = self.stored_value(variable)?.clone();
         let value = narrow::value(self.constant(value)?, variable.ty.dtype);
         self.constants.insert(handle, value);
         Ok(value)
+    }
+
+    /// The value that a variable has before anything is called.
+    pub(super) fn stored_value(&mut self, variable: &'a Variable) -> Result<&Tensor, Stop> {
+        let at = match self.read.iter().position(|(known, _)| *known == variable) {
+            Some(at) => at,
+            None => {
+                self.read.push((variable, (self.variables)(variable)?));
+                self.read.len() - 1
+            }
+        };
+        Ok(&self.read[at].1)
     }
 }
 

@@ -31,7 +31,8 @@ impl Import<'_> {
                 other => other?,
             }
         }
-        problems.or(()).map_err(Stop::Fault)
+        problems.or(()).map_err(Stop::Fault)?;
+        self.declare_state(options.state.as_ref())
     }
 
     fn declare_input(

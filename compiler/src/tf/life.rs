@@ -3,9 +3,7 @@
 //! Deadness spreads along the edges from a `Switch` whose predicate is known; a `Merge` asks for it before it asks for
 //! its operands, so that nothing is imported for a branch that is not taken.
 
-use std::borrow::Cow;
-
-use super::{Import, Stop, refuse};
+use super::{Import, Stop};
 use crate::{
     base::{Diagnostic, Id},
     saved::{Node, NodeOutput, graph::has_effect},
@@ -27,7 +25,7 @@ impl<'a> Import<'a> {
         while let Some(&id) = stack.last() {
             let node = &self.tf.nodes[id];
             // Edges lead back but for those of loops, so this ends.
-            let edges: Vec<NodeOutput> = self.life_edges(id).into_iter().filter(|e| e.node < id).collect();
+            let edges: Vec<NodeOutput> = life_edges(node).into_iter().filter(|e| e.node < id).collect();
             if self.life.contains_key(&id) {
                 stack.pop();
                 continue;
@@ -65,7 +63,7 @@ impl<'a> Import<'a> {
     }
 
     /// Nodes that run for their effects alone, and functions that do: checks that hold vanish, other checks and messages
-    /// are dropped with a note, and whatever changes a variable is refused.
+    /// are dropped with a note, and assignments of variables are imported; whatever else has an effect is refused.
     pub(super) fn look_at_effects(&mut self) -> Result<(), Stop> {
         let mut unchecked = vec![];
         for (id, node) in self.tf.nodes.iter() {
@@ -74,12 +72,11 @@ impl<'a> Import<'a> {
             if self.done[id.index()].is_some() || !(has_effect(&node.op) || within.is_some()) || !self.runs(id)? {
                 continue;
             }
-            if has_effect(&node.op) && effect_of(&node.op) == Effect::Change {
-                self.unsupported.entry(&node.op).or_default().push(Cow::Borrowed(node));
-            }
-            let changes = within.into_iter().flatten().find(|(op, _)| effect_of(op) == Effect::Change);
-            if let Some((op, inner)) = changes {
-                self.problems.push(refuse::effect_within(node, op, inner));
+            // An operator without a row is refused here, and so are those in the functions of others.
+            let changes = within.into_iter().flatten().any(|(op, _)| effect_of(op) == Effect::Change);
+            if has_effect(&node.op) && effect_of(&node.op) == Effect::Change || changes {
+                self.demand(id)?;
+                continue;
             }
             let own = has_effect(&node.op).then_some(node.op.as_str());
             let ops = || own.into_iter().chain(within.into_iter().flatten().map(|(op, _)| op.as_str()));
@@ -106,10 +103,9 @@ impl<'a> Import<'a> {
     }
 
     /// Whether a node is executed: a node on a branch that is not taken is not.
-    fn runs(&mut self, id: Id<Node>) -> Result<bool, Stop> {
+    pub(super) fn runs(&mut self, id: Id<Node>) -> Result<bool, Stop> {
         let node = &self.tf.nodes[id];
-        let gates = self.tf.gates.get(&id).into_iter().flatten();
-        let before = gates.map(|&node| (NodeOutput { node, index: 0 }, true));
+        let before = node.controls.iter().map(|&node| (NodeOutput { node, index: 0 }, true));
         for (edge, control) in node.inputs.iter().map(|&input| (input, false)).chain(before) {
             let dead = loop {
                 match self.is_dead(edge) {
@@ -124,24 +120,11 @@ impl<'a> Import<'a> {
         Ok(true)
     }
 
-    /// The edges that decide whether a node runs: the constants of a branch hang on its pivot. Back edges of loops are
-    /// left out.
-    fn life_edges(&self, id: Id<Node>) -> Vec<NodeOutput> {
-        let node = &self.tf.nodes[id];
-        if node.op == "NextIteration" {
-            return vec![];
-        }
-        // A `Switch` runs whichever side it leads to.
-        let gates = self.tf.gates.get(&id).into_iter().flatten().filter(|&&gate| !is_switch(&self.tf.nodes[gate]));
-        let gates = gates.filter(|_| !is_merge(node)).map(|&node| NodeOutput { node, index: 0 });
-        node.inputs.iter().copied().chain(gates).collect()
-    }
-
     /// Imports what only decides whether something else is told; problems on the way are not the user's.
     fn demand_quietly(&mut self, id: Id<Node>) -> Result<(), Stop> {
-        let told = (self.problems.clone(), self.unsupported.clone(), self.changed.clone());
+        let told = (self.problems.clone(), self.unsupported.clone());
         self.demand(id)?;
-        (self.problems, self.unsupported, self.changed) = told;
+        (self.problems, self.unsupported) = told;
         Ok(())
     }
 
@@ -191,4 +174,16 @@ pub(super) fn is_merge(node: &Node) -> bool {
 
 fn is_switch(node: &Node) -> bool {
     matches!(node.op.as_str(), "Switch" | "RefSwitch")
+}
+
+/// The edges that decide whether a node runs. A node without operands runs with the nodes that control it: the
+/// constants of a branch hang on its pivot. Back edges of loops are left out.
+fn life_edges(node: &Node) -> Vec<NodeOutput> {
+    if node.op == "NextIteration" {
+        return vec![];
+    }
+    if node.inputs.is_empty() {
+        return node.controls.iter().map(|&node| NodeOutput { node, index: 0 }).collect();
+    }
+    node.inputs.clone()
 }

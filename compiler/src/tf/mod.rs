@@ -36,10 +36,12 @@ mod segment;
 mod shape;
 mod slice;
 mod space;
+mod state;
 mod stretch;
 
 pub use branch::known_branches;
 pub use import::{Equal, Import, Imported, Options, Value, import};
+pub use state::Kept;
 
 use crate::base::{Diagnostic, Dim, Problems, Symbol};
 
@@ -108,6 +110,7 @@ const TABLES: &[&[TfOp]] = &[
     partition::OPS,
     scatter::OPS,
     segment::OPS,
+    state::OPS,
 ];
 
 /// Every operator that can be imported.

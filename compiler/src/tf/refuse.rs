@@ -4,10 +4,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{Import, import::Handle};
+use super::Import;
 use crate::{
-    base::{Diagnostic, Id},
-    saved::{Node, TfGraph, graph::has_effect, op_def},
+    base::Diagnostic,
+    saved::{Node, graph::has_effect, op_def},
 };
 
 /// Why an operator is refused. Each kind but [`Cause::Operator`] is one message for all of its operators.
@@ -50,15 +50,6 @@ fn changes_variable(op: &str) -> bool {
     has_effect(op) && op_def(op).is_some() && ["Assign", "Apply", "Scatter"].iter().any(|part| op.contains(part))
 }
 
-/// A variable that the signature changes, and what is said where it is read.
-#[derive(Clone)]
-pub(super) struct Changed {
-    pub handle: Handle,
-    /// Whether a generator of random numbers keeps its seed in it.
-    pub is_seed: bool,
-    pub problem: Diagnostic,
-}
-
 impl<'a> Import<'a> {
     /// Every problem with what cannot be imported at all.
     pub(super) fn refusals(&mut self) -> Vec<Diagnostic> {
@@ -67,7 +58,6 @@ impl<'a> Import<'a> {
         for (op, nodes) in std::mem::take(&mut self.unsupported) {
             by_cause.entry(cause_of(op)).or_default().extend(nodes);
         }
-        let changed = std::mem::take(&mut self.changed);
         // A generator's seed, and the rest of a random layer, are part of its cause.
         let random = by_cause.get(&Cause::Random).map_or(vec![], |nodes| layers(nodes, false));
         let in_random = |node: &Node| {
@@ -76,33 +66,16 @@ impl<'a> Import<'a> {
             };
             node.layer().as_ref().is_some_and(within)
         };
-        // Nodes of bodies are copies.
-        let is_own = |node: &Cow<'_, Node>| matches!(node, Cow::Borrowed(_));
         for (cause, nodes) in &mut by_cause {
-            match cause {
-                Cause::State => nodes
-                    .retain(|n| !(in_random(n) || is_own(n) && changed.iter().any(|c| writes(self.tf, n, c.handle)))),
-                Cause::Operator(_) => nodes.retain(|n| !in_random(n)),
-                _ => {}
+            if matches!(cause, Cause::State | Cause::Operator(_)) {
+                nodes.retain(|n| !in_random(n));
             }
         }
-        let is_seed = |c: &&Changed| !random.is_empty() && c.is_seed;
-        problems.extend(changed.iter().filter(|c| !is_seed(c)).map(|c| c.problem.clone()));
         problems.extend(
             by_cause.iter().filter(|(_, nodes)| !nodes.is_empty()).map(|(cause, nodes)| refusal(*cause, nodes)),
         );
         problems
     }
-}
-
-/// Whether a node's first operand is this variable. Both are of the graph as a whole, not of a body in it.
-fn writes(tf: &TfGraph, node: &Node, Handle { depth, node: handle }: Handle) -> bool {
-    let name = |id: Id<Node>| tf.variables.get(&id).map(|v| (&v.name, &v.key));
-    depth == 0
-        && node
-            .inputs
-            .first()
-            .is_some_and(|i| i.node == handle || name(i.node).is_some() && name(i.node) == name(handle))
 }
 
 /// One message for all nodes of a cause, with the layers that need it.
@@ -114,7 +87,7 @@ fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
     let need = if nodes.len() > 1 { format!("; {} nodes need it", nodes.len()) } else { String::new() };
     let (message, help) = match cause {
         Cause::Loop => (
-            format!("these operators of loops in the form of TensorFlow 1 are not supported here: {ops}"),
+            format!("loops in the form of TensorFlow 1 ({ops}) are not supported yet"),
             "loops in the form of TensorFlow 2 compile: call `tf.compat.v1.enable_control_flow_v2()` before the model is \
              built, and export it again",
         ),
@@ -138,8 +111,8 @@ fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
             "only networks of TensorFlow's operators are compiled; YDF itself compiles forests to C++ (`model.to_cpp()`)",
         ),
         Cause::State => (
-            format!("the signature changes a variable by {ops}, and models with state are not supported yet"),
-            "choose a signature that only computes",
+            format!("the signature changes a variable by {ops}, which is not supported yet{need}"),
+            "choose another signature, or write the change by `assign`, `assign_add` or `scatter_update`",
         ),
         Cause::Operator(op) if op_def(op).is_none() => (
             format!("{op} is no TensorFlow operator: another library defines it{need}"),
@@ -173,17 +146,4 @@ fn layers(nodes: &[Cow<'_, Node>], outermost: bool) -> Vec<String> {
     let all = layers.clone();
     layers.retain(|l| !outermost || !all.iter().any(|o| inside(l, o)));
     layers
-}
-
-/// What is said of an effect in a function that a node calls.
-pub(super) fn effect_within(node: &Node, op: &str, inner: &str) -> Diagnostic {
-    let place = format!("at `{inner}`, in a function that {} calls here", node.op);
-    let problem = if changes_variable(op) {
-        format!("the signature changes a variable by {op} {place}, and models with state are not supported yet")
-    } else if op_def(op).is_none() {
-        format!("{op} {place}, is no TensorFlow operator: another library defines it")
-    } else {
-        format!("operator {op} {place} is not supported yet")
-    };
-    node.fault(problem)
 }

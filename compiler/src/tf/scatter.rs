@@ -47,7 +47,7 @@ fn scatter_nd(cx: &mut Import) -> Outputs {
 }
 
 /// `data` with its slices at tuples of indices, which the last axis of `indices` holds, combined with the updates.
-fn scatter(cx: &mut Import, f: Combine, data: NodeId, indices: NodeId, updates: NodeId) -> Result<NodeId> {
+pub(super) fn scatter(cx: &mut Import, f: Combine, data: NodeId, indices: NodeId, updates: NodeId) -> Result<NodeId> {
     let outside = match cx.node.attr_str("bad_indices_policy")? {
         "" | "DEFAULT" | "ERROR" => Outside::Fault,
         "IGNORE" => Outside::Drop,

@@ -6,6 +6,7 @@ mod measuring;
 mod mistakes;
 mod outputs;
 mod running;
+mod state;
 mod support;
 
 use std::fs;

@@ -55,6 +55,11 @@ fn class(out: &mut String, model: &str, s: &Signature) {
     for d in &s.symbols {
         line(out, &format!("  {:<48} /* extent `{}` */", format!("::int64_t {} = 0;", d.c_name), d.symbol));
     }
+    if let Some((access, member)) = &s.state {
+        let (qualifier, what) = super::state::member(*access);
+        let declared = format!("{qualifier}void *{member} = nullptr;");
+        line(out, &format!("  {declared:<48} /* a state of the model, which the call {what} */"));
+    }
     line(out, "  const ::smc_threads *threads = nullptr;\n  ::uint64_t cpu = 0;\n");
     line(out, "  ::smc::status operator()() {");
     let symbols: Vec<_> = s.symbols.iter().map(|d| format!("this->{}", d.c_name)).collect();
@@ -75,7 +80,8 @@ fn class(out: &mut String, model: &str, s: &Signature) {
     for t in s.inputs.iter().chain(&s.outputs) {
         line(out, &format!("    io_.{0} = this->{0}.data();", t.c_name));
     }
-    for name in s.symbols.iter().map(|d| d.c_name.as_str()).chain(["threads", "cpu"]) {
+    let state = s.state.iter().map(|(_, member)| member.as_str());
+    for name in s.symbols.iter().map(|d| d.c_name.as_str()).chain(state).chain(["threads", "cpu"]) {
         line(out, &format!("    io_.{name} = this->{name};"));
     }
     let call = format!("{function}(&io_, ::smc::workspace::data(), ::smc::workspace::size())");

@@ -90,7 +90,7 @@ fn compare(op: &Op, operands: &[&Tensor], expected: &Tensor, result: &Tensor) ->
         Op::Reduce(op::Reduce { f, .. }) | Op::Window(op::Window { f, .. }) | Op::Scan(op::Scan { f, .. }) => {
             matches!(f, BinaryFn::Add | BinaryFn::Mul)
         }
-        Op::Scatter(op::Scatter { f, .. }) => matches!(f, Combine::Add | Combine::Sub | Combine::Mul),
+        Op::Scatter(op::Scatter { f, .. }) => matches!(f, Combine::Add | Combine::Sub | Combine::Mul | Combine::Div),
         Op::Dot(_) | Op::Conv(_) => true,
         _ => false,
     };

@@ -249,6 +249,7 @@ pub fn combine(f: Combine, dtype: DType, old: Scalar, value: Scalar) -> Result<S
         Combine::Add => by(BinaryFn::Add)?,
         Combine::Sub => by(BinaryFn::Sub)?,
         Combine::Mul => by(BinaryFn::Mul)?,
+        Combine::Div => by(BinaryFn::Div)?,
         Combine::Or => by(BinaryFn::Or)?,
         Combine::Max => choose(CompareFn::Lt, value, old),
         Combine::Min => choose(CompareFn::Gt, value, old),

@@ -361,6 +361,7 @@ impl Lower<'_, '_> {
             Combine::Add => return self.binary(BinaryFn::Add, dtype, old, value),
             Combine::Sub => return self.binary(BinaryFn::Sub, dtype, old, value),
             Combine::Mul => return self.binary(BinaryFn::Mul, dtype, old, value),
+            Combine::Div => return self.binary(BinaryFn::Div, dtype, old, value),
             Combine::Or => return self.binary(BinaryFn::Or, dtype, old, value),
             Combine::Max => (CompareFn::Lt, value, old),
             Combine::Min => (CompareFn::Gt, value, old),

@@ -171,6 +171,10 @@ impl Lower<'_, '_> {
                 Base::Slot(slot) => {
                     self.b.ins().load(types::I64, constant_memory(), io, Field::Pointer(*slot).offset())
                 }
+                Base::State(slot, at) => {
+                    let state = self.b.ins().load(types::I64, constant_memory(), io, Field::Pointer(*slot).offset());
+                    self.b.ins().iadd_imm_s(state, *at as i64)
+                }
                 Base::Weights(0) => weights,
                 Base::Weights(offset) => self.b.ins().iadd_imm_s(weights, *offset as i64),
                 Base::Slice(at) => {

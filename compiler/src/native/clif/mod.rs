@@ -16,7 +16,6 @@ mod lanes;
 mod local;
 mod looping;
 mod narrow;
-mod turn;
 mod wide;
 #[cfg(test)]
 mod tests;
@@ -35,6 +34,8 @@ use crate::{
 enum Base {
     /// The pointer in this slot of the io struct.
     Slot(u32),
+    /// Bytes from where the pointer in this slot of the io struct is to.
+    State(u32, u64),
     /// Bytes from the workspace's start.
     Workspace(Dim),
     /// Bytes from the start of the weights.
@@ -65,6 +66,7 @@ impl<'a> Kernels<'a> {
             Place::Input(n) => Base::Slot(Slots(program).input(*n)),
             Place::Output(n) => Base::Slot(Slots(program).output(*n)),
             Place::Weights(id) => Base::Weights(self.weight_offsets[id.index()]),
+            Place::State(at) => Base::State(Slots(program).state(), *at),
             Place::Workspace(at) => Base::Workspace(at.clone()),
             Place::Slice(at) => Base::Slice(*at),
         });

@@ -25,6 +25,7 @@ fn show(graph: &Graph, isa: Isa) -> String {
         let place = |id: &StorageId| match &program.storage[*id].place {
             Place::Input(n) => format!("input {n}"),
             Place::Output(n) => format!("output {n}"),
+            Place::State(at) => format!("state {at}"),
             Place::Weights(id) => format!("weights {}", id.index()),
             Place::Workspace(at) => format!("workspace {at}"),
             Place::Slice(at) => format!("slice {at}"),

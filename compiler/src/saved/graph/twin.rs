@@ -6,8 +6,7 @@
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use super::{Node, NodeOutput, TfGraph, is_stateful};
-use crate::base::Id;
+use super::{NodeOutput, TfGraph, is_stateful};
 
 impl TfGraph {
     /// A hash of operators, edges, attributes, ports and variables: everything but the names of nodes and the attributes
@@ -24,9 +23,7 @@ impl TfGraph {
         for (id, node) in self.nodes.iter() {
             part(node.op.as_bytes());
             part(&node.inputs.iter().flat_map(edge).collect::<Vec<_>>());
-            let ids = |ids: &[Id<Node>]| ids.iter().flat_map(|c| (c.index() as u64).to_le_bytes()).collect::<Vec<_>>();
-            part(&ids(&node.controls));
-            part(&ids(self.gates.get(&id).map_or(&[], |gates| gates)));
+            part(&node.controls.iter().flat_map(|c| (c.index() as u64).to_le_bytes()).collect::<Vec<_>>());
             if let Some(v) = self.variables.get(&id) {
                 let assigned = if v.assigned_by.is_some() { "assigned" } else { "constant" };
                 part(format!("{} {} {:?} {assigned}", v.ty, v.key, v.part).as_bytes());

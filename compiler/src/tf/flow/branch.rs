@@ -29,13 +29,20 @@ pub(super) fn branch<'a>(cx: &mut Import<'a>) -> Outputs {
         return cx.inline(taken, &args);
     }
     let number = number(cx)?;
+    let touched = cx.touched();
+    let before = cx.values_of(&touched)?;
     let mut branches = vec![];
     let mut operands = vec![];
     for which in 0..count {
-        let inside =
-            |cx: &Import<'a>, region: &mut Region<'a>| args.iter().map(|&value| region.bring(cx, value)).collect();
+        let inside = |cx: &Import<'a>, region: &mut Region<'a>| {
+            let mut bring = |values: &[Value]| values.iter().map(|&value| region.bring(cx, value)).collect();
+            let (args, before): (Result<_>, Result<Vec<Value>>) = (bring(&args), bring(&before));
+            region.inner.give_state(&touched, &before?);
+            args
+        };
         let tf = cx.body(which)?;
-        let (mut closed, ()) = cx.enter(tf, None, inside, |_, _| Ok(()))?;
+        let (mut closed, behind) = cx.enter(tf, None, inside, |inner, _| Ok(inner.last_of(&touched)))?;
+        closed.outputs.extend(behind);
         cx.tell(std::mem::take(&mut closed.told));
         operands = closed.operands.clone();
         branches.push(closed);
@@ -50,7 +57,10 @@ pub(super) fn branch<'a>(cx: &mut Import<'a>) -> Outputs {
         let operands = [&[number][..], &operands].concat();
         cx.graph.control(Arc::new(If { branches }), &operands)?
     };
-    Ok(merged.into_iter().map(|merged| merged.outside(cx, &nodes)).collect())
+    let mut outputs: Vec<Value> = merged.into_iter().map(|merged| merged.outside(cx, &nodes)).collect();
+    let behind = outputs.split_off(outputs.len() - touched.len());
+    cx.take_state(&touched, &behind);
+    Ok(outputs)
 }
 
 /// The number of the branch: that of a `Case` as it is, 1 where the predicate of an `If` holds.

@@ -134,8 +134,10 @@ fn own(cx: &Import) -> Handle {
     Handle { depth: cx.around.len() - 1, node: cx.id }
 }
 
+/// A reference where the variable is state: what it holds is asked where it is used.
 fn ref_variable(cx: &mut Import) -> Outputs {
-    Ok(vec![cx.variable_value(own(cx))?])
+    let handle = own(cx);
+    Ok(vec![if cx.is_state(handle) { Value::Variable(handle) } else { cx.variable_value(handle)? }])
 }
 
 fn switch(cx: &mut Import) -> Outputs {

@@ -15,7 +15,6 @@ use crate::{
     tf::{
         Import, Stop, Value,
         import::{Done, Step},
-        refuse::Changed,
     },
 };
 
@@ -40,7 +39,6 @@ pub(super) struct Told<'a> {
     problems: Problems,
     notes: Vec<Diagnostic>,
     unsupported: BTreeMap<&'a str, Vec<Cow<'a, Node>>>,
-    changed: Vec<Changed>,
 }
 
 /// A region, and what the body returns; `None` where that failed, which has been told.
@@ -85,6 +83,7 @@ impl<'a> Import<'a> {
         inner.around = [&self.around[..], &[tf]].concat();
         inner.lists = take(&mut self.lists);
         inner.steps = self.steps.clone();
+        inner.state = self.state.within();
         inner.conditional = self.conditional;
         (inner.loops, inner.imported) = (self.loops, self.imported);
         Ok(inner)
@@ -100,7 +99,6 @@ impl<'a> Import<'a> {
             problems: take(&mut inner.problems),
             notes: take(&mut inner.notes),
             unsupported: take(&mut inner.unsupported),
-            changed: take(&mut inner.changed),
         }
     }
 
@@ -126,17 +124,13 @@ impl<'a> Import<'a> {
             });
             self.unsupported.entry(op).or_default().extend(renamed);
         }
-        for mut changed in told.changed {
-            if self.changed.iter().all(|c| c.handle != changed.handle) {
-                changed.problem = at(changed.problem);
-                self.changed.push(changed);
-            }
-        }
     }
 
     /// What a body computes, in the graph around it.
     pub(super) fn inline(&mut self, which: usize, args: &[Value]) -> Result<Vec<Value>> {
         let tf = self.body(which)?;
+        let touched = self.touched();
+        let before = self.values_of(&touched)?;
         let graph = take(&mut self.graph);
         let mut inner = match self.nested(tf, Graph::default()) {
             Ok(inner) => inner,
@@ -148,14 +142,20 @@ impl<'a> Import<'a> {
         inner.graph = graph;
         (inner.bounds, inner.fed_by) = (take(&mut self.bounds), take(&mut self.fed_by));
         inner.constants = take(&mut self.constants);
+        inner.give_state(&touched, &before);
         let outputs = inner.outputs_for(args);
+        let behind = inner.last_of(&touched);
         (self.graph, self.bounds, self.fed_by) =
             (take(&mut inner.graph), take(&mut inner.bounds), take(&mut inner.fed_by));
         self.constants = take(&mut inner.constants);
         let told = self.rejoin(&mut inner);
         self.tell(told);
         self.graph.set_origin(Some(self.shown(&self.node.name).into()));
-        outputs?.into_iter().collect::<Option<_>>().ok_or_else(|| Stop::Fault(Problems::default()))
+        let whole = |values: Vec<Option<Value>>| values.into_iter().collect::<Option<Vec<Value>>>();
+        let failed = || Stop::Fault(Problems::default());
+        let outputs = whole(outputs?).ok_or_else(failed)?;
+        self.take_state(&touched, &whole(behind).ok_or_else(failed)?);
+        Ok(outputs)
     }
 
     /// A body as a region. `args` gives the values of its arguments inside; `look` sees the import at its end. `step` is
@@ -209,6 +209,7 @@ impl<'a> Import<'a> {
             }
             self.done[port.source.node.index()] = Some(Done::Values(vec![value]));
         }
+        self.begin_state(args);
         self.run()?;
         Ok(self.tf.outputs.iter().map(|port| self.output_of(port.source)).collect())
     }

@@ -26,6 +26,7 @@ use crate::{
         Import, Outputs, Stop, Value,
         guard::linear,
         import::{Done, Step},
+        state::Touched,
     },
 };
 
@@ -78,20 +79,30 @@ impl Ends {
 
 pub(super) fn repeat(cx: &mut Import) -> Outputs {
     let (condition, body) = (cx.body(0)?, cx.body(1)?);
-    let values = cx.operands.clone();
+    let mut values = cx.operands.clone();
+    let (own, touched) = (values.len(), cx.touched());
+    values.extend(cx.values_of(&touched)?);
     let symbol = Symbol::new(&format!("step{}", cx.loops));
     cx.loops += 1;
     let first = cx.loops;
     let mut variables: Vec<Variable> = vec![];
     for (n, &value) in values.iter().enumerate() {
-        variables.push(Variable { value, role: first_role(cx, body, n, value)?, corrected: false });
+        let role = match n.checked_sub(own).map(|n| touched[n]) {
+            None => first_role(cx, body, n, value)?,
+            Some(Touched { assigns: false, .. }) => Role::Same,
+            Some(_) => first_role_of_tensor(cx, value),
+        };
+        variables.push(Variable { value, role, corrected: false });
     }
+    let state = (own, &touched[..]);
     // Each round corrects a role, and each role at most a few times.
     for _ in 0..4 * variables.len() + 4 {
         cx.loops = first;
-        let round = Round::run(cx, &symbol, &variables, condition, body)?;
+        let round = Round::run(cx, &symbol, &variables, state, condition, body)?;
         if round.ends.count(cx).is_some_and(|count| count.is(0)) {
             cx.tell(round.condition.told);
+            cx.take_state(&touched, &values[own..]);
+            values.truncate(own);
             return Ok(values);
         }
         let outputs = &round.body.outputs;
@@ -106,7 +117,10 @@ pub(super) fn repeat(cx: &mut Import) -> Outputs {
             }
         }
         if !corrected {
-            return round.finish(cx, variables);
+            let mut results = round.finish(cx, variables)?;
+            let behind = results.split_off(own);
+            cx.take_state(&touched, &behind);
+            return Ok(results);
         }
     }
     Err("what the variables of the loop are depends on each other in a way that is not supported".into())
@@ -136,6 +150,15 @@ fn first_role(cx: &Import, body: &TfGraph, n: usize, value: Value) -> Result<Rol
         }
         Value::Part(..) | Value::Dead => cx.arg(n).map(|_| Role::Same)?,
     })
+}
+
+/// What a variable of the model is that the loop assigns.
+fn first_role_of_tensor(cx: &Import, value: Value) -> Role {
+    match value {
+        Value::Tensor(id) => Role::Carried(cx.graph.ty(id).clone(), None),
+        Value::Narrow(id, narrow) => Role::Carried(cx.graph.ty(id).clone(), Some(narrow)),
+        _ => Role::Same,
+    }
 }
 
 fn through_identities(tf: &TfGraph, mut at: NodeOutput) -> NodeOutput {
@@ -176,6 +199,7 @@ impl<'a> Round<'a> {
         cx: &mut Import<'a>,
         symbol: &Symbol,
         variables: &[Variable],
+        (own, touched): (usize, &[Touched]),
         condition: &'a TfGraph,
         body: &'a TfGraph,
     ) -> Result<Round<'a>> {
@@ -183,8 +207,14 @@ impl<'a> Round<'a> {
         loop {
             let carried = carried(cx, variables, &ends)?;
             let step = Step { symbol: symbol.clone(), below: ends.limits.clone() };
-            let inside = |cx: &Import<'a>, region: &mut Region<'a>| arguments(cx, region, variables, &carried, symbol);
+            let enter = |cx: &Import<'a>, region: &mut Region<'a>| {
+                let all = arguments(cx, region, variables, &carried, symbol)?;
+                region.inner.give_state(touched, &all[own..]);
+                Ok::<_, Stop>(all)
+            };
+            let inside = |cx: &Import<'a>, region: &mut Region<'a>| Ok(enter(cx, region)?[..own].to_vec());
             let look = |inner: &mut Import<'a>, outputs: &[Option<Value>]| {
+                inner.keeps_state(touched)?;
                 let [Some(Value::Tensor(id))] = outputs else { return Ok((None, Ends::default())) };
                 let found = ends_of(inner, symbol)?;
                 Ok((Some(truth(inner, *id)?), found))
@@ -205,10 +235,11 @@ impl<'a> Round<'a> {
             let step = Step { symbol: symbol.clone(), below: ends.limits.clone() };
             let mut args = vec![];
             let inside = |cx: &Import<'a>, region: &mut Region<'a>| {
-                args = arguments(cx, region, variables, &carried, symbol)?;
-                Ok(args.clone())
+                args = enter(cx, region)?;
+                Ok(args[..own].to_vec())
             };
-            let (body, ()) = cx.enter(body, Some(step), inside, |_, _| Ok(()))?;
+            let (mut body, behind) = cx.enter(body, Some(step), inside, |inner, _| Ok(inner.last_of(touched)))?;
+            body.outputs.extend(behind);
             let length = |value: &Value| {
                 if let Value::List(list) = value { Some(cx.lists.get(*list).length.clone()) } else { None }
             };

@@ -1,0 +1,199 @@
+//! Programs that assign variables (`tests/models/state.py`): calls in order give what TensorFlow gave, by the evaluator, by
+//! entry programs and by machine code, and leave the same variables behind.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+};
+
+use serde::Deserialize;
+use smc::{
+    driver::{self, Block, Compiled, Executable, Options, Values},
+    graph::evaluate,
+    saved::{self, Model, TfGraph, graph::has_effect},
+    tensor::Tensor,
+    tf,
+};
+use smc_tests::{
+    cases::Operand,
+    compare::{Tolerance, difference},
+};
+
+#[derive(Deserialize)]
+struct Call {
+    function: String,
+    inputs: BTreeMap<String, Operand>,
+    #[serde(default)]
+    outputs: BTreeMap<String, Operand>,
+    /// What TensorFlow said, where it gave no outputs.
+    error: Option<String>,
+}
+
+fn folder() -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "models"].iter().collect()
+}
+
+fn open(name: &str) -> Model {
+    Model::open(folder().join(name), &saved::Options::default()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The signatures of a program, compiled together.
+fn compile(model: &Model, program: &str) -> Result<Compiled, String> {
+    let is_own = |name: &str| name.split_once("__").is_some_and(|(own, _)| own == program);
+    let signatures = model.signatures().iter().map(|s| s.name.clone()).filter(|name| is_own(name)).collect();
+    let options = Options {
+        name: "m".into(),
+        signatures,
+        cpu: Some(smc_tests::cpu()),
+        keep_imported: true,
+        ..Options::default()
+    };
+    driver::compile(model, &options, &mut |_| ()).map_err(|problems| problems.to_string())
+}
+
+/// A program with its variables, as the evaluator and as machine code has them.
+struct Program {
+    compiled: Compiled,
+    code: Executable,
+    values: Values,
+    block: Option<Block>,
+}
+
+impl Program {
+    fn new(compiled: Compiled) -> Program {
+        let code = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).expect("the object loads");
+        let block = code.state().expect("a state begins");
+        let values = Values::of(&compiled.interface, block.as_ref());
+        Program { compiled, code, values, block }
+    }
+
+    /// What is wrong with the answers of a call, or with the variables behind it.
+    fn compare(&mut self, program: &str, call: &Call) -> Option<String> {
+        let key = format!("{program}__{}", call.function);
+        let n = self.compiled.interface.signatures.iter().position(|s| s.key == key).expect("every signature compiles");
+        let signature = &self.compiled.interface.signatures[n];
+        let inputs: Vec<Tensor> = signature.inputs.iter().map(|t| call.inputs[&t.key].tensor()).collect();
+        let mut prepared = match self.code.prepare(n, &inputs) {
+            Ok(prepared) => prepared,
+            Err(problems) => return Some(problems.to_string()),
+        };
+        let entry = &self.compiled.entries[n];
+        let evaluated = evaluate(&entry.imported, &self.values.complete(entry, &inputs), prepared.bindings());
+        let evaluated = evaluated.map(|outputs| self.values.take(entry, outputs)).map_err(|fault| format!("{fault:?}"));
+        let before = self.block.clone();
+        let ran = match &mut self.block {
+            Some(block) => prepared.run_on(block, None),
+            None => prepared.run(None),
+        };
+        let ran = ran.map(|()| prepared.results()).map_err(|fault| fault.to_string());
+        if ran.is_err() && before.as_ref().map(Block::bytes) != self.block.as_ref().map(Block::bytes) {
+            return Some("a call that failed changed the state".into());
+        }
+        for (what, results) in [("evaluator", evaluated), ("machine code", ran)] {
+            let wrong = match (results, &call.error) {
+                (Err(_), Some(_)) => None,
+                (Ok(_), Some(error)) => Some(format!("no fault, but TensorFlow says: {error}")),
+                (Err(fault), None) => Some(fault),
+                (Ok(results), None) => signature.outputs.iter().zip(&results).find_map(|(port, ours)| {
+                    let wrong = difference(ours, &call.outputs[&port.key].tensor(), TOLERANCE)?;
+                    Some(format!("output {}: {wrong}", port.key))
+                }),
+            };
+            if let Some(wrong) = wrong {
+                return Some(format!("{what}: {wrong}"));
+            }
+        }
+        let ours = Values::of(&self.compiled.interface, self.block.as_ref());
+        let pairs = ours.named(&self.compiled.interface).into_iter().zip(self.values.named(&self.compiled.interface));
+        let differ = |((name, a), (_, b)): ((&str, &Tensor), (&str, &Tensor))| {
+            Some(format!("variable {name}: {}", difference(a, b, TOLERANCE)?))
+        };
+        pairs.into_iter().find_map(differ)
+    }
+}
+
+const TOLERANCE: Tolerance = Tolerance { ulps: 4.0, units: 4.0, signed_zeros: false };
+
+/// The operators of a graph and of the bodies in it.
+fn operators(graph: &TfGraph, found: &mut BTreeSet<String>) {
+    found.extend(graph.op_counts().into_keys().map(String::from));
+    graph.bodies.values().flatten().for_each(|body| operators(body, found));
+}
+
+/// Each row that assigns a variable is in a program.
+#[test]
+fn programs_have_all_operators() {
+    let mut found = BTreeSet::new();
+    for model in ["state", "state_v1"].map(open) {
+        for signature in model.signatures() {
+            operators(&model.graph(signature).unwrap_or_else(|e| panic!("{e}")), &mut found);
+        }
+    }
+    let assigns = |op: &str| {
+        op.starts_with("Assign")
+            || op.ends_with("CountUpTo")
+            || tf::ops().any(|row| row.name == op) && op.contains("Scatter") && has_effect(op)
+    };
+    let missing: Vec<&str> = tf::ops().map(|op| op.name).filter(|op| assigns(op) && !found.contains(*op)).collect();
+    assert!(missing.is_empty(), "no program of tests/models/state.py has {missing:?}");
+}
+
+#[test]
+fn programs_answer_as_tensorflow_does() {
+    answers_agree("state");
+}
+
+/// Variables of the old kind are read where their users run.
+#[test]
+fn programs_of_version_1_answer_as_tensorflow_does() {
+    answers_agree("state_v1");
+}
+
+/// What TensorFlow may do in either order is refused.
+#[test]
+fn open_orders_are_refused() {
+    let model = open("state_v1");
+    for (name, expected) in [
+        ("racy", "variable `racy` is assigned by Assign `Assign"),
+        ("lent", "variable `lent` is read without a copy, and may be assigned by AssignAdd"),
+        ("snapshot", "variable `snapshot` is read without a copy, and may be assigned by Assign"),
+    ] {
+        let options = Options { name: "m".into(), signatures: vec![format!("refused__{name}")], ..Options::default() };
+        let said = match driver::compile(&model, &options, &mut |_| ()) {
+            Ok(_) => "nothing".into(),
+            Err(problems) => problems.to_string(),
+        };
+        assert!(said.contains(expected), "{name}: {said}");
+    }
+}
+
+fn answers_agree(model: &str) {
+    let text = fs::read_to_string(folder().join(format!("{model}.json"))).expect("there are answers");
+    let model = open(model);
+    let answers: BTreeMap<String, Vec<Call>> = serde_json::from_str(&text).expect("answers are as they were written");
+    let only = std::env::var("SMC_PROGRAM").ok();
+    let mut failures = vec![];
+    for (name, calls) in answers.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == *name)) {
+        let compiled = std::panic::catch_unwind(AssertUnwindSafe(|| compile(&model, name)));
+        let compiled = compiled.unwrap_or_else(|_| Err("it panics".into()));
+        let mut program = match compiled {
+            Ok(compiled) => Program::new(compiled),
+            Err(problems) => {
+                failures.push(format!("{name}: {problems}"));
+                continue;
+            }
+        };
+        if only.is_some() {
+            for entry in &program.compiled.entries {
+                println!("{}\n{}", entry.key, smc::graph::text::print(&entry.imported).0);
+            }
+        }
+        for (n, call) in calls.iter().enumerate() {
+            let wrong = program.compare(name, call);
+            failures.extend(wrong.map(|what| format!("{name}, call {n} of {}: {what}", call.function)));
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
