@@ -103,6 +103,7 @@ impl Select<'_> {
         match ty.lane_bits() {
             16 => self.lanes(Op::Pmullw, ty, a, b),
             32 => self.lanes(Op::Pmulld, ty, a, b),
+            64 if self.is_half(a) && self.is_half(b) => self.lanes(Op::Pmuludq, ty, a, b),
             64 if self.is_avx512() => self.lanes(Op::Pmullq, ty, a, b),
             64 => {
                 // The low halves' product, and the low halves with the high ones, moved up.
@@ -116,6 +117,24 @@ impl Select<'_> {
                 Some(self.vector(Op::Paddq, ty, &[low.into(), cross.into()]))
             }
             _ => None,
+        }
+    }
+
+    /// Whether lanes of 64 bits, or one such integer, are known to be below 2^32.
+    fn is_half(&self, v: Value) -> bool {
+        let Some(inst) = folds::definition(self.f, v) else { return false };
+        let args = self.f.dfg.inst_args(inst);
+        match self.f.dfg.insts[inst].opcode() {
+            Opcode::Iconst => folds::constant(self.f, v).is_some_and(|n| u32::try_from(n).is_ok()),
+            Opcode::Vconst => {
+                let bytes = self.constant_bytes(inst).unwrap_or_default();
+                bytes.len() >= 8 && bytes.chunks(8).all(|lane| lane.iter().skip(4).all(|byte| *byte == 0))
+            }
+            Opcode::Ushr => folds::constant(self.f, args[1]).is_some_and(|bits| (32..64).contains(&bits)),
+            Opcode::Band => args.iter().any(|a| self.is_half(*a)),
+            Opcode::Bor | Opcode::Bxor => args.iter().all(|a| self.is_half(*a)),
+            Opcode::Splat => self.is_half(args[0]),
+            _ => false,
         }
     }
 
