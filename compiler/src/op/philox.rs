@@ -186,14 +186,18 @@ impl Philox {
             self.store(at, out, shape, &(first + n), pairs);
         }
     }
-    /// Rows one by one, as many of so many from `first` on as there are.
+    /// One row.
+    fn row(&self, at: &mut Emit<'_>, out: BufferId, shape: &[Dim], row: &Dim, blocks: &Blocks) {
+        let pairs = Philox::pairs(blocks, at, row).map(|pair| at.w.set(pair));
+        self.store(at, out, shape, row, pairs);
+    }
+    /// Rows one by one, as many of those from `first` on as there are.
     fn some_rows(&self, at: &mut Emit<'_>, out: BufferId, shape: &[Dim], first: &Dim) {
         let blocks = Blocks::new(at);
         at.each(&AT_ONCE.into(), LoopKind::Seq, |at, n| {
             let row = first + n;
             at.w.open_block();
-            let pairs = Philox::pairs(&blocks, at, &row).map(|pair| at.w.set(pair));
-            self.store(at, out, shape, &row, pairs);
+            self.row(at, out, shape, &row, &blocks);
             at.operands.leave(at.w.depth());
             let then = at.w.close_block();
             let bound = Bound { index: row, extent: shape[0].clone() };
@@ -236,6 +240,12 @@ impl Primitive for Philox {
     }
     /// Rows in groups; in the last one there may be fewer.
     fn write(&self, at: &mut Emit<'_>, out: BufferId, shape: &[Dim]) {
+        if shape[0].as_int().is_some_and(|blocks| blocks < AT_ONCE) {
+            return at.each(&shape[0], LoopKind::Seq, |at, row| {
+                let blocks = Blocks::new(at);
+                self.row(at, out, shape, row, &blocks);
+            });
+        }
         let groups = (&shape[0] + (AT_ONCE - 1)).floor_div(&AT_ONCE.into());
         at.each(&groups, LoopKind::Seq, |at, group| {
             let first = group * AT_ONCE;

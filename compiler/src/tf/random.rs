@@ -4,6 +4,8 @@
 //! stream: a word makes one f32, f16, bf16 or 32-bit integer, two words make one f64 or 64-bit integer, and two numbers that
 //! are uniform make two that are normal.
 
+mod shuffle;
+
 use std::{f64::consts::PI, slice::from_ref};
 
 use super::{Import, Outputs, Stop, TfOp, build::one, convert::unsigned};
@@ -32,6 +34,7 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "StatelessTruncatedNormal", import: |cx| drawn(cx, Stream::of_seed, truncated_normal) },
     TfOp { name: "StatelessTruncatedNormalV2", import: |cx| drawn(cx, Stream::given, truncated_normal) },
     TfOp { name: "StatelessMultinomial", import: stateless_multinomial },
+    TfOp { name: "StatelessShuffle", import: stateless_shuffle },
 ];
 
 /// The key that scrambles seeds.
@@ -137,32 +140,36 @@ fn uniform(cx: &mut Import, stream: Stream, many: &Dim) -> Result<NodeId> {
     fraction(cx, words, dtype)
 }
 
-/// The float from 0 up to 1 that each word makes.
+/// The float from 0 up to 1 that each word makes: its low bits are the mantissa of a number from 1 on, from which 1 is taken.
 fn fraction(cx: &mut Import, words: NodeId, dtype: DType) -> Result<NodeId> {
-    let of = cx.dtype(words);
-    let (mantissa, exponent) = match dtype {
-        DType::F16 => (10, 15),
-        DType::BF16 => (7, 127),
-        DType::F32 => (23, 127),
-        DType::F64 => (52, 1023),
+    let mantissa = match dtype {
+        DType::F16 => 10,
+        DType::BF16 => 7,
+        DType::F32 => 23,
+        DType::F64 => return double_fraction(cx, words),
         other => return Err(format!("{other} has no uniform numbers").into()),
     };
-    let uint = |cx: &mut Import, n: u64| cx.constant(Tensor::scalar(of, Scalar::Uint(n)));
-    let words = if dtype == DType::F64 { turned(cx, words)? } else { words };
-    let (mask, unit) = (uint(cx, (1 << mantissa) - 1)?, uint(cx, exponent << mantissa)?);
+    // What is left is a multiple of the mantissa's unit, exactly.
+    let mask = cx.constant(Tensor::scalar(DType::U32, Scalar::Uint((1 << mantissa) - 1)))?;
     let kept = cx.and(words, mask)?;
-    let bits = cx.or(kept, unit)?;
-    let bits = cx.cast(bits, unsigned(dtype))?;
-    let number = cx.add(Bitcast { to: dtype }, &[bits])?;
-    let unit = cx.scalar(dtype, 1.0)?;
-    cx.sub(number, unit)
+    let kept = cx.cast(kept, DType::I32)?;
+    let kept = cx.cast(kept, DType::F32)?;
+    let unit = cx.scalar(DType::F32, 0.5f64.powi(mantissa))?;
+    let fraction = cx.mul(kept, unit)?;
+    cx.cast(fraction, dtype)
 }
 
-/// Numbers of 64 bits with their halves swapped: the first word makes the high bits of a mantissa.
-fn turned(cx: &mut Import, words: NodeId) -> Result<NodeId> {
-    let bits = cx.constant(Tensor::scalar(DType::U64, Scalar::Uint(32)))?;
-    let (high, low) = (cx.binary(BinaryFn::Shl, words, bits)?, cx.binary(BinaryFn::Shr, words, bits)?);
-    cx.or(high, low)
+/// The same of two words: the first one makes the high bits of the mantissa.
+fn double_fraction(cx: &mut Import, words: NodeId) -> Result<NodeId> {
+    let uint = |cx: &mut Import, n: u64| cx.constant(Tensor::scalar(DType::U64, Scalar::Uint(n)));
+    let (half, mask, unit) = (uint(cx, 32)?, uint(cx, (1 << 52) - 1)?, uint(cx, 1023 << 52)?);
+    let (high, low) = (cx.binary(BinaryFn::Shl, words, half)?, cx.binary(BinaryFn::Shr, words, half)?);
+    let turned = cx.or(high, low)?;
+    let kept = cx.and(turned, mask)?;
+    let bits = cx.or(kept, unit)?;
+    let number = cx.add(Bitcast { to: DType::F64 }, &[bits])?;
+    let one = cx.scalar(DType::F64, 1.0)?;
+    cx.sub(number, one)
 }
 
 /// Every integer of the type alike.
@@ -243,6 +250,11 @@ fn truncated_normal(cx: &mut Import, stream: Stream, many: &Dim) -> Result<NodeI
 fn stateless_multinomial(cx: &mut Import) -> Outputs {
     let stream = Stream::of_seed(cx, 2)?;
     one(multinomial(cx, stream)?)
+}
+
+fn stateless_shuffle(cx: &mut Import) -> Outputs {
+    let stream = Stream::given(cx, 1)?;
+    shuffle::shuffled(cx, stream)
 }
 
 /// Classes drawn by their logits, a row of them for each row of logits: the number of classes up to which the probabilities

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from .spec import FLOATS, INF, NAN, Beside, Sizes, case, const, extent, rand, sweep, tensor
+from .spec import FLOATS, INF, NAN, NUMBERS, Beside, Sizes, case, const, extent, rand, sweep, tensor
 
 WHOLE = ("i32", "i64", "u32", "u64")
 LEAST, MOST = -(2**63), 2**63 - 1
@@ -128,8 +128,23 @@ def classes():
     sweep(op, "two less", [(rand(1, n), Sizes(extent(0, 1) - 2), seed) for n in (0, 1, 2, 3, 5)])
 
 
+def shuffles():
+    op = "StatelessShuffle"
+    for dtype in (*NUMBERS, "bool"):
+        case(op, f"{dtype}", rand(5, dtype=dtype, seed=2), *start(), ALGORITHM, optional=True)
+    for shape in ((0,), (1,), (2,), (3, 2), (7, 2, 2), (4, 0), (1, 3), (100,), ()):
+        case(op, f"{shape}", rand(*shape), *start(), ALGORITHM)
+    case(op, "a thousand", tensor(np.arange(1000), "i32"), *start(), ALGORITHM)
+    case(op, "any algorithm", rand(5), *start(), const(3))
+    case(op, "constant key", rand(5), const([7], "u64"), const([1, 2], "u64"), ALGORITHM)
+    case(op, "two keys", rand(5), tensor([5, 6], "u64"), start()[1], ALGORITHM, fails=True)
+    case(op, "no such algorithm", rand(5), *start(), const(7), fails=True)
+    sweep(op, "rows", [(rand(n, 2), *start(), ALGORITHM) for n in (0, 1, 2, 3, 6)])
+
+
 keys()
 truncated()
+shuffles()
 classes()
 draws("StatelessRandomUniform", FLOATS)
 draws("StatelessRandomUniformFullInt", WHOLE)
