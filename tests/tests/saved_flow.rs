@@ -1,5 +1,5 @@
-//! Programs with branches, loops and lists that data decide (`tests/models/flow.py`): each signature computes what
-//! TensorFlow did, and refuses what TensorFlow refuses.
+//! Programs with branches, loops and lists that data decide (`tests/models/flow.py`), and others that draw random numbers
+//! (`chance.py`): each signature computes what TensorFlow did, and refuses what TensorFlow refuses.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -152,8 +152,18 @@ fn what_is_refused_is_told_by_name() {
 
 #[test]
 fn programs_answer_as_tensorflow_does() {
-    let model = Model::open(folder().join("flow"), &saved::Options::default()).unwrap_or_else(|e| panic!("{e}"));
-    let text = fs::read_to_string(folder().join("flow.json")).expect("there are answers");
+    check("flow");
+}
+
+#[test]
+fn programs_draw_the_same_numbers() {
+    check("chance");
+}
+
+/// Calls the programs of a model, all or the one that SMC_PROGRAM names.
+fn check(model: &str) {
+    let text = fs::read_to_string(folder().join(format!("{model}.json"))).expect("there are answers");
+    let model = Model::open(folder().join(model), &saved::Options::default()).unwrap_or_else(|e| panic!("{e}"));
     let answers: BTreeMap<String, Vec<Call>> = serde_json::from_str(&text).expect("answers are as they were written");
     let only = std::env::var("SMC_PROGRAM").ok();
     let mut failures = vec![];
