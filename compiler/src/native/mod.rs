@@ -6,7 +6,6 @@
 
 mod clif;
 mod code;
-mod dispatch;
 pub mod elementary;
 mod intrinsic;
 mod stack;
@@ -132,7 +131,7 @@ fn code(target: &Target, model: &Model, kernels: &clif::Kernels<'_>, member: &Me
     match &member.what {
         What::Kernel(entry, program, launch) => kernels.lower(*entry, *program, *launch),
         What::Routine(routine) => Ok(clif::lower(target.lowest(), model, routine)),
-        What::Choose => Ok(dispatch::choose(target)),
+        What::Choose => Ok(x86::choose(target)),
     }
 }
 

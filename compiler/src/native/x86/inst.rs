@@ -36,6 +36,9 @@ impl Reg {
 }
 
 impl Reg {
+    pub const fn int(number: u8) -> Reg {
+        Reg(number as u32)
+    }
     pub fn physical(class: Class, number: u8) -> Reg {
         Reg((class as u32) << 30 | u32::from(number))
     }
@@ -118,6 +121,8 @@ pub enum Base {
     Reg(Reg),
     /// A constant of the function's [`super::function::Pool`]; takes no index.
     Pool(u32),
+    /// The cell of the object in which the processor's level is kept; takes no index.
+    Cell,
 }
 
 /// `base + index * 2^scale + disp`.
@@ -137,6 +142,9 @@ impl Mem {
     }
     pub fn pool(entry: u32) -> Mem {
         Mem { base: Base::Pool(entry), index: None, disp: 0 }
+    }
+    pub fn cell() -> Mem {
+        Mem { base: Base::Cell, index: None, disp: 0 }
     }
     pub fn registers(&self) -> impl Iterator<Item = Reg> {
         let base = if let Base::Reg(r) = self.base { Some(r) } else { None };
@@ -429,6 +437,7 @@ impl fmt::Display for Mem {
         match self.base {
             Base::Reg(r) => write!(f, "[{r:?}")?,
             Base::Pool(n) => write!(f, "[pool{n}")?,
+            Base::Cell => write!(f, "[cell")?,
         }
         if let Some((r, scale)) = self.index {
             write!(f, "+{r:?}*{}", 1 << scale)?;

@@ -7,6 +7,7 @@
 mod allocate;
 mod broadcast;
 mod counters;
+mod dispatch;
 mod encode;
 mod function;
 mod inst;
@@ -18,6 +19,8 @@ mod zeros;
 
 use cranelift_codegen::ir;
 use target_lexicon::OperatingSystem;
+
+pub use dispatch::choose;
 
 use self::{
     allocate::Allocated,
@@ -35,11 +38,7 @@ pub fn compile(f: &ir::Function, level: &super::Level, updates: bool) -> Result<
         Isa::X64V4 => Level::Avx512,
         other => return Err(format!("a machine of another kind: {other:?}")),
     };
-    let convention = match level.isa().triple().operating_system {
-        OperatingSystem::Windows => Convention::Windows,
-        _ => Convention::SystemV,
-    };
-    let mut selected = select::select(f, instructions, convention)?;
+    let mut selected = select::select(f, instructions, convention(level))?;
     broadcast::fold(&mut selected);
     ternary::join(&mut selected);
     schedule::schedule(&mut selected, updates);
@@ -50,13 +49,8 @@ pub fn compile(f: &ir::Function, level: &super::Level, updates: bool) -> Result<
     let entry = &mut allocated.function.blocks[Id::new(0)].insts;
     entry.splice(..0, frame.prologue());
     let encoded = encode::function(&allocated.function, &frame.epilogue(), level.listings);
-    let line = |(at, text): &(u32, String)| match text.ends_with(':') {
-        true => format!("{text}\n"),
-        false => format!("{at:6x}  {text}\n"),
-    };
-    let listing = || Listing { clif: f.display().to_string(), asm: encoded.lines.iter().map(line).collect() };
     Ok(Code {
-        listing: level.listings.then(listing),
+        listing: level.listings.then(|| listing(f.display().to_string(), &encoded)),
         bytes: encoded.bytes,
         align: u64::from(encoded.align),
         fixups: vec![],
@@ -64,6 +58,21 @@ pub fn compile(f: &ir::Function, level: &super::Level, updates: bool) -> Result<
         stack_bytes: frame.stack_bytes(),
         declined: None,
     })
+}
+
+fn convention(level: &super::Level) -> Convention {
+    match level.isa().triple().operating_system {
+        OperatingSystem::Windows => Convention::Windows,
+        _ => Convention::SystemV,
+    }
+}
+
+fn listing(clif: String, encoded: &encode::Encoded) -> Listing {
+    let line = |(at, text): &(u32, String)| match text.ends_with(':') {
+        true => format!("{text}\n"),
+        false => format!("{at:6x}  {text}\n"),
+    };
+    Listing { clif, asm: encoded.lines.iter().map(line).collect() }
 }
 
 /// What a function has on the stack: below the return address the caller's frame pointer, the general registers that it

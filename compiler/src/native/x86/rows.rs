@@ -727,4 +727,8 @@ rows! {
     Vzeroupper "vzeroupper" Nothing "" NP M0F 0x77 W0 Vex None;
     Ret "ret" Nothing "" NP One 0xc3 W0 Old None;
     Ud2 "ud2" Nothing "" NP M0F 0x0b W0 Old None;
+    /// Of eax and ecx, into eax, ebx, ecx and edx.
+    Cpuid "cpuid" Nothing "" NP M0F 0xa2 W0 Old None;
+    /// Of ecx, into eax and edx.
+    Xgetbv "xgetbv" Nothing "" NP M0F 0x01 W0 Old None;
 }

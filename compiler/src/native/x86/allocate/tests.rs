@@ -70,6 +70,7 @@ impl Machine<'_> {
                 let index = m.index.map_or(0, |(r, scale)| self.read(r) << scale);
                 mix([self.read(base).wrapping_add(index).wrapping_add(m.disp as u64)])
             }
+            Base::Cell => unreachable!("only the function that chooses a level reads the cell"),
             Base::Pool(n) => mix(self.f.pool.entries()[n as usize].iter().map(|b| u64::from(*b))),
         }
     }

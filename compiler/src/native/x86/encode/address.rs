@@ -41,6 +41,12 @@ pub fn modrm(out: &mut Buffer, field: u8, place: Place, scale: i32) {
             out.pool.push(PoolUse { at: out.bytes.len(), end: 0, entry, disp: mem.disp });
             return out.bytes.extend([0; 4]);
         }
+        Base::Cell => {
+            assert!(mem.index.is_none() && mem.disp == 0, "{mem}: the cell is one number");
+            out.bytes.push(field | 5);
+            out.cells.push(out.bytes.len());
+            return out.bytes.extend([0; 4]);
+        }
     };
     // Without a displacement, the number of rbp means something else.
     let short = i8::try_from(mem.disp / scale).ok().filter(|_| mem.disp % scale == 0);

@@ -36,6 +36,9 @@ pub fn encode(out: &mut Buffer, inst: &Inst) {
                 out.bytes.push(0x0f);
             }
             out.bytes.push(row.opcode);
+            if inst.op == Op::Xgetbv {
+                out.bytes.push(0xd0);
+            }
         }
         Form::Push | Form::Pop => {
             let r = number(inst, 0);

@@ -24,6 +24,8 @@ pub struct Encoded {
     #[cfg_attr(not(test), expect(dead_code, reason = "tests disassemble so much"))]
     pub code_len: usize,
     pub align: u32,
+    /// Where the distances to the object's cell stand, from the ends of their four bytes.
+    pub cells: Vec<u32>,
     /// For each instruction its offset and text, when asked for.
     pub lines: Vec<(u32, String)>,
 }
@@ -60,6 +62,7 @@ pub fn function(f: &Function, epilogue: &[Inst], listing: bool) -> Encoded {
         nops(&mut out.bytes, starts[n]);
         let base = out.bytes.len();
         out.bytes.extend(&piece.body.bytes);
+        out.cells.extend(piece.body.cells.iter().map(|at| base + at));
         out.pool.extend(piece.body.pool.iter().map(|p| PoolUse { at: base + p.at, end: base + p.end, ..*p }));
         if listing {
             lines.push((base as u32, format!("b{n}:")));
@@ -75,7 +78,8 @@ pub fn function(f: &Function, epilogue: &[Inst], listing: bool) -> Encoded {
     }
     let code_len = out.bytes.len();
     let align = place_pool(f, &mut out).max(LOOP_ALIGN as u32);
-    Encoded { bytes: out.bytes, code_len, align, lines }
+    let cells = out.cells.iter().map(|&at| at as u32).collect();
+    Encoded { bytes: out.bytes, code_len, align, cells, lines }
 }
 
 /// Writes the constants, largest first, and the distances of the instructions to them. Returns their alignment.
@@ -104,6 +108,8 @@ fn place_pool(f: &Function, out: &mut Buffer) -> u32 {
 pub struct Buffer {
     pub bytes: Vec<u8>,
     pool: Vec<PoolUse>,
+    /// Where distances to the object's cell stand, each at its instruction's end.
+    cells: Vec<usize>,
 }
 
 /// A four-byte distance from the end of an instruction to a byte of a constant.
@@ -118,13 +124,17 @@ struct PoolUse {
 /// Appends an instruction.
 pub fn inst(out: &mut Buffer, level: Level, inst: &Inst) {
     debug_assert_eq!(inst.mismatch(), None, "{inst}");
-    let uses = out.pool.len();
+    let (uses, cells) = (out.pool.len(), out.cells.len());
     match inst.op.row().encodings {
         Encodings::Old => integer::encode(out, inst),
         _ => vector::encode(out, level, inst),
     }
     let end = out.bytes.len();
     out.pool[uses..].iter_mut().for_each(|p| p.end = end);
+    debug_assert!(
+        out.cells[cells..].iter().all(|at| at + 4 == end),
+        "{inst}: nothing follows the distance to the cell"
+    );
 }
 
 /// A block: its instructions and the jumps behind them.
