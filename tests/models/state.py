@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from flow import numbers, tensor
+from programs import numbers, tensor
 
 HERE = pathlib.Path(__file__).parent
 raw = tf.raw_ops
@@ -487,29 +487,32 @@ def call(function, inputs):
         return {"error": str(error).splitlines()[0][:120]}
 
 
-def make():
+def make(model, names):
+    """Saves the programs of these names as a model and their calls beside it."""
     root, functions = tf.Module(), {}
-    for name, (build, _) in PROGRAMS.items():
+    for name in names:
+        build, _ = PROGRAMS[name]
         module = build()
         setattr(root, name, module)
         for key in dir(build):
             if isinstance(getattr(build, key), tf.types.experimental.PolymorphicFunction) and getattr(build, key).input_signature is not None:
                 functions[f"{name}__{key}"] = getattr(module, key)
-    path = HERE / "state"
+    path = HERE / model
     shutil.rmtree(path, ignore_errors=True)
     tf.saved_model.save(root, str(path), signatures=functions)
     shutil.rmtree(path / "assets", ignore_errors=True)
     (path / "fingerprint.pb").unlink(missing_ok=True)
     answers = {}
-    for name, (_, calls) in PROGRAMS.items():
+    for name in names:
+        _, calls = PROGRAMS[name]
         answers[name] = [
             {"function": key, "inputs": {k: tensor(v) for k, v in inputs.items()}, **call(functions[f"{name}__{key}"], inputs)}
             for key, inputs in calls
         ]
         print(name, [list(a["outputs"]) if "outputs" in a else a["error"] for a in answers[name]])
     lines = [f"{json.dumps(name)}: {json.dumps(answers[name])}" for name in answers]
-    (HERE / "state.json").write_text("{" + ",\n".join(lines) + "}\n")
+    (HERE / f"{model}.json").write_text("{" + ",\n".join(lines) + "}\n")
 
 
 if __name__ == "__main__":
-    make()
+    make("state", list(PROGRAMS))

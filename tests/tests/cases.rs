@@ -156,7 +156,8 @@ fn is_by_programs(op: &str) -> bool {
 
 /// Assignments of variables, which programs show too: `saved_state.rs` sees to it that each occurs.
 fn assigns(op: &str) -> bool {
-    has_effect(op) && (op.starts_with("Assign") || op.contains("Scatter") || op.ends_with("CountUpTo"))
+    let draws = op.starts_with("Rng") || op.starts_with("Stateful");
+    has_effect(op) && (draws || op.starts_with("Assign") || op.contains("Scatter") || op.ends_with("CountUpTo"))
 }
 
 #[test]

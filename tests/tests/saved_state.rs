@@ -126,7 +126,7 @@ fn operators(graph: &TfGraph, found: &mut BTreeSet<String>) {
 #[test]
 fn programs_have_all_operators() {
     let mut found = BTreeSet::new();
-    for model in ["state", "state_v1"].map(open) {
+    for model in ["state", "state_v1", "generators"].map(open) {
         for signature in model.signatures() {
             operators(&model.graph(signature).unwrap_or_else(|e| panic!("{e}")), &mut found);
         }
@@ -134,10 +134,12 @@ fn programs_have_all_operators() {
     let assigns = |op: &str| {
         op.starts_with("Assign")
             || op.ends_with("CountUpTo")
+            || op.starts_with("Rng")
+            || op.starts_with("Stateful") && has_effect(op)
             || tf::ops().any(|row| row.name == op) && op.contains("Scatter") && has_effect(op)
     };
     let missing: Vec<&str> = tf::ops().map(|op| op.name).filter(|op| assigns(op) && !found.contains(*op)).collect();
-    assert!(missing.is_empty(), "no program of tests/models/state.py has {missing:?}");
+    assert!(missing.is_empty(), "no program of tests/models/state.py or generators.py has {missing:?}");
 }
 
 #[test]
@@ -149,6 +151,12 @@ fn programs_answer_as_tensorflow_does() {
 #[test]
 fn programs_of_version_1_answer_as_tensorflow_does() {
     answers_agree("state_v1");
+}
+
+/// Generators of random numbers keep their place in a variable.
+#[test]
+fn generators_draw_the_same_numbers() {
+    answers_agree("generators");
 }
 
 /// What TensorFlow may do in either order is refused.

@@ -107,6 +107,7 @@ const TABLES: &[&[TfOp]] = &[
     diagonal::OPS,
     count::OPS,
     random::OPS,
+    random::generator::OPS,
     partition::OPS,
     scatter::OPS,
     segment::OPS,

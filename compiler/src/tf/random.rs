@@ -4,6 +4,7 @@
 //! stream: a word makes one f32, f16, bf16 or 32-bit integer, two words make one f64 or 64-bit integer, and two numbers that
 //! are uniform make two that are normal.
 
+pub(super) mod generator;
 mod shuffle;
 
 use std::{f64::consts::PI, slice::from_ref};
@@ -114,23 +115,27 @@ fn key_counter_algorithm(cx: &mut Import) -> Outputs {
     Ok(outputs)
 }
 
+/// So many numbers of a stream.
+type Drawn = fn(&mut Import, Stream, &Dim) -> Result<NodeId>;
+
 /// Numbers of the shape that operand 0 says, from the stream that the operands from 1 on give.
-fn drawn(
-    cx: &mut Import,
-    stream: fn(&mut Import, usize) -> Result<Stream>,
-    numbers: fn(&mut Import, Stream, &Dim) -> Result<NodeId>,
-) -> Outputs {
-    let of_shape = cx.arg(0)?;
+fn drawn(cx: &mut Import, stream: fn(&mut Import, usize) -> Result<Stream>, draw: Drawn) -> Outputs {
+    let stream = stream(cx, 1)?;
+    one(numbers(cx, 0, stream, draw)?)
+}
+
+/// Numbers of the shape that operand `n` says.
+fn numbers(cx: &mut Import, n: usize, stream: Stream, draw: Drawn) -> Result<NodeId> {
+    let of_shape = cx.arg(n)?;
     if cx.rank(of_shape) != 1 {
         return Err(format!("a shape is a vector, not of rank {}", cx.rank(of_shape)).into());
     }
-    let shape = cx.dims(0, "the shape")?;
+    let shape = cx.dims(n, "the shape")?;
     for extent in &shape {
         cx.require_at_most(&Dim::zero(), extent, "an extent of the shape")?;
     }
-    let stream = stream(cx, 1)?;
-    let numbers = numbers(cx, stream, &count(&shape))?;
-    one(cx.reshape(numbers, &shape)?)
+    let numbers = draw(cx, stream, &count(&shape))?;
+    cx.reshape(numbers, &shape)
 }
 
 /// Floats from 0 up to 1: random mantissas of numbers from 1 on, less 1.

@@ -93,8 +93,8 @@ fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
         ),
         Cause::Random => (
             format!("the signature draws random numbers ({ops}), which is not supported"),
-            "numbers that follow from a seed compile, such as those of `tf.random.stateless_uniform`. `predict` does not \
-             augment or drop, but an exported signature may: export a function that fixes \
+            "numbers that follow from a seed compile (`tf.random.stateless_uniform`), and those of a `tf.random.Generator`. \
+             `predict` does not augment or drop, but an exported signature may: export a function that fixes \
              `training=False`, such as `archive.add_endpoint(\"serve\", lambda x: model(x, training=False), [spec])` of a \
              `keras.export.ExportArchive`",
         ),

@@ -21,7 +21,7 @@ use crate::{
     tensor::{DType, TensorType},
 };
 use order::{All, Finder, Number, Order, is_reference, takes_reference};
-pub(super) use rows::OPS;
+pub(super) use rows::{OPS, behind};
 
 type Result<T> = std::result::Result<T, Stop>;
 

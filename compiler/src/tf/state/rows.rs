@@ -57,7 +57,7 @@ fn reference(cx: &Import) -> Vec<Value> {
 }
 
 /// A result for the handle in operand 0, which the row needs again.
-fn behind(cx: &mut Import, change: impl FnOnce(&mut Import, NodeId) -> Result<NodeId>) -> Outputs {
+pub(in crate::tf) fn behind(cx: &mut Import, change: impl FnOnce(&mut Import, NodeId) -> Result<NodeId>) -> Outputs {
     let handle = cx.value(0)?;
     let old = variable(cx, 0)?;
     let new = change(cx, old)?;

@@ -1,0 +1,109 @@
+//! Random numbers of a generator, whose state is a variable: int64 `[3]`, the counter, low half first, and the key. What is
+//! drawn moves the counter on by 256 blocks for each number.
+
+use super::{Drawn, PHILOX, Result, Stream, normal, numbers, truncated_normal, uniform, uniform_full_int, uniform_int};
+use crate::{
+    base::Dim,
+    graph::NodeId,
+    loops::CompareFn,
+    tensor::{DType, Scalar, Tensor, count},
+    tf::{Import, Outputs, Stop, TfOp, build::one, state::behind},
+};
+
+pub(in crate::tf) const OPS: &[TfOp] = &[
+    TfOp { name: "RngReadAndSkip", import: read_and_skip },
+    TfOp { name: "RngSkip", import: skip },
+    TfOp { name: "StatefulUniform", import: |cx| drawn(cx, uniform) },
+    TfOp { name: "StatefulUniformInt", import: |cx| drawn(cx, uniform_int) },
+    TfOp { name: "StatefulUniformFullInt", import: |cx| drawn(cx, uniform_full_int) },
+    TfOp { name: "StatefulStandardNormalV2", import: |cx| drawn(cx, normal) },
+    TfOp { name: "StatefulTruncatedNormal", import: |cx| drawn(cx, truncated_normal) },
+];
+
+/// Blocks for each number.
+const BLOCKS: u64 = 256;
+
+/// Refuses other algorithms than Philox in operand 1, and other states than its own.
+fn check(cx: &Import, state: NodeId) -> Result<()> {
+    match cx.int(1, "the algorithm")? {
+        PHILOX => {}
+        2 => return Err("ThreeFry is an algorithm of XLA, which TensorFlow's kernels do not have".into()),
+        other => return Err(format!("there is no random algorithm {other}").into()),
+    }
+    let [parts] = &cx.shape(state)[..] else {
+        return Err(format!("the state of a generator is a vector, not of rank {}", cx.rank(state)).into());
+    };
+    if cx.dtype(state) != DType::I64 || !parts.as_int().is_some_and(|parts| parts >= 3) {
+        return Err(format!("the state of a generator is i64[3], not {}[{parts}]", cx.dtype(state)).into());
+    }
+    Ok(())
+}
+
+/// The stream that a state begins.
+fn stream(cx: &mut Import, state: NodeId) -> Result<Stream> {
+    let state = cx.cast(state, DType::U64)?;
+    let counter = cx.slice_axis(state, 0, Dim::zero(), 2.into())?;
+    let key = cx.slice_axis(state, 0, 2.into(), Dim::one())?;
+    Ok(Stream { key: cx.reshape(key, &[])?, counter })
+}
+
+/// The state behind so many numbers, a u64.
+fn advanced(cx: &mut Import, state: NodeId, many: NodeId) -> Result<NodeId> {
+    let parts = cx.shape(state)[0].clone();
+    let words = cx.cast(state, DType::U64)?;
+    let part = |cx: &mut Import, n: i64| cx.slice_axis(words, 0, n.into(), Dim::one());
+    let (low, high) = (part(cx, 0)?, part(cx, 1)?);
+    let each = cx.constant(Tensor::scalar(DType::U64, Scalar::Uint(BLOCKS)))?;
+    let blocks = cx.mul(many, each)?;
+    let moved = cx.add_(low, blocks)?;
+    let carries = cx.compare(CompareFn::Lt, moved, low)?;
+    let carry = cx.cast(carries, DType::U64)?;
+    let high = cx.add_(high, carry)?;
+    let rest = cx.slice_axis(words, 0, 2.into(), parts - 2)?;
+    let all = cx.concat(&[moved, high, rest], 0)?;
+    cx.cast(all, DType::I64)
+}
+
+/// The number in an operand, a scalar, as a u64.
+fn many(cx: &mut Import, n: usize) -> Result<NodeId> {
+    let many = cx.arg(n)?;
+    if cx.rank(many) != 0 {
+        return Err(format!("the number of numbers is a scalar, not of rank {}", cx.rank(many)).into());
+    }
+    cx.cast(many, DType::U64)
+}
+
+fn skip(cx: &mut Import) -> Outputs {
+    behind(cx, |cx, state| {
+        check(cx, state)?;
+        let many = many(cx, 2)?;
+        advanced(cx, state, many)
+    })
+}
+
+/// The state before.
+fn read_and_skip(cx: &mut Import) -> Outputs {
+    let mut before = None;
+    behind(cx, |cx, state| {
+        check(cx, state)?;
+        before = Some(cx.slice_axis(state, 0, Dim::zero(), 3.into())?);
+        let many = many(cx, 2)?;
+        advanced(cx, state, many)
+    })?;
+    one(before.ok_or_else(|| Stop::from("the generator has no state"))?)
+}
+
+/// Numbers of the shape in operand 2.
+fn drawn(cx: &mut Import, draw: Drawn) -> Outputs {
+    let mut result = None;
+    behind(cx, |cx, state| {
+        check(cx, state)?;
+        let stream = stream(cx, state)?;
+        let numbers = numbers(cx, 2, stream, draw)?;
+        let many = count(&cx.shape(numbers));
+        result = Some(numbers);
+        let many = cx.dim_scalar(&many, DType::U64)?;
+        advanced(cx, state, many)
+    })?;
+    one(result.ok_or_else(|| Stop::from("the generator has no state"))?)
+}

@@ -1,0 +1,129 @@
+"""Programs that draw random numbers from generators, which keep their place in variables: as `state.py`, but for `generators` and
+`generators.json`."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import state
+from programs import numbers
+from state import F32, F64, I32, I64, make, program, raw, signature
+
+OTHERS = list(state.PROGRAMS)
+U64 = tf.uint64
+
+
+@program(*[("draw", {"x": numbers(n, 2)}) for n in (3, 0, 1, 5, 3)], ("get", {}), ("skip", {"n": np.int64(5)}), ("draw", {"x": numbers(2, 2)}), ("get", {}))
+class generator(tf.Module):
+    """All that one draws, by the extents of an input."""
+
+    def __init__(self):
+        self.generator = tf.random.Generator.from_seed(1234)
+
+    @signature(x=(F32, [None, 2]))
+    def draw(self, x):
+        g, shape = self.generator, tf.shape(x)
+        return {
+            "normal": g.normal(shape), "uniform": g.uniform(shape, -1.0, 3.0), "double": g.normal(shape, dtype=F64), "die": g.uniform([4], 1, 7, I32),
+            "full": g.uniform_full_int([3], U64), "truncated": g.truncated_normal(shape), "half": g.uniform([5], dtype=tf.float16),
+        }  # fmt: skip
+
+    @signature(n=(I64, []))
+    def skip(self, n):
+        self.generator.skip(n)
+        return {"state": self.generator.state.read_value()}
+
+    @signature()
+    def get(self):
+        return {"state": self.generator.state.read_value(), "key": self.generator.key}
+
+
+def states():
+    return tf.Variable([-2, -1, 77], dtype=I64), tf.Variable([2**63 - 1, 5, -(2**63)], dtype=I64)
+
+
+@program(*[("draw", {"n": np.int64(n)}) for n in (4, 0, 7)], ("get", {}), ("skip", {"n": np.int64(2**54)}), ("get", {}))
+class operators(tf.Module):
+    """The operators themselves, on counters that overflow."""
+
+    def __init__(self):
+        self.near, self.far = states()
+
+    @signature(n=(I64, []))
+    def draw(self, n):
+        drawn = {}
+        for name, v in (("near", self.near), ("far", self.far)):
+            given = {"resource": v.handle, "algorithm": 1}
+            drawn |= {
+                f"{name}_uniform": raw.StatefulUniform(**given, shape=[5], dtype=F32),
+                f"{name}_double": raw.StatefulUniform(**given, shape=[3], dtype=F64),
+                f"{name}_int": raw.StatefulUniformInt(**given, shape=[6], minval=tf.constant(-3, I32), maxval=tf.constant(9, I32)),
+                f"{name}_long": raw.StatefulUniformInt(**given, shape=[3], minval=tf.constant(-3, I64), maxval=tf.constant(9, I64)),
+                f"{name}_full": raw.StatefulUniformFullInt(**given, shape=[5], dtype=U64),
+                f"{name}_normal": raw.StatefulStandardNormalV2(**given, shape=[5], dtype=F32),
+                f"{name}_truncated": raw.StatefulTruncatedNormal(**given, shape=[2, 3], dtype=F32),
+                f"{name}_read": raw.RngReadAndSkip(resource=v.handle, alg=1, delta=tf.cast(n, U64)),
+            }
+        return drawn
+
+    @signature(n=(I64, []))
+    def skip(self, n):
+        raw.RngSkip(resource=self.near.handle, algorithm=1, delta=n)
+        raw.RngSkip(resource=self.far.handle, algorithm=1, delta=n)
+        return {"near": self.near.read_value()}
+
+    @signature()
+    def get(self):
+        return {"near": self.near.read_value(), "far": self.far.read_value()}
+
+
+@program(("walk", {"n": np.int32(3)}), ("walk", {"n": np.int32(0)}), ("walk", {"n": np.int32(5)}))
+class walk(tf.Module):
+    """A generator in a loop and a branch."""
+
+    def __init__(self):
+        self.generator = tf.random.Generator.from_seed(5)
+
+    @signature(n=(I32, []))
+    def walk(self, n):
+        x = tf.zeros([3])
+        for _ in tf.range(n):
+            x += self.generator.normal([3])
+            if x[0] > 0:
+                x -= self.generator.uniform([])
+        return {"x": x, "state": self.generator.state.read_value()}
+
+
+@program(("seeds", {}), ("seeds", {}), ("reset", {"seed": np.int64(9)}), ("seeds", {}))
+class seeds(tf.Module):
+    """Seeds of a generator for numbers that follow from them."""
+
+    def __init__(self):
+        self.generator = tf.random.Generator.from_seed(99)
+
+    @signature()
+    def seeds(self):
+        made = self.generator.make_seeds(2)
+        return {"seeds": made, "x": tf.random.stateless_uniform([3], made[:, 0])}
+
+    @signature(seed=(I64, []))
+    def reset(self, seed):
+        self.generator.reset(tf.stack([tf.zeros([], I64), tf.zeros([], I64), seed]))
+        return {"state": self.generator.state.read_value()}
+
+
+@program(*[("train", {"x": numbers(n, 4, seed=n)}) for n in (2, 5, 2)])
+class dropout(tf.Module):
+    """Layers of Keras that keep a seed."""
+
+    def __init__(self):
+        self.layer, self.noise = keras.layers.Dropout(0.4, seed=11), keras.layers.GaussianNoise(0.5, seed=12)
+        self.kept = [self.layer.seed_generator.state.value, self.noise.seed_generator.state.value]
+
+    @signature(x=(F32, [None, 4]))
+    def train(self, x):
+        return {"y": self.noise(self.layer(x, training=True), training=True), "same": self.layer(x, training=False)}
+
+
+if __name__ == "__main__":
+    make("generators", [name for name in state.PROGRAMS if name not in OTHERS])
