@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 HERE = pathlib.Path(__file__).parent
-F32, F64, I32, I64, BOOL = tf.float32, tf.float64, tf.int32, tf.int64, tf.bool
+F16, F32, F64, I32, I64, BOOL = tf.float16, tf.float32, tf.float64, tf.int32, tf.int64, tf.bool
 PROGRAMS = {}
 
 

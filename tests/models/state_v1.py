@@ -11,7 +11,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 import numpy as np
 import tensorflow as tf
 
-from flow import numbers, tensor
+from programs import numbers, tensor
 
 HERE = pathlib.Path(__file__).parent
 v1 = tf.compat.v1

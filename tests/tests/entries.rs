@@ -1,16 +1,19 @@
 //! Entry programs of whole models, by their interpreter: what a call gives or is refused with is what machine code says,
 //! and what the graph means.
 
+use std::sync::Arc;
+
 use smc::{
-    base::{Bindings, Rng, Symbol},
+    base::{Bindings, Dim, Rng, Symbol},
     driver::{self, Executable, Options},
     emit::load::Loaded,
     entry::{self, Entry, Model, Reach, Setting, What, interp},
-    graph::{Graph, evaluate, random, text},
+    graph::{Graph, Loop, evaluate, random, text},
+    loops::UnaryFn,
     native::Target,
-    op::Conv,
+    op::{Conv, Dot, Unary},
     plan::{self, Bodies, Guard, Weights},
-    tensor::{DType, Scalar, Tensor},
+    tensor::{DType, Scalar, Tensor, TensorType},
 };
 use smc_runtime::{Parallel, Pool, abi::WorkspaceBytes};
 use smc_tests::{
@@ -323,6 +326,50 @@ fn branches_may_be_many_and_have_conditions() {
         let graph = graph(&text(count));
         for &which in numbers {
             check_flow(&format!("{which} of {count}"), &graph, &bindings(&[("N", 4), ("which", which)]));
+        }
+    }
+}
+
+/// The state of a recurrence times weights that pass a near cache, in the interpreter and in machine code, by threads too.
+#[test]
+fn weights_of_a_loop_are_read_there_and_back() {
+    const UNITS: usize = 136;
+    let mut net = Net::new(4);
+    let state: TensorType = format!("f32[N,{UNITS}]").parse().unwrap();
+    let x = net.graph.input("x", state.clone());
+    let mut body = Net::new(5);
+    let h = body.graph.input("h", state);
+    // So small that differences in rounding do not grow from step to step.
+    let mut small = Rng::new(6);
+    let weight = |_: &[usize]| Scalar::F32((small.unit() as f32 - 0.5) / UNITS as f32);
+    let weights = body.graph.constant(Tensor::from_fn(DType::F32, [UNITS, UNITS], weight));
+    let product = body.add(Dot {}, &[h, weights]);
+    let next = body.add(Unary { f: UnaryFn::Tanh }, &[product]);
+    body.graph.output("h", next);
+    let count = Some(Dim::from(&Symbol::new("T")));
+    let repeat = Loop { carried: 1, count, condition: None, step: Symbol::new("s"), body: body.graph };
+    let y = net.graph.control(Arc::new(repeat), &[x]).unwrap()[0];
+    net.graph.output("y", y);
+
+    let planned = Planned::new(&net.graph, None);
+    for program in &planned.bodies.open {
+        let turns = program.all().iter().flat_map(|p| &p.launches).filter(|l| l.kernel.turn.is_some()).count();
+        assert_eq!(turns, 1, "the product reads its weights there and back");
+    }
+    let options = Options { name: "m".into(), cpu: Some(smc_tests::cpu()), ..Options::default() };
+    let compiled = driver::compile_graphs(vec![("main".into(), net.graph.clone())], &options).unwrap();
+    let executable = Executable::new(&compiled.object.bytes(), compiled.interface).unwrap();
+    let pool = Pool::new(3).unwrap();
+    for (n, count) in [(0, 3), (1, 0), (1, 1), (1, 4), (3, 2), (40, 3)] {
+        let bind = bindings(&[("N", n), ("T", count)]);
+        check_flow(&format!("{n} rows, {count} times"), &net.graph, &bind);
+        let mut rng = Rng::new(9);
+        let inputs = [Tensor::from_fn(DType::F32, [n as usize, UNITS], |_| Scalar::F32(rng.unit() as f32))];
+        let expected = evaluate(&net.graph, &inputs, &bind).unwrap();
+        for threads in [None, Some(&pool as &dyn Parallel)] {
+            let mut call = executable.prepare_with(0, &inputs, bind.clone()).unwrap();
+            call.run(threads).unwrap();
+            assert!(agree_up_to_order(&call.results()[0], &expected[0]), "{n} rows, {count} times");
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Programs with branches, loops and lists that data decide (`tests/models/flow.py`), and others that draw random numbers
-//! (`chance.py`): each signature computes what TensorFlow did, and refuses what TensorFlow refuses.
+//! Programs with branches, loops and lists that data decide, in the form of TensorFlow 2 (`tests/models/flow.py`) and of
+//! TensorFlow 1 (`flow1.py`), and others that draw random numbers (`chance.py`): each signature computes what TensorFlow did,
+//! and refuses what TensorFlow refuses.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +35,10 @@ fn folder() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "models"].iter().collect()
 }
 
+fn open(name: &str) -> Model {
+    Model::open(folder().join(name), &saved::Options::default()).unwrap_or_else(|e| panic!("{e}"))
+}
+
 fn import(model: &Model, name: &str) -> Result<Imported, Problems> {
     let signature = model.signature(name)?;
     let (options, mut taken) = (tf::Options::default(), Branches::new());
@@ -56,10 +61,11 @@ fn operators(graph: &TfGraph, found: &mut BTreeSet<String>) {
 /// Each row for branches, loops and lists is in a program.
 #[test]
 fn programs_have_all_operators() {
-    let model = Model::open(folder().join("flow"), &saved::Options::default()).unwrap_or_else(|e| panic!("{e}"));
     let mut found = BTreeSet::new();
-    for signature in model.signatures() {
-        operators(&model.graph(signature).unwrap_or_else(|e| panic!("{e}")), &mut found);
+    for model in ["flow", "flow1"].map(open) {
+        for signature in model.signatures() {
+            operators(&model.graph(signature).unwrap_or_else(|e| panic!("{e}")), &mut found);
+        }
     }
     let is_flow = |op: &str| {
         op == "EmptyTensorList"
@@ -69,7 +75,7 @@ fn programs_have_all_operators() {
             || op.ends_with("If")
     };
     let missing: Vec<&str> = tf::ops().map(|op| op.name).filter(|op| is_flow(op) && !found.contains(*op)).collect();
-    assert!(missing.is_empty(), "no program of tests/models/flow.py has {missing:?}");
+    assert!(missing.is_empty(), "no program of tests/models/flow.py or flow1.py has {missing:?}");
 }
 
 /// The graph as it means, and the code of it.
@@ -124,18 +130,48 @@ fn compare(imported: &Imported, call: &Call, results: Result<Vec<Tensor>, String
 
 #[test]
 fn what_is_refused_is_told_by_name() {
-    let model = Model::open(folder().join("flow"), &saved::Options::default()).unwrap_or_else(|e| panic!("{e}"));
-    let expected: &[(&str, &[&str])] = &[
-        ("growth", &["of the loop is a f32[batch,3] before", "its type changes", "tf.TensorArray"]),
-        ("prefixes", &["the extent", "changes with each iteration of the loop", "mask"]),
-        ("list_of_data", &["has no bound", "maximum_iterations"]),
-        ("endless", &["the loop never ends"]),
-        ("shapes_of_branches", &["result 0 of the branches is a f32[3] in one of them and a f32[batch,3] in another"]),
-        ("extents_of_branches", &["the extents of result 0 of the branches must be equal", "3", "2"]),
-        ("map", &["operator EmptyTensorMap is not supported yet"]),
-        ("inside", &["operator Lgamma is not", "operator Digamma is not", "cond/Lgamma", "cond/cond/Digamma"]),
-        ("unset", &["no element of the list was set", "element_shape="]),
-    ];
+    refuses(
+        "flow",
+        &[
+            ("growth", &["of the loop is a f32[batch,3] before", "its type changes", "tf.TensorArray"]),
+            ("prefixes", &["the extent", "changes with each iteration of the loop", "mask"]),
+            ("list_of_data", &["has no bound", "maximum_iterations"]),
+            ("endless", &["the loop never ends"]),
+            (
+                "shapes_of_branches",
+                &["result 0 of the branches is a f32[3] in one of them and a f32[batch,3] in another"],
+            ),
+            ("extents_of_branches", &["the extents of result 0 of the branches must be equal", "3", "2"]),
+            ("map", &["operator EmptyTensorMap is not supported yet"]),
+            ("inside", &["operator Lgamma is not", "operator Digamma is not", "cond/Lgamma", "cond/cond/Digamma"]),
+            ("unset", &["no element of the list was set", "element_shape="]),
+        ],
+    );
+}
+
+#[test]
+fn what_is_refused_of_version_1_is_told_by_name() {
+    refuses(
+        "flow1",
+        &[
+            ("growth", &["of the loop is a f32[batch,3] before", "its type changes"]),
+            (
+                "unpaired",
+                &[
+                    "refused_unpaired/Switch",
+                    "branch depends on the values of input `a`, and no Merge joins its two sides",
+                ],
+            ),
+            ("one_side", &["refused_one_side/Switch", "branch depends on the values of input `b`"]),
+            ("assignment", &["changes a variable by", "AssignAddVariableOp"]),
+            ("assignment_in_branch", &["changes variable `total2` at `refused_assignment_in_branch/cond/AssignAdd`"]),
+        ],
+    );
+}
+
+/// Each of these programs is refused with these words.
+fn refuses(model: &str, expected: &[(&str, &[&str])]) {
+    let model = open(model);
     let mut failures = vec![];
     for (name, parts) in expected {
         let said = match import(&model, &format!("refused_{name}")) {
@@ -156,14 +192,19 @@ fn programs_answer_as_tensorflow_does() {
 }
 
 #[test]
+fn programs_of_version_1_answer_as_tensorflow_does() {
+    check("flow1");
+}
+
+#[test]
 fn programs_draw_the_same_numbers() {
     check("chance");
 }
 
 /// Calls the programs of a model, all or the one that SMC_PROGRAM names.
-fn check(model: &str) {
-    let text = fs::read_to_string(folder().join(format!("{model}.json"))).expect("there are answers");
-    let model = Model::open(folder().join(model), &saved::Options::default()).unwrap_or_else(|e| panic!("{e}"));
+fn check(name: &str) {
+    let text = fs::read_to_string(folder().join(format!("{name}.json"))).expect("there are answers");
+    let model = open(name);
     let answers: BTreeMap<String, Vec<Call>> = serde_json::from_str(&text).expect("answers are as they were written");
     let only = std::env::var("SMC_PROGRAM").ok();
     let mut failures = vec![];

@@ -236,6 +236,7 @@ fn constants_of_a_dead_branch_hang_on_their_pivot() {
     let no = b.node("switch_f", "Identity", &[pivot], &[]);
     let dead = b.ints("dead", &[1, 2]);
     b.0.nodes[dead.node].controls.push(no.node);
+    b.0.gates.insert(dead.node, vec![no.node]);
     let switch = b.node("switch", "Switch", &[x, predicate], &[]);
     let merge = b.node("merge", "Merge", &[dead, At { index: 1, ..switch }], &[]);
     assert_eq!(types(&b.import(&[merge], &Options::default()).unwrap()), "x: f32[2]; y0: f32[2]");

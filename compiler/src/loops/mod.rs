@@ -379,6 +379,9 @@ pub struct Kernel {
     pub vars: Arena<Var>,
     pub locals: Arena<Local>,
     pub exprs: Arena<Typed>,
+    /// Where this is odd, a machine may run the iterations of the parallel loop from the last to the first: then what a
+    /// kernel read last is what its next run reads first, from a nearer cache. It means nothing, since their order is free.
+    pub turn: Option<Dim>,
     pub body: Block,
 }
 

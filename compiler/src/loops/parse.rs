@@ -5,6 +5,7 @@
 //!   buffer b0 in f32[8*N]             // memory: `in` is loaded, `out` is stored
 //!   buffer b1 out f32[8*N]
 //!   local l0 f32[4]                   // registers; `f32[]` is a scalar
+//!   turn N                            // where this is odd, the parallel loop may be run backwards
 //!   var i3 loop N                     // what no statement sets; also `var i3 index`, `var i3 index 8`, `var v3 f32`
 //!   for i0 in N parallel {            // kinds: seq, unroll, vector, parallel
 //!     for i1 in 8 vector {
@@ -67,6 +68,7 @@ struct Parser {
     vars: BTreeMap<u32, Var>,
     locals: BTreeMap<u32, Local>,
     exprs: BTreeMap<u32, Typed>,
+    turn: Option<Dim>,
     open: Vec<(Open, Block)>,
     body: Option<Block>,
 }
@@ -148,6 +150,10 @@ impl Parser {
                 let shape = split_list(shape).into_iter().map(str::parse).collect::<Result<_, _>>();
                 let shape = shape.map_err(|_| format!("`{ty}` has no constant shape"))?;
                 declare(&mut self.locals, id(name, "l")?, Local { dtype: dtype.parse()?, shape }).map(drop)
+            }
+            "turn" => {
+                self.turn = Some(rest.parse()?);
+                Ok(())
             }
             "var" => self.var(rest),
             "for" => {
@@ -302,6 +308,7 @@ impl Parser {
             vars: arena(self.vars, "variable")?,
             locals: arena(self.locals, "local")?,
             exprs: arena(self.exprs, "expression")?,
+            turn: self.turn,
             body,
         })
     }

@@ -104,6 +104,9 @@ impl Printer<'_, '_> {
             let shape = l.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
             self.line(format_args!("local l{} {}[{shape}]", id.index(), l.dtype))?;
         }
+        if let Some(turn) = &kernel.turn {
+            self.line(format_args!("turn {turn}"))?;
+        }
         let mut set = vec![false; kernel.vars.len()];
         declared(&kernel.body, &mut set);
         for (id, var) in kernel.vars.iter().filter(|(id, _)| !set[id.index()]) {

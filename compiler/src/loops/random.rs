@@ -54,6 +54,7 @@ pub fn case(seed: u64, options: Options) -> Case {
     if g.rng.chance(30) {
         let extent = g.extent();
         g.each(extent, LoopKind::Parallel, |g, _| g.block(1));
+        g.w.kernel.turn = g.rng.chance(50).then(|| g.extent());
     } else {
         g.block(0);
     }

@@ -6,7 +6,7 @@
 //!    Nothing is complex or a string. A constant is representable in its type.
 //! 3. A loop variable belongs to one `For`, any other variable to one `Set`, whose value has the variable's type (i64
 //!    for an index). A variable is used only within its scope: the loop's body, or what follows the `Set` in its block.
-//! 4. The variables of a `Dim` are loop or index variables. The length of a buffer mentions no variable.
+//! 4. The variables of a `Dim` are loop or index variables. The length of a buffer mentions no variable, nor does a turn.
 //! 5. A buffer that is marked written is stored or updated and never loaded; any other is loaded and never written. Written
 //!    and assigned values have the element type. A `Prefetch` may name any.
 //! 6. The extent of an `Unroll` loop is constant, and an outermost one expands to at most [`MAX_UNROLLED`] statements.
@@ -75,11 +75,19 @@ fn ensure(condition: bool, message: impl FnOnce() -> String) -> Check {
 
 /// Types and sizes of what is declared, apart from any use.
 fn declarations(kernel: &Kernel) -> Check {
+    let is_closed = |dim: &Dim| {
+        let mut closed = true;
+        dim.for_each_atom(&mut |atom| closed &= !matches!(atom, Atom::Var(_)));
+        closed
+    };
+    if let Some(turn) = &kernel.turn {
+        ensure(is_closed(turn), || format!("the turn {turn} mentions a variable"))?;
+    }
     for (id, buffer) in kernel.buffers.iter() {
         types::plain(buffer.dtype).map_err(|e| format!("buffer {}: {e}", id.index()))?;
-        let mut closed = true;
-        buffer.len.for_each_atom(&mut |atom| closed &= !matches!(atom, Atom::Var(_)));
-        ensure(closed, || format!("the length {} of buffer {} mentions a variable", buffer.len, id.index()))?;
+        ensure(is_closed(&buffer.len), || {
+            format!("the length {} of buffer {} mentions a variable", buffer.len, id.index())
+        })?;
     }
     for (id, local) in kernel.locals.iter() {
         types::plain(local.dtype).map_err(|e| format!("local {}: {e}", id.index()))?;

@@ -9,7 +9,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Fuel, Rewrite};
+use super::{Fuel, Rewrite, rebuilt::Rebuilt};
 use crate::{
     base::{Dim, Symbol},
     graph::{Graph, Loop, NodeId, Regions},
@@ -78,7 +78,7 @@ fn before(
     let more: Vec<NodeId> = targets.iter().map(|&id| whole.of(id)).collect::<Option<_>>()?;
     let outer = whole.outer;
 
-    let mut inner = Rebuilt::new(body);
+    let mut inner = Rebuilt::new(body, 0..body.inputs.len());
     for (&id, &value) in targets.iter().zip(&more) {
         let input = inner.new.input(format!("before{}", inner.new.inputs.len()), outer.ty(value).clone());
         let taken = match &classes[id.index()] {
@@ -87,7 +87,7 @@ fn before(
         };
         inner.map[id.index()] = Some(taken);
     }
-    let body = inner.finish(body)?;
+    let body = inner.finish(body, 0..body.outputs.len())?;
     let condition = repeat.condition.as_ref().map(|condition| {
         let mut condition = condition.clone();
         more.iter().for_each(|&value| {
@@ -274,47 +274,6 @@ impl Whole<'_> {
         let one = self.reshaped(x, &Dim::one(), &shape)?;
         let all = [std::slice::from_ref(rows), &shape].concat();
         self.outer.add(Broadcast::to(all), &[one]).ok()
-    }
-}
-
-/// A body whose inputs are as they were, with some nodes replaced.
-struct Rebuilt {
-    new: Graph,
-    map: Vec<Option<NodeId>>,
-}
-
-impl Rebuilt {
-    fn new(body: &Graph) -> Rebuilt {
-        let (mut new, mut map) = (Graph::with_facts(body.facts().clone()), vec![None; body.len()]);
-        for port in &body.inputs {
-            map[port.node.index()] = Some(new.input(port.name.clone(), body.ty(port.node).clone()));
-        }
-        Rebuilt { new, map }
-    }
-    fn finish(mut self, body: &Graph) -> Option<Graph> {
-        let mut needed = vec![false; body.len()];
-        body.outputs.iter().for_each(|port| needed[port.node.index()] = true);
-        for (id, node) in body.iter().rev() {
-            if needed[id.index()] && self.map[id.index()].is_none() {
-                node.inputs.iter().for_each(|i| needed[i.index()] = true);
-            }
-        }
-        for (id, node) in body.iter() {
-            if needed[id.index()] && self.map[id.index()].is_none() {
-                self.new.set_origin(body.origin(id).cloned());
-                let inputs: Vec<NodeId> = node.inputs.iter().map(|i| self.map[i.index()]).collect::<Option<_>>()?;
-                let made = match &node.op {
-                    Op::Const(value) => self.new.constant(value.clone()),
-                    Op::Extent(dim) => self.new.extent(dim.clone()),
-                    op => self.new.add(op.clone(), &inputs).ok()?,
-                };
-                self.map[id.index()] = Some(made);
-            }
-        }
-        for port in &body.outputs {
-            self.new.output(port.name.clone(), self.map[port.node.index()]?);
-        }
-        Some(self.new)
     }
 }
 

@@ -5,8 +5,10 @@
 //! else is exact, NaN, infinities and the sign of zero included. The graph is verified after every pass, in release
 //! builds too. Knows neither where a graph came from nor what it is compiled for.
 
+mod carried;
 mod constants;
 mod hoist;
+mod rebuilt;
 mod regions;
 mod rewrite;
 mod rules;
@@ -29,6 +31,7 @@ pub struct Pass {
 /// In order. Rules make new constants, and constants make rules apply.
 pub const PIPELINE: &[Pass] = &[
     Pass { name: "regions", run: regions::simplify },
+    Pass { name: "carried", run: carried::drop_carried },
     Pass { name: "hoist", run: hoist::hoist },
     Pass { name: "share", run: share::share },
     Pass { name: "rules", run: rules::simplify },

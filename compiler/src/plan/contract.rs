@@ -183,7 +183,8 @@ pub fn contract<'g>(cx: &mut Context<'g>, tip: NodeId, root: NodeId) -> Option<S
     let lanes = cx.target.lanes(wide.size().max(4));
     let rows = Rows::choose(&product.rows, apart, first, &chooser, &strips(&product, panel, lanes));
     let left_bytes = estimate(&cx.graph.ty(cx.graph.node(root).inputs[0]).count()) * product.dtype.size() as f64;
-    let blocks = Blocks::choose(&product, &rows, packed.as_ref().map(|p| p.panel), left_bytes, &chooser);
+    let turns = packed.as_ref().is_some_and(|packed| cx.takes_turns(packed.bytes));
+    let blocks = Blocks::choose(&product, &rows, packed.as_ref().map(|p| p.panel), left_bytes, &chooser, turns);
     let site = Site::new(cx.graph, cx.fusion, tip, root);
     let mut writer = Contraction { product, packed, rows, blocks, depth, chooser, lanes, wide, site };
     writer.write();

@@ -4,7 +4,7 @@
 //! A carried value that the body changes where it lies (see `fuse/home.rs`) has one place, the result's; any other has
 //! two, of which an iteration reads one and writes the other.
 
-use super::{Carried, Flow, FlowKind, LoopPlan, Place, Planner, Program, Role, StorageId, Yield, plan_region};
+use super::{Carried, Flow, FlowKind, Given, LoopPlan, Place, Planner, Program, Role, StorageId, Yield, plan_region};
 use crate::{
     base::Dim,
     graph::{Graph, Loop, NodeId, Regions},
@@ -75,16 +75,17 @@ impl Planner<'_, '_> {
     }
 
     fn region(&mut self, graph: &Graph) -> Program {
-        self.changing(graph, &[]).0
+        self.given(graph, Given::default()).0
     }
-    fn changing(&mut self, graph: &Graph, yields: &[Yield]) -> (Program, Vec<bool>) {
-        plan_region("", graph, self.cx.target, self.cx.weights, self.names, (yields, &[]))
+    fn given(&mut self, graph: &Graph, given: Given<'_>) -> (Program, Vec<bool>) {
+        plan_region("", graph, self.cx.target, self.cx.weights, self.names, given)
     }
 
     fn repeat(&mut self, repeat: &Loop) -> LoopPlan {
         let inputs = |n: usize| repeat.body.inputs[n].node;
         let yields: Vec<Yield> = (0..repeat.carried).map(|n| Yield { input: inputs(n), output: n }).collect();
-        let (body, in_place) = self.changing(&repeat.body, &yields);
+        let given = Given { yields: &yields, step: Some(repeat.step.clone()), ..Given::default() };
+        let (body, in_place) = self.given(&repeat.body, given);
         let types: Vec<TensorType> = (0..repeat.carried).map(|n| repeat.body.ty(inputs(n)).clone()).collect();
         let carried: Vec<Carried> = (0..repeat.carried)
             .map(|n| match in_place[n] {

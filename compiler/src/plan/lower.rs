@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::{WeightId, Weights, fuse::Fusion, target::TargetInfo};
 use crate::{
-    base::Dim,
+    base::{Dim, Symbol},
     graph::{Graph, NodeId},
     loops::{
         self, Block, BufferId, Emit, Expr, ExprId, Kernel, LoopKind, Operands, Stmt, VarId, Writer, flat, index_of,
@@ -23,6 +23,16 @@ pub struct Context<'g> {
     pub fusion: &'g Fusion,
     pub target: &'g TargetInfo,
     pub weights: &'g mut Weights,
+    /// The number of the iteration, where the graph is run again and again.
+    pub step: Option<Symbol>,
+}
+
+impl Context<'_> {
+    /// Whether a kernel takes turns in the direction in which it reads so many bytes of weights: they pass a first-level
+    /// cache, and there is a next time.
+    pub fn takes_turns(&self, bytes: usize) -> bool {
+        self.step.is_some() && bytes > self.target.l1 / 2
+    }
 }
 
 /// What a buffer of a kernel is bound to.

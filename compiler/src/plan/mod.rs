@@ -73,10 +73,21 @@ pub fn plan_on(
     target: &TargetInfo,
     weights: &mut Weights,
 ) -> Program {
-    plan_region(name, graph, target, weights, &mut name::Names::default(), (&[], residents)).0
+    plan_region(name, graph, target, weights, &mut name::Names::default(), Given { residents, ..Given::default() }).0
 }
 
-/// Plans a graph, whose kernels get names that no other has. The second result tells which of `yields` are used: the
+/// What is known of a graph that its nodes do not say.
+#[derive(Default)]
+struct Given<'a> {
+    /// Inputs that the outputs of the iteration before are.
+    yields: &'a [Yield],
+    /// Inputs and outputs that are values which outlive calls.
+    residents: &'a [Resident],
+    /// The number of the iteration, where it runs again and again.
+    step: Option<Symbol>,
+}
+
+/// Plans a graph, whose kernels get names that no other has. The second result tells which of the yields are used: the
 /// program finds that input in the output's memory, and changes it there.
 fn plan_region(
     name: &str,
@@ -84,11 +95,11 @@ fn plan_region(
     target: &TargetInfo,
     weights: &mut Weights,
     names: &mut name::Names,
-    (yields, residents): (&[Yield], &[Resident]),
+    Given { yields, residents, step }: Given<'_>,
 ) -> (Program, Vec<bool>) {
     let fusion = fuse(graph, yields);
     let mut planner = Planner {
-        cx: Context { graph, fusion: &fusion, target, weights },
+        cx: Context { graph, fusion: &fusion, target, weights, step: step.clone() },
         storage: Arena::default(),
         of_node: HashMap::new(),
         of_weights: HashMap::new(),
@@ -135,12 +146,15 @@ fn plan_region(
     let mut guards = guards(graph);
     guards.extend(inner_guards.into_iter().filter(|guard| !guards.contains(guard)).collect::<Vec<_>>());
     let port = |p: &crate::graph::Port| IoPort { name: p.name.clone(), ty: graph.ty(p.node).clone() };
+    let mut symbols = symbols(graph);
+    let turns = launches.iter().any(|launch| launch.kernel.turn.is_some());
+    symbols.extend(step.filter(|step| turns && !symbols.contains(step)));
     let program = Program {
         name: name.to_owned(),
         inputs: graph.inputs[..inputs].iter().map(port).collect(),
         outputs: graph.outputs[..outputs].iter().map(port).collect(),
         state: keep::access(residents),
-        symbols: symbols(graph),
+        symbols,
         formulas: formulas(graph, &flows),
         guards,
         storage,
@@ -341,18 +355,30 @@ impl<'g> Planner<'g, '_> {
         let work = self.cx.target.work(&flops, &self.bytes(&args));
         // How much an unknown amount of work is shows when it is called.
         let is_shared = work.as_int().is_none_or(|work| work >= WORTH_SHARING);
+        let turn = self.cx.step.as_ref().filter(|_| self.cx.takes_turns(self.weight_bytes(&args))).map(Dim::from);
         let apart = match &kernel.body[..] {
-            [Stmt::For { var, kind: LoopKind::Seq, body }] => is_shared && updates_apart(&kernel, *var, body),
+            [Stmt::For { var, kind: LoopKind::Seq, body }] => {
+                (is_shared || turn.is_some()) && updates_apart(&kernel, *var, body)
+            }
             _ => false,
         };
         if let [Stmt::For { kind, .. }] = &mut kernel.body[..]
             && apart
         {
             *kind = LoopKind::Parallel;
+            kernel.turn = turn;
         }
         verify(&kernel).unwrap_or_else(|e| panic!("planning: {e}\n{kernel}"));
         let origin = [root, tip].into_iter().find_map(|id| graph.origin(id)).map(|o| o.to_string());
         self.launches.push(Launch { kernel, args, part, origin, flops, work });
+    }
+    /// The bytes of the weights among these buffers.
+    fn weight_bytes(&self, args: &[StorageId]) -> usize {
+        let weights = args.iter().filter_map(|&arg| match self.storage[arg].place {
+            Place::Weights(id) => Some(&self.cx.weights.all[id]),
+            _ => None,
+        });
+        weights.map(|weight| weight.count() * weight.dtype().size()).sum()
     }
     /// The bytes of these buffers, each counted once.
     fn bytes(&self, args: &[StorageId]) -> Dim {

@@ -12,6 +12,7 @@ mod bundle;
 mod directory;
 mod files;
 mod foreign;
+mod frames;
 pub mod graph;
 mod init;
 mod initial;

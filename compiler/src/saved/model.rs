@@ -12,7 +12,7 @@ use super::{
     bundle::Bundle,
     directory,
     files::{Disk, Files, read_all},
-    foreign,
+    foreign, frames,
     graph::{Branches, Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
     init::{self, Asset, Initialiser},
     initial,
@@ -163,7 +163,7 @@ impl Model {
         let sources = self.sources(&library)?;
         let restored = Sources { initialised: Default::default(), ..sources.clone() };
         variables::resolve(&mut graph, Writes::default(), &restored, self.bundle.as_ref())?;
-        Ok(graph)
+        frames::functional(graph)
     }
 
     /// The stored value of a variable, read now.
@@ -209,7 +209,8 @@ impl Model {
         problems.map(|d| d.in_file(&path))
     }
 
-    /// Ties a graph's variables to their values, and gives its control flow its bodies.
+    /// Ties a graph's variables to their values, gives its control flow its bodies, and makes that of TensorFlow 1
+    /// functional.
     fn finish(&self, library: &Library, graph: TfGraph) -> Result<TfGraph, Problems> {
         self.finish_within(library, graph, &mut Bodies::default())
     }
@@ -222,7 +223,7 @@ impl Model {
                 graph.bodies.insert((id, which), bodies.body(library, function, finish));
             }
         }
-        Ok(graph)
+        frames::functional(graph)
     }
 
     fn with_variables(&self, library: &Library, mut graph: TfGraph) -> Result<TfGraph, Problems> {

@@ -113,17 +113,15 @@ impl<'a> Import<'a> {
                     port.key
                 )
             }
-            None => {
-                "a branch in the form of TensorFlow 1 is taken where its predicate is known when the model is compiled; in \
-                 the form of TensorFlow 2 data may decide: call `tf.compat.v1.enable_control_flow_v2()` before the model is \
-                 built, or compute both sides and choose with `tf.where`"
-                    .into()
-            }
+            None => "a branch is compiled where one Merge joins its two sides, as `tf.cond` writes it; or compute both sides and \
+                     choose with `tf.where`"
+                .into(),
         };
         let what = match deciding.len() {
-            0 => "the branch depends on a value that is not known when the model is compiled".to_string(),
-            1 => format!("the branch depends on the values of input {names}, which is not supported yet"),
-            _ => format!("the branch depends on the values of inputs {names}, which is not supported yet"),
+            0 => "the branch depends on a value that is not known when the model is compiled, and no Merge joins its two sides"
+                .to_string(),
+            1 => format!("the branch depends on the values of input {names}, and no Merge joins its two sides"),
+            _ => format!("the branch depends on the values of inputs {names}, and no Merge joins its two sides"),
         };
         Diagnostic::error(what).help(help)
     }

@@ -25,7 +25,7 @@ impl<'a> Import<'a> {
         while let Some(&id) = stack.last() {
             let node = &self.tf.nodes[id];
             // Edges lead back but for those of loops, so this ends.
-            let edges: Vec<NodeOutput> = life_edges(node).into_iter().filter(|e| e.node < id).collect();
+            let edges: Vec<NodeOutput> = self.life_edges(id).into_iter().filter(|e| e.node < id).collect();
             if self.life.contains_key(&id) {
                 stack.pop();
                 continue;
@@ -105,7 +105,8 @@ impl<'a> Import<'a> {
     /// Whether a node is executed: a node on a branch that is not taken is not.
     pub(super) fn runs(&mut self, id: Id<Node>) -> Result<bool, Stop> {
         let node = &self.tf.nodes[id];
-        let before = node.controls.iter().map(|&node| (NodeOutput { node, index: 0 }, true));
+        let gates = self.tf.gates.get(&id).into_iter().flatten();
+        let before = gates.map(|&node| (NodeOutput { node, index: 0 }, true));
         for (edge, control) in node.inputs.iter().map(|&input| (input, false)).chain(before) {
             let dead = loop {
                 match self.is_dead(edge) {
@@ -118,6 +119,19 @@ impl<'a> Import<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// The edges that decide whether a node runs: the constants of a branch hang on its pivot. Back edges of loops are
+    /// left out.
+    fn life_edges(&self, id: Id<Node>) -> Vec<NodeOutput> {
+        let node = &self.tf.nodes[id];
+        if node.op == "NextIteration" {
+            return vec![];
+        }
+        // A `Switch` runs whichever side it leads to.
+        let gates = self.tf.gates.get(&id).into_iter().flatten().filter(|&&gate| !is_switch(&self.tf.nodes[gate]));
+        let gates = gates.filter(|_| !is_merge(node)).map(|&node| NodeOutput { node, index: 0 });
+        node.inputs.iter().copied().chain(gates).collect()
     }
 
     /// Imports what only decides whether something else is told; problems on the way are not the user's.
@@ -174,16 +188,4 @@ pub(super) fn is_merge(node: &Node) -> bool {
 
 fn is_switch(node: &Node) -> bool {
     matches!(node.op.as_str(), "Switch" | "RefSwitch")
-}
-
-/// The edges that decide whether a node runs. A node without operands runs with the nodes that control it: the
-/// constants of a branch hang on its pivot. Back edges of loops are left out.
-fn life_edges(node: &Node) -> Vec<NodeOutput> {
-    if node.op == "NextIteration" {
-        return vec![];
-    }
-    if node.inputs.is_empty() {
-        return node.controls.iter().map(|&node| NodeOutput { node, index: 0 }).collect();
-    }
-    node.inputs.clone()
 }

@@ -87,7 +87,7 @@ fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
     let need = if nodes.len() > 1 { format!("; {} nodes need it", nodes.len()) } else { String::new() };
     let (message, help) = match cause {
         Cause::Loop => (
-            format!("loops in the form of TensorFlow 1 ({ops}) are not supported yet"),
+            format!("these operators of loops in the form of TensorFlow 1 are not supported here: {ops}"),
             "loops in the form of TensorFlow 2 compile: call `tf.compat.v1.enable_control_flow_v2()` before the model is \
              built, and export it again",
         ),

@@ -21,6 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 import models
+import sequences  # Its subjects are among those of `models` then.
 
 for chatty in ("tensorflow", "tf2onnx", "absl"):
     logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -30,31 +31,46 @@ HERE = pathlib.Path(__file__).resolve().parent
 def stamp():
     """What everything in the cache depends on."""
     digest = hashlib.sha256()
-    for name in ("models.py", "build.py", "requirements.txt"):
+    for name in ("models.py", "sequences.py", "build.py", "requirements.txt"):
         digest.update((HERE / name).read_bytes())
     return digest.hexdigest()
 
 
 def feed(subject, batch):
     rng = np.random.default_rng([zlib.crc32(subject.name.encode()), batch])
+    if subject.dtype == "int32":
+        return rng.integers(*subject.range, subject.input_shape(batch), np.int32)
     return rng.uniform(*subject.range, subject.input_shape(batch)).astype(np.float32)
 
 
-def fixed(folder, shape):
-    """The model's signature as a function of one tensor of a fixed shape, with its variables as constants."""
+def fixed(folder, x):
+    """The model's signature as a function of one tensor of the shape and type of `x`, with its variables as constants."""
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     loaded = tf.saved_model.load(str(folder))
     signature = loaded.signatures["serving_default"]
     (key,) = signature.structured_input_signature[1]
     (output,) = signature.structured_outputs
+    return frozen(lambda x: signature(**{key: x})[output], x)
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+
+def traced(file, x):
+    """The same of a Keras model that is traced anew: the lists of its loops have that shape too, which LiteRT asks for."""
+    import keras
+
+    return frozen(keras.models.load_model(file), x)
+
+
+def frozen(compute, x):
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    @tf.function(input_signature=[tf.TensorSpec(x.shape, x.dtype, name="x")])
     def call(x):
-        return tf.identity(signature(**{key: x})[output], name="y")
+        return tf.identity(compute(x), name="y")
 
-    return convert_variables_to_constants_v2(call.get_concrete_function())
+    # Loops stay functions, which the converters know; as frames they would be opaque to them.
+    return convert_variables_to_constants_v2(call.get_concrete_function(), lower_control_flow=False)
 
 
 def without_erfc(onnx_model):
@@ -79,6 +95,13 @@ def to_litert(function, path):
     import tensorflow as tf
 
     path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([function]).convert())
+
+
+def by_hand(subject, folder, batch, path):
+    import onnx
+
+    with np.load(folder / "weights.npz") as weights:
+        onnx.save(subject.node(dict(weights), batch), str(path))
 
 
 def to_onnx(function, path):
@@ -122,17 +145,20 @@ def build(subject, folder, batches, with_iree):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         subject.make(folder / "model")
-        made = {"stamp": stamp(), "kind": subject.kind, "title": subject.title, "work": subject.work, "batches": [], "problems": {}}
+        made = {"stamp": stamp(), "kind": subject.kind, "family": subject.family, "title": subject.title, "work": subject.work, "batches": [], "problems": {}}
     for batch in batches if subject.kind == "network" else (1,):
         prefix = folder / f"b{batch}"
         if batch not in made["batches"]:
-            function, x = fixed(folder / "model", subject.input_shape(batch)), feed(subject, batch)
+            x = feed(subject, batch)
+            function = fixed(folder / "model", x)
             import tensorflow as tf
 
             np.save(f"{prefix}.in.npy", x)
             np.save(f"{prefix}.out.npy", np.asarray(function(tf.constant(x))[0]))
-            attempt(made["problems"], prefix.with_suffix(".tflite"), to_litert, function)
-            attempt(made["problems"], prefix.with_suffix(".onnx"), to_onnx, function)
+            file = folder / "model.keras"
+            attempt(made["problems"], prefix.with_suffix(".tflite"), to_litert, traced(file, x) if file.exists() else function)
+            to = (by_hand, subject, folder, batch) if subject.node else (to_onnx, function)
+            attempt(made["problems"], prefix.with_suffix(".onnx"), *to)
             made["batches"].append(batch)
         iree = prefix.with_suffix(".vmfb")
         # Its compiler takes half a minute for each of the large networks.

@@ -56,7 +56,7 @@ def aligned(shape, dtype=np.float32):
 def arrays(folder, batch):
     """The subject's input and an output to be written, at cache lines."""
     x, y = np.load(folder / f"b{batch}.in.npy"), np.load(folder / f"b{batch}.out.npy")
-    input, output = aligned(x.shape), aligned(y.shape)
+    input, output = aligned(x.shape, x.dtype), aligned(y.shape)
     input[...] = x
     return input, output
 
@@ -168,6 +168,7 @@ class TensorFlow:
     name = "tensorflow"
     # For a single call, freezing takes longer than it gains.
     freezes = True
+    compiles = False
 
     @staticmethod
     def version():
@@ -189,8 +190,8 @@ class TensorFlow:
             from build import fixed
 
             # A frozen function is slow to call, because it is not traced itself; one around it is not.
-            self.kept = fixed(folder / "model", x.shape)
-            traced = tf.function(self.kept, input_signature=[tf.TensorSpec(x.shape, tf.float32)])
+            self.kept = fixed(folder / "model", x)
+            traced = tf.function(self.kept, input_signature=[tf.TensorSpec(x.shape, x.dtype)], jit_compile=self.compiles)
             function, given, named = traced.get_concrete_function(), [tf.constant(x)], {}
         else:
             self.kept = tf.saved_model.load(str(folder / "model"))
@@ -206,6 +207,13 @@ class TensorFlow:
     def output(self):
         (result,) = self.result.values() if isinstance(self.result, dict) else self.result
         return result.numpy()
+
+
+class Xla(TensorFlow):
+    """The same function, compiled for its one shape as a whole by TensorFlow's compiler."""
+
+    name = "xla"
+    compiles = True
 
 
 class Iree:
@@ -241,7 +249,7 @@ class Iree:
         return self.result.to_host()
 
 
-ENGINES = {engine.name: engine for engine in (Smc, LiteRt, OnnxRuntime, OpenVino, TensorFlow, Iree)}
+ENGINES = {engine.name: engine for engine in (Smc, LiteRt, OnnxRuntime, OpenVino, TensorFlow, Xla, Iree)}
 
 
 def load(name, folder, batch, threads):

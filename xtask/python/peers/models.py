@@ -1,4 +1,4 @@
-"""What is measured: networks and single operations, each with one input and one output of float32.
+"""What is measured: networks and single operations, each with one input, and one output of float32.
 
 Weights are random but sensible: batch normalisation has the statistics of its own inputs, so that activations neither die
 nor explode, and outputs say something about the computation before them.
@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 class Subject:
     """`make(folder)` writes a SavedModel whose signature `serving_default` has one input and one output. `shape` is the input's
     without the batch for networks, whole for operations; its values are uniform in `range`. `work` gives the floating-point
-    operations and the bytes that one call has to move at least, of operations alone."""
+    operations and the bytes that one call has to move at least, of operations alone. `family` is what its ratios are averaged with,
+    beside all networks. `node(weights, batch)` makes an ONNX model by hand, in place of what a converter makes."""
 
     name: str
     kind: str
@@ -29,6 +30,9 @@ class Subject:
     range: tuple
     make: typing.Callable
     work: dict | None = None
+    family: str = ""
+    dtype: str = "float32"
+    node: typing.Callable | None = None
 
     def input_shape(self, batch):
         return (batch, *self.shape) if self.kind == "network" else self.shape
@@ -245,4 +249,7 @@ operation("layer_norm", "layer norm of 64x1024", (64, 1024), layer_norm, 0, 8 * 
 
 
 if __name__ == "__main__":
-    print("\n".join(subject.name for subject in SUBJECTS))
+    # As everybody else imports it.
+    import sequences
+
+    print("\n".join(subject.name for subject in sequences.SUBJECTS))

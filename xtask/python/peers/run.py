@@ -169,7 +169,9 @@ def measure_cold(options, names, folders, environment):
     found = {}
     for round in range(options.cold_rounds):
         for name in names:
-            able = [e for e in options.engines if (folders[name] / f"b1{FILES.get(e, '.so')}").exists() or e == "tensorflow"]
+            # XLA compiles in every process anew, and would show that alone.
+            asked = [e for e in options.engines if e != "xla"]
+            able = [e for e in asked if (folders[name] / f"b1{FILES.get(e, '.so')}").exists() or e == "tensorflow"]
             commands = {engine: [sys.executable, HERE / "cold.py", engine, folders[name]] for engine in able}
             if "smc" in commands:
                 commands["smc-native"] = [folders[name] / "b1.native", folders[name] / "b1.in.npy"]
@@ -222,7 +224,8 @@ class Run:
         fact, folder, options = self.facts[name], self.folders[name], self.options
         network = fact["kind"] == "network"
         left_out = {"smc": failed[batch]} if batch in failed else {}
-        has = lambda engine: engine not in left_out and (engine != "iree" or network and batch == 1)
+        of = {"iree": network and batch == 1, "xla": bool(fact["family"])}
+        has = lambda engine: engine not in left_out and of.get(engine, True)
         able = [self.workers[engine, threads] for engine in options.engines if has(engine)]
         ready, errors, differences = load_all(able, folder, batch, TOLERANCE[fact["kind"]], fact["problems"])
         found, more = measure(ready, options.rounds, options.seconds if network else options.seconds / 3)
@@ -245,7 +248,7 @@ class Run:
         fact = self.facts[name]
         made = self.folders[name] / f"b{self.ways(name)[0][0]}.smc"
         size = int(made.read_text().split()[1]) if made.exists() else None
-        return {"name": name, "kind": fact["kind"], "title": fact["title"], "work": fact["work"], "object_bytes": size}
+        return {"name": name, "kind": fact["kind"], "family": fact["family"], "title": fact["title"], "work": fact["work"], "object_bytes": size}
 
     def all(self):
         options = self.options
@@ -257,7 +260,9 @@ class Run:
                 print(f"  [{count}/{len(options.names)}] {name}, {way}: {shown(found)}", flush=True)
         for worker in self.workers.values():
             worker.end()
-        networks = [name for name in options.names if self.facts[name]["kind"] == "network" and 1 in options.batches]
+        # The families add many of a kind.
+        starts = lambda fact: fact["kind"] == "network" and not fact["family"]
+        networks = [name for name in options.names if starts(self.facts[name]) and 1 in options.batches]
         if options.cold_rounds and networks:
             print(f"  cold start and memory of {len(networks)} networks", flush=True)
         starts = measure_cold(options, networks, self.folders, self.environment)

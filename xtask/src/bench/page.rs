@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     levels,
-    results::{Figures, Kind, MULTIPLY_ADDS, OURS, Results, Way},
+    results::{Figures, Kind, MULTIPLY_ADDS, Model, OURS, Results, Way},
     table::{Table, number, percent},
 };
 
@@ -77,8 +77,14 @@ fn ratios(results: &Results) -> String {
     if table.is_empty() {
         return String::new();
     }
-    let mean = |way: &Way| results.mean_ratio(*way).map_or("–".into(), |r| format!("**{}**", number(r)));
-    table.row(["**geometric mean**".to_string()].into_iter().chain(ways.iter().map(mean)));
+    let mut mean = |title: String, family: Option<&str>| {
+        let cell = |way: &Way| results.mean_ratio(*way, family).map_or("–".into(), |r| format!("**{}**", number(r)));
+        table.row([title].into_iter().chain(ways.iter().map(cell)));
+    };
+    for family in results.families() {
+        mean(format!("**geometric mean, {family}**"), Some(family));
+    }
+    mean("**geometric mean**".into(), None);
     format!(
         "## Ahead or behind\n\nThe best peer's time divided by smc's, of the minimum of wall clock time: above 1, smc is ahead. The best peer stands behind the ratio.\n\n{table}\n![Ratios by network](benchmarks.svg)\n"
     )
@@ -169,7 +175,8 @@ fn cold(results: &Results) -> String {
     let mut table = Table::new(
         ["network".to_string()].into_iter().chain(engines.iter().map(title)).chain(["object, MB".to_string()]),
     );
-    for model in results.of_kind(Kind::Network) {
+    let started = |model: &&Model| results.cold.iter().any(|c| c.model == model.name);
+    for model in results.of_kind(Kind::Network).filter(started) {
         let cell = |engine: &&str| {
             let found = results.cold.iter().find(|c| c.model == model.name && c.engine == *engine);
             found.map_or("–".into(), |c| format!("{} / {}", number(c.seconds * 1e3), number(c.peak_kb as f64 / 1e3)))
@@ -245,7 +252,7 @@ fn method(results: &Results) -> String {
 - Engines run interleaved, A B C A B C ..., {} rounds of {} seconds each per network (a third of that per operation). The minimum is over all rounds, the median is that of the rounds' medians. A sample is at least 0.2 ms of calls.
 - Each engine with each number of threads is a process of its own, pinned to as many processors; only one works at a time. All are called from Python; what such a call costs shows the operation `empty`. smc's shared library is called through ctypes.
 - Inputs and outputs that the caller owns (smc, onnxruntime, OpenVINO) are arrays that start at a cache line, the same for all of them; numpy's own are aligned to 16 bytes. LiteRT, TensorFlow and IREE allocate theirs themselves.
-- LiteRT: XNNPACK, input set once. onnxruntime: all graph optimisations, arena, input and output bound. OpenVINO: latency hint, one stream, `INFERENCE_PRECISION_HINT` f32, one request with shared memory. TensorFlow: the signature frozen for one shape and traced. IREE, at batch 1: compiled for this processor at O3; `local-sync` on one thread, `local-task` on several. ONNX models come from tf2onnx, all shapes are static.
+- LiteRT: XNNPACK, input set once. onnxruntime: all graph optimisations, arena, input and output bound. OpenVINO: latency hint, one stream, `INFERENCE_PRECISION_HINT` f32, one request with shared memory. TensorFlow: the signature frozen for one shape and traced. IREE, at batch 1: compiled for this processor at O3; `local-sync` on one thread, `local-task` on several. ONNX models come from tf2onnx, all shapes are static; those of LSTM and GRU are written by hand instead, with ONNX's own nodes for them, which are much faster than the loops that a converter makes. XLA, on recurrent networks and attention: TensorFlow's function compiled as a whole.
 - smc: `smc compile`, linked by `cc -shared`; two threads are those of the runtime's pool.
 ",
         tolerance("network"),
@@ -265,6 +272,7 @@ mod tests {
         for line in [
             "| The fast | 2.00 (alpha) | 4.00 (alpha) |",
             "| The slow | 0.50 (beta) | – |",
+            "| **geometric mean, late** | **0.50** | – |",
             "| **geometric mean** | **1.00** | **4.00** |",
             "| network | smc | alpha | beta | smc, from C |",
             "| The fast | 10.0 / 15.0 | 20.0 / 30.0 | 40.0 / 60.0 | 9.50 / 10.0 |",

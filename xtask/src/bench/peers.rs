@@ -18,7 +18,7 @@ use crate::{
     venv::{self, Venv},
 };
 
-const ENGINES: [&str; 6] = ["smc", "litert", "onnxruntime", "openvino", "tensorflow", "iree"];
+const ENGINES: [&str; 7] = ["smc", "litert", "onnxruntime", "openvino", "tensorflow", "xla", "iree"];
 const PEERS: Venv = Venv {
     folder: ".venv/peers",
     what: "the engines to compare with",

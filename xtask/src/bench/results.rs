@@ -64,6 +64,9 @@ pub struct Read {
 pub struct Model {
     pub name: String,
     pub kind: Kind,
+    /// What its ratios are averaged with, beside all networks; empty for none.
+    #[serde(default)]
+    pub family: String,
     pub title: String,
     /// Of operations alone.
     pub work: Option<Work>,
@@ -185,9 +188,21 @@ impl Results {
         Some(Ratio { value: best / ours, peer: peer.into() })
     }
 
-    /// The geometric mean of the networks' ratios.
-    pub fn mean_ratio(&self, way: Way) -> Option<f64> {
-        geometric_mean(self.of_kind(Kind::Network).filter_map(|m| self.ratio(&m.name, way)).map(|r| r.value))
+    /// The geometric mean of the networks' ratios, of those of one family or of all.
+    pub fn mean_ratio(&self, way: Way, family: Option<&str>) -> Option<f64> {
+        let networks = self.of_kind(Kind::Network).filter(|m| family.is_none_or(|family| m.family == family));
+        geometric_mean(networks.filter_map(|m| self.ratio(&m.name, way)).map(|r| r.value))
+    }
+
+    /// The families of networks, in the order of the models.
+    pub fn families(&self) -> Vec<&str> {
+        let mut families: Vec<&str> = vec![];
+        for model in self.of_kind(Kind::Network).filter(|m| !m.family.is_empty()) {
+            if !families.contains(&model.family.as_str()) {
+                families.push(&model.family);
+            }
+        }
+        families
     }
 
     /// Operations per nanosecond that vectors of at most so many bits can do from registers.
@@ -239,6 +254,7 @@ pub mod tests {
         let model = |name: &str, kind, work| Model {
             name: name.into(),
             kind,
+            family: if name == "slow" { "late".into() } else { String::new() },
             title: format!("The {name}"),
             work,
             object_bytes: None,
@@ -316,8 +332,10 @@ pub mod tests {
         assert_eq!(results.ratio("fast", ONE), Some(Ratio { value: 2.0, peer: "alpha".into() }));
         assert_eq!(results.ratio("slow", ONE), Some(Ratio { value: 0.5, peer: "beta".into() }));
         assert_eq!(results.ratio("slow", Way { threads: 2, batch: 1 }), None);
-        assert_eq!(results.mean_ratio(ONE), Some(1.0));
-        assert_eq!(results.mean_ratio(Way { threads: 9, batch: 1 }), None);
+        assert_eq!(results.mean_ratio(ONE, None), Some(1.0));
+        assert_eq!(results.families(), ["late"]);
+        assert_eq!(results.mean_ratio(ONE, Some("late")), Some(0.5));
+        assert_eq!(results.mean_ratio(Way { threads: 9, batch: 1 }, None), None);
         assert_eq!(results.ways(), [ONE, Way { threads: 2, batch: 1 }]);
         assert_eq!(results.engines(), ["smc", "alpha", "beta"]);
     }

@@ -66,6 +66,9 @@ impl Lower<'_, '_> {
             return;
         }
         let (start, end) = if kind == LoopKind::Parallel && self.parallel {
+            if let Some(turn) = &self.k.turn {
+                return self.there_and_back(var, body, turn);
+            }
             (At::Run(self.range.0), At::Run(self.range.1))
         } else {
             let extent = self.resolve(self.k.loop_extent(var));
@@ -273,7 +276,7 @@ impl Lower<'_, '_> {
 
     /// Evaluates what `body` computes in every iteration from values that do not change in it. Where vectors are wide a
     /// loop around a loop keeps its registers for that.
-    fn hoist_values(&mut self, body: &[Stmt]) {
+    pub(super) fn hoist_values(&mut self, body: &[Stmt]) {
         if self.info.is_wide() && self.has_loop(body) {
             return;
         }

@@ -16,6 +16,7 @@ mod lanes;
 mod local;
 mod looping;
 mod narrow;
+mod turn;
 mod wide;
 #[cfg(test)]
 mod tests;

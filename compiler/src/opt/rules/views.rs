@@ -87,6 +87,23 @@ pub const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "put-of-all",
+        apply: put_of_all,
+        example: [
+            r#"input "x" %0
+               input "y" %1
+               %0 = input : i8[N,4]
+               %1 = input : i8[N,4]
+               %2 = put {"start":[0,0]} %0 %1
+               output "z" %2"#,
+            r#"input "x" %0
+               input "y" %1
+               %0 = input : i8[N,4]
+               %1 = input : i8[N,4]
+               output "z" %1"#,
+        ],
+    },
+    Rule {
         name: "concat-of-concat",
         apply: concat_of_concat,
         example: [
@@ -207,6 +224,14 @@ fn pointwise_of_reshape(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
     }
     let y = rw.add(node.op.clone(), &operands)?;
     rw.add(Reshape { shape: node.ty.shape.clone() }, &[y])
+}
+
+/// A box that is the whole.
+fn put_of_all(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
+    let node = rw.node(id);
+    let Op::Put(op) = &node.op else { return None };
+    let part = node.inputs[1];
+    (op.start.iter().all(|at| at.is(0)) && rw.ty(part) == &node.ty).then(|| rw.new_of(part))
 }
 
 /// Joins what is joined for nothing else.

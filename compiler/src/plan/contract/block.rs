@@ -35,13 +35,15 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// For panels of `packed` columns, or a right operand that is not packed.
+    /// For panels of `packed` columns, or a right operand that is not packed. Where kernels take `turns` in the direction in
+    /// which they read columns, each strip is a block, so that all of them are in the outermost loop.
     pub fn choose(
         product: &Product,
         rows: &Rows,
         packed: Option<usize>,
         left_bytes: f64,
         chooser: &Chooser<'_>,
+        turns: bool,
     ) -> Blocks {
         let target = chooser.target;
         let size = product.dtype.size();
@@ -71,6 +73,9 @@ impl Blocks {
         let others = product.groups as f64 * estimate(&count(&product.rows[..rows.apart]));
         let pieces = |per_block: usize| others * strips.div_ceil(per_block) as f64 * estimate(&tiles);
         let fits = |n: usize| (strips * strip_bytes <= cache || n * strip_bytes <= cache) && pieces(n) >= wanted;
+        if turns {
+            return blocks;
+        }
         let divisors = (1..=strips).rev().filter(|n| strips % n == 0);
         blocks.per_block = divisors.into_iter().find(|&n| fits(n)).unwrap_or(1);
         blocks.cut_rows(strips * strip_bytes, left_bytes / others, cache);

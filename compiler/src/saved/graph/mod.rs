@@ -1,11 +1,13 @@
 //! One entry point of a model as a flat graph: functions inlined, cut at the inputs, pruned to what the outputs need.
 //!
 //! Invariants of a [`TfGraph`]:
-//! - nodes stand after the nodes they read, except that a `Merge` may read a later `NextIteration`;
+//! - nodes stand after the nodes they read, except that a `Merge` may read a later `NextIteration` as long as loops are
+//!   what TensorFlow 1 writes (`frames`);
 //! - every edge names an output that its node has, where the operator is known;
 //! - names are unique; a node of an inlined function is named `CALL/NODE`;
 //! - every tensor that is fed is output 0 of a `Placeholder`, which is listed among the inputs;
-//! - control edges lead to nodes that have an effect or read state, or to a `NoOp` that joins several of these;
+//! - control edges lead to nodes that have an effect or read state, to a `NoOp` that joins several of these, or to what
+//!   decides whether a node runs ([`TfGraph::gates`]);
 //! - every node with an effect that TensorFlow would execute is present.
 //!
 //! Functional control flow stays as it is, with what its bodies do beside computing in [`TfGraph::effects`]; a branch
@@ -29,6 +31,7 @@ use smc_proto::{AttrValue, DataType, NameAttrList, TensorProto, attr_value::List
 pub(super) use build::Builder;
 pub use effect::{has_effect, is_branch, is_functional, is_stateful};
 pub(super) use library::Library;
+pub(super) use prune::sorted;
 pub(super) use reference::Reference;
 
 use super::{
@@ -89,6 +92,9 @@ pub struct TfGraph {
     pub outputs: Vec<Port>,
     /// Where the value of each variable node is stored.
     pub variables: BTreeMap<Id<Node>, Variable>,
+    /// The nodes that decide whether others run, not as operands but because those wait for them: the pivots of branches
+    /// and loops of TensorFlow 1. They are among the control edges.
+    pub gates: BTreeMap<Id<Node>, Vec<Id<Node>>>,
     /// The stored tensors whose variables the graph changes, bodies included, each with the name of a node that does.
     pub updates: BTreeMap<String, String>,
     /// The nodes that choose between functions, by the places at which [`Branches`] names them.
@@ -141,6 +147,13 @@ impl TfGraph {
         }
         found
     }
+    /// Takes over what another graph knows of a node that was copied from there.
+    pub(super) fn take(&mut self, from: &TfGraph, id: Id<Node>, copy: Id<Node>) {
+        self.variables.extend(from.variables.get(&id).map(|variable| (copy, variable.clone())));
+        self.effects.extend(from.effects.get(&id).map(|effects| (copy, effects.clone())));
+        let bodies = from.bodies.range((id, 0)..=(id, usize::MAX));
+        self.bodies.extend(bodies.map(|(&(_, which), body)| ((copy, which), body.clone())));
+    }
     pub fn find(&self, name: &str) -> Option<Id<Node>> {
         self.nodes.iter().find(|(_, n)| n.name == name).map(|(id, _)| id)
     }
@@ -151,6 +164,13 @@ impl Node {
     fn empty() -> Node {
         let (name, op) = (String::new(), String::new());
         Node { name, op, inputs: vec![], controls: vec![], attrs: BTreeMap::new(), origin: Origin::Order }
+    }
+    /// What stands for an input of a graph.
+    pub(super) fn input(name: &str, ty: &TfType) -> Node {
+        let attr = |value| AttrValue { value: Some(value) };
+        let shape = attr(Value::Shape(ty.shape.to_proto()));
+        let attrs = [("dtype".into(), attr(Value::Type(ty.dtype as i32))), ("shape".into(), shape)].into();
+        Node { name: name.into(), op: "Placeholder".into(), origin: Origin::Input, attrs, ..Node::empty() }
     }
     /// An attribute as written, or TensorFlow's default.
     pub fn attr(&self, name: &str) -> Option<&Value> {

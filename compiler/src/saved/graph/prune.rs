@@ -5,7 +5,7 @@
 //! nodes behind which state is read or changed, and vanishes when there are none; where it would lead to many through
 //! one dropped node, that node stays as a `NoOp`, so that the number of edges does not multiply.
 //!
-//! Nodes behind a `Switch` may not run. What has no operands runs with the nodes it waits for, so these stay where they
+//! Nodes behind a `Switch` may not run, those in a loop run often. What has no operands runs with the nodes it waits for, so these stay where they
 //! may not run: the constants of a branch hang on its pivot.
 
 use std::collections::HashMap;
@@ -32,7 +32,10 @@ pub fn prune(mut graph: TfGraph, has_effect: impl Fn(&Node) -> bool) -> Result<T
     let changes = graph.nodes.iter().any(|(_, n)| has_effect(n));
     let controls = if changes { control_edges(&graph, &mut kept) } else { vec![vec![]; graph.nodes.len()] };
     for ((id, mut controls), pivots) in graph.nodes.ids().zip(controls).zip(pivots) {
-        controls.extend(pivots);
+        controls.extend(&pivots);
+        if kept[id.index()] && !pivots.is_empty() {
+            graph.gates.insert(id, pivots);
+        }
         controls.sort_unstable();
         controls.dedup();
         graph.nodes[id].controls = controls;
@@ -60,10 +63,13 @@ fn live_nodes(graph: &TfGraph, pivots: &[Vec<Id<Node>>], has_effect: &impl Fn(&N
     live
 }
 
-/// The nodes that each node without operands, or with an effect, waits for and that may not run.
+/// The nodes that may not run, or run often, and that decide whether others do: each node that has an effect, or no such
+/// operands, waits for them.
 fn pivots(graph: &TfGraph, has_effect: &impl Fn(&Node) -> bool) -> Vec<Vec<Id<Node>>> {
     let is = |id: Id<Node>, ops: [&str; 2]| ops.contains(&graph.nodes[id].op.as_str());
-    let switches: Vec<_> = graph.nodes.ids().filter(|&id| is(id, ["Switch", "RefSwitch"])).collect();
+    let is_gate =
+        |id: Id<Node>| is(id, ["Switch", "RefSwitch"]) || is(id, ["Enter", "RefEnter"]) || heads_loop(graph, id);
+    let switches: Vec<_> = graph.nodes.ids().filter(|&id| is_gate(id)).collect();
     let mut pivots = vec![vec![]; graph.nodes.len()];
     if switches.is_empty() {
         return pivots;
@@ -80,10 +86,18 @@ fn pivots(graph: &TfGraph, has_effect: &impl Fn(&Node) -> bool) -> Vec<Vec<Id<No
             todo.extend(users[id.index()].iter().filter(|&&user| !is(user, ["Merge", "RefMerge"])));
         }
     }
-    for (id, node) in graph.nodes.iter().filter(|(_, n)| n.inputs.is_empty() || has_effect(n)) {
+    let is_free = |node: &Node| node.inputs.iter().all(|input| !gated[input.node.index()]);
+    for (id, node) in graph.nodes.iter().filter(|(_, n)| is_free(n) || has_effect(n)) {
         pivots[id.index()] = node.controls.iter().copied().filter(|c| gated[c.index()] && *c != id).collect();
     }
     pivots
+}
+
+/// Whether a node is the `Merge` at which a loop of TensorFlow 1 begins each iteration.
+fn heads_loop(graph: &TfGraph, id: Id<Node>) -> bool {
+    let node = &graph.nodes[id];
+    let from_enter = |input: &NodeOutput| matches!(graph.nodes[input.node].op.as_str(), "Enter" | "RefEnter");
+    matches!(node.op.as_str(), "Merge" | "RefMerge") && node.inputs.iter().any(from_enter)
 }
 
 /// Every placeholder that is needed must be an input.
@@ -141,6 +155,34 @@ fn control_edges(graph: &TfGraph, kept: &mut [bool]) -> Vec<Vec<Id<Node>>> {
         edges[id.index()].retain(|&waited| waited != id);
     }
     edges
+}
+
+/// The nodes of a graph so that operands come first, with names made unique.
+pub fn sorted(graph: TfGraph) -> Result<TfGraph, Problems> {
+    let all = vec![true; graph.nodes.len()];
+    graph.keep(&all)
+}
+
+impl TfGraph {
+    /// The nodes that outputs, decisions and effects need, of the nodes with an effect those that are wanted.
+    pub(in crate::saved) fn needed(&self, wanted: impl Fn(Id<Node>) -> bool) -> Vec<bool> {
+        let mut live = vec![false; self.nodes.len()];
+        let is_effect = |id: Id<Node>| effect::has_effect(&self.nodes[id].op) || self.effects.contains_key(&id);
+        let effects = self.nodes.ids().filter(|&id| is_effect(id) && wanted(id));
+        let mut todo: Vec<_> = roots(self).chain(effects).collect();
+        while let Some(id) = todo.pop() {
+            if !std::mem::replace(&mut live[id.index()], true) {
+                let node = &self.nodes[id];
+                todo.extend(node.inputs.iter().map(|i| i.node).chain(node.controls.iter().copied()));
+            }
+        }
+        live
+    }
+    /// The graph of these nodes, which read no others.
+    pub(in crate::saved) fn keep(self, nodes: &[bool]) -> Result<TfGraph, Problems> {
+        let order = operands_first(&self, nodes)?;
+        Ok(rebuild(self, &order))
+    }
 }
 
 fn union(ids: impl Iterator<Item = Id<Node>>, sets: &[Vec<Id<Node>>]) -> Vec<Id<Node>> {
@@ -205,6 +247,15 @@ fn rebuild(mut graph: TfGraph, order: &[Id<Node>]) -> TfGraph {
     graph.decisions.iter_mut().for_each(|d| d.predicate = moved(d.predicate));
     let placed = std::mem::take(&mut graph.sites).into_iter();
     graph.sites = placed.filter_map(|(id, site)| Some((new_ids[id.index()]?, site))).collect();
+    let gates = std::mem::take(&mut graph.gates).into_iter().filter(|(id, _)| new_ids[id.index()].is_some());
+    let renumbered = |all: Vec<Id<Node>>| all.into_iter().filter_map(|id| new_ids[id.index()]).collect();
+    graph.gates = gates.map(|(id, gates)| (renumber(id), renumbered(gates))).collect();
+    let variables = std::mem::take(&mut graph.variables).into_iter();
+    graph.variables = variables.filter_map(|(id, variable)| Some((new_ids[id.index()]?, variable))).collect();
+    let effects = std::mem::take(&mut graph.effects).into_iter();
+    graph.effects = effects.filter_map(|(id, effects)| Some((new_ids[id.index()]?, effects))).collect();
+    let bodies = std::mem::take(&mut graph.bodies).into_iter();
+    graph.bodies = bodies.filter_map(|((id, which), body)| Some(((new_ids[id.index()]?, which), body))).collect();
     TfGraph { nodes, ..graph }
 }
 

@@ -6,7 +6,8 @@
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use super::{NodeOutput, TfGraph, is_stateful};
+use super::{Node, NodeOutput, TfGraph, is_stateful};
+use crate::base::Id;
 
 impl TfGraph {
     /// A hash of operators, edges, attributes, ports and variables: everything but the names of nodes and the attributes
@@ -23,7 +24,9 @@ impl TfGraph {
         for (id, node) in self.nodes.iter() {
             part(node.op.as_bytes());
             part(&node.inputs.iter().flat_map(edge).collect::<Vec<_>>());
-            part(&node.controls.iter().flat_map(|c| (c.index() as u64).to_le_bytes()).collect::<Vec<_>>());
+            let ids = |ids: &[Id<Node>]| ids.iter().flat_map(|c| (c.index() as u64).to_le_bytes()).collect::<Vec<_>>();
+            part(&ids(&node.controls));
+            part(&ids(self.gates.get(&id).map_or(&[], |gates| gates)));
             if let Some(v) = self.variables.get(&id) {
                 let assigned = if v.assigned_by.is_some() { "assigned" } else { "constant" };
                 part(format!("{} {} {:?} {assigned}", v.ty, v.key, v.part).as_bytes());

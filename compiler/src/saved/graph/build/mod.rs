@@ -124,17 +124,7 @@ impl<'l, 'm> Builder<'l, 'm> {
 
     /// Adds an input that stands for no tensor of the main graph.
     pub fn input(&mut self, key: &str, name: &str, ty: TfType) -> Port {
-        let attr = |value| AttrValue { value: Some(value) };
-        let shape = attr(Value::Shape(ty.shape.to_proto()));
-        let attrs = [("dtype".into(), attr(Value::Type(ty.dtype as i32))), ("shape".into(), shape)].into();
-        let node = Node {
-            name: name.into(),
-            op: "Placeholder".into(),
-            inputs: vec![],
-            controls: vec![],
-            attrs,
-            origin: Origin::Input,
-        };
+        let node = Node::input(name, &ty);
         Port { key: key.into(), source: self.add(node), ty }
     }
 
@@ -440,6 +430,7 @@ impl<'l, 'm> Builder<'l, 'm> {
             origin: Origin::Defined { function: scope.name().into(), node: def.name.clone() },
         };
         instantiate(&mut node.attrs, attrs);
+        set_apart(&mut node, prefix);
         let cost = node.name.len() + def.encoded_len();
         let inference = learning_phase(&node);
         self.charge(cost)?;
@@ -481,6 +472,13 @@ fn instantiate(attrs: &mut BTreeMap<String, AttrValue>, outer: &BTreeMap<String,
             Some(Value::List(list)) => list.func.iter_mut().for_each(|f| instantiate(&mut f.attr, outer)),
             _ => {}
         }
+    }
+}
+
+/// A loop of a function is another one at each call.
+fn set_apart(node: &mut Node, prefix: &str) {
+    if let Some(Value::S(frame)) = node.attrs.get_mut("frame_name").and_then(|attr| attr.value.as_mut()) {
+        *frame = [prefix.as_bytes(), frame].concat().into();
     }
 }
 

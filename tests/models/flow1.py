@@ -1,0 +1,364 @@
+"""Programs whose branches, loops and lists are those of TensorFlow 1 (Enter, Switch, TensorArrayV3): `flow1` is one SavedModel whose
+signatures they are, `flow1.json` holds calls of each and what TensorFlow answers. `python flow1.py` makes both again,
+`python flow1.py NAME..` makes only those of these names, in /tmp."""
+
+import json
+import pathlib
+import shutil
+import sys
+
+from programs import BOOL, F16, F32, F64, I32, I64, ints, numbers, np, tensor, tf
+
+HERE = pathlib.Path(__file__).parent
+v1 = tf.compat.v1
+raw = tf.raw_ops
+v1.disable_control_flow_v2()
+PROGRAMS = {}
+
+
+def program(*calls, **specs):
+    """A function of the inputs `specs`, each a type and a shape, and calls of it."""
+
+    def add(function):
+        PROGRAMS[function.__name__] = (function, specs, calls)
+        return function
+
+    return add
+
+
+VECTORS = [(numbers(n, seed=n),) for n in (0, 1, 4)]
+FLAGS = [(numbers(3), np.bool_(b)) for b in (True, False)]
+
+
+# Branches.
+
+
+@program(*FLAGS, x=(F32, [None]), b=(BOOL, []))
+def branch(x, b):
+    return {"y": v1.cond(b, lambda: x + 1, lambda: x * 2)}
+
+
+@program(*[(numbers(3), np.float32(s)) for s in (-1, 0.5, 5, 50)], x=(F32, [3]), s=(F32, []))
+def nested_branches(x, s):
+    weight = tf.constant([1.0, 2.0, 3.0])
+    y = v1.cond(s < 0, lambda: -x, lambda: v1.cond(s > 10, lambda: x * weight, lambda: v1.cond(s > 1, lambda: x - s, lambda: x / weight)) + 1)
+    return {"y": y, "count": v1.cond(s < 0, lambda: 1, lambda: v1.cond(s > 10, lambda: 2, lambda: 3))}
+
+
+@program(*FLAGS, x=(F32, [None]), b=(BOOL, []))
+def branch_of_constants(x, b):
+    """Constants of a branch hang on its pivot; one side hands a value on."""
+    first, second = v1.cond(b, lambda: (tf.constant([1.0, 2.0]), x), lambda: (tf.constant([3.0, 5.0]), x * 3))
+    return {"first": first, "sum": tf.reduce_sum(second)}
+
+
+@program(*FLAGS, x=(F32, [None]), b=(BOOL, []))
+def several_results(x, b):
+    def yes():
+        return tf.cast(x, I64), x > 0, tf.shape(x), tf.cast(x, F16), x
+
+    def no():
+        return tf.cast(-x, I64), x < 0, tf.shape(x), tf.cast(x * 2, F16), x
+
+    big, sign, shape, half, same = v1.cond(b, yes, no)
+    return {"big": big, "sign": sign, "zeros": tf.zeros(shape * 2), "half": half, "same": same}
+
+
+@program(*FLAGS, x=(F32, [None]), b=(BOOL, []))
+def one_after_another(x, b):
+    """Two branches by one predicate, where the second reads what the first gives, and a third beside them."""
+    y = v1.cond(b, lambda: x + 1, lambda: x - 1)
+    z = v1.cond(b, lambda: y * 3, lambda: y / 3)
+    return {"y": y, "z": z, "beside": v1.cond(b, lambda: x * 10, lambda: -x)}
+
+
+@program(*[(numbers(3), np.bool_(a), np.bool_(b)) for a in (True, False) for b in (True, False)], x=(F32, [None]), a=(BOOL, []), b=(BOOL, []))
+def crossed(x, a, b):
+    """Branches by two predicates, each before and behind one of the other."""
+    first = v1.cond(a, lambda: x + 1, lambda: x - 1)
+    second = v1.cond(b, lambda: first * 2, lambda: -first)
+    third = v1.cond(b, lambda: x * 3, lambda: x / 3)
+    fourth = v1.cond(a, lambda: third + 10, lambda: third - 10)
+    return {"second": second, "fourth": fourth}
+
+
+@program(*[(numbers(4), np.int32(n)) for n in (-1, 0, 1, 2, 3)], x=(F32, [None]), n=(I32, []))
+def case(x, n):
+    y = v1.case([(tf.equal(n, 0), lambda: x + 1), (tf.equal(n, 1), lambda: x * 2), (n > 2, lambda: -x)], default=lambda: x * 0)
+    return {"y": y, "few": v1.case({tf.equal(n, 0): lambda: 1, n > 1: lambda: 2}, default=lambda: 3, exclusive=True)}
+
+
+@program(*[(numbers(3), np.float32(s)) for s in (1, -1)], x=(F32, [None]), s=(F32, []))
+def checked_in_branch(x, s):
+    def yes():
+        with tf.control_dependencies([v1.Assert(tf.size(x) > 0, [x])]):
+            return tf.identity(x)
+
+    def no():
+        with tf.control_dependencies([v1.assert_less(s, 0.5), v1.print("no", x)]):
+            return x * 2
+
+    return {"y": v1.cond(s > 0, yes, no)}
+
+
+@program(*FLAGS, x=(F32, [None]), b=(BOOL, []))
+def which_operand(x, b):
+    """The second result of Merge."""
+    no, yes = raw.Switch(data=x, pred=b)
+    first = raw.Merge(inputs=[yes + 1, no * 2])
+    no, yes = raw.Switch(data=x, pred=b)
+    second = raw.Merge(inputs=[no - 1, yes * 3])
+    return {"y": first.output, "first": first.value_index, "second": second.value_index, "z": second.output}
+
+
+@program(*FLAGS, x=(F32, [None]), b=(BOOL, []))
+def branch_of_variables(x, b):
+    weights = v1.get_variable("w_plain", initializer=np.float32([2, 3, 4]), use_resource=False)
+    other = v1.get_variable("w_resource", initializer=np.float32([5, 6, 7]), use_resource=True)
+    return {"y": v1.cond(b, lambda: x * weights, lambda: x + other * weights)}
+
+
+@program(*FLAGS, x=(F32, [None]), b=(BOOL, []))
+def not_the_predicate(x, b):
+    """The same flag, and its opposite, and a flag that is known."""
+    y = v1.cond(b, lambda: v1.cond(tf.logical_not(b), lambda: x * 100, lambda: x + 1), lambda: v1.cond(b, lambda: x * 200, lambda: x + 2))
+    known = v1.placeholder_with_default(False, [])
+    return {"y": v1.cond(known, lambda: y * 1000, lambda: v1.cond(b, lambda: y, lambda: -y))}
+
+
+# Loops.
+
+
+@program(*VECTORS, x=(F32, [None]))
+def counted(x):
+    return {"y": v1.while_loop(lambda i, y: i < 5, lambda i, y: (i + 1, y * 2 + x), [0, tf.zeros_like(x)])[1]}
+
+
+@program(*[(numbers(3), np.int32(n)) for n in (-1, 0, 1, 7)], x=(F32, [3]), n=(I32, []))
+def count_of_data(x, n):
+    i, y = v1.while_loop(lambda i, y: i < n, lambda i, y: (i + 1, y * x + 1), [0, x])
+    return {"y": y, "i": i}
+
+
+@program(*[(np.float32(s),) for s in (1, 50, 1000)], s=(F32, []))
+def condition_of_data(s):
+    n, total = v1.while_loop(lambda n, total: total < 100, lambda n, total: (n + 1, total * 2), [0, s])
+    return {"n": n, "total": total}
+
+
+@program(*VECTORS, x=(F32, [None]))
+def nested(x):
+    def inner(i, y):
+        return i + 1, v1.while_loop(lambda j, z: j < i + 2, lambda j, z: (j + 1, z * 0.5 + tf.cast(i, F32)), [0, y])[1]
+
+    return {"y": v1.while_loop(lambda i, y: i < 4, inner, [0, x])[1]}
+
+
+@program(*[(numbers(2), np.int32(n)) for n in (0, 1, 3)], x=(F32, [None]), n=(I32, []))
+def nested_thrice(x, n):
+    def inmost(k, z):
+        return k + 1, z + x
+
+    def inner(j, y):
+        return j + 1, v1.while_loop(lambda k, z: k < j, inmost, [0, y * 2])[1]
+
+    def outer(i, y):
+        return i + 1, v1.while_loop(lambda j, y: j < i + 1, inner, [0, y])[1]
+
+    return {"y": v1.while_loop(lambda i, y: i < n, outer, [0, x])[1]}
+
+
+@program(*[(numbers(3), np.int32(n)) for n in (0, 5)], x=(F32, [3]), n=(I32, []))
+def branch_in_loop(x, n):
+    def body(i, y):
+        return i + 1, v1.cond(tf.equal(i % 2, 0), lambda: y + x, lambda: v1.cond(tf.reduce_sum(y) > 1, lambda: y * 0.5, lambda: y - x))
+
+    return {"y": v1.while_loop(lambda i, y: i < n, body, [0, tf.ones([3])])[1]}
+
+
+@program(*FLAGS, x=(F32, [None]), b=(BOOL, []))
+def loop_in_branch(x, b):
+    def loop():
+        return v1.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 2 + x), [0, x])[1]
+
+    return {"y": v1.cond(b, loop, lambda: x - 1)}
+
+
+@program(*[(numbers(3), np.int32(n), np.bool_(b)) for n in (0, 4) for b in (True, False)], x=(F32, [3]), n=(I32, []), b=(BOOL, []))
+def loop_in_branch_in_loop(x, n, b):
+    def inner(y, i):
+        return v1.while_loop(lambda j, y: j < i, lambda j, y: (j + 1, v1.cond(b, lambda: y + 1, lambda: y * x)), [0, y])[1]
+
+    return {"y": v1.while_loop(lambda i, y: i < n, lambda i, y: (i + 1, v1.cond(i > 1, lambda: inner(y, i), lambda: -y)), [0, x])[1]}
+
+
+@program(*[(numbers(3), np.int32(n)) for n in (0, 6)], x=(F32, [3]), n=(I32, []))
+def several_exits(x, n):
+    """Three of five variables are read behind the loop; some exchange their values."""
+    _, a, b, c, d = v1.while_loop(lambda i, a, b, c, d: i < n, lambda i, a, b, c, d: (i + 1, b, a + x, c * 0.5, c), [0, x, x * 2, x * 3, x * 4])
+    return {"a": a, "b": b, "d": d}
+
+
+@program(*[(numbers(3), np.int8(n)) for n in (3, 100)], x=(F32, [3]), n=(tf.int8, []))
+def wrapping(x, n):
+    """A counter of a small type goes beyond its greatest value."""
+    i, k, y = v1.while_loop(lambda i, k, y: i < 70, lambda i, k, y: (i + 1, k + tf.constant(5, tf.int8), y + tf.cast(k, F32)), [0, n, x])
+    return {"y": y, "k": k, "i": i}
+
+
+@program(*[(numbers(2, 3), numbers(3, 3, seed=3), np.int32(n)) for n in (0, 3)], x=(F32, [None, 3]), w=(F32, [3, 3]), n=(I32, []))
+def products(x, w, n):
+    weights = v1.get_variable("v_plain", initializer=numbers(3, 3, seed=9), use_resource=False)
+    other = v1.get_variable("v_resource", initializer=numbers(3, seed=10), use_resource=True)
+    body = lambda i, y: (i + 1, tf.tanh(y @ w + (y @ weights) + other))
+    return {"y": v1.while_loop(lambda i, y: i < n, body, [0, x], parallel_iterations=1)[1]}
+
+
+@program(*[(numbers(3), np.int32(n)) for n in (0, 2, 9)], x=(F32, [3]), n=(I32, []))
+def bounded(x, n):
+    """At most so many iterations."""
+    y = v1.while_loop(lambda y: tf.reduce_sum(y) < 20, lambda y: y + 1, [x], maximum_iterations=n)
+    return {"y": y}
+
+
+@program(*[(numbers(3), np.int32(n)) for n in (0, 3)], x=(F32, [3]), n=(I32, []))
+def checked_in_loop(x, n):
+    def body(i, y):
+        with tf.control_dependencies([v1.Assert(i >= 0, [y]), v1.assert_equal(tf.shape(y), [3])]):
+            return i + 1, tf.identity(y) * 2
+
+    return {"y": v1.while_loop(lambda i, y: i < n, body, [0, x])[1]}
+
+
+@program(*[(numbers(3), np.int32(n)) for n in (0, 4)], x=(F32, [3]), n=(I32, []))
+def constants_inside(x, n):
+    """Constants of condition and body, one of them a result; a variable that only the condition reads."""
+    limit, i, y = v1.while_loop(
+        lambda limit, i, y: tf.logical_and(i * 2 < limit, i < tf.constant(100)), lambda limit, i, y: (tf.constant(7), i + 1, y * tf.constant([2.0, 3.0, 4.0])), [n, 0, x]
+    )
+    return {"y": y, "limit": limit}
+
+
+@program(*[(ints(3), np.int64(n)) for n in (0, 4)], x=(I32, [3]), n=(I64, []))
+def types(x, n):
+    start = [tf.constant(0, I64), x, tf.cast(x, F64), x > 0, tf.cast(x, F16)]
+    _, a, b, c, d = v1.while_loop(
+        lambda i, a, b, c, d: i < n, lambda i, a, b, c, d: (i + 1, a + tf.cast(i, I32), b * 0.5, tf.logical_not(c), d + 1), start
+    )
+    return {"a": a, "b": b, "c": c, "d": d}
+
+
+@program((np.int32(36), np.int32(84)), (np.int32(7), np.int32(0)), a=(I32, []), b=(I32, []))
+def greatest_divisor(a, b):
+    return {"y": v1.while_loop(lambda a, b: tf.not_equal(b, 0), lambda a, b: (b, a % b), [a, b])[0]}
+
+
+@program(*VECTORS, x=(F32, [None]))
+def two_calls(x):
+    """A function with a loop, called twice."""
+
+    @tf.function
+    def double(x):
+        return v1.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 2), [0, x])[1]
+
+    return {"y": double(x) + double(x + 1)}
+
+
+@program(*FLAGS, x=(F32, [None]), b=(BOOL, []))
+def two_forms(x, b):
+    """Functional control flow in the bodies of the other kind."""
+    yes = tf.function(lambda x: x + 1).get_concrete_function(tf.TensorSpec([None], F32))
+    no = tf.function(lambda x: x * 3).get_concrete_function(tf.TensorSpec([None], F32))
+    step = lambda i, y: (i + 1, raw.StatelessIf(cond=b, input=[y], Tout=[F32], then_branch=yes, else_branch=no, output_shapes=[[None]])[0])
+    return {"y": v1.while_loop(lambda i, y: i < 3, step, [0, x])[1]}
+
+
+# What is refused.
+
+
+@program(x=(F32, [None, 3]))
+def refused_growth(x):
+    shapes = [tf.TensorShape([]), tf.TensorShape([None, 3])]
+    return {"y": v1.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, tf.concat([y, x], 0)), [0, x], shape_invariants=shapes)[1]}
+
+
+@program(x=(F32, [None]), a=(BOOL, []), b=(BOOL, []))
+def refused_unpaired(x, a, b):
+    """The sides that meet are of different branches."""
+    no, _ = raw.Switch(data=x, pred=a)
+    _, yes = raw.Switch(data=x, pred=b)
+    return {"y": raw.Merge(inputs=[no, yes]).output}
+
+
+@program(x=(F32, [None]), b=(BOOL, []))
+def refused_one_side(x, b):
+    return {"y": raw.Switch(data=x, pred=b).output_true}
+
+
+@program(x=(F32, []), n=(I32, []))
+def refused_assignment(x, n):
+    total = v1.get_variable("total", initializer=0.0, use_resource=True)
+
+    def step(i):
+        with tf.control_dependencies([total.assign_add(x)]):
+            return i + 1
+
+    with tf.control_dependencies([v1.while_loop(lambda i: i < n, step, [0])]):
+        return {"y": total.read_value()}
+
+
+@program(x=(F32, []), b=(BOOL, []))
+def refused_assignment_in_branch(x, b):
+    total = v1.get_variable("total2", initializer=0.0, use_resource=False)
+    return {"y": v1.cond(b, lambda: v1.assign_add(total, x) + 0.0, lambda: x)}
+
+
+def build(names):
+    """A graph with these programs, and the inputs and outputs of each."""
+    made = {}
+    for name in names:
+        function, specs, _ = PROGRAMS[name]
+        with v1.name_scope(name):
+            inputs = {key: v1.placeholder(dtype, shape, key) for key, (dtype, shape) in specs.items()}
+            outputs = {key: tf.identity(value, f"out_{key}") for key, value in function(**inputs).items()}
+        made[name] = (inputs, outputs)
+    return made
+
+
+def record(session, made, name):
+    inputs, outputs = made[name]
+    answers = []
+    for call in PROGRAMS[name][2]:
+        feeds = dict(zip(inputs.values(), call))
+        try:
+            values = {"outputs": {k: tensor(v) for k, v in session.run(outputs, feeds).items()}}
+        except tf.errors.OpError as error:
+            values = {"error": error.message.splitlines()[0][:120]}
+        answers.append({"inputs": {k: tensor(v) for k, v in zip(inputs, call)}, **values})
+    return answers
+
+
+def make(names, folder):
+    answers = {}
+    with tf.Graph().as_default(), v1.Session() as session:
+        v1.set_random_seed(3)
+        made = build(names)
+        session.run(v1.global_variables_initializer())
+        for name in names:
+            if PROGRAMS[name][2]:
+                answers[name] = record(session, made, name)
+                print(name, [list(a["outputs"]) if "outputs" in a else a["error"] for a in answers[name]][:2])
+        path = folder / "flow1"
+        shutil.rmtree(path, ignore_errors=True)
+        builder = v1.saved_model.Builder(str(path))
+        info = lambda tensors: {key: v1.saved_model.build_tensor_info(t) for key, t in tensors.items()}
+        signatures = {name: v1.saved_model.build_signature_def(info(i), info(o), "tensorflow/serving/predict") for name, (i, o) in made.items()}
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures, strip_default_attrs=True)
+        builder.save()
+    (path / "fingerprint.pb").unlink(missing_ok=True)
+    lines = [f"{json.dumps(name)}: {json.dumps(answers[name])}" for name in answers]
+    (folder / "flow1.json").write_text("{" + ",\n".join(lines) + "}\n")
+
+
+if __name__ == "__main__":
+    make(sys.argv[1:] or list(PROGRAMS), pathlib.Path("/tmp") if sys.argv[1:] else HERE)
