@@ -273,7 +273,185 @@ def two_forms(x, b):
     return {"y": v1.while_loop(lambda i, y: i < 3, step, [0, x])[1]}
 
 
+# Arrays.
+
+
+def array(size, dtype=F32, **options):
+    return v1.TensorArray(dtype, size, **options)
+
+
+@program((numbers(2, 3),), (numbers(0, 3),), x=(F32, [None, 3]))
+def array_of_places(x):
+    """Written at places that are known, read again, stacked and joined."""
+    a = array(4, clear_after_read=False).write(0, x).write(3, x * 2).write(1, x + 1).write(2, -x)
+    return {"y": a.stack(), "first": a.read(0) + a.read(3), "some": a.gather([2, 0, 0]), "joined": a.concat(), "size": a.size()}
+
+
+@program((numbers(4, 3),), (numbers(0, 3),), x=(F32, [None, 3]))
+def array_of_rows(x):
+    a = array(tf.shape(x)[0], element_shape=[3]).unstack(x)
+    b = array(4, dynamic_size=True).scatter([3, 1, 0, 2], tf.ones([4, 2]) * [[1.0, 2.0]])
+    longer = array(4, dynamic_size=True).unstack(x[:1]).write(5, [7.0, 8.0, 9.0])
+    return {"y": a.stack(), "b": b.stack(), "n": a.size(), "m": longer.size()}
+
+
+@program((numbers(6, 3),), x=(F32, [6, 3]))
+def array_of_parts(x):
+    a = array(3, infer_shape=False, clear_after_read=False).split(x, [2, 2, 2])
+    return {"second": a.read(1), "y": a.concat()}
+
+
+@program(*[(numbers(n, 2, seed=n),) for n in (0, 1, 5)], x=(F32, [None, 2]))
+def array_in_loop(x):
+    n = tf.shape(x)[0]
+    rows = array(n).unstack(x)
+    _, out, total = v1.while_loop(
+        lambda i, a, t: i < n, lambda i, a, t: (i + 1, a.write(i, t * 2), t + rows.read(i)), [0, array(n, element_shape=[2]), tf.zeros([2])]
+    )
+    return {"y": out.stack(), "total": total}
+
+
+@program(*[(numbers(3), np.int32(n)) for n in (0, 1, 4)], x=(F32, [3]), n=(I32, []))
+def array_of_data(x, n):
+    """Data decide how many elements are set; the others are zeros."""
+    _, a = v1.while_loop(lambda i, a: i < n, lambda i, a: (i + 1, a.write(i, x * tf.cast(i + 1, F32))), [0, array(5, element_shape=[3])])
+    return {"y": a.stack()}
+
+
+@program(*[(numbers(4), np.int32(n)) for n in (0, 2, 3)], x=(F32, [4]), n=(I32, []))
+def array_read_by_data(x, n):
+    a = array(4, clear_after_read=False).unstack(x)
+    return {"y": a.read(n), "z": array(4, element_shape=[], clear_after_read=False).unstack(x * 2).gather([n, 0])}
+
+
+@program((numbers(3),), x=(F32, [3]))
+def array_that_grows(x):
+    _, a = v1.while_loop(lambda i, a: i < 6, lambda i, a: (i + 1, a.write(i, x + tf.cast(i, F32))), [0, array(0, dynamic_size=True)])
+    return {"y": a.stack(), "size": a.size()}
+
+
+@program(*FLAGS, x=(F32, [None]), b=(BOOL, []))
+def array_in_branch(x, b):
+    a = array(2, element_shape=[None]).write(0, x)
+    flow = v1.cond(b, lambda: a.write(1, x * 2).flow, lambda: a.write(1, -x).flow)
+    y = raw.TensorArrayGatherV3(handle=a.handle, indices=[1, 0], flow_in=flow, dtype=F32)
+    other = array(2, element_shape=[None])
+    return {"y": y, "made": v1.cond(b, lambda: other.write(0, x).write(1, x + 1).stack(), lambda: tf.stack([x, x]))}
+
+
+@program((numbers(3, 2),), (numbers(0, 2),), x=(F32, [None, 2]))
+def array_in_nested_loops(x):
+    def outer(i, a):
+        inner = v1.while_loop(lambda j, b: j < 3, lambda j, b: (j + 1, b.write(j, tf.reduce_sum(x) * tf.cast(i * 3 + j, F32))), [0, array(3, element_shape=[])])[1]
+        return i + 1, a.write(i, inner.stack())
+
+    return {"y": v1.while_loop(lambda i, a: i < 2, outer, [0, array(2)])[1].stack()}
+
+
+@program((numbers(5, 2),), (numbers(1, 2),), x=(F32, [None, 2]))
+def higher_order(x):
+    weights = v1.get_variable("scan_weights", initializer=numbers(2, 2, seed=4), use_resource=False)
+    sums = tf.scan(lambda a, row: a * 0.5 + tf.linalg.matvec(weights, row), x)
+    mapped = tf.map_fn(lambda row: (row * 2, tf.reduce_sum(row)), x, fn_output_signature=(F32, F32))
+    return {"scan": sums, "mapped": mapped[0], "sums": mapped[1], "left": tf.foldl(lambda a, r: a - r, x), "right": tf.foldr(lambda a, r: a * 0.5 + r, x)}
+
+
+@program((ints(4), np.bool_(True)), (ints(4), np.bool_(False)), x=(I32, [4]), b=(BOOL, []))
+def map_with_branches(x, b):
+    return {"y": tf.map_fn(lambda e: v1.cond(tf.logical_and(b, e > 0), lambda: e * 10, lambda: e - 1), x), "big": tf.map_fn(lambda e: tf.cast(e, I64) * 2, x, fn_output_signature=I64)}
+
+
+@program((numbers(4, 2),), (numbers(1, 2),), x=(F32, [None, 2]))
+def arrays_version_2(x):
+    return old_arrays(x)
+
+
+@program((numbers(4, 2),), (numbers(1, 2),), x=(F32, [None, 2]))
+def arrays_version_1(x):
+    return old_arrays(x)
+
+
+def old_arrays(x):
+    """`rewrite` makes these of an older version in the file."""
+    n = tf.shape(x)[0]
+    rows = array(n).unstack(x)
+    _, out = v1.while_loop(lambda i, a: i < n, lambda i, a: (i + 1, a.write(i, rows.read(i) * 2)), [0, array(n, element_shape=[2])])
+    few = array(3, clear_after_read=False, dynamic_size=True).scatter([2, 0, 1], tf.reshape(x[0], [1, 2]) * [[1.0], [2.0], [3.0]])
+    parts = array(2, infer_shape=False).split(tf.concat([x, x], 0)[:2], [1, 1])
+    part = parts.concat()
+    with tf.control_dependencies([part]):
+        closed = parts.close()
+    with tf.control_dependencies([closed]):
+        size = tf.identity(few.size())
+    return {"y": out.stack(), "few": few.gather([1, 1, 2]), "all": few.concat(), "size": size, "part": part}
+
+
+# Recurrent networks.
+
+
+def cells():
+    from tf_keras.src.layers.rnn import legacy_cells
+
+    return legacy_cells
+
+
+def recurrent(name, cell, run, *calls, **specs):
+    def function(x, **lengths):
+        with v1.variable_scope(name, initializer=v1.random_uniform_initializer(-0.9, 0.9, seed=len(name))):
+            return run(cell, x, **lengths)
+
+    function.__name__ = name
+    program(*calls, x=(F32, [None, None, 3]), **specs)(function)
+
+
+def dynamic(cell, x, **options):
+    y, state = v1.nn.dynamic_rnn(cell(), x, dtype=F32, **options)
+    return {"y": y, **{f"state{n}": part for n, part in enumerate(tf.nest.flatten(state))}}
+
+
+def both_ways(cell, x, lengths):
+    (a, b), states = v1.nn.bidirectional_dynamic_rnn(cell(), cell(), x, sequence_length=lengths, dtype=F32)
+    return {"a": a, "b": b, **{f"state{n}": part for n, part in enumerate(tf.nest.flatten(states))}}
+
+
+def unrolled(cell, x, lengths):
+    ys, state = v1.nn.static_rnn(cell(), tf.unstack(x, 4, 1), sequence_length=lengths, dtype=F32)
+    return {"y": tf.stack(ys, 1), **{f"state{n}": part for n, part in enumerate(tf.nest.flatten(state))}}
+
+
+WHOLE = [(numbers(2, 5, 3, seed=1),), (numbers(1, 1, 3, seed=2),)]
+SOME = [(numbers(3, 4, 3, seed=3), np.int32(n)) for n in ([4, 0, 2], [1, 2, 1], [0, 0, 0])]
+recurrent("dynamic_basic", lambda: cells().BasicRNNCell(4), dynamic, *WHOLE)
+recurrent("dynamic_lstm", lambda: cells().LSTMCell(4, use_peepholes=True, cell_clip=0.4, num_proj=3), dynamic, *WHOLE)
+recurrent("dynamic_gru", lambda: cells().GRUCell(4), dynamic, *WHOLE)
+recurrent("dynamic_lengths", lambda: cells().BasicLSTMCell(4), lambda cell, x, lengths: dynamic(cell, x, sequence_length=lengths), *SOME, lengths=(I32, [None]))
+recurrent("dynamic_time_major", lambda: cells().GRUCell(4), lambda cell, x, lengths: dynamic(cell, x, sequence_length=lengths, time_major=True), (numbers(4, 2, 3, seed=3), np.int32([3, 2])), lengths=(I32, [None]))
+recurrent("dynamic_stacked", lambda: cells().MultiRNNCell([cells().BasicLSTMCell(4), cells().GRUCell(3)]), dynamic, *WHOLE)
+recurrent("dynamic_both_ways", lambda: cells().GRUCell(4), both_ways, *SOME, lengths=(I32, [None]))
+recurrent("static", lambda: cells().BasicLSTMCell(4), unrolled, *SOME, lengths=(I32, [None]))
+
+
 # What is refused.
+
+
+@program(x=(F32, [2]))
+def refused_two_writers(x):
+    a = array(2, element_shape=[2])
+    first, second = a.write(0, x), a.write(1, x * 2)
+    return {"y": first.stack() + second.stack()}
+
+
+@program(x=(F32, [2]))
+def refused_writer_by_control(x):
+    a = array(2, element_shape=[2])
+    with tf.control_dependencies([a.write(0, x).flow]):
+        return {"y": a.stack()}
+
+
+@program(x=(F32, []))
+def refused_gradient(x):
+    y = v1.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * y), [0, x])[1]
+    return {"y": v1.gradients(y, x)[0]}
 
 
 @program(x=(F32, [None, 3]))
@@ -338,6 +516,41 @@ def record(session, made, name):
     return answers
 
 
+def rewrite(model):
+    """Makes the arrays of some programs those of version 1 and 2, which TensorFlow reads in files of their time only."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel.FromString(model)
+    graph = model.meta_graphs[0].graph_def
+    ops, flows = {node.name: node.op for node in graph.node}, []
+    for node in graph.node:
+        if not node.name.startswith("arrays_version"):
+            continue
+        version = "V2" if node.name.startswith("arrays_version_2") else ""
+        of_range = not version and any(ops.get(i) == "Range" for i in node.input)
+        if node.op == "TensorArrayV3":
+            flow = type(node)(name=node.name + "_flow", op="Const")
+            flow.attr["dtype"].type = 1
+            flow.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(0.0))
+            flows.append(flow)
+            node.attr.pop("identical_element_shapes", None)
+        if node.op == "TensorArrayGatherV3" and of_range:
+            node.op = "TensorArrayPack"
+            del node.input[1]
+        elif node.op == "TensorArrayScatterV3" and of_range:
+            node.op = "TensorArrayUnpack"
+            del node.input[1]
+        elif node.op.startswith("TensorArray"):
+            node.op = node.op.removesuffix("V3") + version
+        elif node.attr["T"].type == tf.resource.as_datatype_enum:
+            node.attr["T"].type = tf.string.as_datatype_enum
+        elif "T" in node.attr and node.attr["T"].type == 0:
+            del node.attr["T"]
+        node.input[:] = [i.removesuffix(":1") + "_flow" if ops.get(i.removesuffix(":1")) == "TensorArrayV3" and i.endswith(":1") else i for i in node.input]
+    graph.node.extend(flows)
+    return model.SerializeToString(deterministic=True)
+
+
 def make(names, folder):
     answers = {}
     with tf.Graph().as_default(), v1.Session() as session:
@@ -355,6 +568,8 @@ def make(names, folder):
         signatures = {name: v1.saved_model.build_signature_def(info(i), info(o), "tensorflow/serving/predict") for name, (i, o) in made.items()}
         builder.add_meta_graph_and_variables(session, ["serve"], signatures, strip_default_attrs=True)
         builder.save()
+    file = path / "saved_model.pb"
+    file.write_bytes(rewrite(file.read_bytes()))
     (path / "fingerprint.pb").unlink(missing_ok=True)
     lines = [f"{json.dumps(name)}: {json.dumps(answers[name])}" for name in answers]
     (folder / "flow1.json").write_text("{" + ",\n".join(lines) + "}\n")

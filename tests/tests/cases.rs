@@ -150,6 +150,7 @@ const BY_MODELS: &[&str] = &[
 fn is_by_programs(op: &str) -> bool {
     ["If", "Case", "While"].contains(&op.trim_start_matches("Stateless"))
         || op.starts_with("TensorList")
+        || op.starts_with("TensorArray")
         || op == "EmptyTensorList"
         || assigns(op)
 }

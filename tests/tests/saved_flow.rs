@@ -70,6 +70,7 @@ fn programs_have_all_operators() {
     let is_flow = |op: &str| {
         op == "EmptyTensorList"
             || op.starts_with("TensorList")
+            || op.starts_with("TensorArray")
             || op.ends_with("While")
             || op.ends_with("Case")
             || op.ends_with("If")
@@ -164,6 +165,9 @@ fn what_is_refused_of_version_1_is_told_by_name() {
             ),
             ("one_side", &["refused_one_side/Switch", "branch depends on the values of input `b`"]),
             ("assignment_in_branch", &["AssignAdd", "refused_assignment_in_branch/cond/AssignAdd"]),
+            ("two_writers", &["two nodes write to one array beside each other", "array = array.write(i, x)"]),
+            ("writer_by_control", &["TensorArrayWriteV3 changes an array here, and nobody reads the flow"]),
+            ("gradient", &["StackV2"]),
         ],
     );
 }

@@ -328,7 +328,8 @@ impl<'a> Import<'a> {
             self.demand(port.source.node)?;
         }
         self.confirm_decisions()?;
-        self.look_at_effects()
+        self.look_at_effects()?;
+        self.look_at_arrays()
     }
 
     /// Names the outputs and tells what is left to tell.

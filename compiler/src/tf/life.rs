@@ -72,6 +72,9 @@ impl<'a> Import<'a> {
             if self.done[id.index()].is_some() || !(has_effect(&node.op) || within.is_some()) || !self.runs(id)? {
                 continue;
             }
+            if writes_array(&node.op) || within.is_some_and(|ops| ops.keys().any(|op| writes_array(op))) {
+                continue;
+            }
             // An operator without a row is refused here, and so are those in the functions of others.
             let changes = within.into_iter().flatten().any(|(op, _)| effect_of(op) == Effect::Change);
             if has_effect(&node.op) && effect_of(&node.op) == Effect::Change || changes {
@@ -98,6 +101,23 @@ impl<'a> Import<'a> {
                 "an assertion is".into()
             };
             self.notes.push(Diagnostic::note(format!("{many} not checked by the compiled code")).at_node(&first.name));
+        }
+        Ok(())
+    }
+
+    /// What a write to an array of TensorFlow 1 gives has to be needed: otherwise others may see the array as it left it
+    /// because they wait for it, which is not followed.
+    pub(super) fn look_at_arrays(&mut self) -> Result<(), Stop> {
+        for (id, node) in self.tf.nodes.iter() {
+            let within = self.tf.effects.get(&id).into_iter().flatten().map(|(op, _)| op.as_str());
+            let op = within.chain([node.op.as_str()]).find(|op| writes_array(op));
+            if let Some(op) = op.filter(|_| self.done[id.index()].is_none())
+                && self.runs(id)?
+            {
+                let problem = format!("{op} changes an array here, and nobody reads the flow that it returns");
+                let help = "read what the write returns: `array = array.write(i, x)`";
+                self.problems.push(node.fault(problem).help(help));
+            }
         }
         Ok(())
     }
@@ -152,6 +172,11 @@ impl<'a> Import<'a> {
         }
         Ok(known)
     }
+}
+
+/// Whether an operator writes to an array of TensorFlow 1.
+fn writes_array(op: &str) -> bool {
+    op.starts_with("TensorArray") && !op.starts_with("TensorArrayGrad") && has_effect(op)
 }
 
 /// What is said of a message that is left out.

@@ -88,6 +88,7 @@ impl From<Problems> for Stop {
 /// The tables, one per family.
 const TABLES: &[&[TfOp]] = &[
     flow::OPS,
+    flow::array::OPS,
     flow::list::OPS,
     math::OPS,
     convert::OPS,

@@ -36,7 +36,7 @@ fn cause_of(op: &str) -> Cause<'_> {
     ];
     match op {
         "Enter" | "RefEnter" | "Exit" | "RefExit" | "NextIteration" | "RefNextIteration" | "LoopCond" => Cause::Loop,
-        _ if op.starts_with("TensorArray") => Cause::Loop,
+        _ if ["TensorArrayGrad", "Stack"].iter().any(|part| op.starts_with(part)) => Cause::Loop,
         "PyFunc" | "PyFuncStateless" | "EagerPyFunc" => Cause::Python,
         "XlaCallModule" => Cause::Jax,
         _ if op.starts_with("SimpleML") => Cause::Forest,
@@ -87,9 +87,11 @@ fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
     let need = if nodes.len() > 1 { format!("; {} nodes need it", nodes.len()) } else { String::new() };
     let (message, help) = match cause {
         Cause::Loop => (
-            format!("these operators of loops in the form of TensorFlow 1 are not supported here: {ops}"),
-            "loops in the form of TensorFlow 2 compile: call `tf.compat.v1.enable_control_flow_v2()` before the model is \
-             built, and export it again",
+            format!(
+                "these operators of loops in the form of TensorFlow 1, and of their gradients, are not supported: {ops}"
+            ),
+            "choose a signature that does not train; or write the gradient's loops in the form of TensorFlow 2: call \
+             `tf.compat.v1.enable_control_flow_v2()` before the model is built, and export it again",
         ),
         Cause::Random => (
             format!("the signature draws random numbers ({ops}), which is not supported"),

@@ -59,13 +59,9 @@ const HARMLESS: &[&str] = &[
     "TensorArray",
     "TensorArrayV2",
     "TensorArrayV3",
-    "TensorArrayGradV3",
-    "TensorArrayWriteV3",
     "TensorArrayReadV3",
     "TensorArrayGatherV3",
-    "TensorArrayScatterV3",
     "TensorArrayConcatV3",
-    "TensorArraySplitV3",
     "TensorArraySizeV3",
     "TensorArrayCloseV3",
     "EmptyTensorMap",
@@ -102,13 +98,22 @@ const REF_READS: &[&str] = &[
     "RefSelect",
     "RefSwitch",
     "IsVariableInitialized",
+    "TensorArrayRead",
+    "TensorArrayGather",
+    "TensorArrayPack",
+    "TensorArrayConcat",
+    "TensorArraySize",
+    "TensorArrayClose",
 ];
+
+/// Operators that write to an array which they name by a text, and that TensorFlow does not call stateful.
+const TEXT_WRITES: &[&str] = &["TensorArrayWriteV2", "TensorArrayScatterV2", "TensorArraySplitV2"];
 
 /// The known operators with an effect: the stateful ones, and those that write through a reference to a variable, such
 /// as `Assign`, `ScatterAdd` and `ApplyGradientDescent`.
 static EFFECTS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     let writes_ref = |op: &str, def: &OpDef| def.inputs.iter().any(|a| a.is_ref) && !REF_READS.contains(&op);
-    let has_effect = |op: &str, def: &OpDef| def.stateful || writes_ref(op, def);
+    let has_effect = |op: &str, def: &OpDef| def.stateful || writes_ref(op, def) || TEXT_WRITES.contains(&op);
     let known = op_defs().filter(|(op, def)| has_effect(op, def) && !HARMLESS.contains(op) && !is_functional(op));
     known.map(|(op, _)| op).collect()
 });
@@ -135,6 +140,9 @@ fn effects_are_told_from_reads() {
         "InitializeTableV2",
         "Custom>Op",
         "CountUpTo",
+        "TensorArrayWrite",
+        "TensorArrayScatterV2",
+        "TensorArraySplitV3",
     ] {
         assert!(has_effect(op), "{op}");
     }

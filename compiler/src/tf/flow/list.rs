@@ -3,13 +3,15 @@
 //! Elements are of one shape. Until one is set, a list whose element shape is open has no tensor at all. Elements that
 //! nobody set are zeros, as TensorFlow gives them.
 
+use std::collections::HashSet;
+
 use crate::{
     base::{Diagnostic, Dim},
     graph::NodeId,
     loops::{Combine, CompareFn},
     op::{Gather, Put, Scatter},
     tensor::DType,
-    tf::{Import, Outputs, Stop, TfOp, Value, build::one},
+    tf::{Import, Outputs, Stop, TfOp, Value, build::one, import::Handle},
 };
 
 type Result<T> = std::result::Result<T, Stop>;
@@ -37,12 +39,16 @@ pub(in crate::tf) const OPS: &[TfOp] = &[
 ];
 
 /// One of [`Lists`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct List(usize);
 
 /// All lists of an import. What changes a list makes another one.
 #[derive(Clone, Debug, Default)]
-pub struct Lists(Vec<ListOf>);
+pub struct Lists {
+    all: Vec<ListOf>,
+    /// The arrays that a node wrote to: TensorFlow has one array, whoever writes.
+    written: HashSet<List>,
+}
 
 /// A shape of which some extents, or the rank, may be open.
 pub(super) type Open = Option<Vec<Option<Dim>>>;
@@ -58,19 +64,27 @@ pub(in crate::tf) struct ListOf {
     pub shape: Open,
     /// Elements at most, where that is limited.
     pub most: Option<i64>,
+    /// Whether what is set behind the last element makes the list longer.
+    pub grows: bool,
+    /// The node that made it, where it is an array of TensorFlow 1.
+    pub array: Option<Handle>,
 }
 
 impl Lists {
     pub(in crate::tf) fn add(&mut self, list: ListOf) -> List {
-        self.0.push(list);
-        List(self.0.len() - 1)
+        self.all.push(list);
+        List(self.all.len() - 1)
     }
     pub(in crate::tf) fn get(&self, list: List) -> &ListOf {
-        &self.0[list.0]
+        &self.all[list.0]
+    }
+    /// Notes that a node writes to an array; whether none did before.
+    pub(super) fn write(&mut self, list: List) -> bool {
+        self.written.insert(list)
     }
 }
 
-fn give(cx: &mut Import, list: ListOf) -> Value {
+pub(super) fn give(cx: &mut Import, list: ListOf) -> Value {
     Value::List(cx.lists.add(list))
 }
 
@@ -81,8 +95,8 @@ fn list(cx: &Import, n: usize) -> Result<ListOf> {
     }
 }
 
-fn dtype(cx: &Import) -> Result<DType> {
-    match cx.attr_dtype("element_dtype")? {
+pub(super) fn dtype(cx: &Import, attr: &str) -> Result<DType> {
+    match cx.attr_dtype(attr)? {
         DType::Str => Err("lists of strings are not supported yet".into()),
         d if d.is_complex() => Err("lists of complex numbers are not supported yet".into()),
         d => Ok(d),
@@ -100,7 +114,7 @@ fn shape_operand(cx: &Import, n: usize) -> Result<Open> {
 }
 
 /// What both say of a shape; they have to agree.
-fn merged(cx: &mut Import, a: &Open, b: &Open) -> Result<Open> {
+pub(super) fn merged(cx: &mut Import, a: &Open, b: &Open) -> Result<Open> {
     let (Some(a), Some(b)) = (a, b) else { return Ok(a.clone().or(b.clone())) };
     if a.len() != b.len() {
         return Err(format!("elements of rank {} do not fit a list of rank {}", a.len(), b.len()).into());
@@ -113,16 +127,16 @@ fn merged(cx: &mut Import, a: &Open, b: &Open) -> Result<Open> {
     Ok(Some(a.iter().zip(b).map(|(a, b)| a.clone().or(b.clone())).collect()))
 }
 
-fn known(shape: &Open) -> Option<Vec<Dim>> {
+pub(super) fn known(shape: &Open) -> Option<Vec<Dim>> {
     shape.as_ref()?.iter().cloned().collect()
 }
 
-fn open(shape: &[Dim]) -> Open {
+pub(super) fn open(shape: &[Dim]) -> Open {
     Some(shape.iter().cloned().map(Some).collect())
 }
 
 /// Sees to it that the elements of a list have the shape that is asked for.
-fn fits(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<()> {
+pub(super) fn fits(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<()> {
     let own = match list.data {
         Some(data) => open(&cx.shape(data)[1..]),
         None => list.shape.clone(),
@@ -131,19 +145,19 @@ fn fits(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<()> {
 }
 
 /// The shape of so many elements.
-fn rows(number: &Dim, element: &[Dim]) -> Vec<Dim> {
+pub(super) fn rows(number: &Dim, element: &[Dim]) -> Vec<Dim> {
     [std::slice::from_ref(number), element].concat()
 }
 
 /// Zeros of a list's type.
-fn zeros(cx: &mut Import, dtype: DType, shape: &[Dim]) -> Result<NodeId> {
+pub(super) fn zeros(cx: &mut Import, dtype: DType, shape: &[Dim]) -> Result<NodeId> {
     let zero = cx.scalar(dtype, 0.0)?;
     cx.broadcast_to(zero, shape)
 }
 
 /// The tensor of a list, whose elements are zeros of `shape` where there is none yet. Where even that is open, what needs
 /// an element has no answer, and TensorFlow none either.
-fn data(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<NodeId> {
+pub(super) fn data(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<NodeId> {
     if let Some(data) = list.data {
         return Ok(data);
     }
@@ -156,13 +170,13 @@ fn data(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<NodeId> {
 }
 
 /// The tensor of a list without the room behind its elements.
-fn elements(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<NodeId> {
+pub(super) fn elements(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<NodeId> {
     let data = data(cx, list, shape)?;
     if cx.shape(data)[0] == list.length { Ok(data) } else { cx.slice_axis(data, 0, Dim::zero(), list.length.clone()) }
 }
 
 /// Room for `wanted` elements, at least.
-fn with_room(cx: &mut Import, data: NodeId, wanted: &Dim) -> Result<NodeId> {
+pub(super) fn with_room(cx: &mut Import, data: NodeId, wanted: &Dim) -> Result<NodeId> {
     let held = cx.shape(data)[0].clone();
     if cx.is_nonneg(&(&held - wanted)) {
         return Ok(data);
@@ -174,15 +188,16 @@ fn with_room(cx: &mut Import, data: NodeId, wanted: &Dim) -> Result<NodeId> {
 }
 
 fn empty(cx: &mut Import) -> Outputs {
-    let (dtype, shape) = (dtype(cx)?, shape_operand(cx, 0)?);
+    let (dtype, shape) = (dtype(cx, "element_dtype")?, shape_operand(cx, 0)?);
     let most = Some(cx.int(1, "the greatest length of a list")?).filter(|&n| n >= 0);
-    Ok(vec![give(cx, ListOf { dtype, data: None, length: Dim::zero(), shape, most })])
+    Ok(vec![give(cx, ListOf { dtype, data: None, length: Dim::zero(), shape, most, grows: false, array: None })])
 }
 
 fn reserve(cx: &mut Import) -> Outputs {
-    let (dtype, shape, length) = (dtype(cx)?, shape_operand(cx, 0)?, cx.dim(1, "the length of a list")?);
+    let (dtype, shape, length) =
+        (dtype(cx, "element_dtype")?, shape_operand(cx, 0)?, cx.dim(1, "the length of a list")?);
     cx.require_at_most(&Dim::zero(), &length, "the length of a list")?;
-    let mut list = ListOf { dtype, data: None, length, shape, most: None };
+    let mut list = ListOf { dtype, data: None, length, shape, most: None, grows: false, array: None };
     if let Some(element) = known(&list.shape) {
         list.data = Some(zeros(cx, dtype, &rows(&list.length, &element))?);
     }
@@ -193,7 +208,15 @@ fn from_tensor(cx: &mut Import) -> Outputs {
     let (x, shape) = (cx.arg(0)?, shape_operand(cx, 1)?);
     let of = cx.shape(x);
     let [length, element @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
-    let list = ListOf { dtype: cx.dtype(x), data: Some(x), length: length.clone(), shape, most: None };
+    let list = ListOf {
+        dtype: cx.dtype(x),
+        data: Some(x),
+        length: length.clone(),
+        shape,
+        most: None,
+        grows: false,
+        array: None,
+    };
     merged(cx, &open(element), &list.shape)?;
     Ok(vec![give(cx, list)])
 }
@@ -263,9 +286,14 @@ fn element(cx: &mut Import, data: NodeId, place: Place) -> Result<NodeId> {
 
 fn get(cx: &mut Import) -> Outputs {
     let (list, shape) = (list(cx, 0)?, shape_operand(cx, 2)?);
-    fits(cx, &list, &shape)?;
+    read(cx, &list, &shape)
+}
+
+/// The element at the index that is operand 1.
+pub(super) fn read(cx: &mut Import, list: &ListOf, shape: &Open) -> Outputs {
+    fits(cx, list, shape)?;
     let place = place(cx, 1, &list.length)?;
-    let data = data(cx, &list, &shape)?;
+    let data = data(cx, list, shape)?;
     one(element(cx, data, place)?)
 }
 
@@ -300,15 +328,22 @@ fn data_for(cx: &mut Import, list: &ListOf, item: NodeId) -> Result<(NodeId, Nod
 
 fn set(cx: &mut Import) -> Outputs {
     let (mut list, item) = (list(cx, 0)?, cx.arg(2)?);
+    list.grows = cx.node.attr_bool("resize_if_index_out_of_bounds")?;
+    let list = with_item(cx, list, item)?;
+    Ok(vec![give(cx, ListOf { grows: false, ..list })])
+}
+
+/// The list in which `item` is at the index that is operand 1.
+pub(super) fn with_item(cx: &mut Import, mut list: ListOf, item: NodeId) -> Result<ListOf> {
     let (mut data, item) = data_for(cx, &list, item)?;
-    if cx.node.attr_bool("resize_if_index_out_of_bounds")? {
+    if list.grows {
         let at = cx.dim(1, "the index in a list that grows")?;
         list.length = cx.greater(&list.length, &(at + 1));
         data = with_room(cx, data, &list.length)?;
     }
     let place = place(cx, 1, &list.length)?;
     list.data = Some(replaced(cx, data, place, item)?);
-    Ok(vec![give(cx, list)])
+    Ok(list)
 }
 
 fn push(cx: &mut Import) -> Outputs {
@@ -356,7 +391,7 @@ fn resize(cx: &mut Import) -> Outputs {
 }
 
 /// TensorFlow stacks no empty list whose element shape is open.
-fn refuse_empty(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<()> {
+pub(super) fn refuse_empty(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<()> {
     match known(&merged(cx, &list.shape, shape)?) {
         Some(_) => Ok(()),
         None => cx.require_at_most(&Dim::one(), &list.length, "the length of a list whose element shape is open"),
@@ -396,8 +431,9 @@ fn scatter(cx: &mut Import) -> Outputs {
     let [_, element @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
     merged(cx, &open(element), &shape)?;
     let data = zeros(cx, cx.dtype(x), &rows(&length, element))?;
-    let list = ListOf { dtype: cx.dtype(x), data: Some(data), length, shape, most: None };
-    scattered(cx, list, x, indices)
+    let list = ListOf { dtype: cx.dtype(x), data: Some(data), length, shape, most: None, grows: false, array: None };
+    let list = scattered(cx, list, x, indices)?;
+    Ok(vec![give(cx, list)])
 }
 
 fn scatter_into(cx: &mut Import) -> Outputs {
@@ -411,11 +447,12 @@ fn scatter_into(cx: &mut Import) -> Outputs {
         list.length = cx.greater(&list.length, &needed);
     }
     list.data = Some(with_room(cx, data, &list.length)?);
-    scattered(cx, list, x, indices)
+    let list = scattered(cx, list, x, indices)?;
+    Ok(vec![give(cx, list)])
 }
 
 /// The rows of `x` at these indices of a list, in order.
-fn scattered(cx: &mut Import, mut list: ListOf, x: NodeId, indices: NodeId) -> Outputs {
+pub(super) fn scattered(cx: &mut Import, mut list: ListOf, x: NodeId, indices: NodeId) -> Result<ListOf> {
     let data = list.data.expect("there is one");
     let (held, count) = (cx.shape(x)[0].clone(), crate::tensor::count(&cx.shape(indices)));
     cx.require_equal(&held, &count, "the number of indices and of elements")?;
@@ -423,10 +460,9 @@ fn scattered(cx: &mut Import, mut list: ListOf, x: NodeId, indices: NodeId) -> O
     let x = cx.reshape(x, &rows(&count, &element))?;
     let indices = cx.reshape(indices, &[count, Dim::one()])?;
     list.data = Some(cx.add(Scatter::checked(Combine::Set, 1), &[data, indices, x])?);
-    Ok(vec![give(cx, list)])
+    Ok(list)
 }
 
-/// All elements behind each other, which have one leading extent here, and that extent of each.
 fn concat(cx: &mut Import) -> Outputs {
     let list = list(cx, 0)?;
     let shape = if cx.count() > 1 {
@@ -435,9 +471,14 @@ fn concat(cx: &mut Import) -> Outputs {
         let shape = cx.node.attr_shape("element_shape")?.0;
         shape.map(|dims| dims.into_iter().map(|d| d.map(|n| Dim::from(n as usize))).collect())
     };
-    fits(cx, &list, &shape)?;
-    refuse_empty(cx, &list, &shape)?;
-    let data = elements(cx, &list, &shape)?;
+    joined(cx, &list, &shape)
+}
+
+/// All elements behind each other, which have one leading extent here, and that extent of each.
+pub(super) fn joined(cx: &mut Import, list: &ListOf, shape: &Open) -> Outputs {
+    fits(cx, list, shape)?;
+    refuse_empty(cx, list, shape)?;
+    let data = elements(cx, list, shape)?;
     let of = cx.shape(data);
     let [length, each, rest @ ..] = &of[..] else { return Err("scalars cannot be joined".into()) };
     let joined = cx.reshape(data, &[&[length * each], rest].concat())?;
@@ -461,11 +502,18 @@ fn concat_lists(cx: &mut Import) -> Outputs {
             Some(cx.concat(&parts, 0)?)
         }
     };
-    Ok(vec![give(cx, ListOf { data, length, shape, most: None, ..a })])
+    Ok(vec![give(cx, ListOf { data, length, shape, most: None, grows: false, array: None, ..a })])
 }
 
 fn split(cx: &mut Import) -> Outputs {
-    let (x, shape, lengths) = (cx.arg(0)?, shape_operand(cx, 1)?, cx.dims(2, "the lengths of the elements")?);
+    let (x, shape) = (cx.arg(0)?, shape_operand(cx, 1)?);
+    let list = parted(cx, x, &shape)?;
+    Ok(vec![give(cx, list)])
+}
+
+/// The list of the parts of `x` that are as long as operand 2 says; they are of one length here.
+pub(super) fn parted(cx: &mut Import, x: NodeId, shape: &Open) -> Result<ListOf> {
+    let lengths = cx.dims(2, "the lengths of the elements")?;
     let of = cx.shape(x);
     let [rows, rest @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
     let each = lengths.first().cloned().unwrap_or_default();
@@ -474,8 +522,8 @@ fn split(cx: &mut Import) -> Outputs {
     }
     cx.require_equal(rows, &(&each * lengths.len() as i64), "the rows and the lengths of the elements")?;
     let element = [&[each], rest].concat();
-    merged(cx, &open(&element), &shape)?;
+    merged(cx, &open(&element), shape)?;
     let data = cx.reshape(x, &[&[Dim::from(lengths.len())], &element[..]].concat())?;
-    let list = ListOf { dtype: cx.dtype(x), data: Some(data), length: lengths.len().into(), shape, most: None };
-    Ok(vec![give(cx, list)])
+    let (length, shape) = (lengths.len().into(), shape.clone());
+    Ok(ListOf { dtype: cx.dtype(x), data: Some(data), length, shape, most: None, grows: false, array: None })
 }

@@ -1,6 +1,7 @@
 //! Leaves, values that pass unchanged, variables, and control flow: that of TensorFlow 1 where the predicate is known,
-//! and functional branches and loops with the lists that they work on.
+//! and functional branches and loops with the lists and arrays that they work on.
 
+pub(super) mod array;
 mod branch;
 pub(super) mod list;
 mod region;

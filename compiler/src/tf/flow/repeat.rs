@@ -110,8 +110,14 @@ pub(super) fn repeat(cx: &mut Import) -> Outputs {
             return Err("the body of the loop returns another number of values than it takes".into());
         }
         let mut corrected = false;
+        let before: Vec<Value> = variables.iter().map(|variable| variable.value).collect();
         for (n, variable) in variables.iter_mut().enumerate() {
             let Some(output) = outputs[n] else { continue };
+            if let Some(array) = array_behind(cx, variable.value, output, &before) {
+                *variable = Variable { value: Value::List(array), role: list_role(cx, array), corrected: false };
+                corrected = true;
+                continue;
+            }
             if let Some(role) = round.correction(cx, variable, n, output)? {
                 (variable.role, variable.corrected, corrected) = (role, true, true);
             }
@@ -141,10 +147,7 @@ fn first_role(cx: &Import, body: &TfGraph, n: usize, value: Value) -> Result<Rol
             _ => Role::Carried(cx.graph.ty(id).clone(), None),
         },
         Value::Narrow(id, narrow) => Role::Carried(cx.graph.ty(id).clone(), Some(narrow)),
-        Value::List(list) => {
-            let data = cx.lists.get(list).data;
-            Role::List { by: 0, element: data.map(|id| cx.shape(id)[1..].to_vec()) }
-        }
+        Value::List(list) => list_role(cx, list),
         Value::Variable(_) => {
             return Err(format!("the loop gives its variable {n} another handle in each iteration").into());
         }
@@ -159,6 +162,19 @@ fn first_role_of_tensor(cx: &Import, value: Value) -> Role {
         Value::Narrow(id, narrow) => Role::Carried(cx.graph.ty(id).clone(), Some(narrow)),
         _ => Role::Same,
     }
+}
+
+fn list_role(cx: &Import, list: List) -> Role {
+    let data = cx.lists.get(list).data;
+    Role::List { by: 0, element: data.map(|id| cx.shape(id)[1..].to_vec()) }
+}
+
+/// The array of TensorFlow 1 whose first flow a variable is, where that is a constant and the loop has its handle.
+fn array_behind(cx: &Import, value: Value, output: Value, all: &[Value]) -> Option<List> {
+    let (Value::Tensor(_), Value::List(after)) = (value, output) else { return None };
+    let made_by = cx.lists.get(after).array?;
+    let lists = all.iter().filter_map(|value| if let Value::List(list) = value { Some(*list) } else { None });
+    lists.into_iter().find(|&list| cx.lists.get(list).array == Some(made_by))
 }
 
 fn through_identities(tf: &TfGraph, mut at: NodeOutput) -> NodeOutput {
