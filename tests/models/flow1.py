@@ -431,6 +431,34 @@ recurrent("dynamic_both_ways", lambda: cells().GRUCell(4), both_ways, *SOME, len
 recurrent("static", lambda: cells().BasicLSTMCell(4), unrolled, *SOME, lengths=(I32, [None]))
 
 
+# Variables that are assigned.
+
+
+@program(*[(np.float32(3), np.int32(n)) for n in (0, 1, 4)], x=(F32, []), n=(I32, []))
+def assigned_in_loop(x, n):
+    total = v1.get_variable("state_assigned_in_loop", initializer=1.5, use_resource=True)
+
+    def step(i):
+        with tf.control_dependencies([total.assign(total.read_value() * 2 + x)]):
+            return i + 1
+
+    with tf.control_dependencies([v1.while_loop(lambda i: i < n, step, [0])]):
+        return {"y": total.read_value()}
+
+
+@program(*[(np.float32(x), np.bool_(b)) for x in (3, -3) for b in (True, False)], x=(F32, []), b=(BOOL, []))
+def assigned_in_branch(x, b):
+    total = v1.get_variable("state_assigned_in_branch", initializer=1.5, use_resource=True)
+
+    def yes():
+        with tf.control_dependencies([total.assign_add(x)]):
+            return v1.cond(x > 0, lambda: total.assign_add(10.0) + 0.0, lambda: tf.identity(x))
+
+    y = v1.cond(b, yes, lambda: x * 2)
+    with tf.control_dependencies([y]):
+        return {"y": y, "after": total.read_value()}
+
+
 # What is refused.
 
 
@@ -473,18 +501,6 @@ def refused_one_side(x, b):
     return {"y": raw.Switch(data=x, pred=b).output_true}
 
 
-@program(x=(F32, []), n=(I32, []))
-def refused_assignment(x, n):
-    total = v1.get_variable("total", initializer=0.0, use_resource=True)
-
-    def step(i):
-        with tf.control_dependencies([total.assign_add(x)]):
-            return i + 1
-
-    with tf.control_dependencies([v1.while_loop(lambda i: i < n, step, [0])]):
-        return {"y": total.read_value()}
-
-
 @program(x=(F32, []), b=(BOOL, []))
 def refused_assignment_in_branch(x, b):
     total = v1.get_variable("total2", initializer=0.0, use_resource=False)
@@ -505,14 +521,19 @@ def build(names):
 
 def record(session, made, name):
     inputs, outputs = made[name]
+    variables = {v.op.name: v for v in v1.global_variables() if v.op.name.startswith(f"state_{name}")}
     answers = []
     for call in PROGRAMS[name][2]:
+        # What the program assigns is an input and an output beside its own.
+        session.run([v.initializer for v in variables.values()])
+        before = session.run(variables)
         feeds = dict(zip(inputs.values(), call))
         try:
-            values = {"outputs": {k: tensor(v) for k, v in session.run(outputs, feeds).items()}}
+            found = session.run(outputs, feeds)
+            values = {"outputs": {k: tensor(v) for k, v in (found | session.run(variables)).items()}}
         except tf.errors.OpError as error:
             values = {"error": error.message.splitlines()[0][:120]}
-        answers.append({"inputs": {k: tensor(v) for k, v in zip(inputs, call)}, **values})
+        answers.append({"inputs": {k: tensor(v) for k, v in [*zip(inputs, call), *before.items()]}, **values})
     return answers
 
 
