@@ -74,6 +74,7 @@ struct smc_tensor {
   uint32_t element;              /* enum smc_element */
   uint32_t slot;                 /* offset of the pointer in the io struct */
   struct smc_array extents;      /* of struct smc_array, each an expression; count is the rank */
+  struct smc_array room;         /* elements that its memory has room for, as an expression */
 };
 
 /* A symbolic dimension. */
@@ -82,6 +83,7 @@ struct smc_symbol {
   struct smc_array c_name;       /* the member of the io struct */
   uint32_t slot;                 /* offset of the int64_t in the io struct */
   uint32_t reserved;
+  struct smc_array bound;        /* of a size that the call writes: the most that it can be; otherwise empty */
 };
 
 /* Two expressions that must be equal. */
@@ -411,13 +413,22 @@ static inline int smc_element_count(const struct smc_model *model, const struct 
   return SMC_OK;
 }
 
+/* The number of elements that a tensor's memory has room for: more than its shape has where data decide about that. */
+static inline int smc_room(const struct smc_model *model, const struct smc_tensor *tensor, const int64_t *dims,
+                           int64_t *count) {
+  return smc_eval(model, tensor->room, dims, count);
+}
+
+/* Whether a dimension is a size that data decide. The call writes it; before that, it has no value. */
+static inline int smc_is_found(const struct smc_symbol *symbol) { return symbol->bound.count > 0; }
+
 /* Whether the dimensions keep every condition; if not, broken (unless null) is set to the condition in words. */
 static inline int smc_check_dims(const struct smc_model *model, const struct smc_signature *s, const int64_t *dims,
                                  const char **broken) {
   const struct smc_guard *guard = (const struct smc_guard *)smc_at(model, s->guards);
   uint32_t i;
   for (i = 0; i < s->symbols.count; i++)
-    if (dims[i] < 0) return SMC_BAD_DIMENSION;
+    if (dims[i] < 0 && !smc_is_found(smc_symbol_at(model, s, i))) return SMC_BAD_DIMENSION;
   for (i = 0; i < s->guards.count; i++, guard++) {
     int64_t left, right;
     int status = smc_eval(model, guard->left, dims, &left);
@@ -483,6 +494,14 @@ static inline int smc_call_on(const struct smc_model *model, uint64_t cpu, uint3
   smc_set_slot(io, s->threads_slot, &threads, sizeof threads);
   smc_set_slot(io, s->cpu_slot, &cpu, sizeof cpu);
   return model->invoke(index, io, workspace, workspace_bytes);
+}
+
+/* The value of a dimension in an io struct, after the call: a size that data decided, say. */
+static inline int64_t smc_found(const struct smc_symbol *symbol, const void *io) {
+  int64_t value;
+  size_t i;
+  for (i = 0; i < sizeof value; i++) ((char *)&value)[i] = ((const char *)io)[symbol->slot + i];
+  return value;
 }
 
 /* Runs signature number index. inputs, outputs and dims are in the signature's order (each may be null if it has none);

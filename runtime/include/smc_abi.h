@@ -1,7 +1,7 @@
 /* What every model compiled by smc and its callers agree on. This text also stands at the head of each generated
  * header, under the same guard, so that any number of models and smc.h can be included together. */
 #ifndef SMC_ABI
-#define SMC_ABI 2
+#define SMC_ABI 3
 
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +26,9 @@ enum smc_status {
   SMC_NO_SUCH_CPU = 11,
   SMC_NO_WEIGHTS = 12,
   SMC_WRONG_WEIGHTS = 13,
-  SMC_WRONG_STATE = 14
+  SMC_WRONG_STATE = 14,
+  SMC_SIZE_OUT_OF_BOUNDS = 15,
+  SMC_BROKEN_SIZE = 16
 };
 
 static inline const char *smc_status_text(int status) {
@@ -46,6 +48,8 @@ static inline const char *smc_status_text(int status) {
     case SMC_NO_WEIGHTS: return "no weights are bound";
     case SMC_WRONG_WEIGHTS: return "these are not the model's weights, or not all of them, or not aligned to 64 bytes";
     case SMC_WRONG_STATE: return "this is no state of the model, or a damaged one, or too short, or not aligned";
+    case SMC_SIZE_OUT_OF_BOUNDS: return "a size that data decide is negative or above its bound; its member of the struct says how large it is";
+    case SMC_BROKEN_SIZE: return "sizes that data decide break a condition of the model";
     default: return "unknown status";
   }
 }
@@ -64,7 +68,8 @@ struct smc_threads {
 };
 
 /* A compiled model for generic callers; smc.h reads the descriptor.
- * invoke runs the signature with this number; io points to the signature's struct.
+ * invoke runs the signature with this number; io points to the signature's struct, in which the call writes the sizes that
+ * data decide.
  * workspace_bytes tells what that call needs for the dimensions in io, or a negated status. */
 struct smc_model {
   const void *descriptor;
@@ -117,6 +122,8 @@ enum class status : int {
   no_weights = SMC_NO_WEIGHTS,
   wrong_weights = SMC_WRONG_WEIGHTS,
   wrong_state = SMC_WRONG_STATE,
+  size_out_of_bounds = SMC_SIZE_OUT_OF_BOUNDS,
+  broken_size = SMC_BROKEN_SIZE,
   short_span = -1,    /* a span has fewer elements than its tensor */
   out_of_memory = -2  /* there is no memory for the workspace */
 };
@@ -213,6 +220,6 @@ constexpr bool holds(const span<T> &elements, int64_t count) {
 }  // namespace smc
 #endif
 
-#elif SMC_ABI != 2
+#elif SMC_ABI != 3
 #error "headers of models compiled by incompatible versions of smc are included together"
 #endif

@@ -4,12 +4,16 @@
 //! `m_workspace_bytes` ([`WorkspaceBytes`]) and one function per signature. A call passes an *io struct*:
 //!
 //! - one slot per input (a `const` pointer), one per output (a pointer), in signature order;
-//! - one `int64_t` per symbolic dimension, in the descriptor's order;
+//! - one `int64_t` per symbolic dimension, in the descriptor's order. Last come sizes that data decide: the call writes
+//!   them, so the struct of a signature that has some is not constant, and no two calls share one;
 //! - where the signature uses variables that outlive calls: a pointer to a block of them (see [`crate::state`]), in the slot
 //!   before `threads`;
 //! - `threads`: a pointer to [`Threads`], or null to run on the calling thread;
 //! - last, `cpu`: a `uint64_t`, 0 for the best of the model's CPU levels that the processor has, or the number of a
 //!   level (see [`crate::descriptor::Level`]), such as 3 for x86-64-v3.
+//!
+//! An output whose extents data decide lies dense at its memory's start; the memory has room for the greatest sizes. A
+//! call that stops at such a size leaves its value in the struct, and -1 in those that come later.
 //!
 //! Before anything is computed, the call is checked in this order, and the first fault found is returned: `io` is null;
 //! a dimension is negative or makes a size overflow; a guard is broken; a tensor's pointer is null; the state's is, or it is to
@@ -25,7 +29,7 @@
 use core::{ffi::c_void, fmt};
 
 /// Raised when the descriptor's layout or the rules of a call change.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 /// Bytes of one member of an io struct on 64-bit targets.
 pub const SLOT_BYTES: usize = 8;
 /// Alignment of every workspace.
@@ -94,6 +98,8 @@ coded! {
         WrongWeights = 13, "these are not the model's weights, or not all of them, or not aligned to 64 bytes";
         /// See [`crate::state`].
         WrongState = 14, "this is no state of the model, or a damaged one, or too short, or not aligned";
+        SizeOutOfBounds = 15, "a size that data decide is negative or above its bound; its member of the struct says how large it is";
+        BrokenSize = 16, "sizes that data decide break a condition of the model";
     }
 }
 

@@ -218,6 +218,8 @@ records! {
         slot: u32,
         /// One per axis, outermost first.
         extents: Array<Expr>,
+        /// The elements that its memory has room for: those of its shape, or the most where data decide.
+        room: Expr,
     }
 
     /// A symbolic dimension: `struct smc_symbol`.
@@ -229,6 +231,8 @@ records! {
         slot: u32,
         /// Always 0.
         reserved: u32,
+        /// Of a size that data decide, which the call writes: the most that it can be. Otherwise no steps.
+        bound: Expr,
     }
 
     /// Two expressions that are equal in every call that is served: `struct smc_guard`.

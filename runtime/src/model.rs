@@ -104,6 +104,12 @@ impl<'m> Signature<'m> {
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = Tensor<'m>> + use<'m> {
         self.tensors(self.layout.outputs)
     }
+    /// The names of the dimensions that the caller gives, in order: they come before sizes that data decide.
+    pub fn given(&self) -> impl Iterator<Item = &'m str> + use<'m> {
+        let descriptor = self.model.descriptor;
+        let given = descriptor.items(self.layout.symbols).filter(|s| s.bound.is_empty());
+        given.map(move |s| descriptor.text(s.name))
+    }
     /// The names of the symbolic dimensions, in order.
     pub fn dimensions(&self) -> impl ExactSizeIterator<Item = &'m str> + use<'m> {
         let descriptor = self.model.descriptor;
@@ -179,6 +185,11 @@ impl<'m> Tensor<'m> {
             let extent = self.descriptor.eval(extent, dims)?;
             usize::try_from(extent).map_err(|_| Error::Status(Status::BadDimension))
         })
+    }
+    /// The number of elements that its memory has room for: more than those of its shape where data decide about that.
+    pub fn room(&self, dims: &[i64]) -> Result<usize, Error> {
+        let room = self.descriptor.eval(self.layout.room, dims)?;
+        usize::try_from(room).map_err(|_| Error::Status(Status::BadDimension))
     }
     /// The number of elements.
     pub fn count(&self, dims: &[i64]) -> Result<usize, Error> {
@@ -282,7 +293,7 @@ impl<'m, 'c, const ROOM: usize> Call<'m, 'c, ROOM> {
 
     /// Sets a symbolic dimension that no input's shape names alone.
     pub fn dim(&mut self, name: &str, value: usize) -> Result<&mut Self, Error> {
-        let index = self.signature.dimensions().position(|n| n == name);
+        let index = self.signature.given().position(|n| n == name);
         let index = index.ok_or_else(|| Error::NoSuchDimension(Name::new(name)))?;
         self.bind(index, i64::try_from(value).map_err(|_| Status::BadDimension)?)?;
         Ok(self)
@@ -312,13 +323,21 @@ impl<'m, 'c, const ROOM: usize> Call<'m, 'c, ROOM> {
         Ok(self)
     }
 
-    /// The number of elements of an output, once inputs or [`Call::dim`] tell the dimensions.
+    /// The number of elements of an output, once inputs or [`Call::dim`] tell the dimensions; the most that there can be
+    /// where data decide.
     pub fn output_count(&self, key: &str) -> Result<usize, Error> {
         let (_, tensor) = find(self.signature.outputs(), key)?;
-        self.with_dims(|dims| tensor.count(dims))
+        self.with_dims(|dims| tensor.room(dims))
     }
 
-    /// One extent of an output, once inputs or [`Call::dim`] tell the dimensions.
+    /// The value of a dimension: of a size that data decide what the last call found, or -1 where it came to none.
+    pub fn value(&self, name: &str) -> Result<i64, Error> {
+        let index = self.signature.dimensions().position(|n| n == name);
+        let index = index.ok_or_else(|| Error::NoSuchDimension(Name::new(name)))?;
+        self.dims[index].ok_or_else(|| Error::UnknownDimension(Name::new(name)))
+    }
+
+    /// One extent of an output, once inputs or [`Call::dim`] tell the dimensions; once the call was made where data decide.
     pub fn output_extent(&self, key: &str, axis: usize) -> Result<usize, Error> {
         let (_, tensor) = find(self.signature.outputs(), key)?;
         let rank = Error::Rank { tensor: Name::new(key), expected: tensor.rank(), given: axis };
@@ -328,11 +347,17 @@ impl<'m, 'c, const ROOM: usize> Call<'m, 'c, ROOM> {
     /// Checks everything, then runs the compiled code.
     pub fn run(&mut self, workspace: &mut impl Workspace) -> Result<(), Error> {
         let signature = self.signature;
+        let symbols = signature.model.descriptor.items(signature.layout.symbols);
+        for (symbol, dim) in symbols.zip(&mut self.dims) {
+            // What an earlier call found is none of this one's.
+            *dim = dim.filter(|_| symbol.bound.is_empty());
+        }
         self.with_dims(|dims| self.check(dims))?;
-        for (symbol, dim) in signature.model.descriptor.items(signature.layout.symbols).zip(self.dims) {
+        for (symbol, dim) in symbols.zip(self.dims) {
             self.set(symbol.slot, dim.unwrap_or(-1));
         }
-        let io: *const c_void = self.io.as_ptr().cast();
+        // The call writes the sizes that data decide.
+        let io: *const c_void = self.io.as_mut_ptr().cast_const().cast();
         // SAFETY: `Model::new` promises the function; `io` is the signature's struct with all dimensions set.
         let needed = unsafe { (signature.model.workspace_bytes)(signature.number, io) };
         let needed = usize::try_from(needed).map_err(|_| {
@@ -347,6 +372,9 @@ impl<'m, 'c, const ROOM: usize> Call<'m, 'c, ROOM> {
         // under these dimensions; outputs are borrowed mutably, so nothing overlaps. The workspace was checked above.
         let status =
             unsafe { (signature.model.invoke)(signature.number, io, memory.as_mut_ptr().cast(), memory.len()) };
+        for (n, symbol) in symbols.enumerate().filter(|(_, symbol)| !symbol.bound.is_empty()) {
+            self.dims[n] = Some(self.get(symbol.slot));
+        }
         match Status::from_code(status) {
             Some(Status::Ok) => Ok(()),
             Some(status) => Err(Error::Status(status)),
@@ -370,7 +398,7 @@ impl<'m, 'c, const ROOM: usize> Call<'m, 'c, ROOM> {
                     }
                 }
                 Given::Output { length } => {
-                    let expected = tensor.count(dims)?;
+                    let expected = tensor.room(dims)?;
                     if expected != length {
                         return Err(Error::Length { tensor: name, expected, given: length });
                     }
@@ -400,12 +428,26 @@ impl<'m, 'c, const ROOM: usize> Call<'m, 'c, ROOM> {
 
     fn with_dims<R>(&self, f: impl FnOnce(&[i64]) -> Result<R, Error>) -> Result<R, Error> {
         let mut values = [0; ROOM];
-        let names = self.signature.dimensions();
-        let count = names.len();
-        for ((value, dim), name) in values.iter_mut().zip(self.dims).zip(names) {
-            *value = dim.ok_or_else(|| Error::UnknownDimension(Name::new(name)))?;
+        let descriptor = self.signature.model.descriptor;
+        let symbols = descriptor.items(self.signature.layout.symbols);
+        let count = symbols.len();
+        for (n, symbol) in symbols.enumerate() {
+            values[n] = match self.dims[n].filter(|&value| value >= 0) {
+                Some(value) => value,
+                // A size that data decide is at most that.
+                None if !symbol.bound.is_empty() => descriptor.eval(symbol.bound, &values[..n])?,
+                None => return Err(Error::UnknownDimension(Name::new(descriptor.text(symbol.name)))),
+            };
         }
         f(&values[..count])
+    }
+
+    /// A dimension in the io struct.
+    fn get(&self, slot: u32) -> i64 {
+        let slot = slot as usize;
+        assert!(slot + size_of::<i64>() <= size_of_val(&self.io), "the reader has checked the slots");
+        // SAFETY: it lies within the array, as just asserted, which has been zero since it was made or written.
+        unsafe { self.io.as_ptr().cast::<u8>().add(slot).cast::<i64>().read_unaligned() }
     }
 
     /// Writes a pointer or a dimension into the io struct.

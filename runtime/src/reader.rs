@@ -207,6 +207,9 @@ impl<'a> Check<'a> {
             self.text(symbol.name, "a dimension's name")?;
             self.text(symbol.c_name, "a dimension's C name")?;
             slot(s, symbol.slot, 8)?;
+            if !symbol.bound.is_empty() {
+                self.expr(symbol.bound, s.symbols.count)?;
+            }
         }
         let symbols = s.symbols.count;
         for tensor in self.array(s.inputs, "the list of inputs")? {
@@ -232,7 +235,7 @@ impl<'a> Check<'a> {
         for extent in self.array(tensor.extents, "a shape")? {
             self.expr(extent, symbols)?;
         }
-        Ok(())
+        self.expr(tensor.room, symbols)
     }
 
     fn expr(&mut self, expr: Expr, symbols: u32) -> Result<(), Corrupt> {

@@ -278,7 +278,7 @@ pub fn bindings(imported: &Imported, inputs: &[Tensor]) -> Option<Bindings> {
         }
     }
     let fits = shapes().all(|(dim, &n)| dim.eval(&bind) == Some(n as i64));
-    (fits && graph.facts().broken(&bind).is_none()).then_some(bind)
+    (fits && graph.broken(&bind).is_none()).then_some(bind)
 }
 
 /// The operator between constants, placeholders and one output per result.

@@ -92,20 +92,18 @@ pub fn call(
     let s = &interface.signatures[number];
     let mut io = vec![0u64; s.io_bytes() / SLOT_BYTES];
     let inputs: Vec<Fenced> = inputs.iter().map(|t| Fenced::holding(t.bytes(), t.dtype.size(), side)).collect();
-    let shapes: Vec<Vec<usize>> =
-        s.outputs.iter().map(|t| t.ty.concrete(bind).expect("the symbols are bound")).collect();
-    let output = |(shape, t): (&Vec<usize>, &smc::emit::interface::Tensor)| {
-        let size = t.ty.dtype.size();
-        Fenced::new(shape.iter().product::<usize>() * size, size, side)
+    let output = |t: &smc::emit::interface::Tensor| {
+        let (room, size) = (t.room.eval(bind).expect("the symbols are bound"), t.ty.dtype.size());
+        Fenced::new(room as usize * size, size, side)
     };
-    let outputs: Vec<Fenced> = shapes.iter().zip(&s.outputs).map(output).collect();
+    let outputs: Vec<Fenced> = s.outputs.iter().map(output).collect();
     for (n, memory) in inputs.iter().enumerate() {
         io[s.input_slot(n) / SLOT_BYTES] = memory.address() as u64;
     }
     for (n, memory) in outputs.iter().enumerate() {
         io[s.output_slot(n) / SLOT_BYTES] = memory.address() as u64;
     }
-    for (n, d) in s.symbols.iter().enumerate() {
+    for (n, d) in s.symbols.iter().enumerate().filter(|(_, d)| d.bound.is_none()) {
         io[s.symbol_slot(n) / SLOT_BYTES] = bind[&d.symbol] as u64;
     }
     io[s.cpu_slot() / SLOT_BYTES] = cpu.into();
@@ -114,14 +112,20 @@ pub fn call(
     let symbol = format!("{}_{}", interface.name, s.c_name);
     // SAFETY: the io struct is the signature's: pointers to memory of the declared sizes, the symbols, no threads and a
     // level; the workspace has the size that the model states.
-    let status = unsafe { loaded.call(&symbol, io.as_ptr(), workspace.address(), bytes) };
+    let status = unsafe { loaded.call(&symbol, io.as_mut_ptr(), workspace.address(), bytes) };
     if status != 0 {
         return Err(status);
     }
-    let result = |((memory, shape), t): ((&Fenced, Vec<usize>), &smc::emit::interface::Tensor)| {
-        Tensor::from_bytes(t.ty.dtype, shape, memory.bytes().to_vec())
+    let mut bind = bind.clone();
+    for (n, d) in s.symbols.iter().enumerate().filter(|(_, d)| d.bound.is_some()) {
+        bind.insert(d.symbol.clone(), io[s.symbol_slot(n) / SLOT_BYTES] as i64);
+    }
+    let result = |(memory, t): (&Fenced, &smc::emit::interface::Tensor)| {
+        let shape = t.ty.concrete(&bind).expect("the call has settled all sizes");
+        let bytes = shape.iter().product::<usize>() * t.ty.dtype.size();
+        Tensor::from_bytes(t.ty.dtype, shape, memory.bytes()[..bytes].to_vec())
     };
-    Ok(outputs.iter().zip(shapes).zip(&s.outputs).map(result).collect())
+    Ok(outputs.iter().zip(&s.outputs).map(result).collect())
 }
 
 /// What this thread of tests is doing, for [`stopped`] to say.

@@ -27,6 +27,7 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
         inputs: vec![],
         outputs: vec![],
         symbols: case.bind.keys().cloned().collect(),
+        found: vec![],
         formulas: vec![],
         guards: vec![],
         state: None,
@@ -62,6 +63,7 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
         origin: None,
         flops: Dim::from(1 << 30),
         work: Dim::from(1i64 << 40),
+        binds: None,
     });
     program
 }

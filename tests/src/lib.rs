@@ -8,6 +8,7 @@ pub mod consumers;
 pub mod kernels;
 pub mod lists;
 pub mod nets;
+pub mod planned;
 pub mod programs;
 pub mod qemu;
 pub mod saved;

@@ -31,7 +31,7 @@ fn by_evaluator(imported: &Imported, inputs: &[Tensor], bind: &Bindings) -> Resu
 /// The graph for extents that are equal, where they are.
 fn by_equal(imported: &Imported, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, String> {
     let serves = |equal: &&Equal| {
-        equal.when.iter().all(|(a, b)| a.eval(bind) == b.eval(bind)) && equal.graph.facts().broken(bind).is_none()
+        equal.when.iter().all(|(a, b)| a.eval(bind) == b.eval(bind)) && equal.graph.broken(bind).is_none()
     };
     match imported.equal.as_ref().filter(serves) {
         Some(equal) => evaluate(&equal.graph, inputs, bind).map_err(|fault| format!("{fault:?}")),

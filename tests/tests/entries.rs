@@ -7,73 +7,19 @@ use smc::{
     base::{Bindings, Dim, Rng, Symbol},
     driver::{self, Executable, Options},
     emit::load::Loaded,
-    entry::{self, Entry, Model, Reach, Setting, What, interp},
+    entry::interp,
     graph::{Graph, Loop, evaluate, random, text},
     loops::UnaryFn,
-    native::Target,
     op::{Conv, Dot, Unary},
-    plan::{self, Bodies, Guard, Weights},
+    plan::Guard,
     tensor::{DType, Scalar, Tensor, TensorType},
 };
 use smc_runtime::{Parallel, Pool, abi::WorkspaceBytes};
 use smc_tests::{
     compare::{agree_as_rounded, agree_up_to_order, shows_bits},
     nets::{Net, OPEN_ROWS},
+    planned::Planned,
 };
-
-/// A model of one entry, planned for all levels of this machine.
-struct Planned {
-    bodies: Bodies,
-    weights: Weights,
-    target: Target,
-}
-
-impl Planned {
-    fn new(graph: &Graph, equal: Option<(&Graph, Vec<Guard>)>) -> Planned {
-        let target = Target::new(None, None).unwrap();
-        let mut weights = Weights::default();
-        let mut plan = |graph: &Graph| -> Vec<plan::Program> {
-            let graph = plan::prepare(graph.clone(), &Default::default());
-            target.levels.iter().map(|level| plan::plan("main", &graph, &level.info, &mut weights)).collect()
-        };
-        let open = plan(graph);
-        let equal = equal.map(|(graph, when)| {
-            let mut programs = plan(graph);
-            programs.iter_mut().for_each(|program| program.symbols = open[0].symbols.clone());
-            (when, programs)
-        });
-        Planned { bodies: Bodies { open, equal }, weights, target }
-    }
-    fn entries(&self) -> [Entry<'_>; 1] {
-        [Entry { c_name: "main", aliases: &[], bodies: &self.bodies }]
-    }
-    fn model(&self) -> Model {
-        let levels = self.target.entry_levels();
-        let (weight_offsets, weight_bytes) = self.weights.layout();
-        let reach = Reach::Near;
-        let setting =
-            Setting { name: "m", levels: &levels, reach, weight_offsets: &weight_offsets, weight_bytes, state: None };
-        let model = entry::compose(setting, &self.entries());
-        entry::verify(&model).unwrap_or_else(|violation| panic!("{violation}\n{model}"));
-        for member in &model.members {
-            if let What::Routine(routine) = &member.what {
-                assert_eq!(entry::parse(&routine.to_string()).as_ref(), Ok(routine), "{}", member.name);
-            }
-        }
-        model
-    }
-    /// Calls at each level, with no threads, one and several.
-    fn ways(&self) -> Vec<interp::Options> {
-        let levels = self.target.levels.iter().map(|level| level.number);
-        levels.flat_map(|level| [None, Some(1), Some(3)].map(|threads| interp::Options { level, threads })).collect()
-    }
-    /// What a call answers.
-    fn call(&self, options: interp::Options, inputs: &[Tensor], bind: &Bindings) -> Result<Vec<Tensor>, i64> {
-        let model = self.model();
-        let answer = interp::call(&model, &self.entries(), &self.weights, 0, inputs, bind, options);
-        answer.unwrap_or_else(|stop| panic!("{options:?}: {stop:?}\n{model}"))
-    }
-}
 
 fn bindings(values: &[(&str, i64)]) -> Bindings {
     values.iter().map(|(name, n)| (Symbol::new(name), *n)).collect()

@@ -120,24 +120,17 @@ fn sizes_are_what_they_are_in_tensorflow() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// Why a signature cannot be imported.
-fn problem(model: &Model, name: &str, options: &tf::Options) -> Option<String> {
-    let graph = model.graph(&model.signature(name).unwrap()).unwrap();
-    tf::import(&graph, &|v| model.read(v), options).err().map(|problems| problems.to_string())
-}
-
+/// What no dim says is computed by the call: a size that data decide, unless all extents are fixed.
 #[test]
-fn what_is_out_of_reach_names_the_input_and_what_helps() {
+fn what_no_dim_says_is_found_by_the_call() {
     let model = Model::open(folder(), &Options::default()).unwrap();
     let open = tf::Options::default();
     let fixed = tf::Options { shapes: [("x".into(), vec![Some(5), Some(2)])].into(), ..tf::Options::default() };
-    let problem = |name, options| problem(&model, name, options);
-    let by_extent = problem("logarithm", &open).unwrap();
-    assert!(by_extent.contains("the end of StridedSlice depends on the extents of input `x`"), "{by_extent}");
-    assert!(by_extent.contains("`--input x=N,2`"), "{by_extent}");
-    assert_eq!(problem("logarithm", &fixed), None);
-    for options in [&open, &fixed] {
-        let by_value = problem("by_value", options).unwrap();
-        assert!(by_value.contains("the end of StridedSlice depends on the values of input `x`"), "{by_value}");
-    }
+    let found = |name: &str, options| {
+        let graph = model.graph(&model.signature(name).unwrap()).unwrap();
+        let imported = tf::import(&graph, &|v| model.read(v), options).unwrap_or_else(|e| panic!("{name}: {e}"));
+        imported.graph.binds().count() > 0
+    };
+    assert!(found("logarithm", &open) && !found("logarithm", &fixed));
+    assert!(found("by_value", &open) && found("by_value", &fixed));
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use smc::driver::{Dump, InputShape, Options};
+use smc::driver::{Dump, InputShape, Options, SizeBound};
 
 /// Compile TensorFlow SavedModels into native object files
 ///
@@ -91,6 +91,9 @@ pub struct Choices {
     /// Fix the unknown leading extent of every input
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = batch)]
     pub batch: Option<u32>,
+    /// The most that a size can be that data decide, such as n=100: memory is there for so much
+    #[arg(long = "bound", value_name = "NAME=MAX")]
+    pub bounds: Vec<SizeBound>,
     /// Convolve by the definition: without it, large 3x3 convolutions use Winograd's method, which is faster, and makes
     /// NaN of infinite results
     #[arg(long)]
@@ -104,6 +107,7 @@ impl Choices {
             name: "model".into(),
             outputs: self.outputs.kept.clone(),
             batch: self.batch.map(u64::from),
+            bounds: self.bounds.clone(),
             direct: self.direct,
             ..Options::default()
         }

@@ -59,9 +59,9 @@ impl Latency {
 /// The values of open extents. A batch is of one sample unless something else is asked for; what another extent would be,
 /// the user knows alone.
 fn extents(signature: &Signature) -> Result<Bindings, Diagnostic> {
-    let open: Vec<_> = signature.symbols.iter().filter(|d| d.symbol.name() != "batch").collect();
+    let open: Vec<_> = signature.given().filter(|d| d.symbol.name() != "batch").collect();
     if open.is_empty() {
-        return Ok(signature.symbols.iter().map(|d| (d.symbol.clone(), 1)).collect());
+        return Ok(signature.given().map(|d| (d.symbol.clone(), 1)).collect());
     }
     let names: Vec<_> = open.iter().map(|d| format!("`{}`", d.symbol)).collect();
     let shape = |t: &Tensor| {
@@ -98,7 +98,6 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     let bind = extents(entry)?;
     memory::call(entry, &bind)?;
     let inputs = random::inputs(&entry.inputs, &bind, &mut Rng::new(1))?;
-    let flops = compiled.report.entries[0].flops(&bind);
     let executable = Executable::new(&compiled.object.bytes(), compiled.interface.clone())?;
     let mut call = executable.prepare_with(0, &inputs, bind.clone())?;
     let pool = pool(args.threads)?;
@@ -107,8 +106,11 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     progress.stage("measuring");
     let limit = Duration::from_secs_f64(args.seconds);
     let samples = samples(&mut call, threads, limit)?;
+    // With the sizes that the calls found.
+    let found = call.bindings().clone();
+    let flops = compiled.report.entries[0].flops(&found);
     let profile = match args.profile {
-        true => Some(profile::measure(&mut call, compiled.steps[0].of(&bind), threads, args.threads, limit)?),
+        true => Some(profile::measure(&mut call, compiled.steps[0].of(&found), threads, args.threads, limit)?),
         false => None,
     };
     drop(progress);

@@ -172,7 +172,7 @@ fn reference(
     let graph = &entries[0].imported;
     let port = |p: &Port| {
         let (key, ty) = (p.name.clone(), graph.ty(p.node).clone());
-        interface::Tensor { c_name: key.clone(), key, ty }
+        interface::Tensor { c_name: key.clone(), key, room: ty.count(), ty }
     };
     let declared: Vec<_> = graph.inputs.iter().map(port).collect();
     let values = given::values(args, &declared, given, term)?;

@@ -2,7 +2,7 @@
 
 use crate::{
     base::{Bindings, Diagnostic, Dim, Problems, Symbol, dim::Atom},
-    graph::Graph,
+    graph::{Graph, Node},
     tensor::{Tensor, TensorType},
 };
 
@@ -55,10 +55,12 @@ fn rank_help(expected: usize, given: usize) -> String {
 /// Whether a graph means anything under `bind`: its assumptions hold and every extent has a value. The evaluator takes
 /// this for granted; compiled code checks it at entry.
 pub fn check_assumptions(graph: &Graph, bind: &Bindings) -> Result<(), Diagnostic> {
-    if let Some(broken) = graph.facts().broken(bind) {
+    // What waits for data is checked when they are there.
+    if let Some(broken) = graph.broken(bind) {
         return Err(Diagnostic::error(format!("the model needs {broken}, which these shapes break")));
     }
-    match graph.iter().find(|(_, node)| node.ty.concrete(bind).is_none()) {
+    let waits = |node: &Node| node.ty.shape.iter().any(|dim| graph.is_found(dim));
+    match graph.iter().find(|(_, node)| node.ty.concrete(bind).is_none() && !waits(node)) {
         Some((_, node)) => Err(Diagnostic::error(format!("these shapes leave {} without a size", node.ty))),
         None => Ok(()),
     }

@@ -69,17 +69,14 @@ impl Executable {
         }
         memory::call(s, &bindings)?;
         let input_memory: Vec<_> = inputs.iter().map(|t| Lines::from(t.bytes())).collect();
-        let mut shapes = vec![];
+        let mut outputs = vec![];
         for t in &s.outputs {
-            let shape = t.ty.concrete(&bindings).ok_or_else(|| {
+            let room = t.room.eval(&bindings).and_then(|n| usize::try_from(n).ok());
+            let bytes = room.and_then(|n| n.checked_mul(t.ty.dtype.size())).ok_or_else(|| {
                 Diagnostic::error(format!("output `{}` has no shape for these inputs: {}", t.key, t.ty))
             })?;
-            shapes.push(shape);
+            outputs.push(Lines::new(bytes));
         }
-        let bytes = |(shape, t): (&Vec<usize>, &crate::emit::interface::Tensor)| {
-            Lines::new(shape.iter().product::<usize>() * t.ty.dtype.size())
-        };
-        let outputs: Vec<Lines> = shapes.iter().zip(&s.outputs).map(bytes).collect();
         let state = if s.state.is_some() { self.state()? } else { None };
         let mut call = Call {
             executable: self,
@@ -88,7 +85,6 @@ impl Executable {
             io: vec![0; s.io_bytes() / SLOT_BYTES],
             inputs: input_memory,
             outputs,
-            shapes,
             workspace: Lines::new(0),
             state,
         };
@@ -105,7 +101,6 @@ pub struct Call<'a> {
     pub(super) io: Vec<u64>,
     inputs: Vec<Lines>,
     outputs: Vec<Lines>,
-    shapes: Vec<Vec<usize>>,
     pub(super) workspace: Lines,
     /// What the call uses that is made on no other one.
     state: Option<Block>,
@@ -122,7 +117,7 @@ impl Call<'_> {
         for (n, memory) in self.outputs.iter_mut().enumerate() {
             self.io[s.output_slot(n) / SLOT_BYTES] = memory.address();
         }
-        for (n, d) in s.symbols.iter().enumerate() {
+        for (n, d) in s.symbols.iter().enumerate().filter(|(_, d)| d.bound.is_none()) {
             let value = self.bindings.get(&d.symbol).ok_or_else(|| {
                 Diagnostic::error(format!("the inputs do not determine the extent `{}`", d.symbol))
                     .help("fix it when compiling: --batch or --input NAME=SHAPE")
@@ -152,11 +147,15 @@ impl Call<'_> {
         let status = unsafe {
             (self.executable.invoke)(
                 self.signature as u32,
-                self.io.as_ptr().cast::<c_void>(),
+                self.io.as_mut_ptr().cast_const().cast::<c_void>(),
                 self.workspace.address() as *mut c_void,
                 self.workspace.bytes,
             )
         };
+        let s = &self.executable.interface.signatures[self.signature];
+        for (n, d) in s.symbols.iter().enumerate().filter(|(_, d)| d.bound.is_some()) {
+            self.bindings.insert(d.symbol.clone(), self.io[s.symbol_slot(n) / SLOT_BYTES] as i64);
+        }
         if status == Status::Ok.code() { Ok(()) } else { Err(self.fault(status)) }
     }
     /// As [`Call::run`], on a state of the model, where the signature uses one.
@@ -171,17 +170,20 @@ impl Call<'_> {
         self.io[slot] = own;
         result
     }
-    /// The outputs in the signature's order, copied out.
+    /// The outputs in the signature's order, copied out of a call that was made.
     pub fn results(&self) -> Vec<Tensor> {
         let s = &self.executable.interface.signatures[self.signature];
-        let tensor = |n: usize| {
-            Tensor::from_bytes(s.outputs[n].ty.dtype, self.shapes[n].clone(), self.outputs[n].slice().to_vec())
+        let tensor = |(t, memory): (&crate::emit::interface::Tensor, &Lines)| {
+            let shape = t.ty.concrete(&self.bindings).expect("the call has settled all sizes");
+            let bytes = shape.iter().product::<usize>() * t.ty.dtype.size();
+            Tensor::from_bytes(t.ty.dtype, shape, memory.slice()[..bytes].to_vec())
         };
-        (0..s.outputs.len()).map(tensor).collect()
+        s.outputs.iter().zip(&self.outputs).map(tensor).collect()
     }
     pub fn workspace_bytes(&self) -> usize {
         self.workspace.bytes
     }
+    /// The values of symbols; of sizes that data decide once a call was made.
     pub fn bindings(&self) -> &Bindings {
         &self.bindings
     }
@@ -192,6 +194,20 @@ impl Call<'_> {
         if status == Status::BrokenGuard.code() {
             let guards: Vec<_> = s.guards.iter().map(|g| g.text.as_str()).collect();
             d = d.help(format!("it serves shapes where {}", guards.join("; ")));
+        }
+        if status == Status::BrokenSize.code() && !s.found_guards.is_empty() {
+            d = d.help(format!("it serves values where {}", s.found_guards.join("; ")));
+        }
+        if status == Status::SizeOutOfBounds.code() {
+            // The last one that was found.
+            let found = s.found().filter_map(|(d, bound)| Some((d, *self.bindings.get(&d.symbol)?, bound)));
+            if let Some((dimension, value, bound)) = found.filter(|(_, value, _)| *value != -1).last() {
+                let most = bound.eval(&self.bindings).map_or(bound.to_string(), |most| most.to_string());
+                let symbol = &dimension.symbol;
+                d = d.help(format!(
+                    "`{symbol}` is {value}, and at most {most}: `--bound {symbol}=MAX` states another bound"
+                ));
+            }
         }
         d
     }

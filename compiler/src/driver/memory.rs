@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::{
     base::{Bindings, Diagnostic},
-    emit::interface::Signature,
+    emit::interface::{Signature, Tensor},
     graph::Graph,
     op::Op,
     tensor::{DType, TensorType},
@@ -30,8 +30,12 @@ const SMALLER: &str = "give smaller extents: --batch N or --input NAME=SHAPE";
 
 /// What a call takes: its inputs and outputs, each once more for the caller, and the workspace.
 pub fn call(signature: &Signature, bind: &Bindings) -> Result<(), Diagnostic> {
-    let ports = signature.inputs.iter().chain(&signature.outputs).map(|t| bytes(&t.ty, bind));
-    let ports = ports.sum::<Option<u128>>();
+    let room = |t: &Tensor| {
+        let count = t.room.eval(bind).and_then(|n| u128::try_from(n).ok());
+        // What has no size here is for others to refuse.
+        Some(count.map_or(0, |n| n.saturating_mul(t.ty.dtype.size() as u128)))
+    };
+    let ports = signature.inputs.iter().chain(&signature.outputs).map(room).sum::<Option<u128>>();
     // A workspace that has no size here is for the code to refuse.
     let workspace = signature.workspace.eval(bind).and_then(|n| u128::try_from(n).ok()).unwrap_or(0);
     fits(narrow(ports.map(|ports| 2 * ports + workspace)), &format!("a call of signature `{}`", signature.key))
@@ -49,6 +53,7 @@ pub fn tensors<'a>(
 /// What evaluating a graph in double precision takes at most: values from their making to their last use, and copies of the
 /// operands of a contraction.
 pub fn evaluation(graph: &Graph, bind: &Bindings) -> Result<(), Diagnostic> {
+    let bind = &graph.with_bounds(bind);
     let size = |ty: &TensorType| {
         let wide = TensorType::new(if ty.dtype.is_float() { DType::F64 } else { ty.dtype }, ty.shape.clone());
         bytes(&wide, bind)

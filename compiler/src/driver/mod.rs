@@ -32,7 +32,7 @@ pub use bind::{bind, check_assumptions};
 use conditions::conditions;
 pub use execute::{Block, Call, Executable};
 pub use layers::{Layer, layers};
-pub use options::{Dump, InputShape, Options};
+pub use options::{Dump, InputShape, Options, SizeBound};
 pub use profile::{Kernels, Profile, Step, Steps};
 pub use reference::{Reference, coarsest};
 pub use report::{EntryReport, Report};
@@ -242,8 +242,12 @@ fn unmarked(interface: &Interface, order: Order) -> Result<Vec<u8>, Problems> {
 
 /// Programs for the calls of which `when` and their own guards hold. They get their extents as the others do.
 fn special(when: Vec<plan::Guard>, mut programs: Vec<Program>, open: &Program) -> (Vec<plan::Guard>, Vec<Program>) {
-    let when = when.into_iter().chain(programs[0].guards.iter().cloned()).collect();
-    programs.iter_mut().for_each(|program| program.symbols = open.symbols.clone());
+    let own = programs[0].guards.iter().filter(|guard| programs[0].last_found(guard.dims()).is_none());
+    let when = when.into_iter().chain(own.cloned()).collect();
+    for program in &mut programs {
+        program.symbols = open.symbols.clone();
+        program.found = open.found.clone();
+    }
     (when, programs)
 }
 
@@ -278,7 +282,8 @@ pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems
         return Err(failures.into_iter().flat_map(|(_, problems)| problems.0).collect());
     }
     notes.0.extend(failures.iter().map(|(signatures, problems)| left_out(signatures, problems)));
-    unknown_inputs(&entries, options).or((entries, notes))
+    let slips = unknown_inputs(&entries, options).0.into_iter().chain(unknown_sizes(&entries, options).0);
+    slips.collect::<Problems>().or((entries, notes))
 }
 
 /// A signature with its twins, and its graph or why there is none.
@@ -336,9 +341,11 @@ fn from_import(key: String, imported: tf::Imported, options: &Options) -> Entry 
     let keep = options.keep_imported || !options.dumps.is_empty();
     let imported = if keep { graph.clone() } else { Graph::default() };
     let optimised = optimise(graph);
-    let equal = equal.map(|equal| {
-        let when = equal.when.into_iter().map(|(a, b)| plan::Guard::Equal(a, b)).collect();
-        (when, optimise(equal.graph))
+    // Both have the same dimension fields.
+    let found = |graph: &Graph| graph.binds().map(|(_, bind)| bind.symbol.clone()).collect::<Vec<_>>();
+    let equal = equal.map(|equal| (optimise(equal.graph), equal.when)).and_then(|(graph, when)| {
+        let when = when.into_iter().map(|(a, b)| plan::Guard::Equal(a, b)).collect();
+        (found(&graph) == found(&optimised)).then_some((when, graph))
     });
     Entry {
         key,
@@ -405,6 +412,28 @@ fn unknown_inputs(entries: &[Entry], options: &Options) -> Problems {
     unknown.map(problem).collect()
 }
 
+/// A bound of a size that no entry has is a slip too.
+fn unknown_sizes(entries: &[Entry], options: &Options) -> Problems {
+    let known: BTreeSet<&str> = entries.iter().flat_map(|e| found(&e.optimised)).collect();
+    let names: Vec<_> = known.iter().copied().collect();
+    let unknown = options.bounds.iter().filter(|bound| !known.contains(&bound.name[..]));
+    let problem = |bound: &SizeBound| {
+        Diagnostic::error(format!("data decide about no size `{}`", bound.name)).help(advice(
+            &bound.name,
+            "sizes",
+            &names,
+        ))
+    };
+    unknown.map(problem).collect()
+}
+
+/// The sizes that data decide in a graph and its regions.
+fn found(graph: &Graph) -> Vec<&str> {
+    let own = graph.binds().map(|(_, bind)| bind.symbol.name());
+    let inner = graph.ids().filter_map(|id| graph.regions(id)).flat_map(|regions| regions.graphs()).flat_map(found);
+    own.chain(inner.collect::<Vec<_>>()).collect()
+}
+
 /// By signature, the number of its entry: an entry's aliases come behind it.
 fn numbers(entries: &[Entry]) -> Vec<usize> {
     entries.iter().enumerate().flat_map(|(n, e)| vec![n; 1 + e.aliases.len()]).collect()
@@ -428,10 +457,17 @@ fn describe(
     let slots = layout.as_ref().map(|layout| &layout.slots[..]);
     let (mut signatures, c_names) = interface::signatures_beside(keys.zip(&of_entry).map(named).collect(), slots);
     for (signature, &n) in signatures.iter_mut().zip(&of_entry) {
-        lowest(n).symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
-        lowest(n).state.iter().for_each(|access| signature.use_state(*access));
+        let program = lowest(n);
+        program.symbols.iter().for_each(|symbol| signature.add_symbol(symbol));
+        signature.order(&program.symbols);
+        program.found.iter().for_each(|found| signature.find(&found.symbol, &found.bound));
+        signature.inputs.iter_mut().chain(&mut signature.outputs).for_each(|t| t.room = program.most(&t.ty.count()));
+        program.state.iter().for_each(|access| signature.use_state(*access));
         signature.workspace = entry::workspace(bodies[n].programs());
-        signature.guards = conditions(&lowest(n).guards);
+        let (found, given): (Vec<_>, Vec<_>) =
+            program.guards.iter().cloned().partition(|guard| program.last_found(guard.dims()).is_some());
+        signature.guards = conditions(&given);
+        signature.found_guards = conditions(&found).into_iter().map(|guard| guard.text).collect();
         signature.same_as = of_entry.iter().position(|first| *first == n);
     }
     // The first of equal ones is none's alias.

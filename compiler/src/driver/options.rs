@@ -16,6 +16,8 @@ pub struct Options {
     /// The extent that takes the place of every unknown leading one.
     pub batch: Option<u64>,
     pub shapes: Vec<InputShape>,
+    /// The most that sizes can be that data decide.
+    pub bounds: Vec<SizeBound>,
     /// A target triple; this machine when there is none.
     pub target: Option<String>,
     /// A processor level of the target.
@@ -39,6 +41,25 @@ pub struct InputShape {
     pub input: String,
     /// `None` stays free.
     pub extents: Vec<Option<u64>>,
+}
+
+/// The most that a size can be that data decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SizeBound {
+    /// The symbol that stands for it.
+    pub name: String,
+    pub most: u64,
+}
+
+/// `n=100`.
+impl FromStr for SizeBound {
+    type Err = String;
+    fn from_str(text: &str) -> Result<SizeBound, String> {
+        let (name, most) = text.split_once('=').ok_or("expected NAME=MAX, such as n=100")?;
+        let most = most.trim();
+        let most = most.parse().map_err(|_| format!("`{most}` is not a size: give the most that it can be"))?;
+        Ok(SizeBound { name: name.trim().into(), most })
+    }
 }
 
 /// `x=1,28,28`, `x=?,128` or `x=` for a scalar.

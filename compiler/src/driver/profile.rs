@@ -199,6 +199,8 @@ impl Call<'_> {
         };
         let weights = symbol(&format!("{}_weights", self.executable.interface().name))?.cast::<c_void>();
         let steps = &kernels.steps;
+        // What data decide is known once a call was made.
+        self.run(threads)?;
         let mut tasks = vec![];
         let value = |dim: &Dim| {
             let unknown = || Diagnostic::error(format!("the inputs do not determine the extent `{dim}`"));

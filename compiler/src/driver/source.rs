@@ -13,7 +13,8 @@ pub fn import_options(signature: &Signature, options: &Options, state: &Keys) ->
     let has = |key: &str| signature.inputs.iter().any(|slot| slot.key == key);
     let shapes = options.shapes.iter().filter(|s| has(&s.input));
     let shapes = shapes.map(|s| (s.input.clone(), s.extents.clone())).collect();
-    tf::Options { batch: options.batch, shapes, state: Some(state.clone()) }
+    let bounds = options.bounds.iter().map(|b| (b.name.clone(), b.most)).collect();
+    tf::Options { batch: options.batch, shapes, bounds, state: Some(state.clone()) }
 }
 
 /// The flat graph of an entry point.

@@ -98,6 +98,7 @@ impl Writer {
                 c_name: self.text(&dimension.c_name)?,
                 slot: u32_of(s.symbol_slot(i))?,
                 reserved: 0,
+                bound: dimension.bound.as_ref().map_or(Ok(Array::new(0, 0)), |bound| self.expr(s, bound))?,
             });
         }
         let mut guards = vec![];
@@ -141,6 +142,7 @@ impl Writer {
                 element: element.code(),
                 slot: u32_of(first_slot + i * smc_runtime::abi::SLOT_BYTES)?,
                 extents: self.array(&extents)?,
+                room: self.expr(s, &tensor.room)?,
             });
         }
         self.array(&described)

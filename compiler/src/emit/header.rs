@@ -123,11 +123,15 @@ fn write_signature(out: &mut String, model: &str, all: &[Signature], s: &Signatu
     for (list, qualifier, what) in [(&s.inputs, "const ", "input"), (&s.outputs, "", "output")] {
         for t in list {
             let member = format!("{qualifier}{} *{};", c_type(t.ty.dtype), t.c_name);
-            line(out, &format!("  {member:<40} /* {what} `{}`: {} */", comment(&t.key), t.ty));
+            line(out, &format!("  {member:<40} /* {what} `{}`: {}{} */", comment(&t.key), t.ty, room(t)));
         }
     }
-    for d in &s.symbols {
+    for d in s.given() {
         line(out, &format!("  {:<40} /* extent `{}`, at least 0 */", format!("int64_t {};", d.c_name), d.symbol));
+    }
+    for (d, bound) in s.found() {
+        let what = format!("`{}`, which the call writes: data decide, {} at most", d.symbol, readable(bound));
+        line(out, &format!("  {:<40} /* {what} */", format!("int64_t {};", d.c_name)));
     }
     if let Some((access, member)) = &s.state {
         let (qualifier, what) = state::member(*access);
@@ -155,9 +159,23 @@ fn write_signature(out: &mut String, model: &str, all: &[Signature], s: &Signatu
     for guard in &s.guards {
         line(out, &format!(" * Served only where {}.", comment(&guard.text)));
     }
+    for text in &s.found_guards {
+        line(out, &format!(" * Returns SMC_BROKEN_SIZE unless {}.", comment(text)));
+    }
+    let found: Vec<_> = s.found().map(|(d, _)| d.c_name.as_str()).collect();
+    if !found.is_empty() {
+        for text in [
+            format!(" * The call writes {} in the struct: -1 first, and the size once it is known.", found.join(", ")),
+            " * Outputs whose extents these are lie dense at the start of their memory. Returns SMC_SIZE_OUT_OF_BOUNDS where one".into(),
+            " * is more than its bound: the last that was written.".into(),
+        ] {
+            line(out, &text);
+        }
+    }
     line(out, " */");
-    line(out, &format!("int {function}(const struct {function} *io, void *workspace, size_t workspace_bytes);"));
-    let parameters: Vec<_> = s.symbols.iter().map(|d| format!("int64_t {}", d.c_name)).collect();
+    let qualifier = if found.is_empty() { "const " } else { "" };
+    line(out, &format!("int {function}({qualifier}struct {function} *io, void *workspace, size_t workspace_bytes);"));
+    let parameters: Vec<_> = s.given().map(|d| format!("int64_t {}", d.c_name)).collect();
     let parameters = if parameters.is_empty() { "void".into() } else { parameters.join(", ") };
     if let Some(bytes) = s.workspace.as_int() {
         line(out, &format!("/* Bytes of workspace; 0 needs none. */\n#define {upper}_WORKSPACE {bytes}u"));
@@ -178,7 +196,14 @@ fn write_constants(out: &mut String, upper: &str, t: &Tensor) {
     }
     if let Some(n) = t.ty.count().as_int() {
         line(out, &format!("#define {tensor}_COUNT {n}"));
+    } else if let Some(n) = t.room.as_int() {
+        line(out, &format!("#define {tensor}_ROOM {n}"));
     }
+}
+
+/// What is said of a tensor's memory where data decide about its extents.
+fn room(t: &Tensor) -> String {
+    if t.room == t.ty.count() { String::new() } else { format!(", with room for {} elements", readable(&t.room)) }
 }
 
 /// The C type of an element. Complex numbers are pairs of reals.

@@ -13,7 +13,7 @@ use super::{
     state::{Layout, Slot},
 };
 use crate::{
-    base::{Dim, Symbol},
+    base::{Bindings, Dim, Symbol},
     plan::Access,
     tensor::TensorType,
 };
@@ -90,6 +90,8 @@ pub struct Signature {
     pub state: Option<(Access, String)>,
     /// What must hold for every call.
     pub guards: Vec<Guard>,
+    /// What must hold of sizes that data decide, as people read it, behind `where`.
+    pub found_guards: Vec<String>,
     /// Bytes of the workspace.
     pub workspace: Dim,
     /// An upper bound of the stack that a call uses on the calling thread.
@@ -103,6 +105,8 @@ pub struct Tensor {
     /// The member of the io struct.
     pub c_name: String,
     pub ty: TensorType,
+    /// The elements that its memory has room for: those of its shape, or the most where data decide.
+    pub room: Dim,
 }
 
 /// A symbolic dimension.
@@ -111,6 +115,8 @@ pub struct Dimension {
     pub symbol: Symbol,
     /// The member of the io struct.
     pub c_name: String,
+    /// Of a size that data decide, the most that it can be, in the other symbols: the call writes the member.
+    pub bound: Option<Dim>,
 }
 
 /// Two dimensions that are equal in every call that is served.
@@ -152,7 +158,7 @@ pub fn signatures_beside(named: Vec<Named>, variables: Option<&[Slot]>) -> (Vec<
             for (key, ty) in list {
                 let member = members.choose_where(&key, |name| constants.is_free(&format!("{c_name}_{name}")));
                 constants.take(&format!("{c_name}_{member}"));
-                named.push(Tensor { key, c_name: member, ty });
+                named.push(Tensor { key, c_name: member, room: ty.count(), ty });
             }
             named
         };
@@ -160,7 +166,7 @@ pub fn signatures_beside(named: Vec<Named>, variables: Option<&[Slot]>) -> (Vec<
         let mut symbols: Vec<Dimension> = vec![];
         for symbol in inputs.iter().chain(&outputs).flat_map(|t| &t.ty.shape).flat_map(Dim::symbols) {
             if symbols.iter().all(|known| known.symbol != symbol) {
-                symbols.push(Dimension { c_name: members.choose_where(symbol.name(), |_| true), symbol });
+                symbols.push(Dimension { c_name: members.choose_where(symbol.name(), |_| true), symbol, bound: None });
             }
         }
         signatures.push(Signature {
@@ -172,6 +178,7 @@ pub fn signatures_beside(named: Vec<Named>, variables: Option<&[Slot]>) -> (Vec<
             symbols,
             state: None,
             guards: vec![],
+            found_guards: vec![],
             workspace: Dim::zero(),
             stack_bytes: 0,
         });
@@ -189,7 +196,7 @@ impl Signature {
             let mut members = Names::reserved(["threads", "cpu"]);
             tensors.chain(self.symbols.iter().map(|d| d.c_name.as_str())).for_each(|name| members.take(name));
             let c_name = members.choose_where(symbol.name(), |_| true);
-            self.symbols.push(Dimension { symbol: symbol.clone(), c_name });
+            self.symbols.push(Dimension { symbol: symbol.clone(), c_name, bound: None });
         }
     }
     /// Adds the member that points to the block which outlives calls. Symbols are complete.
@@ -198,6 +205,27 @@ impl Signature {
         let tensors = self.inputs.iter().chain(&self.outputs).map(|t| t.c_name.as_str());
         tensors.chain(self.symbols.iter().map(|d| d.c_name.as_str())).for_each(|name| members.take(name));
         self.state = Some((access, members.choose_where("state", |_| true)));
+    }
+    /// Gives the symbols the order in which they are listed.
+    pub fn order(&mut self, listed: &[Symbol]) {
+        self.symbols.sort_by_key(|known| listed.iter().position(|symbol| *symbol == known.symbol));
+    }
+    /// Says that data decide about a symbol.
+    pub fn find(&mut self, symbol: &Symbol, bound: &Dim) {
+        let found = self.symbols.iter_mut().filter(|known| known.symbol == *symbol);
+        found.for_each(|known| known.bound = Some(bound.clone()));
+    }
+    /// The symbols that a caller gives, and those that data decide.
+    pub fn given(&self) -> impl Iterator<Item = &Dimension> {
+        self.symbols.iter().filter(|symbol| symbol.bound.is_none())
+    }
+    pub fn found(&self) -> impl Iterator<Item = (&Dimension, &Dim)> {
+        self.symbols.iter().filter_map(|symbol| Some((symbol, symbol.bound.as_ref()?)))
+    }
+    /// The same values with the greatest of sizes that data decide.
+    pub fn with_bounds(&self, bind: &Bindings) -> Bindings {
+        let found = self.found().filter_map(|(d, bound)| Some((d.symbol.clone(), bound.eval(bind)?)));
+        bind.clone().into_iter().chain(found.collect::<Vec<_>>()).collect()
     }
     pub fn input_slot(&self, index: usize) -> usize {
         index * SLOT_BYTES

@@ -206,6 +206,7 @@ mod tests {
             inputs: vec![],
             outputs: vec![],
             symbols: vec![],
+            found: vec![],
             formulas: vec![],
             guards: vec![],
             state: None,

@@ -10,6 +10,7 @@ use smc_runtime::abi::{Status, WORKSPACE_ALIGN};
 use super::{
     Compare, Entry, Field, Op, Routine, Slots, Type, Value, VarId, WordOp,
     compose::{Numbers, workspace},
+    found,
     frame::FRAME_BYTES,
     run,
     sizes::{SYMBOL_BITS, Sizes, kept, symbols},
@@ -25,11 +26,12 @@ use crate::{
 /// overflows.
 pub fn settled(entry: &Entry<'_>) -> Option<i64> {
     let program = entry.shared();
-    let known = |dtype: DType, len: &Dim| (len * dtype.size() as i64).as_int().is_some_and(|n| n < i64::MAX);
+    let known =
+        |dtype: DType, len: &Dim| (program.most(len) * dtype.size() as i64).as_int().is_some_and(|n| n < i64::MAX);
     let mut ports = program.inputs.iter().chain(&program.outputs);
     let mut buffers = entry.programs().flat_map(|p| p.storage.iter());
-    let open = !program.symbols.is_empty()
-        || !program.guards.is_empty()
+    let open = !program.given().is_empty()
+        || program.guards.iter().any(|guard| program.last_found(guard.dims()).is_none())
         || !ports.all(|port| known(port.ty.dtype, &count(&port.ty.shape)))
         || !buffers.all(|(_, s)| known(s.dtype, &s.len));
     if open { None } else { workspace(entry.programs()).as_int() }
@@ -39,30 +41,34 @@ pub fn settled(entry: &Entry<'_>) -> Option<i64> {
 pub(super) fn dimensions(model: &Numbers<'_>, entry: usize) -> Routine {
     let Bodies { open, equal } = model.entries[entry].bodies;
     let program = model.entries[entry].shared();
-    write(model, &vec![Type::Word; program.symbols.len()], Some(Type::Word), |w, params| {
-        let symbols: Vec<Value> = params.iter().map(|&p| p.into()).collect();
+    write(model, &vec![Type::Word; program.given().len()], Some(Type::Word), |w, params| {
+        let given: Vec<Value> = params.iter().map(|&p| p.into()).collect();
+        // What is found later has no value yet.
+        let symbols = [&given[..], &vec![Value::Int(0); program.found.len()]].concat();
         // A bit above the allowed ones in any of them, such as a sign.
-        if let Some(all) = symbols.iter().copied().reduce(|a, b| w.word(WordOp::Or, a, b)) {
+        if let Some(all) = given.iter().copied().reduce(|a, b| w.word(WordOp::Or, a, b)) {
             let bad = w.word(WordOp::Ushr, all, i64::from(SYMBOL_BITS));
             let bad = w.is(Compare::Ne, bad, 0);
             w.leave_if(bad, Status::BadDimension);
         }
         let mut sizes = Sizes::of(w, program, symbols.clone());
         sizes.leave_if_wrapped(w);
-        for guard in &program.guards {
+        let now = |dims: &[&Dim]| program.last_found(dims.iter().copied()).is_none();
+        for guard in program.guards.iter().filter(|guard| now(&guard.dims())) {
             let holds = sizes.holds(w, guard);
             sizes.leave_if_wrapped(w);
             let broken = w.set(Type::Flag, Op::Not(holds));
             w.leave_if(broken, Status::BrokenGuard);
         }
         let ports = program.inputs.iter().chain(&program.outputs);
-        for extent in ports.clone().flat_map(|port| &port.ty.shape).filter(|d| !d.is_nonneg(&NoVars)) {
+        let extents = ports.clone().flat_map(|port| &port.ty.shape);
+        for extent in extents.filter(|&d| !d.is_nonneg(&NoVars) && now(&[d])) {
             let extent = sizes.dim(w, extent);
             let negative = w.is(Compare::Lt, extent, 0);
             w.leave_if(negative, Status::BadDimension);
         }
         let mut seen = vec![];
-        sizes.check(w, ports.map(|port| (port.ty.dtype, count(&port.ty.shape))), &mut seen);
+        sizes.check(w, ports.map(|port| (port.ty.dtype, program.most(&count(&port.ty.shape)))), &mut seen);
         if let Some((guards, equal)) = equal {
             sizes.leave_if_wrapped(w);
             let mut special = Sizes::of(w, &equal[0], symbols.clone());
@@ -84,7 +90,7 @@ fn leave_with_workspace(w: &mut Writer<'_>, programs: &[Program], mut seen: Vec<
 
 /// `size_t NAME_SIGNATURE_workspace(symbols...)`: the bytes of the workspace, or all ones for broken dimensions.
 pub(super) fn workspace_bytes(model: &Numbers<'_>, entry: usize) -> Routine {
-    let symbols = model.entries[entry].shared().symbols.len();
+    let symbols = model.entries[entry].shared().given().len();
     write(model, &vec![Type::Word; symbols], Some(Type::Word), |w, params| {
         let Some(dimensions) = w.model.of[entry].dimensions else {
             let bytes = needed(w, entry, &[]);
@@ -114,14 +120,15 @@ pub(super) fn call(model: &Numbers<'_>, entry: usize) -> Routine {
         let null = w.is_null(io);
         w.leave_if(null, Status::NullPointer);
         let symbols = symbols(w, program, io);
-        let needed = needed(w, entry, &symbols);
+        let needed = needed(w, entry, &symbols[..program.given().len()]);
         if let Value::Var(needed) = needed {
             let broken = w.is(Compare::Lt, needed, 0);
             let status = w.word(WordOp::Sub, 0, needed);
             w.leave_if_with(broken, status);
         }
-        let inputs = program.inputs.iter().enumerate().map(|(n, p)| (Slots(program).input(n), &p.ty));
-        let outputs = program.outputs.iter().enumerate().map(|(n, p)| (Slots(program).output(n), &p.ty));
+        let room = |ty: &TensorType| program.most(&count(&ty.shape));
+        let inputs = program.inputs.iter().enumerate().map(|(n, p)| (Slots(program).input(n), room(&p.ty)));
+        let outputs = program.outputs.iter().enumerate().map(|(n, p)| (Slots(program).output(n), room(&p.ty)));
         let mut sizes = Sizes::of_accepted(w, program, symbols.clone());
         check_pointers(w, io, inputs.chain(outputs), &mut sizes);
         if program.state.is_some() {
@@ -131,6 +138,7 @@ pub(super) fn call(model: &Numbers<'_>, entry: usize) -> Routine {
         if !workspace(w.model.entries[entry].programs()).is(0) {
             check_workspace(w, memory, bytes, needed);
         }
+        found::forget(w, program, io);
         let wanted = w.load(io, Field::Number(Slots(program).cpu()));
         if let Some((guards, equal)) = &w.model.entries[entry].bodies.equal {
             let mut special = Sizes::of(w, &equal[0], symbols.clone());
@@ -146,15 +154,9 @@ pub(super) fn call(model: &Numbers<'_>, entry: usize) -> Routine {
 }
 
 /// A null pointer is an error unless the tensor has no elements. Tensors that have none together are checked together.
-fn check_pointers<'t>(
-    w: &mut Writer<'_>,
-    io: VarId,
-    tensors: impl Iterator<Item = (u32, &'t TensorType)>,
-    sizes: &mut Sizes<'_>,
-) {
+fn check_pointers(w: &mut Writer<'_>, io: VarId, tensors: impl Iterator<Item = (u32, Dim)>, sizes: &mut Sizes<'_>) {
     let mut groups: BTreeMap<Dim, Vec<u32>> = BTreeMap::new();
-    for (slot, ty) in tensors {
-        let elements = count(&ty.shape);
+    for (slot, elements) in tensors {
         let content = elements.content();
         if content != 0 {
             groups.entry(elements.floor_div(&content.into())).or_default().push(slot);

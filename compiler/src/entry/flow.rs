@@ -7,14 +7,16 @@
 use super::{
     Compare, Field, Op, Routine, Slots, Type, Value, VarId, WordOp,
     compose::Numbers,
+    found,
     frame::FRAME_BYTES,
+    place,
     run::units,
     sizes::{Sizes, kept},
     write::{Writer, write},
 };
 use crate::{
     base::Symbol,
-    plan::{Carried, Flow, FlowKind, LoopPlan, Place, Program, StorageId},
+    plan::{Carried, Flow, FlowKind, LoopPlan, Program, StorageId},
 };
 
 /// `void flow(frame, begin, end)`: a branch or loop, in place of a kernel. The other parameters are not read.
@@ -58,24 +60,7 @@ struct Region<'a> {
 impl<'a> Around<'a> {
     /// Where a buffer is.
     fn address(&mut self, w: &mut Writer<'_>, id: StorageId) -> VarId {
-        match &self.program.storage[id].place {
-            Place::Input(n) => w.load(self.io, Field::Pointer(Slots(self.program).input(*n))),
-            Place::Output(n) => w.load(self.io, Field::Pointer(Slots(self.program).output(*n))),
-            Place::State(at) => {
-                let state = w.load(self.io, Field::Pointer(Slots(self.program).state()));
-                w.offset(state, *at as i64)
-            }
-            Place::Workspace(at) => {
-                let (workspace, at) = (w.load(self.frame, Field::Workspace), self.sizes.dim(w, at));
-                w.offset(workspace, at)
-            }
-            Place::Weights(id) => {
-                let weights = w.load(self.frame, Field::Weights);
-                let offset = w.model.setting.weight_offsets[id.index()];
-                w.offset(weights, offset as i64)
-            }
-            Place::Slice(_) => unreachable!("what a branch or loop touches is whole"),
-        }
+        place::address(w, &mut self.sizes, self.io, self.frame, id)
     }
     fn addresses(&mut self, w: &mut Writer<'_>, ids: &[StorageId]) -> Vec<VarId> {
         ids.iter().map(|&id| self.address(w, id)).collect()
@@ -128,6 +113,7 @@ impl<'a> Around<'a> {
             w.store(region.io, Field::Number(Slots(region.program).symbol(n)), number);
             symbols[n] = number.into();
         }
+        found::forget(w, region.program, region.io);
         let mut sizes = Sizes::of_accepted(w, region.program, symbols);
         if !sizes.formulas.is_empty() {
             let formulas = w.load(region.frame, Field::Formulas);

@@ -13,7 +13,7 @@ use crate::{
     base::Bindings,
     loops::interp::Stop,
     plan::{self, GARBAGE, Memory, Place, Program, Weights},
-    tensor::Tensor,
+    tensor::{Tensor, TensorType},
 };
 
 /// How a call is made.
@@ -58,18 +58,15 @@ pub fn call_on(
     let mut outputs = vec![];
     for port in &program.outputs {
         // Where a size has no value or is too large, the call is refused, and the memory does not matter.
-        let shape = port.ty.concrete(bind).filter(|shape| {
-            let bytes = shape.iter().try_fold(port.ty.dtype.size(), |n, &extent| n.checked_mul(extent));
-            bytes.is_some_and(|bytes| bytes <= MOST)
-        });
-        let shape = shape.unwrap_or_default();
-        let bytes = shape.iter().product::<usize>() * port.ty.dtype.size();
-        slots.push(machine.region(vec![GARBAGE; bytes]));
-        outputs.push((port.ty.dtype, shape, *slots.last().expect("it was pushed")));
+        let room = program.most(&port.ty.count()).eval(bind).and_then(|n| usize::try_from(n).ok());
+        let bytes = room.and_then(|n| n.checked_mul(port.ty.dtype.size())).filter(|&bytes| bytes <= MOST);
+        slots.push(machine.region(vec![GARBAGE; bytes.unwrap_or(0)]));
+        outputs.push((&port.ty, *slots.last().expect("it was pushed")));
     }
-    for symbol in &program.symbols {
+    for symbol in program.given() {
         slots.push(bind.get(symbol).copied().ok_or_else(|| Stop::Bug(format!("`{symbol}` has no value")))?);
     }
+    slots.extend(program.found.iter().map(|_| 0));
     let block = program.state.map(|_| machine.region(state.clone()));
     slots.extend(block);
     let threads = options.threads.map(|count| machine.threads(count));
@@ -86,7 +83,17 @@ pub fn call_on(
     if status != 0 {
         return Ok(Err(status));
     }
-    let tensor = |(dtype, shape, at)| Ok(Tensor::from_bytes(dtype, shape, machine.memory_of(at)?.to_vec()));
+    let mut bind = bind.clone();
+    for (n, symbol) in program.symbols.iter().enumerate().skip(program.given().len()) {
+        bind.insert(symbol.clone(), machine.load(io, Field::Number(Slots(program).symbol(n)))?);
+    }
+    let tensor = |(ty, at): (&TensorType, i64)| {
+        let shape = ty.concrete(&bind).ok_or_else(|| Stop::Bug(format!("{ty} has no size")))?;
+        let bytes = shape.iter().product::<usize>() * ty.dtype.size();
+        let memory = machine.memory_of(at)?.get(..bytes);
+        let memory = memory.ok_or_else(|| Stop::Bug(format!("{ty} leaves its memory")))?;
+        Ok(Tensor::from_bytes(ty.dtype, shape, memory.to_vec()))
+    };
     outputs.into_iter().map(tensor).collect::<Result<_, Stop>>().map(Ok)
 }
 
@@ -243,7 +250,10 @@ impl<'a> Machine<'a> {
     fn check_formulas(&self, program: &Program, frame: i64, bind: &Bindings) -> Result<(), Stop> {
         for (n, formula) in program.formulas.iter().enumerate() {
             let kept = self.load(self.load(frame, Field::Formulas)?, Field::Word(n as u32))?;
-            if crate::base::Dim::from(formula).eval(bind) != Some(kept) {
+            let dim = crate::base::Dim::from(formula);
+            // What waits for a size that was not found yet has no value.
+            let waits = program.last_found([&dim]).is_some_and(|n| bind[&program.found[n].symbol] < 0);
+            if !waits && dim.eval(bind) != Some(kept) {
                 return bug(format!("`{formula}` is not {kept}"));
             }
         }

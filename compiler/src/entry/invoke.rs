@@ -31,11 +31,12 @@ pub(super) fn workspace_bytes(model: &Numbers<'_>) -> Routine {
         let &[signature, io] = params else { unreachable!("the function has two parameters") };
         for (number, entry) in model.entries.iter().enumerate() {
             when_signature(w, signature, number, |w| {
-                if !entry.shared().symbols.is_empty() {
+                if !entry.shared().given().is_empty() {
                     let null = w.is_null(io);
                     w.leave_if(null, Status::NullPointer);
                 }
-                let symbols = symbols(w, entry.shared(), io);
+                let mut symbols = symbols(w, entry.shared(), io);
+                symbols.truncate(entry.shared().given().len());
                 let bytes = call::needed(w, number, &symbols);
                 w.leave(bytes);
             });

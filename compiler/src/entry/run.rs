@@ -5,6 +5,7 @@ use smc_runtime::abi::Status;
 use super::{
     Compare, Field, Routine, Slots, Type, Value, VarId,
     compose::Numbers,
+    found,
     sizes::Sizes,
     units::{can_fail, is_shared, iterations, program_can_fail},
     write::{Writer, write},
@@ -86,6 +87,11 @@ pub(super) fn units(
         let fails = self::unit(w, at, unit, io, frame, sizes, fail);
         if fails {
             check(w, frame, fail);
+        }
+        if let Unit::Launch(k) = unit
+            && let Some(symbol) = &program.launches[k].binds
+        {
+            found::bind(w, [io, frame], sizes, (symbol, program.launches[k].result()), fail);
         }
     }
 }

@@ -63,10 +63,19 @@ impl<'p> Sizes<'p> {
     fn with_formulas(self, w: &mut Writer<'_>) -> Sizes<'p> {
         let (program, mut sizes) = (self.program, self);
         for formula in &program.formulas {
-            let value = sizes.formula(w, formula);
+            // What waits for a size has no value yet.
+            let waits = program.last_found([&Dim::from(formula)]).is_some();
+            let value = if waits { Value::Int(0) } else { sizes.formula(w, formula) };
             sizes.formulas.push(value);
         }
         sizes
+    }
+    /// What is computed meanwhile has not been checked before.
+    pub fn noticing<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
+        let known = std::mem::replace(&mut self.known, false);
+        let result = body(self);
+        self.known = known;
+        result
     }
 
     /// What a frame knows of a call's sizes.

@@ -55,7 +55,10 @@ pub fn is_shared(program: &Program, unit: Unit) -> bool {
 
 /// Whether a program can end early.
 pub fn program_can_fail(program: &Program) -> bool {
-    program.all().iter().any(|program| program.launches.iter().any(|launch| can_fail(&launch.kernel)))
+    let fails = |program: &&Program| {
+        !program.found.is_empty() || program.launches.iter().any(|launch| can_fail(&launch.kernel))
+    };
+    program.all().iter().any(fails)
 }
 
 /// Whether a kernel can end early.

@@ -37,13 +37,23 @@ impl Bounds {
     /// The one value that all elements of an integer or bool tensor have, where none of what it is computed from checks
     /// anything: who takes the value instead drops no fault.
     pub fn only(&mut self, graph: &Graph, id: NodeId) -> Option<Dim> {
+        let node = self.of(graph, id);
+        node.range.as_ref().filter(|range| range.low == range.high && !node.checks).map(|range| range.low.clone())
+    }
+
+    /// The most that an element may be, where that is less than all that the type holds.
+    pub fn most(&mut self, graph: &Graph, id: NodeId) -> Option<Dim> {
+        let all = Range::of_type(graph.ty(id).dtype)?;
+        let range = self.of(graph, id).range.as_ref()?;
+        (range.high != all.high).then(|| range.high.clone())
+    }
+    fn of(&mut self, graph: &Graph, id: NodeId) -> &Node {
         // Operands precede their users.
         for next in (self.0.len()..graph.len()).map(NodeId::new) {
             let node = self.node(graph, next);
             self.0.push(node);
         }
-        let node = &self.0[id.index()];
-        node.range.as_ref().filter(|range| range.low == range.high && !node.checks).map(|range| range.low.clone())
+        &self.0[id.index()]
     }
 
     fn node(&self, graph: &Graph, id: NodeId) -> Node {
@@ -179,7 +189,10 @@ impl Range {
             BinaryFn::Or if a.is_truth() && b.is_truth() => {
                 Some(Range { low: greatest(&a.low, &b.low)?, high: greatest(&a.high, &b.high)? })
             }
-            BinaryFn::Add => from_corners([(&a.low, &b.low), (&a.high, &b.high)], i64::checked_add),
+            BinaryFn::Add => {
+                let whole = from_corners([(&a.low, &b.low), (&a.high, &b.high)], i64::checked_add);
+                whole.or_else(|| a.is_small(all).then(|| b.is_small(all)).filter(|&both| both).map(|_| a.plus(b)))
+            }
             BinaryFn::Sub => from_corners([(&a.low, &b.high), (&a.high, &b.low)], i64::checked_sub),
             BinaryFn::Mul => {
                 let corners = [(&a.low, &b.low), (&a.low, &b.high), (&a.high, &b.low), (&a.high, &b.high)];
@@ -187,6 +200,15 @@ impl Range {
             }
             _ => None,
         }
+    }
+    /// Whether the bounds are far from those of the type: extents, and numbers that are no larger.
+    fn is_small(&self, all: &Range) -> bool {
+        let most = i64::from(i32::MAX);
+        let fits = |dim: &Dim| dim.as_int().is_none_or(|n| (-most..=most).contains(&n));
+        at_most(&most.into(), &all.high) && fits(&self.low) && fits(&self.high)
+    }
+    fn plus(&self, other: &Range) -> Range {
+        Range { low: &self.low + &other.low, high: &self.high + &other.high }
     }
     fn is_truth(&self) -> bool {
         at_most(&Dim::zero(), &self.low) && at_most(&self.high, &Dim::one())
@@ -209,6 +231,13 @@ impl Range {
 
     /// Extremes of at least one element lie between the elements.
     fn reduced(&self, reduce: &Reduce, of: &TensorType) -> Option<Range> {
+        if reduce.f == BinaryFn::Add && of.dtype.is_int() && self.low.is_nonneg(&NoVars) {
+            let folded: Vec<Dim> = reduce.axes.iter().map(|&a| of.shape[a].clone()).collect();
+            let all = Range::of_type(of.dtype)?;
+            // A sum that wraps is another one.
+            let high = (self.high != all.high).then(|| &self.high * crate::tensor::count(&folded))?;
+            return Some(Range { low: Dim::zero(), high });
+        }
         let some = reduce.axes.iter().all(|&a| at_most(&Dim::one(), &of.shape[a]));
         let between = matches!(reduce.f, BinaryFn::Min | BinaryFn::Max)
             || matches!(reduce.f, BinaryFn::And | BinaryFn::Or) && of.dtype == DType::Bool;

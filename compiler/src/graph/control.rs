@@ -121,7 +121,7 @@ fn gives(graph: &Graph, results: &[&TensorType]) -> Infer<()> {
     Err(format!("a region gives {}, not {}", show(&outputs), show(results)))
 }
 
-/// The symbols that graphs name, each once.
+/// The symbols that graphs name and do not bind, each once.
 fn symbols(graphs: &[&Graph]) -> Vec<Symbol> {
     let mut found = vec![];
     let mut add = |symbols: Vec<Symbol>| {
@@ -131,10 +131,12 @@ fn symbols(graphs: &[&Graph]) -> Vec<Symbol> {
             }
         }
     };
-    for (_, node) in graphs.iter().flat_map(|graph| graph.iter()) {
-        node.ty.shape.iter().chain(node.op.inner_dims()).for_each(|dim| add(dim.symbols()));
-        if let Op::Control(of) = &node.op {
-            add(of.control.symbols());
+    for graph in graphs {
+        let binders = graph.binders();
+        for (_, node) in graph.iter() {
+            let mut symbols = node.symbols();
+            symbols.retain(|symbol| !binders.contains_key(symbol));
+            add(symbols);
         }
     }
     found
@@ -151,6 +153,9 @@ impl Control for If {
         for branch in &self.branches {
             takes(branch, rest)?;
             gives(branch, &results)?;
+            if let Some(ty) = results.iter().find(|ty| ty.shape.iter().any(|dim| branch.is_found(dim))) {
+                return Err(format!("the extents of a result, {ty}, are found within a branch"));
+            }
         }
         Ok(results.into_iter().cloned().collect())
     }

@@ -22,12 +22,13 @@ pub fn evaluate_by(
 ) -> Result<Vec<Tensor>, Stop> {
     assert_eq!(inputs.len(), graph.inputs.len(), "one value per input");
     let live = graph.live();
+    let mut bind = std::borrow::Cow::Borrowed(bind);
     let mut uses = graph.use_counts();
     let mut values: Vec<Option<Tensor>> = vec![None; graph.len()];
     let mut results = Results::default();
     for (port, value) in graph.inputs.iter().zip(inputs) {
         let ty = graph.ty(port.node);
-        assert_eq!((ty.dtype, ty.concrete(bind).as_ref()), (value.dtype, Some(&value.shape)), "input {}", port.name);
+        assert_eq!((ty.dtype, ty.concrete(&bind).as_ref()), (value.dtype, Some(&value.shape)), "input {}", port.name);
         values[port.node.index()] = Some(value.clone());
     }
     for (id, node) in graph.iter().filter(|(id, _)| live[id.index()]) {
@@ -39,12 +40,18 @@ pub fn evaluate_by(
         }
         let args: Vec<&Tensor> =
             node.inputs.iter().map(|i| values[i.index()].as_ref().expect("defined before")).collect();
-        let out = node.ty.concrete(bind).expect("symbols are bound and extents are not negative");
+        let out = node.ty.concrete(&bind).expect("symbols are bound and extents are not negative");
         let value = match &node.op {
-            Op::Control(of) => results.of(of, &args, bind, how)?,
-            op => op.eval_by(&args, &out, bind, how)?,
+            Op::Control(of) => results.of(of, &args, &bind, how)?,
+            op => op.eval_by(&args, &out, &bind, how)?,
         };
         assert_eq!((value.dtype, &value.shape), (node.ty.dtype, &out), "{} keeps its type", node.op.name());
+        if let Op::Bind(found) = &node.op
+            && let Some(size) = value.get(0).as_i64()
+        {
+            bind.to_mut().insert(found.symbol.clone(), size);
+            graph.check_found(&found.symbol, &bind, &live).map_err(Stop::Fault)?;
+        }
         values[id.index()] = Some(value);
         for input in &node.inputs {
             uses[input.index()] -= 1;

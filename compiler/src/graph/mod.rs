@@ -9,6 +9,7 @@ mod bounds;
 mod control;
 mod draw;
 mod eval;
+mod found;
 pub mod random;
 pub mod text;
 mod widen;
@@ -208,18 +209,10 @@ impl Graph {
         }
         uses
     }
-    /// The nodes that an output or an input port needs.
+    /// The nodes that an output or an input port needs, or what is assumed of sizes.
     pub fn live(&self) -> Vec<bool> {
-        let mut live = vec![false; self.len()];
-        for port in self.outputs.iter().chain(&self.inputs) {
-            live[port.node.index()] = true;
-        }
-        for id in self.ids().rev() {
-            if live[id.index()] {
-                self.nodes[id].inputs.iter().for_each(|i| live[i.index()] = true);
-            }
-        }
-        live
+        let ports = self.outputs.iter().chain(&self.inputs).map(|port| port.node);
+        self.needed(ports.chain(self.assumed_binders()))
     }
     /// Checks the invariants that `add` keeps.
     pub fn verify(&self) -> Infer<()> {
@@ -243,6 +236,7 @@ impl Graph {
                 }
             }
         }
+        self.verify_found()?;
         let inputs = self.inputs.iter().all(|p| self.nodes.get(p.node).is_some_and(|n| n.op == Op::Input));
         let outputs = self.outputs.iter().all(|p| self.nodes.get(p.node).is_some());
         if inputs && outputs { Ok(()) } else { Err("a port names no node of its kind".into()) }

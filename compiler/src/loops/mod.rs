@@ -369,6 +369,8 @@ pub enum Fault {
     DivisionByZero = 7,
     NegativeExponent = 8,
     AssertionFailed = 9,
+    SizeOutOfBounds = 15,
+    BrokenSize = 16,
 }
 
 /// One function of the compiled model.

@@ -38,9 +38,10 @@ impl Facts {
         // Extents that have a common one with others are repeated to that of all.
         known(from) || from.broadcast_of().is_some_and(|extents| extents.iter().all(known))
     }
-    /// An assumption that does not hold under `bind`, in words.
-    pub fn broken(&self, bind: &Bindings) -> Option<String> {
-        let differ = |a: &Dim, b: &Dim| a.eval(bind).is_none() || a.eval(bind) != b.eval(bind);
+    /// An assumption of dims that are all `known` and that does not hold under `bind`, in words.
+    pub fn broken(&self, bind: &Bindings, known: &dyn Fn(&Dim) -> bool) -> Option<String> {
+        let unequal = |a: &Dim, b: &Dim| a.eval(bind).is_none() || a.eval(bind) != b.eval(bind);
+        let differ = |a: &Dim, b: &Dim| known(a) && known(b) && unequal(a, b);
         let unequal = self.equal.iter().find(|(a, b)| differ(a, b)).map(|(a, b)| format!("{a} == {b}"));
         let unfit = self.repeated.iter().find(|(from, to)| from.eval(bind) != Some(1) && differ(from, to));
         unequal.or_else(|| unfit.map(|(from, to)| format!("{from} to be 1 or {to}")))
@@ -94,8 +95,10 @@ fn what_is_repeated_is_known() {
     }
     assert!(facts.repeats(&d("broadcast(a,c)"), &d("broadcast(a,b,c)")));
     assert!(!facts.repeats(&d("a"), &d("b")) && !facts.repeats(&d("broadcast(a,d)"), &d("broadcast(a,b,c)")));
-    let broken =
-        |a, b, c| facts.broken(&["a", "b", "c"].map(crate::base::Symbol::new).into_iter().zip([a, b, c]).collect());
+    let broken = |a, b, c| {
+        let bind = ["a", "b", "c"].map(crate::base::Symbol::new).into_iter().zip([a, b, c]).collect();
+        facts.broken(&bind, &|_| true)
+    };
     assert_eq!((broken(4, 1, 4), broken(1, 1, 0), broken(0, 0, 0)), (None, None, None));
     assert_eq!(broken(4, 1, 3), Some("c to be 1 or broadcast(a,b,c)".into()));
     assert!(broken(0, 4, 1).is_some());

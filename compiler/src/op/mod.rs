@@ -5,6 +5,7 @@
 //! conversions and paddings are operators of their own. Every result is one tensor. Knows nothing of the graph.
 
 mod arg_reduce;
+mod bind;
 mod concat;
 mod control;
 mod conv;
@@ -33,6 +34,7 @@ mod window;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use arg_reduce::ArgReduce;
+pub use bind::Bind;
 pub use concat::Concat;
 pub use control::{Control, ControlResult};
 pub use conv::Conv;
@@ -56,7 +58,7 @@ pub use view::{Broadcast, Reshape, Slice, Transpose};
 pub use window::Window;
 
 use crate::{
-    base::{Bindings, Dim, dim::Number},
+    base::{Bindings, Dim, Symbol, dim::Number},
     loops::{BufferId, Emit, ExprId, Fault, LoopKind},
     tensor::{Tensor, TensorType},
 };
@@ -251,6 +253,7 @@ macro_rules! ops {
                     Op::Slice(op) => op.start.iter().collect(),
                     Op::Pad(op) => op.low.iter().chain(&op.high).collect(),
                     Op::Put(op) => op.start.iter().collect(),
+                    Op::Bind(op) => vec![&op.bound],
                     _ => vec![],
                 }
             }
@@ -263,7 +266,7 @@ ops! {
     Broadcast Reshape Transpose Slice Pad Concat
     Reduce ArgReduce Window Scan
     Dot Conv
-    Gather Scatter Put Iota TopK
+    Gather Scatter Put Iota TopK Bind
     Philox TruncatedNormal
 }
 

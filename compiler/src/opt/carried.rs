@@ -139,16 +139,9 @@ fn lighter(repeat: &Loop, wanted: &[usize], fuel: &mut Fuel) -> Option<(LighterL
     Some((LighterLoop { control: Arc::new(new), operands }, fates.collect()))
 }
 
-/// The nodes that one is made of.
+/// The nodes that one is made of, or that find sizes.
 fn reads(graph: &Graph, from: NodeId) -> Vec<bool> {
-    let mut read = vec![false; graph.len()];
-    read[from.index()] = true;
-    for (id, node) in graph.iter().rev() {
-        if read[id.index()] {
-            node.inputs.iter().for_each(|i| read[i.index()] = true);
-        }
-    }
-    read
+    graph.needed(graph.binds().map(|(id, _)| id).chain([from]))
 }
 
 fn behind_reshapes(graph: &Graph, mut id: NodeId) -> NodeId {

@@ -115,6 +115,8 @@ fn classes(repeat: &Loop) -> Vec<Class> {
         let class = match &node.op {
             Op::Input if carried.contains(&id) => Class::Varying,
             Op::Input | Op::Const(_) => Class::Fixed,
+            // A size is that of an iteration.
+            _ if body.names_found(id) => Class::Varying,
             _ => class(body, id, step, &classes),
         };
         classes.push(class);

@@ -23,7 +23,9 @@ impl Rebuilt {
     /// With these of the outputs and all that they need; none where that is an input that is missing.
     pub fn finish(mut self, region: &Graph, outputs: impl IntoIterator<Item = usize>) -> Option<Graph> {
         let outputs: Vec<_> = outputs.into_iter().map(|n| &region.outputs[n]).collect();
+        // What nothing needs any more is not copied, but for what binds sizes.
         let mut needed = vec![false; region.len()];
+        region.binds().for_each(|(id, _)| needed[id.index()] = true);
         outputs.iter().for_each(|port| needed[port.node.index()] = true);
         for (id, node) in region.iter().rev() {
             if needed[id.index()] && self.map[id.index()].is_none() {

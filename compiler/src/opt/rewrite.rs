@@ -144,7 +144,7 @@ pub fn fixed(graph: &Graph) -> Vec<bool> {
 fn has_fixed_attributes(op: &Op) -> bool {
     let fixed = |dims: &[Dim]| dims.iter().all(|d| d.as_int().is_some());
     match op {
-        Op::Input | Op::Extent(_) | Op::Control(_) => false,
+        Op::Input | Op::Extent(_) | Op::Control(_) | Op::Bind(_) => false,
         Op::Put(op) => fixed(&op.start),
         Op::Slice(op) => fixed(&op.start),
         Op::Pad(op) => fixed(&op.low) && fixed(&op.high),

@@ -154,7 +154,7 @@ impl<'l> Finder<'l> {
     fn merge(&self, groups: &[&Group]) -> Option<Group> {
         let members: BTreeSet<usize> = groups.iter().flat_map(|group| group.members.iter().copied()).collect();
         let members: Vec<usize> = members.into_iter().collect();
-        if members.len() > MAX_MEMBERS {
+        if members.len() > MAX_MEMBERS || self.binds_between(&members) {
             return None;
         }
         let mut tried: Vec<Dim> = vec![];
@@ -179,6 +179,10 @@ impl<'l> Finder<'l> {
         let last = SYMBOLS.len() - 1;
         let (slices, gain) = all.max_by(|(_, a), (_, b)| a[last].total_cmp(&b[last]))?;
         (!self.is_read_between(&members)).then_some(Group { members, slices: Some(slices), gain })
+    }
+    /// Whether a size is found between the members: what comes later waits for it.
+    fn binds_between(&self, members: &[usize]) -> bool {
+        self.launches[members[0]..=members[members.len() - 1]].iter().any(|launch| launch.binds.is_some())
     }
     /// Whether a launch between the members reads what a member before it writes: that cannot wait for the last member.
     fn is_read_between(&self, members: &[usize]) -> bool {

@@ -4,7 +4,10 @@
 //! A carried value that the body changes where it lies (see `fuse/home.rs`) has one place, the result's; any other has
 //! two, of which an iteration reads one and writes the other.
 
-use super::{Carried, Flow, FlowKind, Given, LoopPlan, Place, Planner, Program, Role, StorageId, Yield, plan_region};
+use super::{
+    Carried, Flow, FlowKind, Given, LoopPlan, Place, Planner, Program, Role, StorageId, Yield, plan_region,
+    program::most,
+};
 use crate::{
     base::Dim,
     graph::{Graph, Loop, NodeId, Regions},
@@ -43,11 +46,15 @@ impl Planner<'_, '_> {
         let scratch = self.new_storage(&TensorType::new(DType::U8, vec![Dim::zero()]), Place::Workspace(Dim::zero()));
         let origin = graph.origin(id).map(|origin| origin.to_string());
         let flow = Flow { name, at: self.launches.len(), kind, operands, results, scratch, origin };
-        let most = flow.programs().iter().fold(Dim::zero(), |most, program| most.at_least(&program.workspace));
-        self.storage[scratch].len = most;
-        for guard in flow.programs().into_iter().flat_map(|program| &program.guards) {
-            if !self.inner_guards.contains(guard) {
-                self.inner_guards.push(guard.clone());
+        let bytes = flow.programs().iter().fold(Dim::zero(), |most, program| most.at_least(&program.workspace));
+        self.storage[scratch].len = most(&self.found, &bytes);
+        for program in flow.programs() {
+            // What depends on sizes that are found within is checked there.
+            let outer = program.guards.iter().filter(|guard| program.last_found(guard.dims()).is_none());
+            for guard in outer {
+                if !self.inner_guards.contains(guard) {
+                    self.inner_guards.push(guard.clone());
+                }
             }
         }
         self.flows.push(flow);

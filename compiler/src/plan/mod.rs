@@ -39,8 +39,8 @@ pub use chain::{EVEN_TASKS, MIN_SLICES, MIN_TASKS};
 pub use fuse::{Fusion, MAX_CODE, Role, Yield, fuse};
 pub use prepare::{Choices, prepare};
 pub use program::{
-    Access, Bodies, Carried, Chain, Flow, FlowKind, Guard, IoPort, Launch, LoopPlan, Part, Place, Program, Resident,
-    Storage, StorageId, Unit,
+    Access, Bodies, Carried, Chain, Flow, FlowKind, Found, Guard, IoPort, Launch, LoopPlan, Part, Place, Program,
+    Resident, Storage, StorageId, Unit,
 };
 pub use weights::{Panels, Weight, WeightId, Weights};
 
@@ -58,7 +58,7 @@ use crate::{
     tensor::TensorType,
 };
 use lower::{Bound, Context, Lowered, Site};
-use program::units;
+use program::{most, units};
 
 /// Plans an entry from its prepared graph. Constants are added to `weights`, which all entries of a model share.
 pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weights) -> Program {
@@ -100,6 +100,7 @@ fn plan_region(
     let fusion = fuse(graph, yields);
     let mut planner = Planner {
         cx: Context { graph, fusion: &fusion, target, weights, step: step.clone() },
+        found: found(graph),
         storage: Arena::default(),
         of_node: HashMap::new(),
         of_weights: HashMap::new(),
@@ -127,8 +128,7 @@ fn plan_region(
     }
     for (port, from) in copies {
         let site = map::copy(&planner.cx, from);
-        let ty = graph.ty(from);
-        let out = planner.storage.push(Storage { dtype: ty.dtype, len: ty.count(), place: Place::Output(port) });
+        let out = planner.new_storage(graph.ty(from), Place::Output(port));
         planner.launch_into(site, from, from, "copy", out, None);
     }
     // What a branch or loop touches must be whole.
@@ -142,11 +142,11 @@ fn plan_region(
     planner.keep();
     let (inputs, outputs) = (planner.visible_inputs(), planner.visible_outputs());
     let (workspace, workspace_bound) = planner.place();
-    let Planner { storage, launches, chains, flows, inner_guards, .. } = planner;
+    let Planner { storage, launches, chains, flows, inner_guards, found, .. } = planner;
     let mut guards = guards(graph);
     guards.extend(inner_guards.into_iter().filter(|guard| !guards.contains(guard)).collect::<Vec<_>>());
     let port = |p: &crate::graph::Port| IoPort { name: p.name.clone(), ty: graph.ty(p.node).clone() };
-    let mut symbols = symbols(graph);
+    let mut symbols = symbols(graph, &found);
     let turns = launches.iter().any(|launch| launch.kernel.turn.is_some());
     symbols.extend(step.filter(|step| turns && !symbols.contains(step)));
     let program = Program {
@@ -155,6 +155,7 @@ fn plan_region(
         outputs: graph.outputs[..outputs].iter().map(port).collect(),
         state: keep::access(residents),
         symbols,
+        found,
         formulas: formulas(graph, &flows),
         guards,
         storage,
@@ -205,8 +206,17 @@ fn what(graph: &Graph, tip: NodeId, root: NodeId) -> &'static str {
     }
 }
 
-/// In the order in which the inputs' shapes name them; what only other nodes name comes last.
-fn symbols(graph: &Graph) -> Vec<Symbol> {
+/// The sizes that nodes bind, with bounds in what is known before.
+fn found(graph: &Graph) -> Vec<Found> {
+    graph.binds().fold(vec![], |mut found, (_, bind)| {
+        let bound = most(&found, &bind.bound);
+        found.push(Found { symbol: bind.symbol.clone(), bound });
+        found
+    })
+}
+
+/// In the order in which the inputs' shapes name them; what only other nodes name comes later, and what is found last.
+fn symbols(graph: &Graph, found: &[Found]) -> Vec<Symbol> {
     let inputs = graph.inputs.iter().flat_map(|p| graph.shape(p.node));
     let rest = graph.outputs.iter().flat_map(|p| graph.shape(p.node));
     let guards = graph.facts().assumed().iter().chain(graph.facts().repeated()).flat_map(|(a, b)| [a, b]);
@@ -223,10 +233,11 @@ fn symbols(graph: &Graph) -> Vec<Symbol> {
     });
     let named = inputs.chain(rest).chain(guards).chain(nodes).chain(inner).flat_map(Dim::symbols);
     for symbol in named.chain(regions.flatten()) {
-        if !symbols.contains(&symbol) {
+        if !symbols.contains(&symbol) && found.iter().all(|found| found.symbol != symbol) {
             symbols.push(symbol);
         }
     }
+    symbols.extend(found.iter().map(|found| found.symbol.clone()));
     symbols
 }
 
@@ -261,7 +272,8 @@ fn formulas(graph: &Graph, flows: &[Flow]) -> Vec<Arc<Formula>> {
     }
     for flow in flows {
         for program in flow.programs() {
-            let guarded = program.guards.iter().flat_map(Guard::dims);
+            let outer = program.guards.iter().filter(|guard| program.last_found(guard.dims()).is_none());
+            let guarded = outer.flat_map(Guard::dims);
             guarded.chain([&program.workspace]).for_each(|dim| dim.formulas(&mut found));
         }
         if let FlowKind::Loop(plan) = &flow.kind {
@@ -273,6 +285,7 @@ fn formulas(graph: &Graph, flows: &[Flow]) -> Vec<Arc<Formula>> {
 
 struct Planner<'g, 'n> {
     cx: Context<'g>,
+    found: Vec<Found>,
     storage: Arena<Storage>,
     of_node: HashMap<NodeId, StorageId>,
     of_weights: HashMap<WeightId, StorageId>,
@@ -288,7 +301,8 @@ struct Planner<'g, 'n> {
 
 impl<'g> Planner<'g, '_> {
     fn new_storage(&mut self, ty: &TensorType, place: Place) -> StorageId {
-        self.storage.push(Storage { dtype: ty.dtype, len: ty.count(), place })
+        let len = most(&self.found, &ty.count());
+        self.storage.push(Storage { dtype: ty.dtype, len, place })
     }
     fn bind_inputs(&mut self) {
         for (n, port) in self.cx.graph.inputs.iter().enumerate() {
@@ -370,7 +384,11 @@ impl<'g> Planner<'g, '_> {
         }
         verify(&kernel).unwrap_or_else(|e| panic!("planning: {e}\n{kernel}"));
         let origin = [root, tip].into_iter().find_map(|id| graph.origin(id)).map(|o| o.to_string());
-        self.launches.push(Launch { kernel, args, part, origin, flops, work });
+        let binds = match graph.op(root) {
+            Op::Bind(bind) if tip == root => Some(bind.symbol.clone()),
+            _ => None,
+        };
+        self.launches.push(Launch { kernel, args, part, origin, flops, work, binds });
     }
     /// The bytes of the weights among these buffers.
     fn weight_bytes(&self, args: &[StorageId]) -> usize {

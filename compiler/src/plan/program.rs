@@ -19,11 +19,14 @@ pub struct Program {
     pub name: String,
     pub inputs: Vec<IoPort>,
     pub outputs: Vec<IoPort>,
-    /// The unknown extents, in the order of the call's dimension fields.
+    /// The unknown extents, in the order of the call's dimension fields; last those of `found`, in their order.
     pub symbols: Vec<Symbol>,
+    /// The symbols among them that launches of this program bind, in the order in which they do.
+    pub found: Vec<Found>,
     /// What is computed of them at entry, once per call: each behind those that it is made of.
     pub formulas: Vec<Arc<Formula>>,
-    /// Checked at entry, before anything else is computed from the symbols.
+    /// Checked at entry, before anything else is computed from the symbols; those of found symbols when the last of these
+    /// is bound.
     pub guards: Vec<Guard>,
     /// What it does with what outlives calls, if anything.
     pub state: Option<Access>,
@@ -38,6 +41,14 @@ pub struct Program {
     pub workspace: Dim,
     /// The bytes that are live at the fullest moment: no plan can need less.
     pub workspace_bound: Dim,
+}
+
+/// A size that data decide.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    pub symbol: Symbol,
+    /// In symbols that the program does not bind: the value is at most that, and memory is there for so much.
+    pub bound: Dim,
 }
 
 /// An input or output of an entry.
@@ -120,7 +131,7 @@ impl Bodies {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Storage {
     pub dtype: DType,
-    /// Elements.
+    /// Elements, at most where data decide.
     pub len: Dim,
     pub place: Place,
 }
@@ -155,6 +166,8 @@ pub struct Launch {
     pub flops: Dim,
     /// Picoseconds on one core, roughly: whether it is worth splitting, and waking threads.
     pub work: Dim,
+    /// The symbol whose value is the result, an i64: what comes later may depend on it.
+    pub binds: Option<Symbol>,
 }
 
 /// Kernels that run in turns: a slice of the first one's outermost loop, the same slice of the next one's, and so on for
@@ -272,7 +285,31 @@ impl Flow {
     }
 }
 
+impl Launch {
+    /// The buffer that the kernel writes, the first if there are several.
+    pub fn result(&self) -> StorageId {
+        let mut buffers = self.kernel.buffers.iter().zip(&self.args);
+        buffers.find(|((_, buffer), _)| buffer.written).map(|(_, &arg)| arg).expect("a kernel has a result")
+    }
+}
+
 impl Program {
+    /// The symbols that a caller gives.
+    pub fn given(&self) -> &[Symbol] {
+        &self.symbols[..self.symbols.len() - self.found.len()]
+    }
+    /// The number of the last found symbol on which one of these depends.
+    pub fn last_found<'d>(&self, dims: impl IntoIterator<Item = &'d Dim>) -> Option<usize> {
+        if self.found.is_empty() {
+            return None;
+        }
+        let symbols = dims.into_iter().flat_map(Dim::symbols);
+        symbols.filter_map(|symbol| self.found.iter().position(|found| found.symbol == symbol)).max()
+    }
+    /// What a size is at most, before anything is found.
+    pub fn most(&self, dim: &Dim) -> Dim {
+        if self.last_found([dim]).is_none() { dim.clone() } else { most(&self.found, dim) }
+    }
     /// All launches in execution order, those of a chain as one.
     pub fn units(&self) -> Vec<Unit> {
         units(self.launches.len(), &self.chains, &self.flows)
@@ -282,6 +319,12 @@ impl Program {
         let inner = self.flows.iter().flat_map(Flow::programs).flat_map(Program::all);
         [self].into_iter().chain(inner).collect()
     }
+}
+
+/// What a size is at most where data decide about some symbols. Without a limit it is more than memory has.
+pub fn most(found: &[Found], dim: &Dim) -> Dim {
+    let bound = |symbol: &Symbol| found.iter().find(|f| f.symbol == *symbol).map(|f| f.bound.clone());
+    dim.greatest(&bound).unwrap_or_else(|| Dim::from(i64::MAX))
 }
 
 /// The units of so many launches.

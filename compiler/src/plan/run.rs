@@ -9,7 +9,10 @@ use std::ops::Range;
 use super::*;
 use crate::{
     base::Bindings,
-    loops::interp::{self, Bytes, Stop},
+    loops::{
+        Fault,
+        interp::{self, Bytes, Stop},
+    },
     tensor::{Scalar, Tensor, concrete, for_each_index},
 };
 
@@ -20,7 +23,7 @@ pub fn interpret(
     inputs: &[Tensor],
     bind: &Bindings,
 ) -> Result<Vec<Tensor>, Stop> {
-    for guard in &program.guards {
+    for guard in program.guards.iter().filter(|guard| program.last_found(guard.dims()).is_none()) {
         assert!(guard.holds(bind), "{guard:?} does not hold under {bind:?}");
     }
     for (port, tensor) in program.inputs.iter().zip(inputs) {
@@ -28,14 +31,14 @@ pub fn interpret(
     }
     let mut outputs = vec![];
     for port in &program.outputs {
-        let shape = port.ty.concrete(bind).ok_or_else(|| Stop::Bug(format!("{} is negative", port.ty)))?;
-        let bytes = vec![GARBAGE; shape.iter().product::<usize>() * port.ty.dtype.size()];
-        outputs.push(Tensor::from_bytes(port.ty.dtype, shape, bytes));
+        let room = size(&program.most(&port.ty.count()), bind)?;
+        let bytes = vec![GARBAGE; room * port.ty.dtype.size()];
+        outputs.push(Tensor::from_bytes(port.ty.dtype, [room], bytes));
     }
     interpret_in(program, weights, inputs, bind, outputs, &mut [])
 }
 
-/// The same where the outputs' memory holds something already.
+/// The same where the outputs' memory holds something already, and has room for the greatest sizes.
 fn interpret_in(
     program: &Program,
     weights: &Weights,
@@ -45,17 +48,21 @@ fn interpret_in(
     state: &mut [u8],
 ) -> Result<Vec<Tensor>, Stop> {
     let workspace = vec![GARBAGE; size(&program.workspace, bind)?];
-    let mut run = Run { program, weights, inputs, bind, workspace, state, slice: vec![], outputs: vec![] };
-    run.outputs = outputs.into_iter().map(|t| (t.shape.clone(), t.bytes().to_vec())).collect();
+    let outputs = outputs.into_iter().map(|t| t.bytes().to_vec()).collect();
+    let mut run = Run { program, weights, inputs, bind: bind.clone(), workspace, state, slice: vec![], outputs };
     for unit in program.units() {
         match unit {
-            Unit::Launch(n) => launch(program, n, bind, None, &mut run)?,
+            Unit::Launch(n) => run.launch(n)?,
             Unit::Chain(n) => run.chain(&program.chains[n])?,
             Unit::Flow(n) => run.flow(&program.flows[n])?,
         }
     }
-    let ports = program.outputs.iter().zip(run.outputs);
-    Ok(ports.map(|(port, (shape, bytes))| Tensor::from_bytes(port.ty.dtype, shape, bytes)).collect())
+    let tensor = |(port, mut bytes): (&IoPort, Vec<u8>)| {
+        let shape = port.ty.concrete(&run.bind).ok_or_else(|| Stop::Bug(format!("{} is negative", port.ty)))?;
+        bytes.truncate(shape.iter().product::<usize>() * port.ty.dtype.size());
+        Ok(Tensor::from_bytes(port.ty.dtype, shape, bytes))
+    };
+    program.outputs.iter().zip(run.outputs).map(tensor).collect()
 }
 
 /// A call under way.
@@ -63,13 +70,14 @@ struct Run<'a> {
     program: &'a Program,
     weights: &'a Weights,
     inputs: &'a [Tensor],
-    bind: &'a Bindings,
+    /// Of all symbols that are known so far.
+    bind: Bindings,
     workspace: Vec<u8>,
     /// What outlives calls.
     state: &'a mut [u8],
     /// Of the chain that runs.
     slice: Vec<u8>,
-    outputs: Vec<(Vec<usize>, Vec<u8>)>,
+    outputs: Vec<Vec<u8>>,
 }
 
 /// The memory of a call, by the places that a plan gives buffers.
@@ -86,9 +94,29 @@ fn size(dim: &Dim, bind: &Bindings) -> Result<usize, Stop> {
 }
 
 impl Run<'_> {
+    fn launch(&mut self, n: usize) -> Result<(), Stop> {
+        let program = self.program;
+        launch(program, n, &self.bind.clone(), None, self)?;
+        let Some(symbol) = &program.launches[n].binds else { return Ok(()) };
+        let number = program.found.iter().position(|found| found.symbol == *symbol);
+        let number = number.ok_or_else(|| Stop::Bug(format!("`{symbol}` is not to be found")))?;
+        let bytes = self.read(&program.storage[program.launches[n].result()].place, 8)?;
+        let value = i64::from_le_bytes(bytes[..8].try_into().expect("an i64 has 8 bytes"));
+        let most = size(&program.found[number].bound, &self.bind)?;
+        if usize::try_from(value).map_or(true, |value| value > most) {
+            return Err(Stop::Fault(Fault::SizeOutOfBounds));
+        }
+        self.bind.insert(symbol.clone(), value);
+        let mut due = program.guards.iter().filter(|guard| program.last_found(guard.dims()) == Some(number));
+        let formulas = program.formulas.iter().map(Dim::from);
+        let mut formulas = formulas.filter(|formula| program.last_found([formula]) == Some(number));
+        let fine =
+            due.all(|guard| guard.holds(&self.bind)) && formulas.all(|formula| formula.eval(&self.bind).is_some());
+        if fine { Ok(()) } else { Err(Stop::Fault(Fault::BrokenSize)) }
+    }
     /// The slices of a chain. Nothing is left of what a turn leaves behind.
     fn chain(&mut self, chain: &Chain) -> Result<(), Stop> {
-        let (program, bind) = (self.program, self.bind);
+        let (program, bind) = (self.program, &self.bind.clone());
         for slice in 0..size(&chain.slices, bind)? as i64 {
             self.slice = vec![GARBAGE; chain.slice_bytes as usize];
             for (n, per) in chain.launches.clone().zip(&chain.per_slice) {
@@ -103,7 +131,7 @@ impl Run<'_> {
     /// What the buffers of a flow hold, as ports of its programs have them.
     fn tensors(&self, ids: &[StorageId], ports: &[IoPort]) -> Result<Vec<Tensor>, Stop> {
         let tensor = |(&id, port): (&StorageId, &IoPort)| {
-            let shape = port.ty.concrete(self.bind).ok_or_else(|| Stop::Bug(format!("{} is negative", port.ty)))?;
+            let shape = port.ty.concrete(&self.bind).ok_or_else(|| Stop::Bug(format!("{} is negative", port.ty)))?;
             let bytes = shape.iter().product::<usize>() * port.ty.dtype.size();
             Ok(Tensor::from_bytes(port.ty.dtype, shape, self.read(&self.program.storage[id].place, bytes)?))
         };
@@ -117,7 +145,7 @@ impl Run<'_> {
                 let branch = usize::try_from(which).ok().and_then(|n| branches.get(n));
                 let branch = branch.or(branches.last()).expect("there is a branch");
                 let inputs = self.tensors(&flow.operands, &branch.inputs)?;
-                interpret(branch, self.weights, &inputs, self.bind)?
+                interpret(branch, self.weights, &inputs, &self.bind)?
             }
             FlowKind::Loop(plan) => self.repeat(flow, plan)?,
         };
@@ -128,7 +156,8 @@ impl Run<'_> {
     }
     fn repeat(&mut self, flow: &Flow, plan: &LoopPlan) -> Result<Vec<Tensor>, Stop> {
         let mut values = self.tensors(&flow.operands, &plan.body.inputs)?;
-        let count = plan.count.as_ref().map(|count| size(count, self.bind)).transpose()?.map_or(i64::MAX, |n| n as i64);
+        let count =
+            plan.count.as_ref().map(|count| size(count, &self.bind)).transpose()?.map_or(i64::MAX, |n| n as i64);
         let mut bind = self.bind.clone();
         for step in 0..count {
             bind.insert(plan.step.clone(), step);
@@ -160,19 +189,19 @@ impl Memory for Run<'_> {
         };
         match place {
             Place::Input(n) => Ok(self.inputs[*n].bytes().to_vec()),
-            Place::Output(n) => Ok(self.outputs[*n].1.clone()),
+            Place::Output(n) => Ok(self.outputs[*n].clone()),
             Place::State(at) => part(self.state, *at as usize),
             Place::Weights(id) => Ok(self.weights.all[*id].stored()),
-            Place::Workspace(at) => part(&self.workspace, size(at, self.bind)?),
+            Place::Workspace(at) => part(&self.workspace, size(at, &self.bind)?),
             Place::Slice(at) => part(&self.slice, *at as usize),
         }
     }
     fn write(&mut self, place: &Place, bytes: &[u8]) -> Result<(), Stop> {
         match place {
-            Place::Output(n) => self.outputs[*n].1.copy_from_slice(bytes),
+            Place::Output(n) => self.outputs[*n][..bytes.len()].copy_from_slice(bytes),
             Place::State(at) => self.state[*at as usize..][..bytes.len()].copy_from_slice(bytes),
             Place::Workspace(at) => {
-                let at = size(at, self.bind)?;
+                let at = size(at, &self.bind)?;
                 self.workspace[at..][..bytes.len()].copy_from_slice(bytes);
             }
             Place::Slice(at) => self.slice[*at as usize..][..bytes.len()].copy_from_slice(bytes),

@@ -1,7 +1,13 @@
 //! Joining, splitting, padding and rearranging.
 
 use super::{Import, Outputs, Stop, TfOp, Value, build::one};
-use crate::{base::Dim, graph::NodeId};
+use crate::{
+    base::Dim,
+    graph::NodeId,
+    loops::{BinaryFn, CompareFn},
+    op::Reduce,
+    tensor::DType,
+};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -90,9 +96,9 @@ fn split(cx: &mut Import) -> Outputs {
 /// One size of -1 is what the others leave.
 fn split_v(cx: &mut Import) -> Outputs {
     let x = cx.arg(0)?;
-    let mut sizes = cx.dims(1, "the sizes")?;
     let axis = cx.axis(2, cx.rank(x))?;
     let extent = cx.shape(x)[axis].clone();
+    let mut sizes = part_sizes(cx, &extent)?;
     let open: Vec<usize> = (0..sizes.len()).filter(|&n| sizes[n].is(-1)).collect();
     match open[..] {
         [] => {}
@@ -110,6 +116,31 @@ fn split_v(cx: &mut Import) -> Outputs {
     let sum = sizes.iter().fold(Dim::zero(), |sum, size| sum + size);
     cx.require_equal(&sum, &extent, "the extent and the sum of the sizes")?;
     cut(cx, x, axis, &sizes)
+}
+
+/// The sizes of parts; of those that data decide, one of -1 is what the others leave.
+fn part_sizes(cx: &mut Import, extent: &Dim) -> Result<Vec<Dim>> {
+    let known = cx.dims(1, "the sizes");
+    let sizes = cx.arg(1)?;
+    let [Some(count)] = cx.shape(sizes).iter().map(Dim::as_int).collect::<Vec<_>>()[..] else { return known };
+    if known.is_ok() {
+        return known;
+    }
+    let sizes = cx.cast(sizes, DType::I64)?;
+    let (zero, open) = (cx.scalar(DType::I64, 0.0)?, cx.scalar(DType::I64, -1.0)?);
+    let is_open = cx.compare(CompareFn::Eq, sizes, open)?;
+    let given = cx.select(is_open, zero, sizes)?;
+    let sum = cx.add(Reduce { f: BinaryFn::Add, axes: vec![0] }, &[given])?;
+    let all = cx.dim_scalar(extent, DType::I64)?;
+    let rest = cx.sub(all, sum)?;
+    let number = cx.cast(is_open, DType::I64)?;
+    let number = cx.add(Reduce { f: BinaryFn::Add, axes: vec![0] }, &[number])?;
+    // Two open ones are none.
+    let unit = cx.scalar(DType::I64, 1.0)?;
+    let several = cx.compare(CompareFn::Gt, number, unit)?;
+    let rest = cx.select(several, open, rest)?;
+    let sizes = cx.select(is_open, rest, sizes)?;
+    (0..count as usize).map(|n| cx.size_at(sizes, n, "a size", Some(extent))).collect()
 }
 
 /// A new axis along which the operands lie; negative ones count the result's rank.
@@ -148,7 +179,7 @@ fn unpack(cx: &mut Import) -> Outputs {
 
 /// The paddings before and after each axis.
 fn paddings(cx: &mut Import, rank: usize) -> Result<(Vec<Dim>, Vec<Dim>)> {
-    let dims = cx.dims(1, "the paddings")?;
+    let dims = cx.sizes(1, "the paddings", None)?;
     if dims.len() != 2 * rank {
         return Err(format!("{} paddings do not fit rank {rank}", dims.len()).into());
     }
@@ -203,7 +234,7 @@ fn mirror_pad(cx: &mut Import) -> Outputs {
 fn tile(cx: &mut Import) -> Outputs {
     let x = cx.arg(0)?;
     let shape = cx.shape(x);
-    let multiples = cx.dims(1, "the multiples")?;
+    let multiples = cx.sizes(1, "the multiples", None)?;
     if multiples.len() != shape.len() {
         return Err(format!("{} multiples do not fit rank {}", multiples.len(), shape.len()).into());
     }

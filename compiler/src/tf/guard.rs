@@ -56,7 +56,9 @@ impl Import<'_> {
                 if [&difference, &-&difference].iter().any(|d| (*d - 1).is_nonneg(&NoVars)) {
                     return impossible();
                 }
-                match solve(&difference).filter(|_| !is_stretched(&difference)) {
+                // What data decide replaces no extent, nor the other way round.
+                let is_open = !is_stretched(&difference) && !self.is_found(&difference);
+                match solve(&difference).filter(|_| is_open) {
                     Some((_, dim)) if dim.as_int().is_some_and(|n| n < 0) => impossible(),
                     Some((symbol, dim)) => Err(Stop::Assume(symbol, dim)),
                     None => {

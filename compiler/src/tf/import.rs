@@ -14,6 +14,7 @@ use std::{
 use super::{
     Stop, find,
     flow::{List, Lists},
+    found::Found,
     inputs::identifier,
     life::{Life, is_merge},
     narrow,
@@ -37,6 +38,8 @@ pub struct Options {
     pub shapes: BTreeMap<String, Vec<Option<u64>>>,
     /// The keys of the variables that are state; without them, those that the graph assigns. Others are constants.
     pub state: Option<BTreeSet<String>>,
+    /// The most that sizes can be that data decide, by symbol.
+    pub bounds: BTreeMap<String, u64>,
 }
 
 /// A graph and what the user should know about how it came to be.
@@ -272,6 +275,7 @@ pub struct Import<'a> {
     pub(super) fed_by: HashMap<NodeId, Vec<String>>,
     /// What is known of the values of `graph`'s integers.
     pub(super) bounds: Bounds,
+    pub(super) found: Found,
     pub(super) done: Vec<Option<Done>>,
     pub(super) entered: Vec<bool>,
     pub(super) life: HashMap<Id<Node>, Life>,
@@ -313,6 +317,7 @@ impl<'a> Import<'a> {
             path: String::new(),
             fed_by: HashMap::new(),
             bounds: Bounds::default(),
+            found: Found::default(),
             done: vec![None; tf.nodes.len()],
             entered: vec![false; tf.nodes.len()],
             life: HashMap::new(),
@@ -350,10 +355,11 @@ impl<'a> Import<'a> {
                     self.problems
                         .push(Diagnostic::error(what).help("convert it in the model: `tf.cast(x, tf.int8)`, say"));
                 }
-                Some(Value::Part(..)) => self.problems.push(Diagnostic::error(format!(
-                    "the extents of output `{}` depend on the values of the inputs, which is not supported yet",
-                    port.key
-                ))),
+                Some(Value::Part(whole, part)) => match super::partition::rows_of_part(&mut self, whole, part) {
+                    Ok(id) => self.graph.output(&port.key, id),
+                    Err(Stop::Fault(problems)) => self.problems.extend(problems),
+                    Err(Stop::Assume(..)) => unreachable!("rows of a part need no extents to be equal"),
+                },
                 Some(Value::Variable(_)) => {
                     self.problems.push(Diagnostic::error(format!("output `{}` is a variable's handle", port.key)))
                 }

@@ -119,7 +119,7 @@ fn linear_index(cx: &mut Import, indices: NodeId, axes: &[Dim]) -> Result<NodeId
 /// An index outside of the depth is nowhere hot.
 fn one_hot(cx: &mut Import) -> Outputs {
     let (indices, on, off) = (cx.arg(0)?, cx.arg(2)?, cx.arg(3)?);
-    let depth = cx.dim(1, "the depth")?;
+    let depth = cx.size(1, "the depth", None)?;
     cx.require_at_most(&Dim::zero(), &depth, "the depth")?;
     let rank = cx.rank(indices) + 1;
     let axis = cx.attr_axis("axis", rank)?;

@@ -31,6 +31,9 @@ impl Import<'_> {
                 other => other?,
             }
         }
+        let extents = self.graph.inputs.iter().flat_map(|port| self.graph.shape(port.node));
+        self.found.names = extents.flat_map(Dim::symbols).map(|symbol| symbol.name().to_owned()).collect();
+        self.found.stated = options.bounds.clone();
         problems.or(()).map_err(Stop::Fault)?;
         self.declare_state(options.state.as_ref())
     }

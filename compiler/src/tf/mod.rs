@@ -13,7 +13,9 @@ mod convert;
 mod count;
 mod diagonal;
 mod einsum;
+mod filter;
 mod flow;
+mod found;
 mod guard;
 mod image;
 mod import;
@@ -23,6 +25,7 @@ mod life;
 mod math;
 mod matrix;
 mod narrow;
+mod nms;
 mod nn;
 mod norm;
 mod origin;
@@ -110,6 +113,8 @@ const TABLES: &[&[TfOp]] = &[
     random::OPS,
     random::generator::OPS,
     partition::OPS,
+    filter::OPS,
+    nms::OPS,
     scatter::OPS,
     segment::OPS,
     state::OPS,

@@ -9,6 +9,11 @@ use crate::{
     op::Op,
 };
 
+/// Inputs by their keys.
+pub(super) fn inputs(keys: &[String]) -> String {
+    quoted(keys, "input", "inputs")
+}
+
 impl Import<'_> {
     /// The problem that `what` of the current node would have to be known.
     pub(super) fn unknown(&self, id: NodeId, what: &str) -> Stop {

@@ -3,14 +3,15 @@
 //! Where constants say which row goes where, parts are tensors. Where the inputs decide, the size of a part is data,
 //! and the part is a [`Value::Part`]: a tensor with all rows, and which of them belong to the part. What works on each
 //! row alone works on all rows instead, and the stitching takes each row from the tensor of its part. The rows that
-//! do not belong to a part hold anything, but cause no fault. Lookups in partitioned variables are made so.
+//! do not belong to a part hold anything, but cause no fault. Lookups in partitioned variables are made so. What works
+//! otherwise gets the rows of the part alone, whose number is a size that data decide.
 
 use super::{Import, Outputs, Stop, TfOp, Value, build::one, index};
 use crate::{
     base::Dim,
     graph::NodeId,
-    loops::{BinaryFn, CompareFn},
-    op::{Gather, Op},
+    loops::{BinaryFn, Combine, CompareFn},
+    op::{Gather, Op, Reduce, Scatter},
     tensor::{DType, Scalar, Tensor},
 };
 
@@ -68,6 +69,30 @@ const POINTWISE: &[&str] = &[
     "ZerosLike",
 ];
 
+/// Operators that pass parts on.
+const PASSING: &[&str] =
+    &["DynamicStitch", "Identity", "IdentityN", "ParallelDynamicStitch", "PreventGradient", "Snapshot", "StopGradient"];
+
+/// The rows of a part, and no others.
+pub(super) fn rows_of_part(cx: &mut Import, whole: NodeId, part: Part) -> Result<NodeId> {
+    let partitions = checked(cx, part.partitions, part.count)?;
+    let which = cx.scalar_like(partitions, part.which as f64)?;
+    let mine = cx.compare(CompareFn::Eq, partitions, which)?;
+    let (_, places) = cx.places(mine)?;
+    cx.add(Gather { axis: 0, batch: 0, checked: true }, &[whole, places])
+}
+
+/// Partitions, of which one that is none of so many is a fault.
+fn checked(cx: &mut Import, partitions: NodeId, count: usize) -> Result<NodeId> {
+    let (zero, last) = (cx.scalar_like(partitions, 0.0)?, cx.scalar_like(partitions, count as f64 - 1.0)?);
+    let (above, below) = (cx.compare(CompareFn::Ge, partitions, zero)?, cx.compare(CompareFn::Le, partitions, last)?);
+    let inside = cx.and(above, below)?;
+    let bad = cx.scalar_like(partitions, -1.0)?;
+    let checked = cx.select(inside, partitions, bad)?;
+    let known = cx.constant(Tensor::from_scalars(DType::I32, [count], (0..count).map(|n| Scalar::Int(n as i64))))?;
+    cx.add(Gather { axis: 0, batch: 0, checked: true }, &[known, checked])
+}
+
 /// The outputs of a row: of parts, where it works on each of their rows alone.
 pub(super) fn run(cx: &mut Import, row: &TfOp) -> Outputs {
     let found =
@@ -82,8 +107,15 @@ pub(super) fn run(cx: &mut Import, row: &TfOp) -> Outputs {
         "Sum" if matches!(cx.value(1)?, Value::Tensor(_)) && !cx.axes(1, rank)?.contains(&0) => {}
         "Rank" => {}
         name if POINTWISE.contains(&name) && along_rows(cx, part, rank) => {}
-        // The others pass their operands on, or refuse parts.
-        _ => return (row.import)(cx),
+        name if PASSING.contains(&name) => return (row.import)(cx),
+        _ => {
+            for n in 0..cx.count() {
+                if let Value::Part(whole, part) = cx.operands[n] {
+                    cx.operands[n] = rows_of_part(cx, whole, part)?.into();
+                }
+            }
+            return (row.import)(cx);
+        }
     }
     for n in 0..cx.count() {
         if let Value::Part(whole, _) = cx.operands[n] {
@@ -176,12 +208,21 @@ fn stitch(cx: &mut Import) -> Outputs {
     if half == 0 || !cx.count().is_multiple_of(2) {
         return Err(format!("{} operands are no indices and data", cx.count()).into());
     }
-    if matches!(cx.value(0)?, Value::Part(..)) { stitch_parts(cx, half) } else { stitch_tensors(cx, half) }
+    if let Some(stitched) = stitch_parts(cx, half)? {
+        return one(stitched);
+    }
+    for n in 0..cx.count() {
+        if let Value::Part(whole, part) = cx.operands[n] {
+            cx.operands[n] = rows_of_part(cx, whole, part)?.into();
+        }
+    }
+    stitch_tensors(cx, half)
 }
 
 /// Indices that constants give: each row of the result is the last one of the data with its index, or zeros.
 fn stitch_tensors(cx: &mut Import, half: usize) -> Outputs {
     let (mut places, mut rows): (Vec<i64>, Vec<NodeId>) = (vec![], vec![]);
+    let (mut given, mut by_data) = (vec![], false);
     let mut inner: Option<Vec<Dim>> = None;
     for n in 0..half {
         let (indices, data) = (cx.arg(n)?, cx.arg(half + n)?);
@@ -199,11 +240,18 @@ fn stitch_tensors(cx: &mut Import, half: usize) -> Outputs {
         for (a, b) in rest.iter().zip(&shape[outer.len()..]) {
             cx.require_equal(a, b, "the extents of the data's rows")?;
         }
-        let Some(known) = cx.known_ints(indices) else {
-            return Err(format!("{} by indices that depend on the inputs is not supported yet", cx.node.op).into());
-        };
-        rows.push(cx.reshape(data, &[&[Dim::from(known.len())], &rest[..]].concat())?);
-        places.extend(known);
+        let number = crate::tensor::count(&outer);
+        let flat = cx.reshape(indices, std::slice::from_ref(&number))?;
+        given.push(cx.cast(flat, DType::I64)?);
+        rows.push(cx.reshape(data, &[&[number], &rest[..]].concat())?);
+        match cx.known_ints(indices) {
+            Some(known) => places.extend(known),
+            None => by_data = true,
+        }
+    }
+    let rest = inner.unwrap_or_default();
+    if by_data {
+        return stitch_by_data(cx, &given, &rows, &rest);
     }
     let size = places.iter().max().map_or(0, |max| max.saturating_add(1));
     if places.iter().any(|&p| p < 0) || size > MAX_STITCHED {
@@ -224,48 +272,52 @@ fn stitch_tensors(cx: &mut Import, half: usize) -> Outputs {
     one(rows_at(cx, all, &from)?)
 }
 
-/// Each row back in its place, from the tensor of its part.
-fn stitch_parts(cx: &mut Import, half: usize) -> Outputs {
-    let unlike = || {
-        let what =
-            "only the parts of one DynamicPartition, each once and stitched where they came from, are supported yet";
-        Stop::from(what)
-    };
+/// The same by indices that data decide: the result is as long as the greatest one says.
+fn stitch_by_data(cx: &mut Import, indices: &[NodeId], rows: &[NodeId], rest: &[Dim]) -> Outputs {
+    let (indices, rows) = (cx.concat(indices, 0)?, cx.concat(rows, 0)?);
+    let (unit, zero) = (cx.scalar(DType::I64, 1.0)?, cx.scalar(DType::I64, 0.0)?);
+    let after = cx.add_(indices, unit)?;
+    let zero = cx.reshape(zero, &[Dim::one()])?;
+    let after = cx.concat(&[zero, after], 0)?;
+    let number = cx.add(Reduce { f: BinaryFn::Max, axes: vec![0] }, &[after])?;
+    let number = cx.size_at(number, 0, "the number of rows", None)?;
+    let none = cx.scalar_like(rows, 0.0)?;
+    let start = cx.broadcast_to(none, &[&[number], rest].concat())?;
+    let indices = cx.insert_axes(indices, &[1])?;
+    one(cx.add(Scatter::checked(Combine::Set, 1), &[start, indices, rows])?)
+}
+
+/// Each row back in its place, from the tensor of its part: where the parts of one partition come together, each once and in
+/// the order in which they lay.
+fn stitch_parts(cx: &mut Import, half: usize) -> Result<Option<NodeId>> {
     let mut wholes: Vec<Option<NodeId>> = vec![None; half];
     let (mut same, mut order) = (None, None);
     for n in 0..half {
         let (Value::Part(places, of), Value::Part(whole, part)) = (cx.value(n)?, cx.value(half + n)?) else {
-            return Err(unlike());
+            return Ok(None);
         };
         let fits = of == part && part.count == half && *same.get_or_insert(part.partitions) == part.partitions;
         if !fits || *order.get_or_insert(places) != places || wholes[part.which].replace(whole).is_some() {
-            return Err(unlike());
+            return Ok(None);
         }
     }
     let wholes: Vec<NodeId> = wholes.into_iter().flatten().collect();
-    let (Some(partitions), Some(order)) = (same, order) else { return Err(unlike()) };
+    let (Some(partitions), Some(order)) = (same, order) else { return Ok(None) };
     if !counts_from_zero(cx, order) {
-        return Err(unlike());
+        return Ok(None);
     }
     let part = Part { partitions, which: 0, count: half };
     if let Some(joined) = joined_lookup(cx, part, &wholes)? {
-        return one(joined);
+        return Ok(Some(joined));
     }
-    // A row of no partition is a fault.
-    let (zero, last) = (cx.scalar_like(partitions, 0.0)?, cx.scalar_like(partitions, half as f64 - 1.0)?);
-    let (above, below) = (cx.compare(CompareFn::Ge, partitions, zero)?, cx.compare(CompareFn::Le, partitions, last)?);
-    let inside = cx.and(above, below)?;
-    let bad = cx.scalar_like(partitions, -1.0)?;
-    let checked = cx.select(inside, partitions, bad)?;
-    let known = cx.constant(Tensor::from_scalars(DType::I32, [half], (0..half).map(|n| Scalar::Int(n as i64))))?;
-    let partitions = cx.add(Gather { axis: 0, batch: 0, checked: true }, &[known, checked])?;
+    let partitions = checked(cx, partitions, half)?;
     let part = Part { partitions, ..part };
     let mut stitched = wholes[0];
     for (which, &whole) in wholes.iter().enumerate().skip(1) {
         let mine = rows_of(cx, part, which, whole)?;
         stitched = cx.select(mine, whole, stitched)?;
     }
-    one(stitched)
+    Ok(Some(stitched))
 }
 
 /// Whether the elements are 0, 1, 2 and so on.

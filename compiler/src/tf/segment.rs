@@ -1,14 +1,14 @@
 //! Rows folded by the segments that they belong to.
 //!
 //! The ids of sorted segments never fall, and their last one says how many segments there are: the extent of the result. It
-//! is known where constants hold the ids. Where an operand gives the number, the inputs may hold them.
+//! is known where constants hold the ids or an operand gives the number; else it is a size that data decide.
 
 use super::{Import, Outputs, Stop, TfOp, build::one};
 use crate::{
     base::Dim,
     graph::NodeId,
     loops::{BinaryFn, Combine, CompareFn, UnaryFn},
-    op::{Gather, Iota, Outside, Scatter, accumulator, identity},
+    op::{Gather, Iota, Outside, Reduce, Scatter, accumulator, identity},
     tensor::{DType, Scalar, Tensor},
 };
 
@@ -127,6 +127,9 @@ fn sorted(cx: &mut Import, fold: Fold) -> Outputs {
     let (number, rest) = rows(cx, data, ids)?;
     let of_data = cx.shape(data)[0].clone();
     cx.require_equal(&of_data, &number, "the numbers of rows and of segment ids")?;
+    if cx.known_ints(ids).is_none() {
+        return sorted_by_data(cx, fold, data, ids, &number);
+    }
     let counts = known_counts(cx, ids)?;
     let (dtype, rank) = (cx.dtype(data), cx.rank(data));
     let first = |count: i64| match fold {
@@ -150,6 +153,57 @@ fn sorted(cx: &mut Import, fold: Fold) -> Outputs {
     let many = per_segment(cx, dtype, counts.iter().map(many).collect(), rank)?;
     let many = cx.broadcast_to(many, &shape)?;
     one(cx.div(folded, many)?)
+}
+
+/// The number of segments by ids that data give: one more than the last. Ids are -1, a fault, where they fall.
+fn segments_of_data(cx: &mut Import, ids: NodeId) -> Result<Dim> {
+    let one = cx.scalar(DType::I64, 1.0)?;
+    let zero = cx.scalar(DType::I64, 0.0)?;
+    let zero = cx.reshape(zero, &[Dim::one()])?;
+    let after = cx.add_(ids, one)?;
+    let after = cx.concat(&[zero, after], 0)?;
+    let number = cx.add(Reduce { f: BinaryFn::Max, axes: vec![0] }, &[after])?;
+    cx.size_at(number, 0, "the number of segments", None)
+}
+
+fn sorted_by_data(cx: &mut Import, fold: Fold, data: NodeId, ids: NodeId, number: &Dim) -> Outputs {
+    let (dtype, rank) = (cx.dtype(data), cx.rank(data));
+    let ids = never_falling(cx, ids, number)?;
+    let segments = segments_of_data(cx, ids)?;
+    let places = as_indices(cx, ids)?;
+    let shape = [std::slice::from_ref(&segments), &cx.shape(data)[1..]].concat();
+    let fill = |cx: &mut Import, value: Scalar| {
+        let value = cx.constant(Tensor::scalar(dtype, value))?;
+        cx.broadcast_to(value, &shape)
+    };
+    let start = match fold {
+        Fold::Prod => Scalar::one(dtype),
+        Fold::Min => identity(BinaryFn::Min, dtype),
+        Fold::Max => identity(BinaryFn::Max, dtype),
+        _ => Scalar::zero(dtype),
+    };
+    let start = fill(cx, start)?;
+    let folded = cx.add(Scatter::checked(fold.combine(), 1), &[start, places, data])?;
+    let counts = counts_of_rows(cx, places, &segments, number)?;
+    let mut column = vec![Dim::one(); rank];
+    column[0] = segments;
+    match fold {
+        Fold::Min | Fold::Max => {
+            let zero = cx.scalar(DType::I64, 0.0)?;
+            let some = cx.compare(CompareFn::Gt, counts, zero)?;
+            let some = cx.reshape(some, &column)?;
+            let none = fill(cx, Scalar::zero(dtype))?;
+            one(cx.select(some, folded, none)?)
+        }
+        Fold::Mean => {
+            let unit = cx.scalar(DType::I64, 1.0)?;
+            let counts = cx.binary(BinaryFn::Max, counts, unit)?;
+            let counts = cx.cast(counts, dtype)?;
+            let counts = cx.reshape(counts, &column)?;
+            one(cx.div(folded, counts)?)
+        }
+        _ => one(folded),
+    }
 }
 
 /// Ids of any shape that the data begins with; negative ones count nowhere, and one that is too large is a fault. What is
@@ -188,13 +242,19 @@ fn sparse(cx: &mut Import, fold: Fold) -> Outputs {
         return Err(format!("expected a vector of indices, got rank {}", cx.rank(indices)).into());
     };
     cx.require_equal(of_indices, &number, "the numbers of indices and of segment ids")?;
-    let (segments, counted) = if cx.node.op.ends_with("WithNumSegments") {
-        (segments(cx, 3)?, None)
+    let (mut ids, mut counted) = (ids, None);
+    let segments = if cx.node.op.ends_with("WithNumSegments") {
+        ids = never_falling(cx, ids, &number)?;
+        segments(cx, 3)?
+    } else if cx.known_ints(ids).is_none() {
+        ids = never_falling(cx, ids, &number)?;
+        segments_of_data(cx, ids)?
     } else {
         let counts = known_counts(cx, ids)?;
-        (counts.len().into(), Some(counts))
+        let segments = counts.len().into();
+        counted = Some(counts);
+        segments
     };
-    let ids = if counted.is_some() { ids } else { never_falling(cx, ids, &number)? };
     let places = as_indices(cx, ids)?;
     let (dtype, rank) = (cx.dtype(data), cx.rank(data));
     let wide = accumulator(dtype);
@@ -233,6 +293,14 @@ fn never_falling(cx: &mut Import, ids: NodeId, number: &Dim) -> Result<NodeId> {
     cx.select(falls, bad, ids)
 }
 
+/// The numbers of rows in segments.
+fn counts_of_rows(cx: &mut Import, places: NodeId, segments: &Dim, number: &Dim) -> Result<NodeId> {
+    let (zero, unit) = (cx.scalar(DType::I64, 0.0)?, cx.scalar(DType::I64, 1.0)?);
+    let start = cx.broadcast_to(zero, std::slice::from_ref(segments))?;
+    let units = cx.broadcast_to(unit, std::slice::from_ref(number))?;
+    cx.add(Scatter::checked(Combine::Add, 1), &[start, places, units])
+}
+
 /// The numbers of rows in segments, 1 at least.
 fn counted_at_run_time(
     cx: &mut Import,
@@ -242,10 +310,8 @@ fn counted_at_run_time(
     dtype: DType,
     rank: usize,
 ) -> Result<NodeId> {
-    let (zero, unit) = (cx.scalar(DType::I64, 0.0)?, cx.scalar(DType::I64, 1.0)?);
-    let start = cx.broadcast_to(zero, std::slice::from_ref(segments))?;
-    let units = cx.broadcast_to(unit, std::slice::from_ref(number))?;
-    let counts = cx.add(Scatter::checked(Combine::Add, 1), &[start, places, units])?;
+    let counts = counts_of_rows(cx, places, segments, number)?;
+    let unit = cx.scalar(DType::I64, 1.0)?;
     let counts = cx.binary(BinaryFn::Max, counts, unit)?;
     let counts = cx.cast(counts, dtype)?;
     let mut shape = vec![Dim::one(); rank];

@@ -7,7 +7,7 @@ use crate::{
         dim::{Function, NoVars, Number},
     },
     graph::NodeId,
-    loops::{BinaryFn, CompareFn},
+    loops::{BinaryFn, CompareFn, UnaryFn},
     op::{Gather, Iota, Reduce},
     tensor::{DType, Scalar, Tensor},
 };
@@ -87,7 +87,7 @@ fn rank(cx: &mut Import) -> Outputs {
 /// One extent of -1 is what the others leave.
 fn reshape(cx: &mut Import) -> Outputs {
     let x = cx.arg(0)?;
-    let mut shape = cx.dims(1, "the shape")?;
+    let mut shape = cx.sizes(1, "the shape", None)?;
     let open: Vec<usize> = (0..shape.len()).filter(|&a| shape[a].is(-1)).collect();
     match open[..] {
         [] => {}
@@ -175,7 +175,7 @@ fn expand_dims(cx: &mut Import) -> Outputs {
 
 /// The extents in operand `n`, none of which is negative.
 fn checked_extents(cx: &mut Import, n: usize) -> Result<Vec<Dim>> {
-    let dims = cx.dims(n, "the shape")?;
+    let dims = cx.sizes(n, "the shape", None)?;
     for dim in &dims {
         cx.require_at_most(&Dim::zero(), dim, "an extent is negative")?;
     }
@@ -234,7 +234,11 @@ fn like(cx: &mut Import, value: f64) -> Outputs {
 fn range(cx: &mut Import) -> Outputs {
     let [start, limit, delta] = [cx.arg(0)?, cx.arg(1)?, cx.arg(2)?];
     let dtype = cx.dtype(start);
-    let count = if dtype.is_float() { float_steps(cx)? } else { int_steps(cx)? };
+    let known = if dtype.is_float() { float_steps(cx) } else { int_steps(cx) };
+    let count = match known {
+        Err(Stop::Fault(_)) if !limits_are_known(cx)? => steps(cx)?,
+        known => known?,
+    };
     // The half types count in f32, which knows more whole numbers.
     let wide = super::build::widened(dtype);
     let place = cx.add(Iota { shape: vec![count], axis: 0, dtype: wide }, &[])?;
@@ -246,6 +250,48 @@ fn range(cx: &mut Import) -> Outputs {
     let value = if from_zero { offset } else { cx.add_(start, offset)? };
     let _ = limit;
     one(cx.cast(value, dtype)?)
+}
+
+/// Whether start, limit and step follow from extents.
+fn limits_are_known(cx: &Import) -> Result<bool> {
+    Ok(cx.args()?.into_iter().all(|id| cx.graph.numbers(id).is_some()))
+}
+
+/// The number of steps where data decide: what TensorFlow refuses is no size.
+fn steps(cx: &mut Import) -> Result<Dim> {
+    let what = "the number of elements";
+    let is = |cx: &Import, n: usize, value: i64| cx.arg(n).map(|id| cx.known_ints(id) == Some(vec![value]));
+    if cx.dtype(cx.arg(0)?).is_int() && is(cx, 0, 0)? && is(cx, 2, 1)? {
+        return cx.size(1, what, None);
+    }
+    let [start, limit, delta] = [cx.arg(0)?, cx.arg(1)?, cx.arg(2)?];
+    let dtype = super::build::widened(cx.dtype(start));
+    let wide = if dtype.is_int() { DType::I64 } else { dtype };
+    let [start, limit, delta] = [cx.cast(start, wide)?, cx.cast(limit, wide)?, cx.cast(delta, wide)?];
+    let zero = cx.scalar(wide, 0.0)?;
+    let (rises, falls) = (cx.compare(CompareFn::Gt, delta, zero)?, cx.compare(CompareFn::Lt, delta, zero)?);
+    let (up, down) = (cx.compare(CompareFn::Le, start, limit)?, cx.compare(CompareFn::Ge, start, limit)?);
+    let (up, down) = (cx.and(rises, up)?, cx.and(falls, down)?);
+    let leads = cx.or(up, down)?;
+    let unit = cx.scalar(wide, 1.0)?;
+    let by = cx.select(leads, delta, unit)?;
+    let way = cx.sub(limit, start)?;
+    let count = if wide.is_int() {
+        // Both have one sign: up to the next whole number.
+        let (way, by) = (cx.unary(UnaryFn::Abs, way)?, cx.unary(UnaryFn::Abs, by)?);
+        let more = cx.add_(way, by)?;
+        let more = cx.sub(more, unit)?;
+        cx.div(more, by)?
+    } else {
+        let count = cx.div(way, by)?;
+        let count = cx.unary(UnaryFn::Abs, count)?;
+        let count = cx.unary(UnaryFn::Ceil, count)?;
+        cx.cast(count, DType::I64)?
+    };
+    let none = cx.scalar(DType::I64, -1.0)?;
+    let count = cx.select(leads, count, none)?;
+    let name = cx.node.name.clone();
+    cx.bind(count, None, &name, what)
 }
 
 fn int_steps(cx: &mut Import) -> Result<Dim> {
@@ -316,7 +362,7 @@ fn half_steps(cx: &mut Import) -> Result<Dim> {
 /// `num` values from start to stop; the last one is exactly stop.
 fn lin_space(cx: &mut Import) -> Outputs {
     let (start, stop) = (cx.arg(0)?, cx.arg(1)?);
-    let num = cx.dim(2, "the number of values")?;
+    let num = cx.size(2, "the number of values", None)?;
     let dtype = cx.dtype(start);
     cx.require_at_most(&Dim::one(), &num, "the number of values")?;
     if num.is(1) {

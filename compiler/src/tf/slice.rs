@@ -5,7 +5,7 @@ use super::{Import, Outputs, Stop, TfOp, build::one, shape::nonneg_unless_empty}
 use crate::{
     base::{Dim, dim::Atom},
     graph::NodeId,
-    loops::CompareFn,
+    loops::{BinaryFn, CompareFn},
     op::Gather,
     tensor::DType,
 };
@@ -19,7 +19,7 @@ pub(super) const OPS: &[TfOp] =
 fn slice(cx: &mut Import) -> Outputs {
     let x = cx.arg(0)?;
     let shape = cx.shape(x);
-    let (begin, mut size) = (cx.dims(1, "the begin")?, cx.dims(2, "the size")?);
+    let Some((begin, mut size)) = known_box(cx, &shape)? else { return slice_by_data(cx, x, &shape) };
     if [begin.len(), size.len()] != [shape.len(); 2] {
         return Err(format!("{} begins and {} sizes do not fit rank {}", begin.len(), size.len(), shape.len()).into());
     }
@@ -32,6 +32,47 @@ fn slice(cx: &mut Import) -> Outputs {
         cx.require_at_most(&(&begin[a] + &size[a]), &shape[a], "the end of a slice and the extent")?;
     }
     one(cx.slice(x, begin, vec![1; shape.len()], size)?)
+}
+
+/// Begin and size where they follow from extents; none where data decide.
+fn known_box(cx: &Import, shape: &[Dim]) -> Result<Option<(Vec<Dim>, Vec<Dim>)>> {
+    let lists = [cx.dims(1, "the begin"), cx.dims(2, "the size")];
+    let counted = |n: usize| cx.arg(n).map(|id| cx.shape(id) == [Dim::from(shape.len())]);
+    match lists {
+        [Ok(begin), Ok(size)] => Ok(Some((begin, size))),
+        // In a body that repeats, what varies is no size.
+        [Err(stop), _] | [_, Err(stop)] if !counted(1)? || !counted(2)? => Err(stop),
+        _ => Ok(None),
+    }
+}
+
+/// Begin and size that data decide: each is within its axis, or TensorFlow raises too.
+fn slice_by_data(cx: &mut Import, x: NodeId, shape: &[Dim]) -> Outputs {
+    let (mut begins, mut sizes) = (vec![], vec![]);
+    for (a, extent) in shape.iter().enumerate() {
+        let begin = cx.size_at(cx.arg(1)?, a, "the begin", Some(extent))?;
+        let size = cx.arg(2)?;
+        let known = cx.element_of(size, a);
+        let size = match known {
+            Some(size) if size.is(-1) => extent - &begin,
+            Some(size) => size,
+            None => {
+                let one = cx.slice_axis(size, 0, a.into(), Dim::one())?;
+                let one = cx.cast(one, DType::I64)?;
+                let one = cx.reshape(one, &[])?;
+                let (open, rest) = (cx.scalar(DType::I64, -1.0)?, cx.dim_scalar(&(extent - &begin), DType::I64)?);
+                let is_open = cx.compare(CompareFn::Eq, one, open)?;
+                let size = cx.select(is_open, rest, one)?;
+                cx.size_at(size, 0, "the size", Some(extent))?
+            }
+        };
+        cx.require_at_most(&Dim::zero(), &begin, "the begin of a slice")?;
+        cx.require_at_most(&Dim::zero(), &size, "the size of a slice")?;
+        cx.require_at_most(&(&begin + &size), extent, "the end of a slice and the extent")?;
+        begins.push(begin);
+        sizes.push(size);
+    }
+    one(cx.slice(x, begins, vec![1; shape.len()], sizes)?)
 }
 
 /// What happens to one axis of the operand.
@@ -108,9 +149,25 @@ fn strided(cx: &mut Import) -> Outputs {
                 }
             }
         } else {
-            let begin = if has(masks.begin, n) { None } else { Some(entry(&begin, n)?) };
-            let end = if has(masks.end, n) { None } else { Some(entry(&end, n)?) };
-            span(cx, begin, end, stride, &shape[axis])?
+            let idle = [has(masks.begin, n), has(masks.end, n)];
+            let at = |list: &Result<Vec<Dim>>, operand: usize, idle: bool| match list {
+                _ if idle => Ok(None),
+                Ok(_) => entry(list, n).map(Some),
+                Err(_) => cx.element_of(cx.arg(operand)?, n).map(Some).ok_or_else(|| "it is data".into()),
+            };
+            let ends: [Result<Option<Dim>>; 2] = [at(&begin, 1, idle[0]), at(&end, 2, idle[1])];
+            match ends {
+                [Ok(begin), Ok(end)] => span(cx, begin, end, stride, &shape[axis])?,
+                _ if cx.shape(cx.arg(1)?) == [Dim::from(strides.len())] => {
+                    span_by_data(cx, n, idle, stride, &shape[axis])?
+                }
+                _ => {
+                    return Err(entry(&begin, n)
+                        .and(entry(&end, n))
+                        .err()
+                        .unwrap_or("begin or end is not known".into()));
+                }
+            }
         };
     }
     let result: Vec<Dim> = places
@@ -222,6 +279,42 @@ fn single(cx: &mut Import, at: &Dim, extent: &Dim) -> Result<Cut> {
     cx.require_at_most(&Dim::zero(), &start, "an index is out of range")?;
     cx.require_at_most(&(&start + 1), extent, "an index is out of range")?;
     Ok(Cut { start, stride: 1, extent: Dim::one(), single: true })
+}
+
+/// As [`span`] for entry `n`, where data decide about begin or end: the number of elements is a size, and so is the first
+/// of them.
+fn span_by_data(cx: &mut Import, n: usize, idle: [bool; 2], stride: i64, extent: &Dim) -> Result<Cut> {
+    let (least, greatest) = if stride > 0 { (Dim::zero(), extent.clone()) } else { (Dim::from(-1), extent - 1) };
+    let (first, last) = if stride > 0 { (&least, &greatest) } else { (&greatest, &least) };
+    let [low, high] = [cx.dim_scalar(&least, DType::I64)?, cx.dim_scalar(&greatest, DType::I64)?];
+    let (zero, all) = (cx.scalar(DType::I64, 0.0)?, cx.dim_scalar(extent, DType::I64)?);
+    let mut ends = vec![];
+    for (operand, idle, edge) in [(1, idle[0], first), (2, idle[1], last)] {
+        if idle {
+            ends.push(cx.dim_scalar(edge, DType::I64)?);
+            continue;
+        }
+        let list = cx.arg(operand)?;
+        let at = cx.slice_axis(list, 0, n.into(), Dim::one())?;
+        let at = cx.cast(at, DType::I64)?;
+        let at = cx.reshape(at, &[])?;
+        let (from_end, below) = (cx.add_(at, all)?, cx.compare(CompareFn::Lt, at, zero)?);
+        let at = cx.select(below, from_end, at)?;
+        let at = cx.binary(BinaryFn::Max, at, low)?;
+        ends.push(cx.binary(BinaryFn::Min, at, high)?);
+    }
+    let size = i64::try_from(stride.unsigned_abs()).map_err(|_| "a stride is too large")?;
+    let way = if stride > 0 { cx.sub(ends[1], ends[0])? } else { cx.sub(ends[0], ends[1])? };
+    let more = cx.dim_scalar(&Dim::from(size - 1), DType::I64)?;
+    let way = cx.add_(way, more)?;
+    let way = cx.binary(BinaryFn::Max, way, zero)?;
+    let by = cx.dim_scalar(&Dim::from(size), DType::I64)?;
+    let count = cx.div(way, by)?;
+    let count = cx.size_at(count, 0, "the number of elements", Some(&extent.ceil_div(&Dim::from(size))))?;
+    // An empty span stands nowhere.
+    let start = cx.binary(BinaryFn::Max, ends[0], zero)?;
+    let start = cx.size_at(start, 0, "the first element", Some(extent))?;
+    Ok(Cut { start, stride, extent: count, single: false })
 }
 
 /// Begin and end are clamped; `None` is as far as the stride leads.

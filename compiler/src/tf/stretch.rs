@@ -41,14 +41,16 @@ impl Import<'_> {
         if self.graph.facts().repeats(from, to) {
             return Ok(());
         }
-        if self.stretch == Stretch::Never || to.is(1) || from.is_never_one() {
+        let is_found = self.is_found(from) || self.is_found(to);
+        if self.stretch == Stretch::Never && !is_found || to.is(1) || from.is_never_one() {
             return self.require_equal(from, to, WHAT);
         }
         self.may_be_one(from, to);
         Ok(())
     }
     fn may_be_one(&mut self, from: &Dim, to: &Dim) {
-        self.stretched = true;
+        // What data decide is no question for a call.
+        self.stretched |= !self.is_found(from) && !self.is_found(to);
         self.graph.assume_repeated(from.clone(), to.clone());
     }
     /// The shape that all of these broadcast to.
@@ -71,7 +73,8 @@ impl Import<'_> {
             return Ok(b.clone());
         }
         let are_whole = a.is_never_one() && b.is_never_one();
-        if self.stretch == Stretch::Never || are_whole || self.graph.facts().equal(a, b) {
+        let is_found = self.is_found(a) || self.is_found(b);
+        if self.stretch == Stretch::Never && !is_found || are_whole || self.graph.facts().equal(a, b) {
             self.require_equal(a, b, WHAT)?;
             // Of two names for one extent, the constant is the better one.
             return Ok(if a.as_int().is_some() { a.clone() } else { b.clone() });

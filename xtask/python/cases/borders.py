@@ -400,6 +400,27 @@ def broadcasts():
         sweep(op, "of shapes", [(Sizes([extent(2, 0), 2]), Sizes([extent(3, 0), 2]), Beside(rand(a)), Beside(rand(b))) for a, b in pairs])
 
 
+def filters():
+    bits = lambda *shape: rand(*shape, dtype="i32", low=0, high=2)
+    sweep("Where", "of vectors", [(bits(n),) for n in (0, 1, 2, 7)])
+    sweep("Where", "of matrices", [(bits(n, m),) for n in (0, 1, 3) for m in (0, 1, 2)])
+    for op in ("Unique", "UniqueWithCounts"):
+        sweep(op, "of vectors", [(bits(n),) for n in (0, 1, 2, 7)])
+    for op in ("UniqueV2", "UniqueWithCountsV2"):
+        sweep(op, "rows", [(bits(n, m), const([0])) for n in (0, 1, 3) for m in (0, 1, 2)])
+    sweep("ListDiff", "of vectors", [(bits(n), bits(m)) for n in (0, 1, 4) for m in (0, 1, 2)])
+    boxes = lambda n: np.concatenate([rand(n, 2, low=0, high=8), rand(n, 2, low=9, high=16)], 1)
+    half = const(0.5, "f32")
+    sizes = [(n, m) for n in (0, 1, 4) for m in (0, 1, 4) if n == m or n == 4]
+    sweep("NonMaxSuppression", "boxes", [(boxes(n), rand(m), const(2)) for n, m in sizes])
+    sweep("NonMaxSuppressionV2", "boxes", [(boxes(n), rand(m), const(2), half) for n, m in sizes])
+    sweep("NonMaxSuppressionV3", "boxes", [(boxes(n), rand(m), Sizes(X[0] - 1), half, const(-64, "f32")) for n, m in sizes])
+    for padded in (False, True):
+        sweep("NonMaxSuppressionV4", f"padded {padded}", [(boxes(n), rand(m), const(2), half, const(0, "f32")) for n, m in sizes], pad_to_max_output_size=padded)
+        sweep("NonMaxSuppressionV5", f"padded {padded}", [(boxes(n), rand(m), const(2), half, const(0, "f32"), half) for n, m in sizes], pad_to_max_output_size=padded)
+    sweep("NonMaxSuppressionWithOverlaps", "boxes", [(rand(n, n), rand(m), const(2), half, const(-64, "f32")) for n, m in sizes])
+
+
 windows()
 transposed()
 views()
@@ -416,3 +437,4 @@ broadcasts()
 scatters()
 segments()
 partitions()
+filters()

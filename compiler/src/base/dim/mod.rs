@@ -5,6 +5,7 @@
 //! their products are distinct and no coefficient is zero, so two dims that differ only by the laws of rings are equal.
 //! Coefficients saturate: a shape that overflows 64 bits stays far out of range and is refused where sizes are checked.
 
+mod bound;
 mod broadcast;
 mod formula;
 mod parse;
@@ -41,13 +42,24 @@ impl fmt::Display for Symbol {
     }
 }
 
+impl serde::Serialize for Symbol {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+impl<'de> serde::Deserialize<'de> for Symbol {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Symbol, D::Error> {
+        <std::borrow::Cow<'_, str>>::deserialize(deserializer).map(|name| Symbol::new(&name))
+    }
+}
+
 /// The values of symbols.
 pub type Bindings = BTreeMap<Symbol, i64>;
 
 /// What a term multiplies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Atom {
-    /// An extent of the model's inputs; at least 0.
+    /// An extent of the model's inputs, or a size that data decide; at least 0.
     Sym(Symbol),
     /// A variable of a kernel, by index; see `loops`.
     Var(u32),

@@ -8,7 +8,7 @@ use crate::{
     emit::interface::{Interface, Signature},
 };
 
-use super::{c_type, comment, line};
+use super::{c_type, comment, line, readable};
 
 /// The classes of a model, in the namespace `smc::NAME`.
 pub fn classes(model: &Interface) -> String {
@@ -52,8 +52,12 @@ fn class(out: &mut String, model: &str, s: &Signature) {
             line(out, &format!("  {member:<48} /* {what} `{}`: {} */", comment(&t.key), t.ty));
         }
     }
-    for d in &s.symbols {
+    for d in s.given() {
         line(out, &format!("  {:<48} /* extent `{}` */", format!("::int64_t {} = 0;", d.c_name), d.symbol));
+    }
+    for (d, bound) in s.found() {
+        let what = format!("`{}`, which a call finds, {} at most", d.symbol, readable(bound));
+        line(out, &format!("  {:<48} /* {what} */", format!("::int64_t {} = -1;", d.c_name)));
     }
     if let Some((access, member)) = &s.state {
         let (qualifier, what) = super::state::member(*access);
@@ -62,14 +66,14 @@ fn class(out: &mut String, model: &str, s: &Signature) {
     }
     line(out, "  const ::smc_threads *threads = nullptr;\n  ::uint64_t cpu = 0;\n");
     line(out, "  ::smc::status operator()() {");
-    let symbols: Vec<_> = s.symbols.iter().map(|d| format!("this->{}", d.c_name)).collect();
+    let symbols: Vec<_> = s.given().map(|d| format!("this->{}", d.c_name)).collect();
     let sizes = format!("{function}_workspace({})", symbols.join(", "));
     line(out, &format!("    const ::size_t needed_ = {sizes};"));
     line(out, "    if (needed_ != SIZE_MAX) {");
     for t in s.inputs.iter().chain(&s.outputs) {
         let parts = if t.ty.dtype.is_complex() { 2 } else { 1 };
         // Other sizes are what the caller says they are.
-        if let Some(count) = expression(s, &(t.ty.count() * parts)) {
+        if let Some(count) = expression(s, &(&t.room * &Dim::from(parts))) {
             let short = format!("if (!::smc::holds(this->{}, {count})) return ::smc::status::short_span;", t.c_name);
             line(out, &format!("      {short}"));
         }
@@ -81,11 +85,19 @@ fn class(out: &mut String, model: &str, s: &Signature) {
         line(out, &format!("    io_.{0} = this->{0}.data();", t.c_name));
     }
     let state = s.state.iter().map(|(_, member)| member.as_str());
-    for name in s.symbols.iter().map(|d| d.c_name.as_str()).chain(state).chain(["threads", "cpu"]) {
+    for name in s.given().map(|d| d.c_name.as_str()).chain(state).chain(["threads", "cpu"]) {
         line(out, &format!("    io_.{name} = this->{name};"));
     }
     let call = format!("{function}(&io_, ::smc::workspace::data(), ::smc::workspace::size())");
-    line(out, &format!("    return static_cast<::smc::status>({call});"));
+    if s.found().next().is_none() {
+        line(out, &format!("    return static_cast<::smc::status>({call});"));
+    } else {
+        line(out, &format!("    const int status_ = {call};"));
+        for (d, _) in s.found() {
+            line(out, &format!("    this->{0} = io_.{0};", d.c_name));
+        }
+        line(out, "    return static_cast<::smc::status>(status_);");
+    }
     line(out, "  }\n};");
 }
 

@@ -5,8 +5,8 @@ use crate::{
     base::{Rng, Symbol},
     loops::{BinaryFn, Combine, CompareFn, UnaryFn},
     op::{
-        ArgReduce, Binary, Bitcast, Broadcast, Cast, Compare, Concat, Conv, Dot, Gather, Iota, Kind, Outside, Pad,
-        Philox, Reduce, Reshape, Scan, Scatter, Select, Slice, TopK, Transpose, TruncatedNormal, Unary, Window,
+        ArgReduce, Binary, Bind, Bitcast, Broadcast, Cast, Compare, Concat, Conv, Dot, Gather, Iota, Kind, Outside,
+        Pad, Philox, Reduce, Reshape, Scan, Scatter, Select, Slice, TopK, Transpose, TruncatedNormal, Unary, Window,
     },
     tensor::{DType, Scalar, Shape},
 };
@@ -62,6 +62,8 @@ pub(super) struct Grower {
     values: Vec<Tensor>,
     /// Loops so far.
     pub(super) steps: usize,
+    /// The symbols that nodes bind.
+    found: Vec<Symbol>,
 }
 
 /// What no polynomial of the symbols says.
@@ -77,7 +79,7 @@ pub fn grow(seed: u64, size: usize) -> Case {
     if meets {
         meet(&mut rng, &mut case);
     }
-    let mut grower = Grower { rng, case, meets, values: vec![], steps: 0 };
+    let mut grower = Grower { rng, case, meets, values: vec![], steps: 0, found: vec![] };
     let mut operators = 0;
     // Most attempts succeed; the bound guards against a seed that never does.
     for _ in 0..size * 40 {
@@ -183,6 +185,16 @@ impl Grower {
     }
     pub(super) fn dim(&mut self) -> Dim {
         let (n, m) = (Dim::sym("N"), Dim::sym("M"));
+        if !self.found.is_empty() && self.rng.once_in(3) {
+            let found = Dim::from(&self.rng.pick(&self.found.clone()));
+            return match self.rng.below(6) {
+                0 => found + 1,
+                1 => found * 2,
+                2 => (m - found).at_least(&Dim::zero()),
+                3 => (found + 1).floor_div(&Dim::from(2)),
+                _ => found,
+            };
+        }
         match self.rng.below(16) {
             0 => Dim::zero(),
             2 if self.meets => Dim::sym("K"),
@@ -207,6 +219,9 @@ impl Grower {
         self.leaf_of(dtype, shape, |g, d| scalar(&mut g.rng, d))
     }
     fn leaf_of(&mut self, dtype: DType, shape: Shape, mut element: impl FnMut(&mut Self, DType) -> Scalar) -> NodeId {
+        if shape.iter().any(|dim| self.case.graph.is_found(dim)) {
+            return self.repeated(dtype, shape, element);
+        }
         let out = crate::tensor::concrete(&shape, &self.case.bind).expect("symbols are bound");
         let value = Tensor::from_fn(dtype, out, |_| element(self, dtype));
         self.values.push(value.clone());
@@ -216,6 +231,36 @@ impl Grower {
         let name = format!("x{}", self.case.inputs.len());
         self.case.inputs.push(value);
         self.case.graph.input(name, TensorType::new(dtype, shape))
+    }
+    /// One random element, as callers cannot give what has extents that the graph finds.
+    fn repeated(&mut self, dtype: DType, shape: Shape, mut element: impl FnMut(&mut Self, DType) -> Scalar) -> NodeId {
+        let none = shape.iter().any(|n| self.size(n) == 0);
+        let element = if none { Scalar::zero(dtype) } else { element(self, dtype) };
+        let one = self.known(Tensor::from_scalars(dtype, vec![1; shape.len()], [element]));
+        if shape.iter().all(|n| n.is(1)) {
+            return one;
+        }
+        let op = Broadcast::new(&vec![Dim::one(); shape.len()], &shape, self.case.graph.facts());
+        let out = crate::tensor::concrete(&shape, &self.case.bind).expect("symbols are bound");
+        self.values.push(Tensor::from_fn(dtype, out, |_| element));
+        self.case.graph.add(op, &[one]).expect("one element is repeated")
+    }
+    /// The number of elements that are not 0.
+    fn found(&mut self) -> Option<NodeId> {
+        let x = self.any();
+        let shape = self.shape(x);
+        let some = self.add(Cast { to: DType::Bool }, &[x])?;
+        let ones = self.add(Cast { to: DType::I64 }, &[some])?;
+        let axes = (0..shape.len()).collect();
+        let count = self.add(Reduce { f: BinaryFn::Add, axes }, &[ones])?;
+        let count = self.add(Reshape { shape: vec![] }, &[count])?;
+        let symbol = Symbol::new(&format!("S{}", self.found.len()));
+        let bound = crate::tensor::count(&shape);
+        let value = self.values[count.index()].get(0).as_i64()?;
+        let id = self.add(Bind { symbol: symbol.clone(), bound }, &[count])?;
+        self.case.bind.insert(symbol.clone(), value);
+        self.found.push(symbol);
+        Some(id)
     }
     /// A constant.
     pub(super) fn known(&mut self, value: Tensor) -> NodeId {
@@ -393,6 +438,7 @@ impl Grower {
             }
             Kind::TopK => self.top_k(),
             Kind::Philox | Kind::TruncatedNormal => self.random_numbers(kind),
+            Kind::Bind => self.found(),
         }
     }
     fn two_operands(&mut self) -> Option<NodeId> {

@@ -58,11 +58,21 @@ impl Fusion {
                     }
                     _ => self.fits(graph, member, users),
                 };
+                let fits = fits && graph.is_sized_before(&self.containers(parent, tip), member);
                 if !fixed[member.index()] && self.homes[member.index()].is_none() && fits {
                     self.homes[member.index()] = Some(Home { parent, tip, at });
                 }
             }
         }
+    }
+    /// A node that has a home at `tip`, and all that this lies in: the places within depend on their extents.
+    fn containers(&self, parent: NodeId, tip: NodeId) -> Vec<NodeId> {
+        let (mut all, mut outermost) = (vec![parent, tip], tip);
+        while let Some(home) = self.home(outermost) {
+            all.extend([home.parent, home.tip]);
+            outermost = home.tip;
+        }
+        all
     }
     /// The node whose memory an output is.
     pub fn behind_reshapes(&self, graph: &Graph, mut id: NodeId) -> NodeId {

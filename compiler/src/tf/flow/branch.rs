@@ -177,6 +177,12 @@ impl Merge<'_> {
                 format!("{what} is a {first} in one of them and a {other} in another, which is not supported").into()
             );
         }
+        let is_found = |(branch, ty): (&Closed<'_>, &TensorType)| ty.shape.iter().any(|dim| branch.graph.is_found(dim));
+        if self.branches.iter().zip(&types).any(is_found) {
+            return Err(
+                format!("the extents of {what} depend on values within a branch, which is not supported").into()
+            );
+        }
         let mut shape = first.shape.clone();
         for ty in &types[1..] {
             for (to, from) in shape.iter_mut().zip(&ty.shape) {

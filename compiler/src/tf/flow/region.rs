@@ -85,6 +85,7 @@ impl<'a> Import<'a> {
         inner.steps = self.steps.clone();
         inner.state = self.state.within();
         inner.conditional = self.conditional;
+        inner.found = self.found.within();
         (inner.loops, inner.imported) = (self.loops, self.imported);
         Ok(inner)
     }
@@ -95,6 +96,7 @@ impl<'a> Import<'a> {
         self.lists = take(&mut inner.lists);
         (self.loops, self.imported) = (inner.loops, inner.imported);
         self.stretched |= inner.stretched;
+        self.found.rejoin(&mut inner.found);
         Told {
             problems: take(&mut inner.problems),
             notes: take(&mut inner.notes),
@@ -185,10 +187,12 @@ impl<'a> Import<'a> {
             }
         };
         let graph = region.inner.graph;
-        for (a, b) in graph.facts().assumed() {
+        // What depends on sizes that are found within is looked at there.
+        let is_outer = |a: &Dim, b: &Dim| !graph.is_found(a) && !graph.is_found(b);
+        for (a, b) in graph.facts().assumed().iter().filter(|(a, b)| is_outer(a, b)) {
             self.graph.assume_equal(a.clone(), b.clone());
         }
-        for (from, to) in graph.facts().repeated() {
+        for (from, to) in graph.facts().repeated().iter().filter(|(a, b)| is_outer(a, b)) {
             self.graph.assume_repeated(from.clone(), to.clone());
         }
         Ok((Closed { graph, told, operands: region.operands, outputs }, seen))

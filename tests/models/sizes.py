@@ -1,0 +1,422 @@
+"""Programs with sizes that data decide: `sizes` is one SavedModel whose signatures they are, `sizes.json` holds the bounds that each needs, calls of
+each and what TensorFlow answers. `python sizes.py` makes both again."""
+
+import json
+import os
+import pathlib
+import shutil
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+import numpy as np
+import tensorflow as tf
+
+HERE = pathlib.Path(__file__).parent
+raw = tf.raw_ops
+F16, F32, F64, I8, I32, I64, BOOL = tf.float16, tf.float32, tf.float64, tf.int8, tf.int32, tf.int64, tf.bool
+NAN, INF = np.float32("nan"), np.float32("inf")
+PROGRAMS = {}
+
+
+def numbers(*shape, seed=0, dtype=np.float32):
+    return np.random.default_rng([seed, *shape]).normal(size=shape).round(3).astype(dtype)
+
+
+def ints(*shape, low=-5, high=6, seed=0, dtype=np.int32):
+    return np.random.default_rng([seed, *shape]).integers(low, high, shape).astype(dtype)
+
+
+def program(*calls, bounds=None, **specs):
+    """A function of the inputs `specs`, each a type and a shape, calls of it, and the bounds of its sizes."""
+
+    def add(function):
+        names = [tf.TensorSpec(shape, dtype, name) for name, (dtype, shape) in specs.items()]
+        PROGRAMS[function.__name__] = (function, names, calls, bounds or {})
+        return function
+
+    return add
+
+
+def f32(*values):
+    return np.array(values, np.float32)
+
+
+def i32(*values):
+    return np.array(values, np.int32)
+
+
+def i64(*values):
+    return np.array(values, np.int64)
+
+
+def bools(*values):
+    return np.array(values, bool)
+
+
+VECTORS = [(numbers(n, seed=n),) for n in (0, 1, 2, 7)] + [(f32(-1, -2, -3),), (f32(1, 2, 3),), (f32(0.0, -0.0, NAN, 1, -1),)]
+
+
+# What holds.
+
+
+@program(*VECTORS, x=(F32, [None]))
+def where_positive(x):
+    return {"y": tf.where(x > 0)}
+
+
+@program(*VECTORS, x=(F32, [None]))
+def where_not_zero(x):
+    return {"y": raw.Where(condition=x)}
+
+
+@program(*[(ints(*s, low=0, high=2, seed=1),) for s in ((0, 3), (2, 0), (2, 3), (4, 5), (1, 1))], x=(I32, [None, None]))
+def where_of_matrix(x):
+    return {"y": raw.Where(condition=x), "flat": tf.where(tf.reshape(x, [-1]))}
+
+
+@program((bools(*[[[True, False], [False, True]]] * 3),), (np.zeros((3, 2, 2), bool),), (np.ones((3, 2, 2), bool),), x=(BOOL, [3, 2, 2]))
+def where_of_rank_3(x):
+    return {"y": tf.where(x)}
+
+
+@program(*[(numbers(n, 3), m) for n, m in ((0, bools()), (3, bools(0, 1, 1)), (3, bools(0, 0, 0)), (3, bools(1, 1, 1)))], x=(F32, [None, 3]), m=(BOOL, [None]))
+def mask_rows(x, m):
+    return {"y": tf.boolean_mask(x, m)}
+
+
+@program((numbers(2, 3), bools([0, 1, 1], [1, 0, 0])), (numbers(2, 3), np.zeros((2, 3), bool)), x=(F32, [None, 3]), m=(BOOL, [None, 3]))
+def mask_elements(x, m):
+    return {"y": tf.boolean_mask(x, m), "sum": tf.reduce_sum(tf.boolean_mask(x, m))}
+
+
+@program((numbers(2, 3), bools(0, 1, 1)), (numbers(0, 3), bools(0, 0, 1)), x=(F32, [None, 3]), m=(BOOL, [3]))
+def mask_columns(x, m):
+    return {"y": tf.boolean_mask(x, m, axis=1)}
+
+
+@program(*VECTORS, x=(F32, [None]))
+def what_follows_a_mask(x):
+    y = tf.boolean_mask(x, x > 0)
+    z = tf.boolean_mask(tf.exp(x), x > 0)
+    n = tf.shape(y)[0]
+    pairs = y[:, None] * z[None, :]
+    return {"sum": y + z, "softmax": tf.nn.softmax(y), "pairs": pairs, "count": n, "matrix": tf.linalg.matmul(pairs, pairs), "padded": tf.pad(y, [[1, 2]])}
+
+
+@program((f32(1, -1, 2), f32(3, 4, -5)), (f32(1, -1, 2), f32(-3, 4, -5)), (f32(1, 1, 2), f32(-3, -4, -5)), (f32(1, 1, 2), f32(-3, 4, 5)), x=(F32, [None]), z=(F32, [None]))
+def masks_that_meet(x, z):
+    return {"y": tf.boolean_mask(x, x > 0) + tf.boolean_mask(z, z > 0)}
+
+
+@program((f32(1, -1, 2), f32(3, 4, -5)), (f32(1, -1, -2), f32(-3, 4, -5)), (f32(-1, -1), f32(-3, -4)), x=(F32, [None]), z=(F32, [None]))
+def masks_that_join(x, z):
+    a, b = tf.boolean_mask(x, x > 0), tf.boolean_mask(z, z > 0)
+    return {"y": tf.concat([a, b], 0), "twice": tf.boolean_mask(a, a > 1), "dot": tf.reduce_sum(a[:, None] * b[None], [0, 1])}
+
+
+@program((numbers(3, 4), f32(1, 0, 2, 0)), (numbers(3, 4), f32(0, 0, 0, 0)), x=(F32, [None, 4]), w=(F32, [4]))
+def columns_of_data(x, w):
+    kept = tf.boolean_mask(x, w != 0, axis=1)
+    weights = tf.boolean_mask(w, w != 0)
+    return {"y": tf.linalg.matvec(kept, weights), "kept": kept, "wide": tf.concat([x, kept], 1)}
+
+
+# Counts.
+
+
+@program(*[(np.int32(n),) for n in (0, 1, 5, 8, -1)], bounds={"n": 8}, n=(I32, []))
+def range_to(n):
+    return {"y": tf.range(n), "filled": tf.fill([n, 2], 1.5)}
+
+
+@program(*[(np.int64(a), np.int64(b), np.int64(d)) for a, b, d in ((0, 5, 1), (-3, 4, 2), (5, -5, -3), (2, 2, 1), (3, 1, 1), (0, 5, 0), (7, 7, -1))], bounds={"Range": 16}, a=(I64, []), b=(I64, []), d=(I64, []))
+def range_of_all(a, b, d):
+    return {"y": raw.Range(start=a, limit=b, delta=d)}
+
+
+@program(*[(np.float32(a), np.float32(b), np.float32(d)) for a, b, d in ((0, 1, 0.25), (1, -1, -0.5), (0, 0, 1), (0, 1, -1), (0.5, 3.2, 0.7))], bounds={"Range": 16}, a=(F32, []), b=(F32, []), d=(F32, []))
+def range_of_floats(a, b, d):
+    return {"y": raw.Range(start=a, limit=b, delta=d)}
+
+
+@program(*[(numbers(6), i32(*s)) for s in ((2, 3), (6, 1), (3, 2), (4, 2))], bounds={"s": 6, "s_2": 6}, x=(F32, [6]), s=(I32, [2]))
+def reshape_to(x, s):
+    return {"y": tf.reshape(x, s) * 2}
+
+
+@program(*[(numbers(6), np.int32(n)) for n in (1, 2, 3, 6, 4, 0)], bounds={"n": 6}, x=(F32, [6]), n=(I32, []))
+def reshape_rows(x, n):
+    return {"y": tf.reshape(x, tf.stack([n, -1]))}
+
+
+@program(*[(numbers(2, 3), i32(*m)) for m in ((1, 1), (2, 3), (0, 2), (3, 0), (-1, 1))], bounds={"m": 3, "m_2": 3}, x=(F32, [2, None]), m=(I32, [2]))
+def tile_by(x, m):
+    return {"y": tf.tile(x, m)}
+
+
+@program(*[(numbers(2, 3), i32(*p).reshape(2, 2)) for p in ((0, 1, 2, 0), (0, 0, 0, 0), (3, 1, 0, 2), (0, -1, 0, 0))], bounds={f"p{n}": 3 for n in ("", "_2", "_3", "_4")}, x=(F32, [None, 3]), p=(I32, [2, 2]))
+def pad_by(x, p):
+    return {"y": tf.pad(x, p), "valued": tf.pad(x, p, constant_values=7.0)}
+
+
+@program(*[(numbers(1, 3), i32(*s)) for s in ((2, 3), (1, 3), (4, 3), (2, 4))], bounds={"s": 4, "s_2": 4}, x=(F32, [1, 3]), s=(I32, [2]))
+def broadcast_by(x, s):
+    return {"y": tf.broadcast_to(x, s)}
+
+
+@program(*[(ints(4, low=-1, high=4), np.int32(d)) for d in (0, 1, 3, 5, -2)], bounds={"d": 5}, x=(I32, [None]), d=(I32, []))
+def one_hot_of(x, d):
+    return {"y": tf.one_hot(x, d), "first": tf.one_hot(x, d, axis=0, on_value=3, off_value=-1)}
+
+
+@program(*[(i32(*n),) for n in ((1, 3, 0), (), (0, 0), (4,), (2, 2))], bounds={"SequenceMask_Range": 4}, n=(I32, [None]))
+def sequence_mask(n):
+    return {"y": tf.sequence_mask(n)}
+
+
+@program(*[(numbers(2, 3), i32(*n)) for n in ((1, 2), (0, 0), (3, 0), (0, 1))], bounds={"SequenceMask_Range": 3}, x=(F32, [2, None]), n=(I32, [2]))
+def repeat_by(x, n):
+    return {"y": tf.repeat(x, n, axis=0)}
+
+
+# Slices.
+
+
+@program(*[(numbers(5, 3), i32(*b), i32(*s)) for b, s in (((0, 0), (5, 3)), ((1, 2), (3, 1)), ((2, 0), (0, 3)), ((4, 1), (-1, -1)), ((5, 3), (-1, 0)), ((3, 0), (3, 3)), ((-1, 0), (1, 1)), ((0, 0), (2, -2)))], x=(F32, [None, 3]), b=(I32, [2]), s=(I32, [2]))
+def slice_by(x, b, s):
+    return {"y": tf.slice(x, b, s)}
+
+
+@program(*[(numbers(6), np.int32(b), np.int32(e)) for b, e in ((0, 6), (2, 4), (4, 2), (-2, 6), (-100, 100), (1, -1), (6, 6), (7, 9), (-3, -1))], x=(F32, [None]), b=(I32, []), e=(I32, []))
+def span_of(x, b, e):
+    return {"y": x[b:e], "tail": x[b:], "head": x[:e], "steps": x[b:e:2], "back": x[e:b:-1], "from": x[b::-2]}
+
+
+@program(*[(numbers(4, 5), np.int32(b)) for b in (0, 2, 4, -1, 9)], x=(F32, [None, 5]), b=(I32, []))
+def corner_of(x, b):
+    return {"y": x[b:, :b], "new": x[None, ..., b:]}
+
+
+@program(*[(numbers(6), i32(*s)) for s in ((1, 2, 3), (0, 0, 6), (6, 0, 0), (2, 2, 3), (-1, 3, 4), (1, -1, 2))], x=(F32, [None]), s=(I32, [3]))
+def split_by(x, s):
+    a, b, c = tf.split(x, s, num=3)
+    return {"a": a, "b": b + 1, "c": c}
+
+
+# Within branches and loops.
+
+
+@program(*[(numbers(5, seed=3), np.int32(s)) for s in (-1, 1)], x=(F32, [None]), s=(I32, []))
+def size_in_a_branch(x, s):
+    return {"y": tf.cond(s > 0, lambda: tf.reduce_sum(tf.boolean_mask(x, x > 0)), lambda: tf.reduce_sum(x))}
+
+
+@program(*[(numbers(3, 4, seed=3),), (numbers(0, 4),)], x=(F32, [None, 4]))
+def size_in_a_loop(x):
+    return {"y": tf.map_fn(lambda row: tf.reduce_sum(tf.boolean_mask(row, row > 0)), x)}
+
+
+@program((numbers(4, seed=5),), (f32(-1, -2),), x=(F32, [None]))
+def loop_over_what_holds(x):
+    y = tf.boolean_mask(x, x > 0)
+    total = tf.while_loop(lambda i, s: i < tf.shape(y)[0], lambda i, s: (i + 1, s * 0.5 + y[i]), [0, 0.0])[1]
+    return {"y": total, "scan": tf.scan(lambda a, b: a * 0.5 + b, y)}
+
+
+# Boxes.
+
+BOXES = f32([0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, -0.1, 1, 0.9], [0, 10, 1, 11], [0, 10.1, 1, 11.1], [0, 100, 1, 101])
+SCORES = f32(0.9, 0.75, 0.6, 0.95, 0.5, 0.3)
+NO_BOXES = np.zeros((0, 4), np.float32)
+FLIPPED = BOXES[:, [2, 1, 0, 3]]
+
+
+def boxes(n, seed=0):
+    at = np.random.default_rng(seed).uniform(0, 3, (n, 2))
+    size = np.random.default_rng(seed + 1).uniform(0.2, 1.5, (n, 2))
+    return np.concatenate([at, at + size], 1).astype(np.float32)
+
+
+NMS = [
+    (BOXES, SCORES, np.int32(3), np.float32(0.5)),
+    (BOXES, SCORES, np.int32(30), np.float32(0.5)),
+    (BOXES, SCORES, np.int32(2), np.float32(0.5)),
+    (BOXES, SCORES, np.int32(0), np.float32(0.5)),
+    (BOXES, SCORES, np.int32(6), np.float32(0)),
+    (BOXES, SCORES, np.int32(6), np.float32(1)),
+    (FLIPPED, SCORES, np.int32(6), np.float32(0.5)),
+    (BOXES, f32(0.5, 0.5, 0.5, 0.5, 0.5, 0.5), np.int32(6), np.float32(0.5)),
+    (BOXES, f32(0.5, NAN, 0.7, NAN, 0.5, -INF), np.int32(6), np.float32(0.5)),
+    (BOXES, f32(INF, INF, 0.0, -0.0, 0.0, -1), np.int32(6), np.float32(0.5)),
+    (BOXES * 0, SCORES, np.int32(6), np.float32(0.5)),
+    (NO_BOXES, f32(), np.int32(3), np.float32(0.5)),
+    (boxes(1), SCORES[:1], np.int32(3), np.float32(0.5)),
+    (boxes(40), numbers(40), np.int32(20), np.float32(0.3)),
+    (boxes(40, 7), np.round(numbers(40, seed=3)), np.int32(40), np.float32(0.1)),
+    (BOXES, SCORES, np.int32(-1), np.float32(0.5)),
+    (BOXES, SCORES, np.int32(3), np.float32(1.5)),
+    (BOXES, SCORES[:5], np.int32(3), np.float32(0.5)),
+]
+NMS_SPECS = dict(b=(F32, [None, 4]), s=(F32, [None]), n=(I32, []), t=(F32, []))
+
+
+@program(*[call[:3] for call in NMS], **{k: v for k, v in NMS_SPECS.items() if k != "t"})
+def nms_v1(b, s, n):
+    return {"y": raw.NonMaxSuppression(boxes=b, scores=s, max_output_size=n, iou_threshold=0.4)}
+
+
+@program(*NMS, **NMS_SPECS)
+def nms_v2(b, s, n, t):
+    return {"y": raw.NonMaxSuppressionV2(boxes=b, scores=s, max_output_size=n, iou_threshold=t)}
+
+
+@program(*NMS, **NMS_SPECS)
+def nms_v3(b, s, n, t):
+    y = raw.NonMaxSuppressionV3(boxes=b, scores=s, max_output_size=n, iou_threshold=t, score_threshold=0.4)
+    return {"y": y, "boxes": tf.gather(b, y), "scores": tf.gather(s, y)}
+
+
+@program(*[(b, s) for b, s, n, t in NMS[:15] if n == 6 or len(s) in (0, 1, 40)], b=(F32, [None, 4]), s=(F32, [None]))
+def nms_v4(b, s):
+    y, count = raw.NonMaxSuppressionV4(boxes=b, scores=s, max_output_size=5, iou_threshold=0.5, score_threshold=-1.0)
+    padded, valid = raw.NonMaxSuppressionV4(boxes=b, scores=s, max_output_size=5, iou_threshold=0.5, score_threshold=0.2, pad_to_max_output_size=True)
+    return {"y": y, "count": count, "padded": padded, "valid": valid}
+
+
+@program(*NMS, **NMS_SPECS)
+def nms_v5(b, s, n, t):
+    y, scores, count = raw.NonMaxSuppressionV5(boxes=b, scores=s, max_output_size=n, iou_threshold=t, score_threshold=0.01, soft_nms_sigma=0.0)
+    return {"y": y, "scores": scores, "count": count}
+
+
+@program(*[(b, s) for b, s, n, t in NMS[:15] if n == 6 or len(s) in (0, 1, 40)], b=(F32, [None, 4]), s=(F32, [None]))
+def nms_soft(b, s):
+    y, scores, count = raw.NonMaxSuppressionV5(boxes=b, scores=s, max_output_size=8, iou_threshold=0.8, score_threshold=0.05, soft_nms_sigma=0.5)
+    _, padded, valid = raw.NonMaxSuppressionV5(boxes=b, scores=s, max_output_size=8, iou_threshold=1.0, score_threshold=0.1, soft_nms_sigma=0.3, pad_to_max_output_size=True)
+    return {"y": y, "scores": scores, "count": count, "padded": padded, "valid": valid}
+
+
+@program(*[(np.abs(numbers(n, n, seed=n)), numbers(n, seed=n), np.int32(m)) for n, m in ((0, 2), (1, 1), (6, 4), (6, 9))], o=(F32, [None, None]), s=(F32, [None]), n=(I32, []))
+def nms_with_overlaps(o, s, n):
+    return {"y": raw.NonMaxSuppressionWithOverlaps(overlaps=o, scores=s, max_output_size=n, overlap_threshold=0.5, score_threshold=-0.5)}
+
+
+# What differs.
+
+
+@program((f32(1, 2, 1, 3, 2, 1),), (f32(),), (f32(5),), (f32(0.0, -0.0, NAN, NAN, 1, -0.0),), (numbers(9),), x=(F32, [None]))
+def unique(x):
+    y, idx = tf.unique(x)
+    z, at, count = tf.unique_with_counts(x)
+    return {"y": y, "idx": idx, "z": z, "at": at, "count": count, "back": tf.gather(y, idx)}
+
+
+@program((ints(12, low=0, high=4),), (ints(0),), x=(I32, [None]))
+def unique_of_ints(x):
+    y, idx, count = tf.unique_with_counts(x, out_idx=I64)
+    return {"y": y, "idx": idx, "count": count, "sum": tf.math.unsorted_segment_sum(x, idx, tf.shape(y)[0])}
+
+
+@program(*[(ints(*s, low=0, high=2, seed=4),) for s in ((5, 2), (0, 2), (3, 0), (1, 3), (6, 1))], x=(I32, [None, None]))
+def unique_rows(x):
+    y, idx, count = raw.UniqueWithCountsV2(x=x, axis=[0])
+    columns, places = raw.UniqueV2(x=x, axis=[-1])
+    return {"y": y, "idx": idx, "count": count, "columns": columns, "places": places}
+
+
+@program(*[(i32(*x), i32(*y)) for x, y in (((1, 2, 3, 4, 2), (2, 3)), ((), (1,)), ((1, 1), ()), ((1, 2), (2, 1)))], x=(I32, [None]), y=(I32, [None]))
+def list_diff(x, y):
+    out, idx = raw.ListDiff(x=x, y=y)
+    return {"y": out, "idx": idx}
+
+
+@program((f32(0.0, NAN, 1, -0.0), f32(-0.0, NAN)), x=(F32, [None]), y=(F32, [None]))
+def list_diff_of_floats(x, y):
+    out, idx = raw.ListDiff(x=x, y=y, out_idx=I64)
+    return {"y": out, "idx": idx}
+
+
+# Partitions and segments.
+
+
+@program(*[(numbers(n, 2, seed=n), i32(*p)) for n, p in ((5, (0, 2, 1, 0, 2)), (0, ()), (3, (1, 1, 1)), (2, (0, 3)), (2, (-1, 0)))], x=(F32, [None, 2]), p=(I32, [None]))
+def partition(x, p):
+    a, b, c = tf.dynamic_partition(x, p, 3)
+    return {"a": a, "b": b * 2, "sum": tf.reduce_sum(c, 0), "count": tf.shape(c)[0], "joined": tf.concat([c, a], 0)}
+
+
+@program(*[(numbers(n, 2, seed=n), i32(*p)) for n, p in ((5, (0, 1, 1, 0, 1)), (0, ()), (2, (1, 1)))], x=(F32, [None, 2]), p=(I32, [None]))
+def partition_and_stitch(x, p):
+    parts = tf.dynamic_partition(x, p, 2)
+    places = tf.dynamic_partition(tf.range(tf.shape(x)[0]), p, 2)
+    mixed = [tf.nn.softmax(parts[0], axis=0), tf.cumsum(parts[1])]
+    return {"y": tf.dynamic_stitch(places, mixed)}
+
+
+@program(*[(i32(*a), i32(*b), numbers(len(a), 2), numbers(len(b), 2, seed=1)) for a, b in (((0, 2), (1, 3)), ((), ()), ((0, 0), (5,)), ((1,), (1,)), ((-1,), (0,)))],
+         bounds={"DynamicStitch": 8, "ParallelDynamicStitch": 8}, a=(I32, [None]), b=(I32, [None]), x=(F32, [None, 2]), y=(F32, [None, 2]))  # fmt: skip
+def stitch(a, b, x, y):
+    return {"y": tf.dynamic_stitch([a, b], [x, y])}
+
+
+@program(*[(numbers(n, 2, seed=n), i32(*p)) for n, p in ((5, (0, 0, 1, 3, 3)), (0, ()), (3, (0, 0, 0)), (2, (2, 4)), (3, (0, 2, 1)), (1, (-1,)))], bounds={"SegmentMax": 6}, x=(F32, [None, 2]), i=(I32, [None]))
+def segments(x, i):
+    return {"sum": tf.math.segment_sum(x, i), "mean": tf.math.segment_mean(x, i), "max": tf.math.segment_max(x, i), "min": tf.math.segment_min(x, i), "prod": tf.math.segment_prod(x, i)}
+
+
+@program(*[(numbers(4, 2), i32(*r), i32(*p)) for r, p in (((0, 1, 3), (0, 0, 2)), ((), ()), ((3, 3), (1, 1)), ((4,), (0,)))], bounds={"SparseSegmentMean": 5}, x=(F32, [4, 2]), r=(I32, [None]), i=(I32, [None]))
+def sparse_segments(x, r, i):
+    return {"sum": tf.sparse.segment_sum(x, r, i), "mean": tf.sparse.segment_mean(x, r, i), "sqrt": tf.sparse.segment_sqrt_n(x, r, i)}
+
+
+# What is refused.
+
+
+@program(n=(I32, []))
+def refused_no_bound(n):
+    return {"y": tf.range(n)}
+
+
+@program(x=(F32, [None]), s=(I32, []))
+def refused_leaves_a_branch(x, s):
+    return {"y": tf.cond(s > 0, lambda: tf.boolean_mask(x, x > 0), lambda: x)}
+
+
+def tensor(value):
+    array = np.asarray(value)
+    name = {"bool": "bool", "float16": "f16", "float32": "f32", "float64": "f64"}.get(array.dtype.name) or array.dtype.name.replace("uint", "u").replace("int", "i")
+    element = lambda v: "NaN" if v != v else "Infinity" if v == np.inf else "-Infinity" if v == -np.inf else v
+    data = [element(v) for v in (array.astype(np.float64) if array.dtype.kind == "f" else array).flatten().tolist()]
+    return {"dtype": name, "shape": list(array.shape), "data": data}
+
+
+def record(name, function, calls):
+    answers = []
+    for call in calls:
+        inputs = {spec.name: value for spec, value in zip(PROGRAMS[name][1], call)}
+        try:
+            outputs = {"outputs": {k: tensor(v) for k, v in function(**{k: tf.constant(v) for k, v in inputs.items()}).items()}}
+        except (tf.errors.OpError, ValueError) as error:
+            outputs = {"error": str(error).splitlines()[0][:120]}
+        answers.append({"inputs": {k: tensor(v) for k, v in inputs.items()}, **outputs})
+    return answers
+
+
+def make():
+    module, functions, answers = tf.Module(), {}, {}
+    for name, (function, specs, calls, bounds) in PROGRAMS.items():
+        functions[name] = tf.function(function, input_signature=specs)
+        if calls:
+            answers[name] = {"bounds": bounds, "calls": record(name, functions[name], calls)}
+            print(name, ["error" if "error" in a else [o["shape"] for o in a["outputs"].values()] for a in answers[name]["calls"]])
+    path = HERE / "sizes"
+    shutil.rmtree(path, ignore_errors=True)
+    tf.saved_model.save(module, str(path), signatures=functions)
+    shutil.rmtree(path / "assets", ignore_errors=True)
+    (path / "fingerprint.pb").unlink(missing_ok=True)
+    lines = [f"{json.dumps(name)}: {json.dumps(answers[name])}" for name in answers]
+    (HERE / "sizes.json").write_text("{" + ",\n".join(lines) + "}\n")
+
+
+if __name__ == "__main__":
+    make()
