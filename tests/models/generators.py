@@ -125,5 +125,47 @@ class dropout(tf.Module):
         return {"y": self.noise(self.layer(x, training=True), training=True), "same": self.layer(x, training=False)}
 
 
+@program(*[("draw", {"x": numbers(n, 3)}) for n in (2, 5, 0, 1, 2)], ("other", {}), ("draw", {"x": numbers(4, 3)}), ("other", {}))
+class seeded(tf.Module):
+    """Operators that keep a generator to themselves."""
+
+    def __init__(self):
+        self.weight = tf.Variable(numbers(3, 5))
+
+    @signature(x=(F32, [None, 3]))
+    def draw(self, x):
+        shape, seed = tf.shape(x), dict(seed=3, seed2=-5)
+        return {
+            "uniform": raw.RandomUniform(shape=shape, dtype=F32, **seed), "double": raw.RandomUniform(shape=shape, dtype=F64, **seed),
+            "half": raw.RandomUniform(shape=[3], dtype=tf.float16, **seed), "normal": raw.RandomStandardNormal(shape=shape, dtype=F32, seed=0, seed2=9),
+            "truncated": raw.TruncatedNormal(shape=shape, dtype=F32, seed=-1, seed2=0), "int": raw.RandomUniformInt(shape=[5], minval=-2, maxval=9, **seed),
+            "long": raw.RandomUniformInt(shape=[2], minval=tf.constant(0, I64), maxval=tf.constant(7, I64), **seed),
+            "rows": raw.RandomShuffle(value=x, **seed), "order": raw.RandomShuffle(value=tf.range(shape[0]), **seed), "few": raw.RandomShuffle(value=tf.range(9), **seed),
+            "one": raw.RandomShuffle(value=x[:1], **seed), "classes": raw.Multinomial(logits=x @ self.weight, num_samples=3, **seed),
+            "dropped": tf.nn.dropout(x, 0.4, seed=5),
+        }  # fmt: skip
+
+    @signature()
+    def other(self):
+        """As many draws of the same seeds begin anew in another function."""
+        return {"uniform": raw.RandomUniform(shape=[2, 3], dtype=F32, seed=3, seed2=-5), "same": raw.RandomUniform(shape=[2, 3], dtype=F32, seed=3, seed2=-5)}
+
+
+@program(*[("draw", {"n": np.int32(n)}) for n in (3, 0, 2, 3)])
+class seeded_in_bodies(tf.Module):
+    """In loops and branches; two loops with nodes of the same names."""
+
+    @signature(n=(I32, []))
+    def draw(self, n):
+        x, y = tf.zeros([2]), tf.zeros([2])
+        for _ in tf.range(n):
+            x += tf.random.uniform([2], seed=4)
+            if x[0] > 1:
+                x -= tf.random.normal([2], seed=5)
+        for _ in tf.range(n + 1):
+            y += tf.random.uniform([2], seed=4)
+        return {"x": x, "y": y}
+
+
 if __name__ == "__main__":
     make("generators", [name for name in state.PROGRAMS if name not in OTHERS])

@@ -10,7 +10,7 @@ use smc::{
     base::{Bindings, Diagnostic, Problems},
     driver::{self, Executable},
     graph::evaluate,
-    saved::{Variable, graph::has_effect},
+    saved::{Variable, graph::has_effect, has_generator},
     tensor::Tensor,
     tf::{self, Equal, Imported, Options},
 };
@@ -158,7 +158,8 @@ fn is_by_programs(op: &str) -> bool {
 /// Assignments of variables, which programs show too: `saved_state.rs` sees to it that each occurs.
 fn assigns(op: &str) -> bool {
     let draws = op.starts_with("Rng") || op.starts_with("Stateful");
-    has_effect(op) && (draws || op.starts_with("Assign") || op.contains("Scatter") || op.ends_with("CountUpTo"))
+    has_generator(op)
+        || has_effect(op) && (draws || op.starts_with("Assign") || op.contains("Scatter") || op.ends_with("CountUpTo"))
 }
 
 #[test]

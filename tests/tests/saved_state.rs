@@ -12,7 +12,7 @@ use serde::Deserialize;
 use smc::{
     driver::{self, Block, Compiled, Executable, Options, Values},
     graph::evaluate,
-    saved::{self, Model, TfGraph, graph::has_effect},
+    saved::{self, Model, TfGraph, graph::has_effect, has_generator},
     tensor::Tensor,
     tf,
 };
@@ -134,6 +134,7 @@ fn programs_have_all_operators() {
     let assigns = |op: &str| {
         op.starts_with("Assign")
             || op.ends_with("CountUpTo")
+            || has_generator(op)
             || op.starts_with("Rng")
             || op.starts_with("Stateful") && has_effect(op)
             || tf::ops().any(|row| row.name == op)

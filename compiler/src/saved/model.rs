@@ -12,7 +12,7 @@ use super::{
     bundle::Bundle,
     directory,
     files::{Disk, Files, read_all},
-    foreign, frames,
+    foreign, frames, generators,
     graph::{Branches, Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
     init::{self, Asset, Initialiser},
     initial,
@@ -172,6 +172,9 @@ impl Model {
             let what = format!("variable `{}` is set when the model is initialised", variable.name);
             return Err(Diagnostic::error(what).at_node(&initial.writer).into());
         }
+        if let Some(begins) = &variable.begins {
+            return Ok(Tensor::from_i64([begins.len()], begins));
+        }
         let missing = || Diagnostic::error("the model has no variables").in_file(self.shown_folder());
         let bundle = self.bundle.as_ref().ok_or_else(missing)?;
         Ok(bundle.read(&variable.key, variable.part.as_ref())?)
@@ -186,17 +189,20 @@ impl Model {
     pub fn graph_taking(&self, signature: &Signature, branches: &Branches) -> Result<TfGraph, Problems> {
         let library = self.library();
         let builder = Builder::taking(&library, branches);
-        let graph = match &signature.kind {
-            SignatureKind::Declared { .. } => self.declared_graph(builder, &library, signature),
-            SignatureKind::Function { function } => self.function_graph(builder, signature, function),
+        let (graph, scope) = match &signature.kind {
+            SignatureKind::Declared { .. } => (self.declared_graph(builder, &library, signature), ""),
+            SignatureKind::Function { function } => {
+                (self.function_graph(builder, signature, function), function.as_str())
+            }
         };
-        graph.and_then(|graph| self.finish(&library, graph)).map_err(|p| self.located(p))
+        graph.and_then(|graph| self.finish(&library, graph, scope)).map_err(|p| self.located(p))
     }
 
     /// The body of functional control flow: what a function named in an attribute computes from its arguments.
     pub fn body(&self, function: &NameAttrList) -> Result<TfGraph, Problems> {
         let library = self.library();
-        body::body(&library, function).and_then(|g| self.finish(&library, g)).map_err(|p| self.located(p))
+        let body = body::body(&library, function).and_then(|g| self.finish(&library, g, &function.name));
+        body.map_err(|p| self.located(p))
     }
 
     fn library(&self) -> Library<'_> {
@@ -210,20 +216,29 @@ impl Model {
     }
 
     /// Ties a graph's variables to their values, gives its control flow its bodies, and makes that of TensorFlow 1
-    /// functional.
-    fn finish(&self, library: &Library, graph: TfGraph) -> Result<TfGraph, Problems> {
-        self.finish_within(library, graph, &mut Bodies::default())
+    /// functional. `function` is whose graph it is, if it is a function's.
+    fn finish(&self, library: &Library, graph: TfGraph, function: &str) -> Result<TfGraph, Problems> {
+        self.finish_within(library, graph, function, &mut Bodies::default())
     }
 
-    fn finish_within(&self, library: &Library, graph: TfGraph, bodies: &mut Bodies) -> Result<TfGraph, Problems> {
+    fn finish_within(
+        &self,
+        library: &Library,
+        graph: TfGraph,
+        function: &str,
+        bodies: &mut Bodies,
+    ) -> Result<TfGraph, Problems> {
         let mut graph = self.with_variables(library, graph)?;
         for (id, node) in graph.nodes.iter() {
-            for (which, function) in node.regions().into_iter().enumerate() {
-                let finish = |bodies: &mut Bodies, body| self.finish_within(library, body, bodies);
-                graph.bodies.insert((id, which), bodies.body(library, function, finish));
+            for (which, region) in node.regions().into_iter().enumerate() {
+                let finish = |bodies: &mut Bodies, body| self.finish_within(library, body, &region.name, bodies);
+                graph.bodies.insert((id, which), bodies.body(library, region, finish));
             }
         }
-        frames::functional(graph)
+        let mut graph = frames::functional(graph)?;
+        let scope = if function.is_empty() { String::new() } else { format!("{function}/") };
+        generators::add(&mut graph, &scope);
+        Ok(graph)
     }
 
     fn with_variables(&self, library: &Library, mut graph: TfGraph) -> Result<TfGraph, Problems> {

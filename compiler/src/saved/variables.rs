@@ -30,6 +30,8 @@ pub struct Variable {
     pub part: Option<Slice>,
     /// What the initialisation assigns to it after it was restored: then that is its value.
     pub initial: Option<Initial>,
+    /// What it holds at first where it is the place of a generator, which is stored nowhere.
+    pub begins: Option<[i64; 3]>,
     /// A node that changes it, if one does: then its value is state, not a constant.
     pub assigned_by: Option<String>,
 }
@@ -102,7 +104,7 @@ fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Resul
         let key = bundle.and_then(|bundle| stored(node, sources, bundle).ok()?);
         let key = key.map_or_else(|| name.to_string(), |stored| stored.key);
         let initial = Some(initial.clone());
-        return Ok(Variable { name: name.into(), ty, key, part: None, initial, assigned_by: None });
+        return Ok(Variable { name: name.into(), ty, key, part: None, initial, begins: None, assigned_by: None });
     }
     let bundle = bundle.ok_or_else(|| node.fault("the model has no checkpoint"))?;
     let Stored { key, part } = stored(node, sources, bundle)?.ok_or_else(|| {
@@ -124,7 +126,7 @@ fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Resul
         Some(extents) => {
             let shape = TfShape(Some(extents.into_iter().map(|n| Some(n as u64)).collect()));
             let ty = TfType { dtype: stored_ty.dtype, shape };
-            Ok(Variable { name: name.into(), ty, key, part, initial: None, assigned_by: None })
+            Ok(Variable { name: name.into(), ty, key, part, initial: None, begins: None, assigned_by: None })
         }
         None => {
             let what = format!("variable `{name}` is {wanted}, but the checkpoint's `{key}` is {stored_ty}");

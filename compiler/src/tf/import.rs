@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Stop, find,
+    Stop, TfOp, find,
     flow::{List, Lists},
     found::Found,
     inputs::identifier,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     base::{Diagnostic, Dim, Id, Problems, Symbol},
     graph::{Bounds, Graph, NodeId},
-    saved::{Node, NodeOutput, Origin, Port, TfGraph, Variable},
+    saved::{Node, NodeOutput, Origin, Port, TfGraph, Variable, has_generator},
     tensor::{Narrow, Tensor},
 };
 
@@ -459,6 +459,11 @@ impl<'a> Import<'a> {
         value
     }
 
+    /// The row of a node. A generator that nobody seeded begins anywhere, and has none.
+    fn row(&self, id: Id<Node>) -> Option<&'static TfOp> {
+        let op = &self.tf.nodes[id].op;
+        find(op).filter(|_| !has_generator(op) || self.tf.variables.contains_key(&id))
+    }
     /// All operands are there: runs the row.
     fn finish_node(&mut self, id: Id<Node>) -> Result<(), Stop> {
         let node = &self.tf.nodes[id];
@@ -473,13 +478,13 @@ impl<'a> Import<'a> {
         let done = match gathered {
             _ if !runs => Done::Values(vec![Value::Dead]),
             None => {
-                if find(&node.op).is_none() {
+                if self.row(id).is_none() {
                     self.unsupported.entry(&node.op).or_default().push(Cow::Borrowed(node));
                 }
                 Done::Failed
             }
             Some(operands) if operands.contains(&Value::Dead) && !is_merge(node) => Done::Values(vec![Value::Dead]),
-            Some(operands) => match find(&node.op) {
+            Some(operands) => match self.row(id) {
                 None => {
                     self.unsupported.entry(&node.op).or_default().push(Cow::Borrowed(node));
                     Done::Failed

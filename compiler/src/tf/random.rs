@@ -259,7 +259,7 @@ fn stateless_multinomial(cx: &mut Import) -> Outputs {
 
 fn stateless_shuffle(cx: &mut Import) -> Outputs {
     let stream = Stream::given(cx, 1)?;
-    shuffle::shuffled(cx, stream)
+    one(shuffle::shuffled(cx, stream)?)
 }
 
 /// Classes drawn by their logits, a row of them for each row of logits: the number of classes up to which the probabilities

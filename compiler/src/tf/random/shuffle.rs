@@ -9,17 +9,18 @@ use crate::{
     loops::{BinaryFn, Combine},
     op::{Binary, Cast, Concat, Gather, Iota, Reshape, Scatter, Slice},
     tensor::{DType, TensorType},
-    tf::{Import, Outputs, build::one},
+    tf::Import,
 };
 
-pub(super) fn shuffled(cx: &mut Import, stream: Stream) -> Outputs {
+/// The rows of operand 0.
+pub(super) fn shuffled(cx: &mut Import, stream: Stream) -> Result<NodeId> {
     let x = cx.arg(0)?;
-    let Some(rows) = cx.shape(x).first().cloned() else { return one(x) };
+    let Some(rows) = cx.shape(x).first().cloned() else { return Ok(x) };
     if rows.as_int().is_some_and(|n| n < 2) {
-        return one(x);
+        return Ok(x);
     }
     let order = order(cx, stream, &rows)?;
-    one(cx.add(Gather { axis: 0, batch: 0, checked: false }, &[x, order])?)
+    cx.add(Gather { axis: 0, batch: 0, checked: false }, &[x, order])
 }
 
 /// Where each of so many rows comes from, i64: a word for each row but the last says with which one it changes places.

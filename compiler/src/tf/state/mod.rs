@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     base::{Diagnostic, Dim, Id, Problems},
+    graph::NodeId,
     saved::{Node, NodeOutput, TfGraph, Variable, held_type, type_name},
     tensor::{DType, TensorType},
 };
@@ -257,6 +258,21 @@ impl<'a> Import<'a> {
             _ => false,
         };
         if same { Ok(()) } else { Err("a variable is assigned that was taken for a constant".into()) }
+    }
+
+    /// The place of the current node's generator, which becomes what `change` gives.
+    pub(super) fn move_generator(
+        &mut self,
+        change: impl FnOnce(&mut Import<'a>, NodeId) -> Result<(NodeId, NodeId)>,
+    ) -> Result<NodeId> {
+        let own = self.tf.variables.get(&self.id).and_then(|own| self.state.number(own));
+        let Some(variable) = own else { return Err("the generator's place is not kept".into()) };
+        let Value::Tensor(before) = self.seen(self.id, variable)? else {
+            return Err(self.not_followed(variable));
+        };
+        let (result, behind) = change(self, before)?;
+        self.state.behind.insert((self.id, variable), behind.into());
+        Ok(result)
     }
 
     fn of_variable(&self, variable: Number, what: &str) -> String {

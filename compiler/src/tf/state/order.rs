@@ -66,6 +66,10 @@ impl<'a> Finder<'a> {
                     }
                 }
             }
+            // A generator moves on.
+            let own = tf.variables.get(&id).filter(|variable| variable.begins.is_some());
+            let own = own.and_then(|own| self.all.iter().position(|known| known.is_stored_as(own)));
+            here.extend(own.map(|own| (own, true)));
             // Who uses memory that a variable lends must run before that changes.
             for (_, variable) in node.inputs.iter().flat_map(|&edge| self.lent(tf, args, edge)) {
                 here.entry(variable).or_default();
@@ -114,7 +118,7 @@ impl<'a> Finder<'a> {
     fn variable(&self, tf: &TfGraph, args: &[Option<Number>], edge: NodeOutput) -> Option<Number> {
         let source = behind_references(tf, handed_on(tf, edge));
         let source = if is_reference(&tf.nodes[source.node]) { behind_references(tf, edge) } else { source };
-        if let Some(variable) = tf.variables.get(&source.node) {
+        if let Some(variable) = tf.variables.get(&source.node).filter(|variable| variable.begins.is_none()) {
             return self.all.iter().position(|known| known.is_stored_as(variable));
         }
         let arg = tf.inputs.iter().position(|port| port.source == source)?;
