@@ -7,7 +7,7 @@
 //! |---|---|
 //! | 0..8 | [`MAGIC`], in which the version is |
 //! | 8..16 | bytes of the whole block |
-//! | 16..24 | [`checksum`] of what stands behind the header; 0 in a block that calls use |
+//! | 16..24 | [`checksum`] of what stands behind it; 0 in a block that calls use |
 //! | 24..32 | 0 |
 //! | [`FINGERPRINT`]`..64` | SHA-256 of the layout: the table behind, as a little-endian target has it |
 //!
@@ -31,6 +31,8 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"SMCSTAT1");
 pub const HEADER: usize = 64;
 /// Where the checksum lies in it.
 pub const CHECKSUM: usize = 16;
+/// Where that begins which the checksum is of.
+pub const SUMMED: usize = 24;
 /// Where the fingerprint of the layout lies in it.
 pub const FINGERPRINT: usize = 32;
 /// What the address of a block, and the place of a variable in it, is a multiple of.
@@ -171,7 +173,7 @@ impl<'a> Saved<'a> {
         let order = [Order::Little, Order::Big].into_iter().find(is)?;
         let saved = Saved { bytes, order };
         let whole = saved.word(8)? == bytes.len() as u64 && bytes.len() >= HEADER && bytes.len().is_multiple_of(8);
-        let words = bytes.get(HEADER..)?.chunks_exact(8).filter_map(|word| u64::read(word, order));
+        let words = bytes.get(SUMMED..)?.chunks_exact(8).filter_map(|word| u64::read(word, order));
         let fine = whole && checksum(words) == saved.word(CHECKSUM)?;
         let count = usize::try_from(saved.word(HEADER)?).ok().filter(|&count| fine && count <= bytes.len() / RECORD)?;
         (0..count).all(|n| saved.variable(n).is_some()).then_some(saved)

@@ -89,8 +89,36 @@ pub fn call(
     cpu: u32,
     side: Fence,
 ) -> Result<Vec<Tensor>, i32> {
+    call_by(loaded, interface, number, inputs, bind, (cpu, None), side)
+}
+
+/// The same at the best level, on a block of state.
+pub fn call_on(
+    loaded: &Loaded,
+    interface: &Interface,
+    number: usize,
+    inputs: &[Tensor],
+    bind: &Bindings,
+    side: Fence,
+    state: &Fenced,
+) -> Result<Vec<Tensor>, i32> {
+    call_by(loaded, interface, number, inputs, bind, (0, Some(state)), side)
+}
+
+fn call_by(
+    loaded: &Loaded,
+    interface: &Interface,
+    number: usize,
+    inputs: &[Tensor],
+    bind: &Bindings,
+    (cpu, state): (u32, Option<&Fenced>),
+    side: Fence,
+) -> Result<Vec<Tensor>, i32> {
     let s = &interface.signatures[number];
     let mut io = vec![0u64; s.io_bytes() / SLOT_BYTES];
+    if let Some(state) = state.filter(|_| s.state.is_some()) {
+        io[s.state_slot() / SLOT_BYTES] = state.address() as u64;
+    }
     let inputs: Vec<Fenced> = inputs.iter().map(|t| Fenced::holding(t.bytes(), t.dtype.size(), side)).collect();
     let output = |t: &smc::emit::interface::Tensor| {
         let (room, size) = (t.room.eval(bind).expect("the symbols are bound"), t.ty.dtype.size());

@@ -67,6 +67,32 @@ fn a_broken_condition_is_an_error_code() {
     assert_eq!(output(&mut Command::new(program)), "ok\n");
 }
 
+const MEAN: Build = Build { model: "examples/mean/model", name: "mean", target: None, cpu: None, batch: None };
+
+#[test]
+fn states_are_told_from_everything_else() {
+    check("state.c", &[MEAN], &[]);
+}
+
+/// The example keeps its mean from run to run, and refuses a file that was damaged.
+#[test]
+fn the_example_with_a_state() {
+    if !have(&["cc"]) {
+        return;
+    }
+    let folder = scratch();
+    let program = link_c("cc", &root().join("examples/mean/main.c"), &[MEAN], &["-std=c99"], folder.path());
+    let file = folder.path().join("mean.state");
+    let run = |numbers: &[&str]| Command::new(&program).arg(&file).args(numbers).output().unwrap();
+    assert_eq!(run(&["1", "2", "6"]).stdout, b"3 numbers, mean 3\n");
+    assert_eq!(run(&["-1"]).stdout, b"4 numbers, mean 2\n");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[300] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let refused = run(&["1"]);
+    assert_eq!((refused.status.code(), fs::read(&file).unwrap()), (Some(1), bytes));
+}
+
 #[test]
 fn a_generic_caller_needs_the_descriptor_alone() {
     check("generic.c", &[Build::MNIST], &[]);

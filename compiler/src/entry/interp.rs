@@ -97,6 +97,18 @@ pub fn call_on(
     outputs.into_iter().map(tensor).collect::<Result<_, Stop>>().map(Ok)
 }
 
+/// A new block of state, by the model's own function. Panics where the model has none.
+pub fn state(model: &Model, entries: &[Entry<'_>], weights: &Weights) -> Result<Vec<u8>, Stop> {
+    let mut machine = Machine::new(model, entries, weights, Options::default());
+    let ends = |name: &str| model.members.iter().position(|m| m.name.ends_with(name)).expect("the model has a state");
+    let bytes = machine.run(ends("_state_bytes"), &[])?.unwrap_or(0);
+    let block = machine.region(vec![GARBAGE; bytes as usize]);
+    match machine.run(ends("_state_init"), &[block, bytes])? {
+        Some(0) => Ok(machine.memory_of(block)?.to_vec()),
+        status => bug(format!("a new state has the status {status:?}")),
+    }
+}
+
 /// The result of a function of a model without entries, for arguments that are words.
 #[cfg(test)]
 pub(super) fn run(model: &Model, number: usize, args: &[i64]) -> Result<Option<i64>, Stop> {

@@ -78,11 +78,7 @@ fn state_save(model: &Numbers<'_>) -> Routine {
         check(w, state);
         check_room(w, to, bytes, layout::SAVED_ALIGN);
         let sum = copy(w, state, Some(to));
-        for n in 0..layout::HEADER as u32 / 8 {
-            let word = w.load(state, Field::Word(n));
-            w.store(to, Field::Word(n), word);
-        }
-        w.store(to, Field::Word(layout::CHECKSUM as u32 / 8), sum);
+        copy_head(w, state, to, sum);
         w.leave(OK);
     })
 }
@@ -99,11 +95,7 @@ fn state_load(model: &Numbers<'_>) -> Routine {
         let damaged = w.is(Compare::Ne, sum, said);
         w.leave_if(damaged, Status::WrongState);
         copy(w, from, Some(state));
-        for n in 0..layout::HEADER as u32 / 8 {
-            let word = w.load(from, Field::Word(n));
-            w.store(state, Field::Word(n), word);
-        }
-        w.store(state, Field::Word(layout::CHECKSUM as u32 / 8), 0);
+        copy_head(w, from, state, 0.into());
         w.leave(OK);
     })
 }
@@ -143,12 +135,22 @@ fn check_layout(w: &mut Writer<'_>, state: VarId) {
     w.leave_if(differs.expect("there are words"), Status::WrongState);
 }
 
-/// The checksum of what stands behind the header, which is written to the same place elsewhere.
+/// What stands before the checksum, and the checksum.
+fn copy_head(w: &mut Writer<'_>, from: VarId, to: VarId, sum: Value) {
+    let place = layout::CHECKSUM as u32 / 8;
+    for n in 0..place {
+        let word = w.load(from, Field::Word(n));
+        w.store(to, Field::Word(n), word);
+    }
+    w.store(to, Field::Word(place), sum);
+}
+
+/// The checksum of what stands behind it, which is written to the same place elsewhere.
 fn copy(w: &mut Writer<'_>, from: VarId, to: Option<VarId>) -> Value {
     let sum = w.set(Type::Word, Op::Copy(0.into()));
-    let from = w.offset(from, layout::HEADER as i64);
-    let to = to.map(|to| w.offset(to, layout::HEADER as i64));
-    each_word(w, (block(w).bytes - layout::HEADER as u64) / 8, |w, n| {
+    let from = w.offset(from, layout::SUMMED as i64);
+    let to = to.map(|to| w.offset(to, layout::SUMMED as i64));
+    each_word(w, (block(w).bytes - layout::SUMMED as u64) / 8, |w, n| {
         let word = w.load_word(from, n);
         if let Some(to) = to {
             w.store_word(to, n, word);

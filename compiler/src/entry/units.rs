@@ -2,7 +2,7 @@
 
 use crate::{
     base::Dim,
-    loops::{Kernel, LoopKind, Stmt, statements},
+    loops::{Kernel, LoopKind, Stmt},
     plan::{Chain, EVEN_TASKS, MIN_SLICES, MIN_TASKS, Program, Unit, WORTH_SHARING},
 };
 
@@ -63,5 +63,5 @@ pub fn program_can_fail(program: &Program) -> bool {
 
 /// Whether a kernel can end early.
 pub fn can_fail(kernel: &Kernel) -> bool {
-    statements(&kernel.body).any(|stmt| matches!(stmt, Stmt::Check { .. }))
+    kernel.can_fail()
 }

@@ -398,6 +398,10 @@ impl Kernel {
             other => panic!("{other:?} is not a loop variable"),
         }
     }
+    /// Whether it can end early.
+    pub fn can_fail(&self) -> bool {
+        statements(&self.body).any(|stmt| matches!(stmt, Stmt::Check { .. }))
+    }
     /// Whether it writes more than one buffer.
     pub fn writes_several(&self) -> bool {
         self.buffers.iter().filter(|(_, buffer)| buffer.written).count() > 1

@@ -30,6 +30,7 @@ mod top_k;
 mod truncated_normal;
 mod view;
 mod window;
+mod within;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -56,6 +57,7 @@ pub use top_k::TopK;
 pub use truncated_normal::TruncatedNormal;
 pub use view::{Broadcast, Reshape, Slice, Transpose};
 pub use window::Window;
+pub use within::Within;
 
 use crate::{
     base::{Bindings, Dim, Symbol, dim::Number},
@@ -267,7 +269,7 @@ ops! {
     Reduce ArgReduce Window Scan
     Dot Conv
     Gather Scatter Put Iota TopK Bind
-    Philox TruncatedNormal
+    Philox TruncatedNormal Within
 }
 
 /// The operands as an array, or how many there should be.

@@ -73,7 +73,20 @@ pub fn plan_on(
     target: &TargetInfo,
     weights: &mut Weights,
 ) -> Program {
-    plan_region(name, graph, target, weights, &mut name::Names::default(), Given { residents, ..Given::default() }).0
+    // What may not be changed where it lies shows in the plan.
+    let mut tried: Vec<bool> = residents.iter().map(|resident| resident.output.is_some()).collect();
+    loop {
+        let yields = keep::yields(graph, residents, &tried);
+        let names = &mut name::Names::default();
+        let given = Given { yields: &yields, residents, ..Given::default() };
+        let program = plan_region(name, graph, target, weights, names, given).0;
+        let late = |(resident, tried): (&Resident, &bool)| *tried && keep::fails_late(&program, resident.at);
+        let late: Vec<bool> = residents.iter().zip(&tried).map(late).collect();
+        if !late.contains(&true) {
+            return program;
+        }
+        tried.iter_mut().zip(late).for_each(|(tried, late)| *tried &= !late);
+    }
 }
 
 /// What is known of a graph that its nodes do not say.
@@ -112,6 +125,7 @@ fn plan_region(
         names,
     };
     planner.bind_inputs();
+    planner.bind_homes();
     let copies = planner.bind_outputs();
     for id in graph.ids() {
         if let Role::Kernel { root } = fusion.role(id)
@@ -134,7 +148,7 @@ fn plan_region(
     // What a branch or loop touches must be whole.
     if planner.flows.is_empty() {
         // Where inputs may lie in the outputs' memory, nothing else may.
-        if yields.is_empty() {
+        if yields.iter().all(|given| fusion.home(given.input).is_none()) {
             inplace::settle_in_outputs(&planner.launches, &mut planner.storage);
         }
         (planner.launches, planner.chains) = chain::chain(planner.launches, &mut planner.storage, target);

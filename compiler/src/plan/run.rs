@@ -228,7 +228,7 @@ pub fn launch(
     let overwrites = |arg: StorageId| {
         let of = |id: StorageId| &program.storage[id];
         let same = |to: StorageId| (&of(to).place, &of(to).len) == (&of(arg).place, &of(arg).len);
-        let may = |to: StorageId| matches!(of(to).place, Place::Workspace(_) | Place::Output(_));
+        let may = |to: StorageId| matches!(of(to).place, Place::Workspace(_) | Place::Output(_) | Place::State(_));
         out.filter(|&(_, to)| to != arg && may(to) && same(to))
     };
     let uses = launch.args.iter().filter(|&&arg| out.is_some_and(|(_, to)| to == arg)).count();

@@ -7,6 +7,7 @@ use crate::{
     op::{
         ArgReduce, Binary, Bind, Bitcast, Broadcast, Cast, Compare, Concat, Conv, Dot, Gather, Iota, Kind, Outside,
         Pad, Philox, Reduce, Reshape, Scan, Scatter, Select, Slice, TopK, Transpose, TruncatedNormal, Unary, Window,
+        Within,
     },
     tensor::{DType, Scalar, Shape},
 };
@@ -439,6 +440,7 @@ impl Grower {
             Kind::TopK => self.top_k(),
             Kind::Philox | Kind::TruncatedNormal => self.random_numbers(kind),
             Kind::Bind => self.found(),
+            Kind::Within => self.within(),
         }
     }
     fn two_operands(&mut self) -> Option<NodeId> {
@@ -600,6 +602,19 @@ impl Grower {
         };
         let checked = self.rng.once_in(2);
         self.add(Gather { axis, batch, checked }, &[params, indices])
+    }
+    /// Indices that are all in range.
+    fn within(&mut self) -> Option<NodeId> {
+        let extents: Vec<i64> = (0..self.rng.range(1, 2)).map(|_| self.rng.range(1, 5)).collect();
+        let mut shape: Shape = (0..self.rng.below(3)).map(|_| self.dim()).collect();
+        shape.push(extents.len().into());
+        let dtype = self.rng.pick(&NUMERIC[..8]);
+        let mut n = 0;
+        let indices = self.leaf_of(dtype, shape, |g, d| {
+            n += 1;
+            Scalar::from_i64(d, g.rng.range(0, extents[(n - 1) % extents.len()] - 1))
+        });
+        self.add(Within { extents }, &[indices])
     }
     /// Indices of a constant of its own, some of them outside where that is no fault, or of few values.
     fn scatter(&mut self) -> Option<NodeId> {

@@ -2,9 +2,10 @@
 
 use super::{Result, order::takes_reference};
 use crate::{
+    base::Dim,
     graph::NodeId,
     loops::{BinaryFn, Combine, CompareFn},
-    op::{Gather, Scatter},
+    op::{Gather, Op, Outside, Scatter, Within},
     tensor::{DType, Tensor},
     tf::{Import, Outputs, Stop, TfOp, Value, build::one, flow::variable, scatter::scatter},
 };
@@ -107,7 +108,7 @@ fn rows(cx: &mut Import, f: Combine) -> Outputs {
         }
         let updates = cx.reshape(updates, &wanted)?;
         let indices = cx.insert_axes(indices, &[at.len()])?;
-        cx.add(Scatter::checked(f, 1), &[old, indices, updates])
+        scattered(cx, f, 1, [old, indices, updates])
     })
 }
 
@@ -115,8 +116,22 @@ fn rows(cx: &mut Import, f: Combine) -> Outputs {
 fn slices(cx: &mut Import, f: Combine) -> Outputs {
     behind(cx, |cx, old| {
         let (indices, updates) = (cx.arg(1)?, cx.arg(2)?);
-        scatter(cx, f, old, indices, updates)
+        let new = scatter(cx, f, old, indices, updates)?;
+        match cx.graph.op(new).clone() {
+            Op::Scatter(Scatter { f, depth, below: Outside::Fault, above: Outside::Fault }) => {
+                scattered(cx, f, depth, [old, indices, updates])
+            }
+            _ => Ok(new),
+        }
     })
+}
+
+/// A scatter that cannot fail, since a kernel before it looks at all indices: so it may change a variable where it lies.
+fn scattered(cx: &mut Import, f: Combine, depth: usize, [old, indices, updates]: [NodeId; 3]) -> Result<NodeId> {
+    let extents = cx.shape(old)[..depth].iter().map(Dim::as_int).collect::<Option<Vec<i64>>>();
+    let extents = extents.ok_or("a variable has a fixed shape")?;
+    let indices = cx.add(Within { extents }, &[indices])?;
+    cx.add(Scatter { f, depth, below: Outside::Drop, above: Outside::Drop }, &[old, indices, updates])
 }
 
 /// One more than before, and what was before; a fault where that has reached the limit.
