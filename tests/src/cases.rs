@@ -345,6 +345,8 @@ pub fn tolerance(op: &str) -> Tolerance {
         | "Tan" | "Tanh" | "Xlog1py" | "Xlogy" => (4.0, 0.0),
         // An exponential less 1.
         "Elu" | "Selu" => (2.0, 1.0),
+        // Sigmoids and hyperbolic tangents, one behind the other, for each step; TensorFlow rounds halves at every operation.
+        "BlockLSTM" | "BlockLSTMV2" | "GRUBlockCell" | "LSTMBlockCell" => (4.0, 2.0),
         // The bits themselves.
         "StatelessRandomUniform" | "StatelessRandomUniformV2" => (0.0, 0.0),
         "FusedBatchNorm" | "FusedBatchNormV2" | "FusedBatchNormV3" => (2.0, 4.0),

@@ -93,6 +93,7 @@ const TABLES: &[&[TfOp]] = &[
     flow::OPS,
     flow::array::OPS,
     flow::list::OPS,
+    flow::recurrent::OPS,
     math::OPS,
     convert::OPS,
     nn::OPS,

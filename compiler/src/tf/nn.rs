@@ -78,7 +78,7 @@ fn exponential_below_zero(cx: &mut Import, x: NodeId, above: f64, below: f64) ->
     cx.select(negative, low, high)
 }
 
-fn sigmoid(cx: &mut Import, x: NodeId) -> Result<NodeId> {
+pub(super) fn sigmoid(cx: &mut Import, x: NodeId) -> Result<NodeId> {
     let unit = cx.scalar_like(x, 1.0)?;
     let negated = cx.unary(UnaryFn::Neg, x)?;
     let exp = cx.unary(UnaryFn::Exp, negated)?;
