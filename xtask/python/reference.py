@@ -21,8 +21,19 @@ def widened(dtype):
 
 
 def wide(array):
+    if is_list(array):
+        return array
     array = np.asarray(array)
     return array.astype(np.float64) if array.dtype.kind == "f" or array.dtype == tf.bfloat16.as_numpy_dtype else array
+
+
+def is_list(value):
+    """Whether a value is a list of tensors, which has no array."""
+    return isinstance(value, tf.Tensor) and value.dtype == tf.variant
+
+
+def array(value):
+    return value if is_list(value) else np.asarray(value)
 
 
 def attributes(node):
@@ -218,6 +229,23 @@ OWN = {
 }
 
 
+BODIES = {}
+
+
+def body_of(name, library):
+    """A function's graph; made once, since loops call theirs again and again. The key keeps the library's object alive."""
+    key = (name, id(library))
+    if key not in BODIES:
+        BODIES[key] = (library, function_def_to_graph(library[name]))
+    return BODIES[key][1]
+
+
+def holds(condition):
+    """Whether TensorFlow takes a value for true: a number that is not zero, a tensor that is not empty."""
+    condition = np.asarray(condition)
+    return bool(condition) if condition.ndim == 0 else condition.size > 0
+
+
 def evaluate(graph_def, feeds, fetches, library=None):
     """The tensors named by `fetches`, given those named by `feeds` (names as `node:0`); `library` holds the functions called."""
     library = library or {function.signature.name: function for function in graph_def.library.function}
@@ -227,6 +255,11 @@ def evaluate(graph_def, feeds, fetches, library=None):
     def value(edge):
         name, _, port = edge.partition(":")
         return values[name][int(port or 0)]
+
+    def call(name, inputs):
+        body = body_of(name, library)
+        given = {tensor.name: i for tensor, i in zip(body.inputs, inputs, strict=True)}
+        return evaluate(body.as_graph_def(), given, [tensor.name for tensor in body.outputs], library)
 
     def step(node):
         inputs = [value(edge) for edge in node.input if not edge.startswith("^")]
@@ -239,14 +272,22 @@ def evaluate(graph_def, feeds, fetches, library=None):
         if any(i is None for i in inputs):
             return [next(i for i in inputs if i is not None)] if node.op == "Merge" and any(i is not None for i in inputs) else [None] * 8
         if node.op in ("PartitionedCall", "StatefulPartitionedCall"):
-            body = function_def_to_graph(library[node.attr["f"].func.name])
-            given = {tensor.name: i for tensor, i in zip(body.inputs, inputs)}
-            return evaluate(body.as_graph_def(), given, [tensor.name for tensor in body.outputs], library)
+            return call(node.attr["f"].func.name, inputs)
+        if node.op in ("If", "StatelessIf"):
+            return call(node.attr["then_branch" if holds(inputs[0]) else "else_branch"].func.name, inputs[1:])
+        if node.op in ("Case", "StatelessCase"):
+            branches = node.attr["branches"].list.func
+            which = int(inputs[0]) if 0 <= int(inputs[0]) < len(branches) else -1
+            return call(branches[which].name, inputs[1:])
+        if node.op in ("While", "StatelessWhile"):
+            while holds(call(node.attr["cond"].func.name, inputs)[0]):
+                inputs = call(node.attr["body"].func.name, inputs)
+            return inputs
         if node.op in OWN:
             return [np.asarray(v) for v in OWN[node.op](attributes(node), *inputs)]
         if node.op == "Merge":
             return [inputs[0], np.int32(0)]
-        return [v.numpy() for v in kernel(node.op, attributes(node), inputs)]
+        return [v if is_list(v) else v.numpy() for v in kernel(node.op, attributes(node), inputs)]
 
     pending, waiting = [fetch.split(":")[0] for fetch in fetches], set()
     while pending:
@@ -263,4 +304,4 @@ def evaluate(graph_def, feeds, fetches, library=None):
         waiting.discard(name)
         if name not in values:
             values[name] = step(nodes[name])
-    return [np.asarray(value(fetch)) for fetch in fetches]
+    return [array(value(fetch)) for fetch in fetches]

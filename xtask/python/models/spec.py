@@ -58,10 +58,11 @@ def randomise(keras_model, seed=7):
 
 
 def freeze(function):
-    """A concrete function's graph with its variables as constants and its calls inlined."""
+    """A concrete function's graph with its variables as constants and its calls inlined; branches and loops stay functions."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    return convert_variables_to_constants_v2(function)
+    # As frames, loops could not be evaluated node by node.
+    return convert_variables_to_constants_v2(function, lower_control_flow=False)
 
 
 def save_frozen(keras_model, path):
