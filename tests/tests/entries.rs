@@ -8,9 +8,9 @@ use smc::{
     driver::{self, Executable, Options},
     emit::load::Loaded,
     entry::interp,
-    graph::{Graph, Loop, evaluate, random, text},
-    loops::UnaryFn,
-    op::{Conv, Dot, Unary},
+    graph::{Graph, Loop, NodeId, evaluate, random, text},
+    loops::{BinaryFn, CompareFn, UnaryFn},
+    op::{Binary, Bind, Broadcast, Cast, Compare, Conv, Dot, Iota, Reduce, Reshape, Unary},
     plan::Guard,
     tensor::{DType, Scalar, Tensor, TensorType},
 };
@@ -279,6 +279,36 @@ fn branches_may_be_many_and_have_conditions() {
 /// The state of a recurrence times weights that pass a near cache, in the interpreter and in machine code, by threads too.
 #[test]
 fn weights_of_a_loop_are_read_there_and_back() {
+    there_and_back(false);
+}
+
+/// The same where the body finds a size: the number of the iteration is a symbol that nothing else in it names.
+#[test]
+fn weights_are_read_there_and_back_beside_sizes_that_data_decide() {
+    there_and_back(true);
+}
+
+/// The number of elements above 0 is a size; numbers up to that are added up, and a little of the sum to every element.
+fn with_found_size(net: &mut Net, x: NodeId) -> NodeId {
+    let shape = net.graph.shape(x).to_vec();
+    let zero = net.graph.constant(Tensor::from_f32([1, 1], &[0.0]));
+    let zeros = net.add(Broadcast::to(shape.clone()), &[zero]);
+    let above = net.add(Compare { f: CompareFn::Gt }, &[x, zeros]);
+    let ones = net.add(Cast { to: DType::I64 }, &[above]);
+    let count = net.add(Reduce { f: BinaryFn::Add, axes: vec![0, 1] }, &[ones]);
+    let count = net.add(Reshape { shape: vec![] }, &[count]);
+    let found = Symbol::new("found");
+    net.add(Bind { symbol: found.clone(), bound: smc::tensor::count(&shape) }, &[count]);
+    let numbers = net.add(Iota { shape: vec![Dim::from(&found)], axis: 0, dtype: DType::F32 }, &[]);
+    let sum = net.add(Reduce { f: BinaryFn::Add, axes: vec![0] }, &[numbers]);
+    let little = net.graph.constant(Tensor::from_f32([1], &[1e-9]));
+    let little = net.add(Binary { f: BinaryFn::Mul }, &[sum, little]);
+    let little = net.add(Reshape { shape: vec![Dim::one(), Dim::one()] }, &[little]);
+    let little = net.add(Broadcast::to(shape), &[little]);
+    net.add(Binary { f: BinaryFn::Add }, &[x, little])
+}
+
+fn there_and_back(finds: bool) {
     const UNITS: usize = 136;
     let mut net = Net::new(4);
     let state: TensorType = format!("f32[N,{UNITS}]").parse().unwrap();
@@ -290,7 +320,10 @@ fn weights_of_a_loop_are_read_there_and_back() {
     let weight = |_: &[usize]| Scalar::F32((small.unit() as f32 - 0.5) / UNITS as f32);
     let weights = body.graph.constant(Tensor::from_fn(DType::F32, [UNITS, UNITS], weight));
     let product = body.add(Dot {}, &[h, weights]);
-    let next = body.add(Unary { f: UnaryFn::Tanh }, &[product]);
+    let mut next = body.add(Unary { f: UnaryFn::Tanh }, &[product]);
+    if finds {
+        next = with_found_size(&mut body, next);
+    }
     body.graph.output("h", next);
     let count = Some(Dim::from(&Symbol::new("T")));
     let repeat = Loop { carried: 1, count, condition: None, step: Symbol::new("s"), body: body.graph };

@@ -162,7 +162,9 @@ fn plan_region(
     let port = |p: &crate::graph::Port| IoPort { name: p.name.clone(), ty: graph.ty(p.node).clone() };
     let mut symbols = symbols(graph, &found);
     let turns = launches.iter().any(|launch| launch.kernel.turn.is_some());
-    symbols.extend(step.filter(|step| turns && !symbols.contains(step)));
+    if let Some(step) = step.filter(|step| turns && !symbols.contains(step)) {
+        symbols.insert(symbols.len() - found.len(), step);
+    }
     let program = Program {
         name: name.to_owned(),
         inputs: graph.inputs[..inputs].iter().map(port).collect(),
