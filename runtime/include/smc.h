@@ -475,11 +475,27 @@ static inline void smc_set_slot(void *io, uint32_t slot, const void *value, size
   for (i = 0; i < bytes; i++) ((char *)io)[slot + i] = ((const char *)value)[i];
 }
 
-/* As smc_call, by the code of a CPU level: its number, or 0 for the best that the processor has. */
-static inline int smc_call_on(const struct smc_model *model, uint64_t cpu, uint32_t index, const void *const *inputs,
-                              void *const *outputs, const int64_t *dims, const struct smc_threads *threads, void *io,
-                              void *workspace, size_t workspace_bytes) {
+/* Where the pointer to a state stands in the io struct, or -1 where the signature uses none: in the slot before threads, if
+ * nothing else is there. */
+static inline int64_t smc_state_slot(const struct smc_model *model, const struct smc_signature *s) {
+  int64_t slot = (int64_t)s->threads_slot - 8;
+  uint32_t i;
+  for (i = 0; i < s->inputs.count; i++)
+    if ((int64_t)smc_tensor_at(model, s->inputs, i)->slot == slot) return -1;
+  for (i = 0; i < s->outputs.count; i++)
+    if ((int64_t)smc_tensor_at(model, s->outputs, i)->slot == slot) return -1;
+  for (i = 0; i < s->symbols.count; i++)
+    if ((int64_t)smc_symbol_at(model, s, i)->slot == slot) return -1;
+  return slot;
+}
+
+/* As smc_call_on, on a state of the model, which signatures without one leave alone. */
+static inline int smc_call_with(const struct smc_model *model, uint64_t cpu, void *state, uint32_t index,
+                                const void *const *inputs, void *const *outputs, const int64_t *dims,
+                                const struct smc_threads *threads, void *io, void *workspace,
+                                size_t workspace_bytes) {
   const struct smc_signature *s = smc_signature_at(model, index);
+  int64_t slot;
   uint32_t i;
   if (s == NULL) return SMC_NO_SUCH_SIGNATURE;
   if (io == NULL || (inputs == NULL && s->inputs.count > 0) || (outputs == NULL && s->outputs.count > 0) ||
@@ -491,9 +507,18 @@ static inline int smc_call_on(const struct smc_model *model, uint64_t cpu, uint3
     smc_set_slot(io, smc_tensor_at(model, s->outputs, i)->slot, &outputs[i], sizeof outputs[i]);
   for (i = 0; i < s->symbols.count; i++)
     smc_set_slot(io, smc_symbol_at(model, s, i)->slot, &dims[i], sizeof dims[i]);
+  slot = smc_state_slot(model, s);
+  if (slot >= 0) smc_set_slot(io, (uint32_t)slot, &state, sizeof state);
   smc_set_slot(io, s->threads_slot, &threads, sizeof threads);
   smc_set_slot(io, s->cpu_slot, &cpu, sizeof cpu);
   return model->invoke(index, io, workspace, workspace_bytes);
+}
+
+/* As smc_call, by the code of a CPU level: its number, or 0 for the best that the processor has. */
+static inline int smc_call_on(const struct smc_model *model, uint64_t cpu, uint32_t index, const void *const *inputs,
+                              void *const *outputs, const int64_t *dims, const struct smc_threads *threads, void *io,
+                              void *workspace, size_t workspace_bytes) {
+  return smc_call_with(model, cpu, NULL, index, inputs, outputs, dims, threads, io, workspace, workspace_bytes);
 }
 
 /* The value of a dimension in an io struct, after the call: a size that data decided, say. */

@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "libmean.h"
+#include "smc.h"
 
 static unsigned char memory[3][MEAN_STATE_BYTES + 64];
 static uint64_t saved[MEAN_STATE_BYTES / 8], damaged[MEAN_STATE_BYTES / 8];
@@ -66,6 +67,24 @@ int main(void) {
   CHECK(mean_state_load(two, MEAN_STATE_BYTES, saved, sizeof saved - 64) == SMC_WRONG_STATE);
   CHECK(mean_state_load(two, MEAN_STATE_BYTES - 64, saved, sizeof saved) == SMC_WRONG_STATE);
   CHECK(*mean_state_count(two) == 1 && *mean_state_mean(two) == 10);
+  {
+    /* A caller that knows the descriptor alone. */
+    const struct smc_model model = MEAN_MODEL;
+    const struct smc_signature *s = smc_signature_at(&model, MEAN_FEED_SIGNATURE);
+    uint64_t io[16];
+    float x = 13;
+    unsigned char workspace[64 + MEAN_FEED_WORKSPACE + 1];
+    const void *inputs[1];
+    void *outputs[1];
+    inputs[0] = &x;
+    outputs[0] = &mean;
+    CHECK(smc_state_slot(&model, s) == 16 && s->io_bytes <= sizeof io);
+    CHECK(smc_call(&model, MEAN_FEED_SIGNATURE, inputs, outputs, NULL, NULL, io, aligned(workspace),
+                   MEAN_FEED_WORKSPACE) == SMC_NULL_POINTER);
+    CHECK(smc_call_with(&model, 0, three, MEAN_FEED_SIGNATURE, inputs, outputs, NULL, NULL, io, aligned(workspace),
+                        MEAN_FEED_WORKSPACE) == SMC_OK);
+    CHECK(*mean_state_count(three) == 4 && mean == 5.5f);
+  }
 #if SMC_CPP >= 201703L
   {
     smc::mean::feed call;

@@ -298,6 +298,9 @@ fn a_scatter_changes_its_table_in_place() {
     let program = table.bodies.open.last().unwrap();
     assert_eq!(table.moves(), 0);
     assert!(program.workspace.as_int().unwrap() < 50 * 4 * 4, "{}", program.workspace);
+    // The updates alone count: eight numbers.
+    let flops: Vec<_> = program.launches.iter().filter_map(|launch| launch.flops.as_int()).collect();
+    assert!(flops.iter().all(|&flops| (0..=16).contains(&flops)), "{flops:?}");
     let large = |(_, s): (_, &plan::Storage)| (s.len == 200.into()).then(|| s.place.clone());
     assert!(program.storage.iter().filter_map(large).all(|place| matches!(place, Place::State(_))));
     table.check(&[rows([3, 49]), rows([3, 3]), rows([50, 0]), rows([0, -1]), rows([1, 2])]);

@@ -382,7 +382,13 @@ impl<'g> Planner<'g, '_> {
                 Bound::Weights(id) => self.weights_storage(id),
             })
             .collect();
-        let work = self.cx.target.work(&flops, &self.bytes(&args));
+        // Of a table that is changed where it lies, a call touches a few rows.
+        let changes = matches!(self.storage[out].place, Place::State(_))
+            && matches!(graph.op(root), Op::Scatter(_))
+            && self.cx.fusion.is_in_place(graph, root, 0);
+        let flops = if changes { flops - graph.ty(root).count() } else { flops };
+        let moved: Vec<StorageId> = args.iter().copied().filter(|&arg| !changes || arg != out).collect();
+        let work = self.cx.target.work(&flops, &self.bytes(&moved));
         // How much an unknown amount of work is shows when it is called.
         let is_shared = work.as_int().is_none_or(|work| work >= WORTH_SHARING);
         let turn = self.cx.step.as_ref().filter(|_| self.cx.takes_turns(self.weight_bytes(&args))).map(Dim::from);
