@@ -163,6 +163,12 @@ fn generators_draw_the_same_numbers() {
     answers_agree("generators");
 }
 
+/// Loops and branches in the form of TensorFlow 1 have nodes of the same names, each with a generator of its own.
+#[test]
+fn generators_of_version_1_draw_the_same_numbers() {
+    answers_agree("generators_v1");
+}
+
 /// What TensorFlow may do in either order is refused.
 #[test]
 fn open_orders_are_refused() {
