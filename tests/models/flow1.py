@@ -431,6 +431,24 @@ recurrent("dynamic_both_ways", lambda: cells().GRUCell(4), both_ways, *SOME, len
 recurrent("static", lambda: cells().BasicLSTMCell(4), unrolled, *SOME, lengths=(I32, [None]))
 
 
+@program(*SOME, x=(F32, [None, None, 3]), lengths=(I32, [None]))
+def raw_loop(x, lengths):
+    """A loop that the cell's caller writes: `raw_rnn` keeps what is finished."""
+    with v1.variable_scope("raw_loop", initializer=v1.random_uniform_initializer(-0.9, 0.9, seed=2)):
+        cell, batch = cells().GRUCell(4), tf.shape(x)[0]
+        rows = array(tf.shape(x)[1]).unstack(tf.transpose(x, [1, 0, 2]))
+
+        def loop(time, output, state, _):
+            finished = time >= lengths
+            none_left = tf.reduce_all(finished)
+            following = v1.cond(none_left, lambda: tf.zeros([batch, 3]), lambda: rows.read(time))
+            following.set_shape([None, 3])
+            return finished, following, cell.zero_state(batch, F32) if state is None else state, output, None
+
+        _, state, _ = v1.nn.raw_rnn(cell, loop)
+    return {"state": state}
+
+
 # Variables that are assigned.
 
 
@@ -474,6 +492,11 @@ def refused_writer_by_control(x):
     a = array(2, element_shape=[2])
     with tf.control_dependencies([a.write(0, x).flow]):
         return {"y": a.stack()}
+
+
+@program(x=(F32, [2]))
+def refused_race(x):
+    return {"y": raw.Merge(inputs=[x, x + 1]).output}
 
 
 @program(x=(F32, []))

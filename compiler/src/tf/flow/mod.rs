@@ -160,6 +160,10 @@ fn merge(cx: &mut Import) -> Outputs {
             let index = cx.scalar(DType::I32, n as f64)?;
             Ok(vec![cx.value(n)?, index.into()])
         }
-        _ => Err("branches meet that depend on the values of the inputs, which is not supported yet".into()),
+        _ => Err(
+            "several operands of this Merge are computed in every call, and TensorFlow takes whichever comes first: \
+                  no answer is the right one"
+                .into(),
+        ),
     }
 }
