@@ -179,6 +179,37 @@ def repeat_by(x, n):
     return {"y": tf.repeat(x, n, axis=0)}
 
 
+@program(*[(numbers(2, 5), np.int32(k)) for k in (0, 1, 3, 5, 6, -1)], x=(F32, [2, None]), k=(I32, []))
+def top_of(x, k):
+    values, indices = tf.math.top_k(x, k)
+    return {"values": values, "indices": indices, "sum": tf.reduce_sum(values, 1)}
+
+
+@program(*[(numbers(4, 2), i32(2, 0, 2, -1), np.int32(n)) for n in (3, 5, 2, 0)], bounds={"n": 5}, x=(F32, [None, 2]), i=(I32, [None]), n=(I32, []))
+def segments_of_number(x, i, n):
+    return {"y": tf.math.unsorted_segment_sum(x, i, n), "max": tf.math.unsorted_segment_max(x, i, n)}
+
+
+@program(*[(i32(0, 2, 2, 5), np.int32(n)) for n in (0, 3, 6)], bounds={"n": 6}, x=(I32, [None]), n=(I32, []))
+def count_bins(x, n):
+    return {"y": raw.Bincount(arr=x, size=n, weights=tf.constant([], F32)), "dense": raw.DenseBincount(input=x, size=n, weights=tf.constant([], F32), binary_output=True)}
+
+
+@program(*[(i32(0, 3, 1).reshape(3, 1), numbers(3, 2), np.int32(n)) for n in (4, 6, 3)], bounds={"n": 6}, i=(I32, [None, 1]), x=(F32, [None, 2]), n=(I32, []))
+def scatter_into(i, x, n):
+    return {"y": tf.scatter_nd(i, x, tf.stack([n, 2]))}
+
+
+@program(*[(np.int32(n),) for n in (0, 3, 7)], bounds={"n": 8}, n=(I32, []))
+def random_of_size(n):
+    return {"y": tf.random.stateless_uniform([n, 2], [1, 2])}
+
+
+@program(*[(np.float32(a), np.float32(b), np.int32(n)) for a, b, n in ((0, 1, 5), (1, -1, 2), (3, 4, 1), (0, 1, 0))], bounds={"n": 6}, a=(F32, []), b=(F32, []), n=(I32, []))
+def spaced(a, b, n):
+    return {"y": raw.LinSpace(start=a, stop=b, num=n), "mirrored": tf.pad(raw.LinSpace(start=a, stop=b, num=n), [[1, 0]], "SYMMETRIC")}
+
+
 # Slices.
 
 

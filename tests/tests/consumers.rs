@@ -93,6 +93,57 @@ fn the_example_with_a_state() {
     assert_eq!((refused.status.code(), fs::read(&file).unwrap()), (Some(1), bytes));
 }
 
+/// Lines that find the number `k` of elements of `x` above 0.
+const FOUND: &str = r#"
+    input "x" %x
+    %x = input : f32[n]
+    %zero = const [0.0] : f32[1]
+    %many = broadcast {"shape":["n"]} %zero
+    %above = compare {"f":"gt"} %x %many
+    %ones = cast {"to":"i64"} %above
+    %sum = reduce {"f":"add","axes":[0]} %ones
+    %count = reshape {"shape":[]} %sum"#;
+
+/// Models whose outputs have as many elements as the values say, called by the header, by the descriptor and by the class.
+#[test]
+fn sizes_that_data_decide_are_written_in_the_struct() {
+    let graph = |head: &str, lines: &str| {
+        let text = format!("{head}{FOUND}{lines}");
+        smc::graph::text::parse(&text, &Default::default()).unwrap_or_else(|e| panic!("{e}\n{text}"))
+    };
+    let first = r#"slice {"start":[0],"stride":[1],"shape":["k"]} %x"#;
+    let rest = r#"slice {"start":["k"],"stride":[1],"shape":["n-k"]} %x"#;
+    let bind = |bound: &str| format!("\n%k = bind {{\"symbol\":\"k\",\"bound\":{bound}}} %count");
+    let open = bind("\"n\"");
+    let both = format!("{open}\n%first = {first}\n%rest = {rest}\noutput \"first\" %first\noutput \"rest\" %rest");
+    let one = |bind: &str| format!("{bind}\n%y = {first}\noutput \"y\" %y");
+    let graphs = vec![
+        ("main".into(), graph("", &both)),
+        ("even".into(), graph("assume k == 2*floor(k,2)", &one(&open))),
+        ("two".into(), graph("", &one(&bind("2")))),
+    ];
+    let options = Options { name: "sizes".into(), ..Options::default() };
+    let compiled = driver::compile_graphs(graphs, &options).unwrap_or_else(|e| panic!("{e}"));
+    let folder = scratch();
+    let object = folder.path().join("libsizes.o");
+    fs::write(&object, compiled.object.bytes()).unwrap();
+    fs::write(object.with_extension("h"), compiled.header).unwrap();
+    for (compiler, standard, language) in [("cc", "-std=c99", "c"), ("c++", "-std=c++17", "c++")] {
+        if !have(&[compiler]) {
+            continue;
+        }
+        let program = folder.path().join(format!("sizes-{compiler}"));
+        let mut cc = Command::new(compiler);
+        cc.args([standard, "-O1", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I"]).arg(folder.path());
+        for include in ["runtime/include", "tests/consumers"] {
+            cc.arg("-I").arg(root().join(include));
+        }
+        cc.arg("-o").arg(&program).args(["-x", language]).arg(root().join("tests/consumers/sizes.c"));
+        output(cc.args(["-x", "none"]).arg(&object));
+        assert_eq!(output(&mut Command::new(program)), "ok\n");
+    }
+}
+
 #[test]
 fn a_generic_caller_needs_the_descriptor_alone() {
     check("generic.c", &[Build::MNIST], &[]);

@@ -310,3 +310,55 @@ fn the_runtime_builds_without_std() {
     rustc.args(["-D", "warnings", "--out-dir"]).arg(folder.path());
     output(rustc.arg(root().join("runtime/src/lib.rs")));
 }
+
+/// A compiled model whose output has as many elements as the values say.
+#[test]
+fn sizes_that_data_decide_are_known_after_the_call() {
+    let text = r#"
+        input "x" %x
+        %x = input : f32[n]
+        %zero = const [0.0] : f32[1]
+        %many = broadcast {"shape":["n"]} %zero
+        %above = compare {"f":"gt"} %x %many
+        %ones = cast {"to":"i64"} %above
+        %sum = reduce {"f":"add","axes":[0]} %ones
+        %count = reshape {"shape":[]} %sum
+        %k = bind {"symbol":"k","bound":"n"} %count
+        %rest = slice {"start":["k"],"stride":[1],"shape":["n-k"]} %x
+        output "rest" %rest"#;
+    let graph = smc::graph::text::parse(text, &Default::default()).unwrap();
+    let options = smc::driver::Options { name: "m".into(), ..Default::default() };
+    let compiled =
+        smc::driver::compile_graphs(vec![("main".into(), graph)], &options).unwrap_or_else(|e| panic!("{e}"));
+    let loaded = smc::emit::load::Loaded::new(&compiled.object.bytes()).unwrap();
+    let symbol = |name: &str| loaded.symbol(name).unwrap();
+    // SAFETY: the object exports these with these types, and lives as long as the model.
+    let model = unsafe {
+        let invoke = std::mem::transmute::<*const u8, smc_runtime::abi::Invoke>(symbol("m_invoke"));
+        let bytes = std::mem::transmute::<*const u8, smc_runtime::abi::WorkspaceBytes>(symbol("m_workspace_bytes"));
+        Model::new(symbol("m_descriptor"), invoke, bytes).unwrap()
+    };
+    let signature = model.signature("main").unwrap();
+    assert_eq!(
+        (signature.dimensions().collect::<Vec<_>>(), signature.given().collect::<Vec<_>>()),
+        (vec!["n", "k"], vec!["n"])
+    );
+    let mut workspace = GrowingWorkspace::default();
+    for (x, rest) in [(vec![1.0f32, -2.0, 3.0, -4.0], vec![3.0f32, -4.0]), (vec![-1.0], vec![-1.0]), (vec![], vec![])] {
+        let shape = [x.len()];
+        let mut memory = vec![0.0f32; x.len()];
+        let mut call = signature.call().unwrap();
+        call.input("x", &x, &shape).unwrap();
+        assert_eq!(call.output_count("rest"), Ok(x.len()), "room for all of them");
+        assert_eq!(call.dim("k", 1).err(), Some(Error::NoSuchDimension(Name::new("k"))));
+        assert_eq!(call.value("k"), Err(Error::UnknownDimension(Name::new("k"))));
+        call.output("rest", &mut memory).unwrap();
+        for _ in 0..2 {
+            call.run(&mut workspace).unwrap();
+            assert_eq!(call.value("k"), Ok((x.len() - rest.len()) as i64));
+            assert_eq!(call.output_extent("rest", 0), Ok(rest.len()));
+        }
+        drop(call);
+        assert_eq!(memory[..rest.len()], rest);
+    }
+}

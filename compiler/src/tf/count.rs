@@ -36,7 +36,7 @@ fn bucketize(cx: &mut Import) -> Outputs {
 /// not count, and a negative one is a fault. Rows of a matrix are counted apart by `DenseBincount`.
 fn bincount(cx: &mut Import) -> Outputs {
     let (x, weights) = (cx.arg(0)?, cx.arg(2)?);
-    let size = cx.dim(1, "the number of bins")?;
+    let size = cx.size(1, "the number of bins", None)?;
     cx.require_at_most(&Dim::zero(), &size, "the number of bins")?;
     let dense = cx.node.op == "DenseBincount";
     let binary = dense && cx.node.attr_bool("binary_output")?;

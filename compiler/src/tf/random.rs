@@ -130,7 +130,7 @@ fn numbers(cx: &mut Import, n: usize, stream: Stream, draw: Drawn) -> Result<Nod
     if cx.rank(of_shape) != 1 {
         return Err(format!("a shape is a vector, not of rank {}", cx.rank(of_shape)).into());
     }
-    let shape = cx.dims(n, "the shape")?;
+    let shape = cx.sizes(n, "the shape", None)?;
     for extent in &shape {
         cx.require_at_most(&Dim::zero(), extent, "an extent of the shape")?;
     }
@@ -270,7 +270,7 @@ fn multinomial(cx: &mut Import, stream: Stream) -> Result<NodeId> {
     let [rows, classes] = &cx.shape(logits)[..] else {
         return Err(format!("logits are a matrix, not of rank {}", cx.rank(logits)).into());
     };
-    let samples = cx.dim(1, "the number of samples")?;
+    let samples = cx.size(1, "the number of samples", None)?;
     cx.require_at_most(&Dim::zero(), &samples, "the number of samples")?;
     cx.require_at_most(&Dim::one(), classes, "the number of classes")?;
     let dtype = cx.dtype(logits);

@@ -104,7 +104,9 @@ fn scan(cx: &mut Import, f: BinaryFn) -> Outputs {
 }
 
 fn top_k_v2(cx: &mut Import) -> Outputs {
-    let k = cx.dim(1, "the number of elements")?;
+    let of = cx.arg(0)?;
+    let most = cx.shape(of).last().cloned();
+    let k = cx.size(1, "the number of elements", most.as_ref())?;
     let to = cx.attr_dtype("index_type")?;
     top_k(cx, k, to)
 }

@@ -74,23 +74,9 @@ fn counts(cx: &Import, known: &[i64]) -> Result<Vec<i64>> {
     Ok(counts)
 }
 
-const TAKES_NUMBER: &str = "`tf.math.unsorted_segment_sum` and its like take the number of segments, and so does \
-                            `tf.sparse.segment_sum`: give it as a constant, or computed from extents";
-
-/// The counts of segments by ids that have to be constants.
-fn known_counts(cx: &Import, ids: NodeId) -> Result<Vec<i64>> {
-    match cx.known_ints(ids) {
-        Some(known) => counts(cx, &known),
-        None => match cx.unknown(ids, "the number of segments") {
-            Stop::Fault(problems) => Err(Stop::Fault(problems.map(|d| d.help(TAKES_NUMBER)))),
-            other => Err(other),
-        },
-    }
-}
-
 /// The number of segments that operand `n`, a scalar, gives.
 fn segments(cx: &mut Import, n: usize) -> Result<Dim> {
-    let number = cx.dim(n, "the number of segments")?;
+    let number = cx.size(n, "the number of segments", None)?;
     if cx.rank(cx.arg(n)?) != 0 {
         return Err("the number of segments is no scalar".into());
     }
@@ -127,10 +113,8 @@ fn sorted(cx: &mut Import, fold: Fold) -> Outputs {
     let (number, rest) = rows(cx, data, ids)?;
     let of_data = cx.shape(data)[0].clone();
     cx.require_equal(&of_data, &number, "the numbers of rows and of segment ids")?;
-    if cx.known_ints(ids).is_none() {
-        return sorted_by_data(cx, fold, data, ids, &number);
-    }
-    let counts = known_counts(cx, ids)?;
+    let Some(known) = cx.known_ints(ids) else { return sorted_by_data(cx, fold, data, ids, &number) };
+    let counts = counts(cx, &known)?;
     let (dtype, rank) = (cx.dtype(data), cx.rank(data));
     let first = |count: i64| match fold {
         Fold::Prod => Scalar::one(dtype),
@@ -246,14 +230,14 @@ fn sparse(cx: &mut Import, fold: Fold) -> Outputs {
     let segments = if cx.node.op.ends_with("WithNumSegments") {
         ids = never_falling(cx, ids, &number)?;
         segments(cx, 3)?
-    } else if cx.known_ints(ids).is_none() {
-        ids = never_falling(cx, ids, &number)?;
-        segments_of_data(cx, ids)?
-    } else {
-        let counts = known_counts(cx, ids)?;
+    } else if let Some(known) = cx.known_ints(ids) {
+        let counts = counts(cx, &known)?;
         let segments = counts.len().into();
         counted = Some(counts);
         segments
+    } else {
+        ids = never_falling(cx, ids, &number)?;
+        segments_of_data(cx, ids)?
     };
     let places = as_indices(cx, ids)?;
     let (dtype, rank) = (cx.dtype(data), cx.rank(data));
