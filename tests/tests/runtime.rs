@@ -236,7 +236,7 @@ fn c_and_rust_evaluate_alike() {
         seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (seed >> 33) % below
     };
-    // Both symbols stay in the first extent, so that they are the signature's.
+    // Both symbols are in the first extent, so that they are the signature's.
     let mut dims: Vec<Dim> = vec!["n*m-m".parse().unwrap(), 3.into(), Dim::sym("n"), Dim::sym("m"), i64::MAX.into()];
     let formulas = [
         "i32((f32(n)*0.7f32))",
@@ -265,8 +265,10 @@ fn c_and_rust_evaluate_alike() {
             dims.pop();
         }
     }
-    let input = vec![("x".into(), TensorType::new(DType::F32, dims))];
-    let signatures = signatures(vec![("s".into(), input, vec![])]);
+    // An input for each: the elements of one of all these extents are more than terms can say.
+    let input = |(n, dim): (usize, Dim)| (format!("x{n}"), TensorType::new(DType::F32, vec![dim]));
+    let inputs = dims.into_iter().enumerate().map(input).collect();
+    let signatures = signatures(vec![("s".into(), inputs, vec![])]);
     let model = Interface {
         name: "m".into(),
         compiler: "hand".into(),
@@ -290,8 +292,8 @@ fn c_and_rust_evaluate_alike() {
     let mut evaluate = Command::new(&program);
     let printed = output(evaluate.arg(&file).args(pairs.iter().flatten().map(i64::to_string)));
     let read = Descriptor::new(&bytes).unwrap();
-    let extents: Vec<_> =
-        read.items(read.items(read.signatures().next().unwrap().inputs).next().unwrap().extents).collect();
+    let inputs = read.items(read.signatures().next().unwrap().inputs);
+    let extents: Vec<_> = inputs.map(|input| read.items(input.extents).next().unwrap()).collect();
     let mut lines = printed.lines();
     for pair in pairs {
         for &extent in &extents {
@@ -347,18 +349,19 @@ fn sizes_that_data_decide_are_known_after_the_call() {
     for (x, rest) in [(vec![1.0f32, -2.0, 3.0, -4.0], vec![3.0f32, -4.0]), (vec![-1.0], vec![-1.0]), (vec![], vec![])] {
         let shape = [x.len()];
         let mut memory = vec![0.0f32; x.len()];
-        let mut call = signature.call().unwrap();
-        call.input("x", &x, &shape).unwrap();
-        assert_eq!(call.output_count("rest"), Ok(x.len()), "room for all of them");
-        assert_eq!(call.dim("k", 1).err(), Some(Error::NoSuchDimension(Name::new("k"))));
-        assert_eq!(call.value("k"), Err(Error::UnknownDimension(Name::new("k"))));
-        call.output("rest", &mut memory).unwrap();
-        for _ in 0..2 {
-            call.run(&mut workspace).unwrap();
-            assert_eq!(call.value("k"), Ok((x.len() - rest.len()) as i64));
-            assert_eq!(call.output_extent("rest", 0), Ok(rest.len()));
+        {
+            let mut call = signature.call().unwrap();
+            call.input("x", &x, &shape).unwrap();
+            assert_eq!(call.output_count("rest"), Ok(x.len()), "room for all of them");
+            assert_eq!(call.dim("k", 1).err(), Some(Error::NoSuchDimension(Name::new("k"))));
+            assert_eq!(call.value("k"), Err(Error::UnknownDimension(Name::new("k"))));
+            call.output("rest", &mut memory).unwrap();
+            for _ in 0..2 {
+                call.run(&mut workspace).unwrap();
+                assert_eq!(call.value("k"), Ok((x.len() - rest.len()) as i64));
+                assert_eq!(call.output_extent("rest", 0), Ok(rest.len()));
+            }
         }
-        drop(call);
         assert_eq!(memory[..rest.len()], rest);
     }
 }
