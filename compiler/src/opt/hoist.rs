@@ -9,11 +9,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Fuel, Rewrite, rebuilt::Rebuilt};
+use super::{Fuel, Rewrite, rebuilt::Rebuilt, rewrite::divides};
 use crate::{
     base::{Dim, Symbol},
     graph::{Graph, Loop, NodeId, Regions},
-    loops::BinaryFn,
     op::{Broadcast, Control, ControlResult, Op, Reshape, Slice},
 };
 
@@ -164,10 +163,7 @@ fn takes_one(op: &Slice, from: &[Dim]) -> bool {
 
 fn cannot_fault(body: &Graph, id: NodeId) -> bool {
     match body.op(id) {
-        Op::Binary(op) => {
-            let divides = matches!(op.f, BinaryFn::Div | BinaryFn::Rem | BinaryFn::Pow);
-            !divides || body.ty(id).dtype.is_float()
-        }
+        op @ Op::Binary(_) => !divides(op, body.ty(id).dtype),
         Op::Unary(_) | Op::Compare(_) | Op::Select(_) | Op::Cast(_) | Op::Bitcast(_) | Op::Extent(_) | Op::Iota(_) => {
             true
         }

@@ -129,6 +129,14 @@ impl<'g> Rewrite<'g> {
     }
 }
 
+/// Whether an elementwise operator faults on some values: a division, remainder or power of integers.
+pub fn divides(op: &Op, dtype: DType) -> bool {
+    match op {
+        Op::Binary(op) => matches!(op.f, BinaryFn::Div | BinaryFn::Rem | BinaryFn::Pow) && !dtype.is_float(),
+        _ => false,
+    }
+}
+
 /// By node, whether its value is known at compile time.
 pub fn fixed(graph: &Graph) -> Vec<bool> {
     let mut fixed = vec![false; graph.len()];

@@ -5,7 +5,7 @@ use crate::{
     base::{Bindings, Symbol},
     graph::{NodeId, evaluate, random, text},
     op::{Kind, Op},
-    tensor::{DType, Tensor},
+    tensor::{DType, Scalar, Tensor},
 };
 
 fn parse(text: &str) -> Graph {
@@ -64,12 +64,34 @@ fn passes_keep_the_meaning() {
             Ok(better) => better,
             Err(e) => panic!("seed {seed}: {e}\n{}", text::print(&case.graph).0),
         };
-        let after = evaluate(&better, &case.inputs, &case.bind).unwrap();
+        let context = || format!("seed {seed}\n{}\n{}", text::print(&case.graph).0, text::print(&better).0);
+        let after = evaluate(&better, &case.inputs, &case.bind).unwrap_or_else(|e| panic!("{e:?}, {}", context()));
         for (a, b) in before.iter().zip(&after) {
-            let context = || format!("seed {seed}\n{}\n{}", text::print(&case.graph).0, text::print(&better).0);
             assert!(is_close(a, b), "{}\n{a:?}\n{b:?}", context());
         }
     }
+}
+
+/// A division of repeated values is none where they are repeated no times.
+#[test]
+fn nothing_is_divided_for_nothing() {
+    let text = r#"input "x" %0
+                  input "y" %1
+                  %0 = input : i32[1]
+                  %1 = input : i32[1]
+                  %2 = broadcast {"shape":["N"]} %0
+                  %3 = broadcast {"shape":["N"]} %1
+                  %4 = binary {"f":"div"} %2 %3
+                  output "z" %4"#;
+    let better = optimised(&parse(text));
+    let of = |n| {
+        let inputs = [
+            Tensor::from_scalars(DType::I32, [1], [Scalar::Int(6)]),
+            Tensor::from_scalars(DType::I32, [1], [Scalar::Int(0)]),
+        ];
+        evaluate(&better, &inputs, &Bindings::from([(Symbol::new("N"), n)])).is_ok()
+    };
+    assert_eq!([of(0), of(1)], [true, false]);
 }
 
 /// The same elements, but for what constants in weights round differently.

@@ -1,7 +1,12 @@
 //! Repetition comes last: what is computed of repeated values is computed once and then repeated.
 
 use super::{Rewrite, Rule};
-use crate::{base::Dim, graph::NodeId, op::Op};
+use crate::{
+    base::{Dim, dim::NoVars},
+    graph::NodeId,
+    op::Op,
+    opt::rewrite::divides,
+};
 
 pub const RULES: &[Rule] = &[Rule {
     name: "pointwise-of-broadcast",
@@ -47,6 +52,11 @@ fn pointwise_of_broadcast(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
     };
     let shape: Vec<Dim> = (0..node.ty.rank()).map(small).collect();
     if shape == node.ty.shape {
+        return None;
+    }
+    // What is repeated no times was not divided before.
+    let repeats = shape.iter().zip(&node.ty.shape).filter(|(one, all)| one != all).map(|(_, all)| all);
+    if divides(&node.op, node.ty.dtype) && !repeats.into_iter().all(|n| (n - 1).is_nonneg(&NoVars)) {
         return None;
     }
     let mut operands = vec![];

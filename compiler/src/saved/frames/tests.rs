@@ -178,7 +178,7 @@ fn malformed_loops_are_refused_by_name() {
         ("a = Add(s:1, k)", "a = Add(s, k)", "what a loop ends with is read before its Exit"),
         ("a = Add(s:1, k)", "a = Add(m:1, k)", "which operand a loop's Merge took"),
         ("a = Add(s:1, k)", "a = Add(n, k)", "the graph has a cycle through this node"),
-        ("n = NextIteration(a)", "n = NextIteration()", "NextIteration lacks its operand 0"),
+        ("n = NextIteration(a)", "n = NextIteration()", "goes on with one NextIteration of that loop"),
     ] {
         let text = changed(from, to);
         assert!(text.contains(said) && text.contains("node: "), "{to}: {said} is not in\n{text}");
