@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .spec import Const, Run, case, rand, tensor
+from .spec import Const, Run, case, rand, sweep, tensor
 
 
 def sixteenths(*shape, dtype="f32", seed=0):
@@ -31,6 +31,8 @@ def cells():
     gru = lambda b, i, c: (sixteenths(b, i, seed=1), sixteenths(b, c, seed=2), sixteenths(i + c, 2 * c, seed=3), sixteenths(i + c, c, seed=4), sixteenths(2 * c, seed=5), sixteenths(c, seed=6))
     for name, sizes in (("", (2, 3, 4)), ("one", (1, 1, 1)), ("no batch", (0, 2, 3))):
         case("GRUBlockCell", name or "f32", *gru(*sizes))
+    sweep("LSTMBlockCell", "batches", [lstm(batch, 3, 2) for batch in (0, 1, 3)])
+    sweep("GRUBlockCell", "batches", [gru(batch, 3, 2) for batch in (0, 1, 3)])
     case("GRUBlockCell", "weights too short", *gru(2, 3, 4)[:2], *gru(2, 2, 4)[2:], fails=True)
 
 
@@ -56,6 +58,8 @@ def sequences():
         case(op, "no clip", Const(np.int64(2)), *lstm(1, 1, 1, steps=2), cell_clip=-1.0, **bias)
         case(op, "f16", Const(np.int64(3)), *lstm(2, 3, 2, "f16", steps=3), optional=True)
         case(op, "no batch", Const(np.int64(2)), *lstm(0, 3, 2, steps=2))
+        # The length is that of the sequence: what lies behind it is not defined.
+        sweep(op, "batches", [(Const(np.int64(2)), *lstm(batch, 3, 2, steps=2)) for batch in (0, 1, 3)])
         case(op, "bias too short", Const(np.int64(5)), *lstm(2, 3, 4, steps=5)[:-1], sixteenths(12, seed=8), fails=True)
 
 
