@@ -96,7 +96,7 @@ fn cargo_test(arguments: &[&str], level: Option<&str>) -> Result<Counts> {
 }
 
 /// The tests whose code is made for a CPU level of this machine; the others say by themselves which levels they need.
-const BY_LEVEL: [&str; 12] = [
+const BY_LEVEL: [&str; 15] = [
     "borders",
     "broadcasts",
     "cases",
@@ -108,6 +108,9 @@ const BY_LEVEL: [&str; 12] = [
     "mnist",
     "random_graphs",
     "saved_flow",
+    "saved_sizes",
+    "saved_state",
+    "states",
     "winograd",
 ];
 
