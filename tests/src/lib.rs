@@ -1,5 +1,6 @@
 //! What the tests share: where the project lies, and the harness that runs recorded cases.
 
+pub mod answers;
 pub mod cases;
 pub mod compare;
 pub mod fenced;

@@ -1,43 +1,17 @@
 //! Programs that assign variables (`tests/models/state.py`): calls in order give what TensorFlow gave, by the evaluator, by
 //! entry programs and by machine code, and leave the same variables behind.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    panic::AssertUnwindSafe,
-    path::PathBuf,
-};
-
-use serde::Deserialize;
 use smc::{
     driver::{self, Block, Compiled, Executable, Options, Values},
     graph::evaluate,
-    saved::{self, Model, TfGraph, graph::has_effect, has_generator},
+    saved::{Model, graph::has_effect, has_generator},
     tensor::Tensor,
     tf,
 };
 use smc_tests::{
-    cases::Operand,
-    compare::{Tolerance, difference},
+    answers::{Call, TOLERANCE, each_program, open, operators, show},
+    compare::difference,
 };
-
-#[derive(Deserialize)]
-struct Call {
-    function: String,
-    inputs: BTreeMap<String, Operand>,
-    #[serde(default)]
-    outputs: BTreeMap<String, Operand>,
-    /// What TensorFlow said, where it gave no outputs.
-    error: Option<String>,
-}
-
-fn folder() -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "models"].iter().collect()
-}
-
-fn open(name: &str) -> Model {
-    Model::open(folder().join(name), &saved::Options::default()).unwrap_or_else(|e| panic!("{e}"))
-}
 
 /// The signatures of a program, compiled together.
 fn compile(model: &Model, program: &str) -> Result<Compiled, String> {
@@ -92,15 +66,7 @@ impl Program {
             return Some("a call that failed changed the state".into());
         }
         for (what, results) in [("evaluator", evaluated), ("machine code", ran)] {
-            let wrong = match (results, &call.error) {
-                (Err(_), Some(_)) => None,
-                (Ok(_), Some(error)) => Some(format!("no fault, but TensorFlow says: {error}")),
-                (Err(fault), None) => Some(fault),
-                (Ok(results), None) => signature.outputs.iter().zip(&results).find_map(|(port, ours)| {
-                    let wrong = difference(ours, &call.outputs[&port.key].tensor(), TOLERANCE)?;
-                    Some(format!("output {}: {wrong}", port.key))
-                }),
-            };
+            let wrong = call.judge(signature.outputs.iter().map(|port| &port.key[..]), results);
             if let Some(wrong) = wrong {
                 return Some(format!("{what}: {wrong}"));
             }
@@ -114,23 +80,10 @@ impl Program {
     }
 }
 
-const TOLERANCE: Tolerance = Tolerance { ulps: 4.0, units: 4.0, signed_zeros: false };
-
-/// The operators of a graph and of the bodies in it.
-fn operators(graph: &TfGraph, found: &mut BTreeSet<String>) {
-    found.extend(graph.op_counts().into_keys().map(String::from));
-    graph.bodies.values().flatten().for_each(|body| operators(body, found));
-}
-
 /// Each row that assigns a variable is in a program.
 #[test]
 fn programs_have_all_operators() {
-    let mut found = BTreeSet::new();
-    for model in ["state", "state_v1", "generators"].map(open) {
-        for signature in model.signatures() {
-            operators(&model.graph(signature).unwrap_or_else(|e| panic!("{e}")), &mut found);
-        }
-    }
+    let found = operators(&["state", "state_v1", "generators"]);
     let assigns = |op: &str| {
         op.starts_with("Assign")
             || op.ends_with("CountUpTo")
@@ -188,30 +141,15 @@ fn open_orders_are_refused() {
 }
 
 fn answers_agree(model: &str) {
-    let text = fs::read_to_string(folder().join(format!("{model}.json"))).expect("there are answers");
-    let model = open(model);
-    let answers: BTreeMap<String, Vec<Call>> = serde_json::from_str(&text).expect("answers are as they were written");
-    let only = std::env::var("SMC_PROGRAM").ok();
-    let mut failures = vec![];
-    for (name, calls) in answers.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == *name)) {
-        let compiled = std::panic::catch_unwind(AssertUnwindSafe(|| compile(&model, name)));
-        let compiled = compiled.unwrap_or_else(|_| Err("it panics".into()));
-        let mut program = match compiled {
+    each_program(model, |model, name, calls: &Vec<Call>| {
+        let mut program = match compile(model, name) {
             Ok(compiled) => Program::new(compiled),
-            Err(problems) => {
-                failures.push(format!("{name}: {problems}"));
-                continue;
-            }
+            Err(problems) => return vec![problems],
         };
-        if only.is_some() {
-            for entry in &program.compiled.entries {
-                println!("{}\n{}", entry.key, smc::graph::text::print(&entry.imported).0);
-            }
-        }
-        for (n, call) in calls.iter().enumerate() {
-            let wrong = program.compare(name, call);
-            failures.extend(wrong.map(|what| format!("{name}, call {n} of {}: {what}", call.function)));
-        }
-    }
-    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+        program.compiled.entries.iter().for_each(|entry| show(&entry.imported));
+        let compare = |(n, call): (usize, &Call)| {
+            program.compare(name, call).map(|what| format!("call {n} of {}: {what}", call.function))
+        };
+        calls.iter().enumerate().filter_map(compare).collect()
+    });
 }

@@ -365,6 +365,12 @@ pub fn source(model: &Model, signature: &Signature) -> Result<TfGraph, Problems>
     source::graph(model, signature, &tf::Options::default())
 }
 
+/// A signature as the passes get it, where nothing else is chosen than by these options.
+pub fn import(model: &Model, signature: &Signature, options: &tf::Options) -> Result<tf::Imported, Problems> {
+    let graph = source::graph(model, signature, options)?;
+    tf::import(&graph, &|variable| initial::read(model, variable), options)
+}
+
 /// All passes. An error is a fault of a pass, not of the model.
 fn optimise(graph: Graph) -> Graph {
     opt::optimise(graph, opt::Options::default(), &mut |_, _| ()).unwrap_or_else(|e| panic!("{e}"))
