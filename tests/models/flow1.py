@@ -2,14 +2,12 @@
 signatures they are, `flow1.json` holds calls of each and what TensorFlow answers. `python flow1.py` makes both again,
 `python flow1.py NAME..` makes only those of these names, in /tmp."""
 
-import json
 import pathlib
 import shutil
 import sys
 
-from programs import BOOL, F16, F32, F64, I32, I64, ints, numbers, np, tensor, tf
+from programs import BOOL, F16, F32, F64, HERE, I32, I64, ints, np, numbers, tensors, tf, write
 
-HERE = pathlib.Path(__file__).parent
 v1 = tf.compat.v1
 raw = tf.raw_ops
 v1.disable_control_flow_v2()
@@ -553,10 +551,10 @@ def record(session, made, name):
         feeds = dict(zip(inputs.values(), call))
         try:
             found = session.run(outputs, feeds)
-            values = {"outputs": {k: tensor(v) for k, v in (found | session.run(variables)).items()}}
+            values = {"outputs": tensors(found | session.run(variables))}
         except tf.errors.OpError as error:
             values = {"error": error.message.splitlines()[0][:120]}
-        answers.append({"inputs": {k: tensor(v) for k, v in [*zip(inputs, call), *before.items()]}, **values})
+        answers.append({"inputs": tensors(dict(zip(inputs, call)) | before), **values})
     return answers
 
 
@@ -615,8 +613,7 @@ def make(names, folder):
     file = path / "saved_model.pb"
     file.write_bytes(rewrite(file.read_bytes()))
     (path / "fingerprint.pb").unlink(missing_ok=True)
-    lines = [f"{json.dumps(name)}: {json.dumps(answers[name])}" for name in answers]
-    (folder / "flow1.json").write_text("{" + ",\n".join(lines) + "}\n")
+    write("flow1", answers, folder)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """Operators with a seed in loops and branches of TensorFlow 1, each with a generator of its own: `generators_v1` and `generators_v1.json`, as
 `state.py` makes others. `python generators_v1.py` makes both again."""
 
-import json
 import shutil
 
-from programs import HERE, F32, I32, np, tensor, tf
+from programs import HERE, F32, I32, np, tensor, tensors, tf, write
 
 v1 = tf.compat.v1
 v1.disable_control_flow_v2()
@@ -38,8 +37,7 @@ def calls(names):
         v1.saved_model.load(session, ["serve"], str(PATH))
         for n in (3, 1, 0, 5, 3):
             outputs = session.run(names, {"n:0": n})
-            yield {"function": "draw", "inputs": {"n": tensor(np.int32(n))}, "outputs": {k: tensor(v) for k, v in outputs.items()}}
+            yield {"function": "draw", "inputs": {"n": tensor(np.int32(n))}, "outputs": tensors(outputs)}
 
 
-answers = list(calls(save()))
-(HERE / "generators_v1.json").write_text(json.dumps({"bodies": answers}) + "\n")
+write("generators_v1", {"bodies": list(calls(save()))})

@@ -37,38 +37,50 @@ def program(*calls, **specs):
 def tensor(value):
     array = np.asarray(value)
     name = {"bool": "bool", "float16": "f16", "float32": "f32", "float64": "f64"}.get(array.dtype.name) or array.dtype.name.replace("uint", "u").replace("int", "i")
-    element = lambda v: "NaN" if v != v else v
+    element = lambda v: "NaN" if v != v else "Infinity" if v == np.inf else "-Infinity" if v == -np.inf else v
     data = [element(v) for v in (array.astype(np.float64) if array.dtype.kind == "f" else array).flatten().tolist()]
     return {"dtype": name, "shape": list(array.shape), "data": data}
 
 
-def record(name, function, calls):
-    answers = []
-    for call in calls:
-        inputs = {spec.name: value for spec, value in zip(PROGRAMS[name][1], call)}
-        try:
-            outputs = {"outputs": {k: tensor(v) for k, v in function(**{k: tf.constant(v) for k, v in inputs.items()}).items()}}
-        except (tf.errors.OpError, ValueError) as error:
-            outputs = {"error": str(error).splitlines()[0][:120]}
-        answers.append({"inputs": {k: tensor(v) for k, v in inputs.items()}, **outputs})
-    return answers
+def tensors(named):
+    return {name: tensor(value) for name, value in named.items()}
 
 
-def make(model, names, keep=lambda module: None):
-    """Saves the programs of these names, all for none, as a model and their calls beside it. `keep` hangs on a module what they use."""
+def answer(function, inputs):
+    """A call of a function with inputs by name, and what it gives or raises."""
+    try:
+        what = {"outputs": tensors(function(**{name: tf.constant(value) for name, value in inputs.items()}))}
+    except (tf.errors.OpError, ValueError) as error:
+        what = {"error": str(error).splitlines()[0][:120]}
+    return {"inputs": tensors(inputs), **what}
+
+
+def save(model, module, functions):
+    path = HERE / model
+    shutil.rmtree(path, ignore_errors=True)
+    tf.saved_model.save(module, str(path), signatures=functions)
+    shutil.rmtree(path / "assets", ignore_errors=True)
+    (path / "fingerprint.pb").unlink(missing_ok=True)
+
+
+def write(model, answers, folder=HERE):
+    """What is recorded of a model, a program on a line."""
+    lines = [f"{json.dumps(name)}: {json.dumps(answers[name])}" for name in answers]
+    (folder / f"{model}.json").write_text("{" + ",\n".join(lines) + "}\n")
+
+
+def make(model, names=(), keep=lambda module: None, entry=lambda name, calls: calls):
+    """Saves the programs of these names, all for none, as a model and their calls beside it. `keep` hangs on a module what they use,
+    `entry` makes of a program's name and calls what is written."""
     module, functions, answers = tf.Module(), {}, {}
     for name in names or PROGRAMS:
         function, specs, calls = PROGRAMS[name]
         functions[name] = tf.function(function, input_signature=specs)
         if not calls:
             continue
-        answers[name] = record(name, functions[name], calls)
-        print(name, [list(a.get("outputs", a.get("error"))) if "outputs" in a else a["error"] for a in answers[name]][:2])
+        made = [answer(functions[name], {spec.name: value for spec, value in zip(specs, call)}) for call in calls]
+        answers[name] = entry(name, made)
+        print(name, [list(a["outputs"]) if "outputs" in a else a["error"] for a in made][:2])
     keep(module)
-    path = HERE / model
-    shutil.rmtree(path, ignore_errors=True)
-    tf.saved_model.save(module, str(path), signatures=functions)
-    shutil.rmtree(path / "assets", ignore_errors=True)
-    (path / "fingerprint.pb").unlink(missing_ok=True)
-    lines = [f"{json.dumps(name)}: {json.dumps(answers[name])}" for name in answers]
-    (HERE / f"{model}.json").write_text("{" + ",\n".join(lines) + "}\n")
+    save(model, module, functions)
+    write(model, answers)

@@ -1,38 +1,21 @@
 """Programs with sizes that data decide: `sizes` is one SavedModel whose signatures they are, `sizes.json` holds the bounds that each needs, calls of
 each and what TensorFlow answers. `python sizes.py` makes both again."""
 
-import json
-import os
-import pathlib
-import shutil
+import programs
+from programs import BOOL, F16, F32, F64, I32, I64, ints, make, np, numbers, tf
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-import numpy as np
-import tensorflow as tf
-
-HERE = pathlib.Path(__file__).parent
 raw = tf.raw_ops
-F16, F32, F64, I8, I32, I64, BOOL = tf.float16, tf.float32, tf.float64, tf.int8, tf.int32, tf.int64, tf.bool
+I8 = tf.int8
 NAN, INF = np.float32("nan"), np.float32("inf")
-PROGRAMS = {}
-
-
-def numbers(*shape, seed=0, dtype=np.float32):
-    return np.random.default_rng([seed, *shape]).normal(size=shape).round(3).astype(dtype)
-
-
-def ints(*shape, low=-5, high=6, seed=0, dtype=np.int32):
-    return np.random.default_rng([seed, *shape]).integers(low, high, shape).astype(dtype)
+BOUNDS = {}
 
 
 def program(*calls, bounds=None, **specs):
     """A function of the inputs `specs`, each a type and a shape, calls of it, and the bounds of its sizes."""
 
     def add(function):
-        names = [tf.TensorSpec(shape, dtype, name) for name, (dtype, shape) in specs.items()]
-        PROGRAMS[function.__name__] = (function, names, calls, bounds or {})
-        return function
+        BOUNDS[function.__name__] = bounds or {}
+        return programs.program(*calls, **specs)(function)
 
     return add
 
@@ -413,41 +396,5 @@ def refused_leaves_a_branch(x, s):
     return {"y": tf.cond(s > 0, lambda: tf.boolean_mask(x, x > 0), lambda: x)}
 
 
-def tensor(value):
-    array = np.asarray(value)
-    name = {"bool": "bool", "float16": "f16", "float32": "f32", "float64": "f64"}.get(array.dtype.name) or array.dtype.name.replace("uint", "u").replace("int", "i")
-    element = lambda v: "NaN" if v != v else "Infinity" if v == np.inf else "-Infinity" if v == -np.inf else v
-    data = [element(v) for v in (array.astype(np.float64) if array.dtype.kind == "f" else array).flatten().tolist()]
-    return {"dtype": name, "shape": list(array.shape), "data": data}
-
-
-def record(name, function, calls):
-    answers = []
-    for call in calls:
-        inputs = {spec.name: value for spec, value in zip(PROGRAMS[name][1], call)}
-        try:
-            outputs = {"outputs": {k: tensor(v) for k, v in function(**{k: tf.constant(v) for k, v in inputs.items()}).items()}}
-        except (tf.errors.OpError, ValueError) as error:
-            outputs = {"error": str(error).splitlines()[0][:120]}
-        answers.append({"inputs": {k: tensor(v) for k, v in inputs.items()}, **outputs})
-    return answers
-
-
-def make():
-    module, functions, answers = tf.Module(), {}, {}
-    for name, (function, specs, calls, bounds) in PROGRAMS.items():
-        functions[name] = tf.function(function, input_signature=specs)
-        if calls:
-            answers[name] = {"bounds": bounds, "calls": record(name, functions[name], calls)}
-            print(name, ["error" if "error" in a else [o["shape"] for o in a["outputs"].values()] for a in answers[name]["calls"]])
-    path = HERE / "sizes"
-    shutil.rmtree(path, ignore_errors=True)
-    tf.saved_model.save(module, str(path), signatures=functions)
-    shutil.rmtree(path / "assets", ignore_errors=True)
-    (path / "fingerprint.pb").unlink(missing_ok=True)
-    lines = [f"{json.dumps(name)}: {json.dumps(answers[name])}" for name in answers]
-    (HERE / "sizes.json").write_text("{" + ",\n".join(lines) + "}\n")
-
-
 if __name__ == "__main__":
-    make()
+    make("sizes", entry=lambda name, calls: {"bounds": BOUNDS[name], "calls": calls})

@@ -1,22 +1,12 @@
 """Programs that assign variables: `state` is one SavedModel whose signatures are `PROGRAM__FUNCTION`, `state.json` holds calls of each
 program in order and what TensorFlow answers. `python state.py` makes both again. The variables of a program are its own."""
 
-import json
-import os
-import pathlib
-import shutil
-
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
 import keras
-import numpy as np
-import tensorflow as tf
 
-from programs import numbers, tensor
+from programs import BOOL, F16, F32, F64, I32, I64, answer, np, numbers, save, tf, write
 
-HERE = pathlib.Path(__file__).parent
 raw = tf.raw_ops
-F16, BF16, F32, F64, I8, I32, I64, BOOL = tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.int8, tf.int32, tf.int64, tf.bool
+BF16, I8 = tf.bfloat16, tf.int8
 PROGRAMS = {}
 
 
@@ -479,14 +469,6 @@ class loop_over_rows(tf.Module):
         return {"mean": self.sum / tf.cast(tf.maximum(self.n, 1), F32)}
 
 
-def call(function, inputs):
-    try:
-        outputs = function(**{k: tf.constant(v) for k, v in inputs.items()})
-        return {"outputs": {k: tensor(v) for k, v in outputs.items()}}
-    except (tf.errors.OpError, ValueError) as error:
-        return {"error": str(error).splitlines()[0][:120]}
-
-
 def make(model, names):
     """Saves the programs of these names as a model and their calls beside it."""
     root, functions = tf.Module(), {}
@@ -497,21 +479,13 @@ def make(model, names):
         for key in dir(build):
             if isinstance(getattr(build, key), tf.types.experimental.PolymorphicFunction) and getattr(build, key).input_signature is not None:
                 functions[f"{name}__{key}"] = getattr(module, key)
-    path = HERE / model
-    shutil.rmtree(path, ignore_errors=True)
-    tf.saved_model.save(root, str(path), signatures=functions)
-    shutil.rmtree(path / "assets", ignore_errors=True)
-    (path / "fingerprint.pb").unlink(missing_ok=True)
+    save(model, root, functions)
     answers = {}
     for name in names:
         _, calls = PROGRAMS[name]
-        answers[name] = [
-            {"function": key, "inputs": {k: tensor(v) for k, v in inputs.items()}, **call(functions[f"{name}__{key}"], inputs)}
-            for key, inputs in calls
-        ]
+        answers[name] = [{"function": key, **answer(functions[f"{name}__{key}"], inputs)} for key, inputs in calls]
         print(name, [list(a["outputs"]) if "outputs" in a else a["error"] for a in answers[name]])
-    lines = [f"{json.dumps(name)}: {json.dumps(answers[name])}" for name in answers]
-    (HERE / f"{model}.json").write_text("{" + ",\n".join(lines) + "}\n")
+    write(model, answers)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,10 @@
 """Signatures of TensorFlow 1 that assign variables of the old kind: `state_v1` is one SavedModel, `state_v1.json` holds calls of each
 program in order and what TensorFlow answers. `python state_v1.py` makes both again."""
 
-import json
-import os
-import pathlib
 import shutil
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-import numpy as np
-import tensorflow as tf
+from programs import HERE, np, numbers, tensors, tf, write
 
-from programs import numbers, tensor
-
-HERE = pathlib.Path(__file__).parent
 v1 = tf.compat.v1
 v1.disable_eager_execution()
 v1.disable_resource_variables()
@@ -141,13 +132,12 @@ def make():
                 inputs, outputs = SIGNATURES[f"{program}__{name}"]
                 try:
                     results = session.run(outputs, {inputs[k]: value for k, value in given.items()})
-                    answer = {"outputs": {k: tensor(v) for k, v in results.items()}}
+                    answer = {"outputs": tensors(results)}
                 except tf.errors.OpError as error:
                     answer = {"error": error.message.splitlines()[0][:120]}
-                answers[program].append({"function": name, "inputs": {k: tensor(v) for k, v in given.items()}, **answer})
+                answers[program].append({"function": name, "inputs": tensors(given), **answer})
             print(program, [a.get("outputs", a.get("error")) for a in answers[program]])
-    lines = [f"{json.dumps(name)}: {json.dumps(answers[name])}" for name in answers]
-    (HERE / "state_v1.json").write_text("{" + ",\n".join(lines) + "}\n")
+    write("state_v1", answers)
 
 
 if __name__ == "__main__":
