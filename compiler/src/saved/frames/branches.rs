@@ -40,7 +40,7 @@ pub fn functional(graph: TfGraph) -> Result<TfGraph, Problems> {
     for (n, group) in groups.iter().enumerate() {
         branches.replace(n, group)?;
     }
-    branches.finish()
+    branches.holders.finish(branches.graph)
 }
 
 /// Joins of the same two paths that do not depend on each other, innermost first.
@@ -177,22 +177,9 @@ impl Branches {
     /// What waited for the nodes of the bodies waits for the new node, which waits for what they waited for.
     fn hold(&mut self, group: &[Join], nodes: &[Id<Node>], id: Id<Node>) {
         let outer = self.paths.path(group[0].sides[0]).outer;
-        let mut waits = vec![];
-        for &node in nodes {
-            waits.extend(self.graph.nodes[node].controls.iter().copied());
-            self.holders.put(node, id);
-        }
-        waits.retain(|&wait| self.paths.of(wait).is_some_and(|path| self.paths.is_within(outer, path)));
-        waits.sort_unstable();
-        waits.dedup();
-        self.graph.nodes[id].controls = waits;
-    }
-
-    fn finish(mut self) -> Result<TfGraph, Problems> {
-        self.holders.lead_edges(&mut self.graph);
-        let holders = &self.holders;
-        let live = self.graph.needed(|id| !holders.has(id));
-        self.graph.keep(&live)
+        let waits = self.holders.put(&self.graph, nodes, id).into_iter();
+        let outside = |&wait: &Id<Node>| self.paths.of(wait).is_some_and(|path| self.paths.is_within(outer, path));
+        self.graph.nodes[id].controls = waits.filter(outside).collect();
     }
 }
 

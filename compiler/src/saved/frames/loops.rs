@@ -27,7 +27,7 @@ pub fn functional(graph: TfGraph) -> Result<TfGraph, Problems> {
     for frame in loops.nest.innermost_first() {
         loops.replace(frame)?;
     }
-    loops.finish()
+    loops.holders.finish(loops.graph)
 }
 
 /// Values that leave a loop leave it by an `Exit`.
@@ -133,23 +133,10 @@ impl Loops {
             node.op = "Identity".into();
             node.inputs = vec![NodeOutput { node: id, index: variable as u32 }];
         }
-        let mut waits = vec![];
-        for &inner in &self.nest.frames[frame].nodes {
-            self.holders.put(inner, id);
-            waits.extend(self.graph.nodes[inner].controls.iter().copied());
-        }
+        let waits = self.holders.put(&self.graph, &self.nest.frames[frame].nodes, id).into_iter();
         // What is inside of this loop by now is found by its holder.
-        waits.retain(|&wait| self.holders.find(wait, |holder| holder == id).is_none());
-        waits.sort_unstable();
-        waits.dedup();
-        self.graph.nodes[id].controls = waits;
-    }
-
-    fn finish(mut self) -> Result<TfGraph, Problems> {
-        self.holders.lead_edges(&mut self.graph);
-        let holders = &self.holders;
-        let live = self.graph.needed(|id| !holders.has(id));
-        self.graph.keep(&live)
+        let outside = |&wait: &Id<Node>| self.holders.find(wait, |holder| holder == id).is_none();
+        self.graph.nodes[id].controls = waits.filter(outside).collect();
     }
 }
 

@@ -170,11 +170,19 @@ fn operands(node: &Node) -> &[NodeOutput] {
 pub struct Holders(HashMap<Id<Node>, Id<Node>>);
 
 impl Holders {
-    pub fn put(&mut self, node: Id<Node>, into: Id<Node>) {
-        self.0.insert(node, into);
+    /// Puts nodes into the bodies of another; what they waited for, each once.
+    pub fn put(&mut self, graph: &TfGraph, nodes: &[Id<Node>], into: Id<Node>) -> BTreeSet<Id<Node>> {
+        self.0.extend(nodes.iter().map(|&node| (node, into)));
+        nodes.iter().flat_map(|&node| &graph.nodes[node].controls).copied().collect()
     }
-    pub fn has(&self, node: Id<Node>) -> bool {
+    fn has(&self, node: Id<Node>) -> bool {
         self.0.contains_key(&node)
+    }
+    /// The graph without what went into bodies.
+    pub fn finish(self, mut graph: TfGraph) -> Result<TfGraph, Problems> {
+        self.lead_edges(&mut graph);
+        let live = graph.needed(|id| !self.has(id));
+        graph.keep(&live)
     }
     /// The first of a node, its holder, the holder of that and so on which is wanted.
     pub fn find(&self, node: Id<Node>, wanted: impl Fn(Id<Node>) -> bool) -> Option<Id<Node>> {
@@ -185,7 +193,7 @@ impl Holders {
         Some(at)
     }
     /// Lets every node wait for the holders of what went into bodies.
-    pub fn lead_edges(&self, graph: &mut TfGraph) {
+    fn lead_edges(&self, graph: &mut TfGraph) {
         for id in graph.nodes.ids().collect::<Vec<_>>() {
             let waits = std::mem::take(&mut graph.nodes[id].controls);
             let led = waits.into_iter().filter_map(|c| self.find(c, |holder| !self.has(holder)));
