@@ -8,8 +8,9 @@
 //! The levels are those of the x86-64 psABI, and what the operating system does not save the processor does not have
 //! (XGETBV). macOS saves AVX-512 state only for those who use it, so that level is not found there.
 //!
-//! The function is written over physical registers, of which both calling conventions leave these to the callee; it keeps
-//! rbx, which CPUID writes, in one of them. No unwinder meets it: nothing in it can fail or is called.
+//! The function is written over physical registers. Both calling conventions let a function change the ones that it uses, but
+//! for rbx: CPUID writes that, so it is kept in another one meanwhile. No unwinder sees this, since nothing here can fail and
+//! nothing is called.
 
 use cranelift_codegen::binemit::Reloc;
 
@@ -36,29 +37,23 @@ const LZCNT: u32 = 1 << 5;
 const YMM: u32 = 0b110;
 const ZMM: u32 = 0b1110_0000;
 
-const fn int(number: u8) -> Reg {
-    Reg::int(number)
-}
-const RAX: Reg = int(0);
-const RCX: Reg = int(1);
-const RBX: Reg = int(3);
-const RDI: Reg = int(7);
+const RCX: Reg = Reg::int(1);
+const RBX: Reg = Reg::int(3);
+const RDI: Reg = Reg::int(7);
 /// The level that is wanted.
-const WANTED: Reg = int(8);
+const WANTED: Reg = Reg::int(8);
 /// The caller's rbx.
-const KEPT: Reg = int(9);
+const KEPT: Reg = Reg::int(9);
 /// What two questions are asked of.
-const SEEN: Reg = int(10);
+const SEEN: Reg = Reg::int(10);
 /// The best level so far.
-const BEST: Reg = int(11);
+const BEST: Reg = Reg::int(11);
 
 /// The function for an object with the levels of `target`.
 pub fn choose(target: &Target) -> Code {
     let lowest = target.lowest();
     let levels: Vec<u32> = target.levels.iter().map(|level| level.number).collect();
-    let function = function_of(convention(lowest), &levels);
-    let ret = Inst { op: Op::Ret, size: Size::Scalar, operands: vec![], masking: None };
-    let encoded = encode::function(&function, &[ret], lowest.listings);
+    let encoded = encoded(&function_of(convention(lowest), &levels), lowest.listings);
     let cell = |&at: &u32| Fixup { offset: at, kind: Reloc::X86PCRel4, symbol: Symbol::Cpu, addend: -4 };
     Code {
         fixups: encoded.cells.iter().map(cell).collect(),
@@ -69,6 +64,10 @@ pub fn choose(target: &Target) -> Code {
         stack_bytes: 8,
         declined: None,
     }
+}
+
+fn encoded(function: &Function, listing: bool) -> encode::Encoded {
+    encode::function(function, &[Inst::new(Op::Ret, Size::Scalar, [])], listing)
 }
 
 /// A function under construction: the block that is being written.
@@ -86,14 +85,11 @@ impl Write {
     fn set(&mut self, r: Reg, value: impl Into<Operand>) {
         self.op(Op::Mov, Size::B4, &[r.into(), value.into()]);
     }
-    fn plain(&mut self, op: Op) {
-        self.op(op, Size::Scalar, &[]);
-    }
     /// The answer of CPUID for a leaf and the first of its parts.
     fn ask(&mut self, leaf: u32) {
-        self.set(RAX, i64::from(leaf));
+        self.set(Reg::RAX, i64::from(leaf));
         self.set(RCX, 0);
-        self.plain(Op::Cpuid);
+        self.op(Op::Cpuid, Size::Scalar, &[]);
     }
     /// Goes to `other` unless all of these bits are set; changes the register.
     fn need(&mut self, r: Reg, bits: u32, other: function::BlockId) {
@@ -128,8 +124,8 @@ fn function_of(convention: Convention, levels: &[u32]) -> Function {
     let [_, found, keep, refuse] = [(); 4].map(|()| w.block());
     let wanted = if convention == Convention::Windows { RCX } else { RDI };
     w.op(Op::Mov, Size::B8, &[WANTED.into(), wanted.into()]);
-    w.set(RAX, Mem::cell());
-    w.op(Op::Test, Size::B4, &[RAX.into(), RAX.into()]);
+    w.set(Reg::RAX, Mem::cell());
+    w.op(Op::Test, Size::B4, &[Reg::RAX.into(), Reg::RAX.into()]);
     let find = w.block();
     w.end(End::Branch(Test::If(Cond::Ne), edge(found), edge(find)));
 
@@ -138,14 +134,14 @@ fn function_of(convention: Convention, levels: &[u32]) -> Function {
     w.end(End::Jump(edge(keep)));
     w.at = keep;
     w.op(Op::Mov, Size::B8, &[RBX.into(), KEPT.into()]);
-    w.set(RAX, BEST);
-    w.op(Op::MovStore, Size::B4, &[Mem::cell().into(), RAX.into()]);
+    w.set(Reg::RAX, BEST);
+    w.op(Op::MovStore, Size::B4, &[Mem::cell().into(), Reg::RAX.into()]);
     w.end(End::Jump(edge(found)));
 
     w.at = found;
     answer(&mut w, levels, refuse);
     w.at = refuse;
-    w.set(RAX, 0);
+    w.set(Reg::RAX, 0);
     w.f
 }
 
@@ -154,7 +150,7 @@ fn answer(w: &mut Write, levels: &[u32], refuse: function::BlockId) {
     let (best, own) = (w.block(), w.block());
     w.op(Op::Test, Size::B8, &[WANTED.into(), WANTED.into()]);
     w.unless(Cond::Ne, best);
-    w.op(Op::Cmp, Size::B8, &[WANTED.into(), RAX.into()]);
+    w.op(Op::Cmp, Size::B8, &[WANTED.into(), Reg::RAX.into()]);
     w.unless(Cond::Be, refuse);
     for &level in levels {
         w.op(Op::Cmp, Size::B8, &[WANTED.into(), i64::from(level).into()]);
@@ -162,7 +158,7 @@ fn answer(w: &mut Write, levels: &[u32], refuse: function::BlockId) {
     }
     w.end(End::Jump(edge(refuse)));
     w.at = own;
-    w.op(Op::Mov, Size::B8, &[RAX.into(), WANTED.into()]);
+    w.op(Op::Mov, Size::B8, &[Reg::RAX.into(), WANTED.into()]);
 }
 
 /// Counts the levels that the processor has, and goes to `keep` at the first that it has not.
@@ -178,24 +174,24 @@ fn find_out(w: &mut Write, keep: function::BlockId) {
     w.ask(0x8000_0001);
     w.set(SEEN, RCX);
     w.ask(1);
-    w.set(RAX, RCX);
-    w.need(RAX, V2_ECX, keep);
+    w.set(Reg::RAX, RCX);
+    w.need(Reg::RAX, V2_ECX, keep);
     has(w, LAHF);
     better(w);
     has(w, LZCNT);
     w.need(RCX, V3_ECX, keep);
     // OSXSAVE is among those bits: XGETBV exists.
     w.set(RCX, 0);
-    w.plain(Op::Xgetbv);
-    w.set(SEEN, RAX);
-    w.need(RAX, YMM, keep);
+    w.op(Op::Xgetbv, Size::Scalar, &[]);
+    w.set(SEEN, Reg::RAX);
+    w.need(Reg::RAX, YMM, keep);
     // Beyond its last leaf a processor may answer with that of another.
     w.ask(0);
-    w.op(Op::Cmp, Size::B4, &[RAX.into(), 7.into()]);
+    w.op(Op::Cmp, Size::B4, &[Reg::RAX.into(), 7.into()]);
     w.unless(Cond::Ae, keep);
     w.ask(7);
-    w.set(RAX, RBX);
-    w.need(RAX, V3_EBX, keep);
+    w.set(Reg::RAX, RBX);
+    w.need(Reg::RAX, V3_EBX, keep);
     better(w);
     w.need(SEEN, ZMM, keep);
     w.need(RBX, V4_EBX, keep);
@@ -326,8 +322,7 @@ mod tests {
     fn the_cell_is_read_and_written_once() {
         for convention in [Convention::SystemV, Convention::Windows] {
             let f = function_of(convention, &[1, 3, 4]);
-            let ret = Inst { op: Op::Ret, size: Size::Scalar, operands: vec![], masking: None };
-            let encoded = encode::function(&f, &[ret], false);
+            let encoded = encoded(&f, false);
             let mut decoder = iced_x86::Decoder::new(64, &encoded.bytes, iced_x86::DecoderOptions::NONE);
             let (mut cells, mut asked) = (vec![], vec![]);
             for instruction in &mut decoder {
