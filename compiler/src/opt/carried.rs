@@ -15,37 +15,31 @@ pub fn drop_carried(graph: Graph, fuel: &mut Fuel) -> Graph {
         return graph;
     }
     let live = graph.live();
-    let mut done: Vec<Lighter> = vec![];
+    let mut seen: Vec<Seen> = vec![];
     Rewrite::of(&graph).run(|rw, id| {
         let node = rw.node(id);
         let Op::Control(of) = &node.op else { return None };
         let Regions::Loop(repeat) = Regions::of(&*of.control) else { return None };
-        let same = |l: &Lighter| l.of.is_beside(of) && l.inputs == node.inputs;
-        let known = match done.iter().position(same) {
-            Some(known) => known,
-            None => {
-                let beside = |other: &ControlResult| other.is_beside(of);
-                let results = graph.iter().filter(|(id, n)| live[id.index()] && n.inputs == node.inputs);
-                let wanted = results.filter_map(|(_, n)| match &n.op {
-                    Op::Control(other) if beside(other) => Some(other.result),
-                    _ => None,
-                });
-                let lighter = lighter(repeat, &wanted.collect::<Vec<_>>(), fuel);
-                let (loop_, fates) = lighter.map_or((None, vec![]), |(loop_, fates)| (Some(loop_), fates));
-                done.push(Lighter { of: of.clone(), inputs: node.inputs.clone(), loop_, fates });
-                done.len() - 1
-            }
-        };
-        let Lighter { loop_: Some(loop_), fates, .. } = &done[known] else { return None };
-        let operands: Vec<NodeId> = loop_.operands.iter().map(|&n| rw.new_of(node.inputs[n])).collect();
-        let result = |rw: &mut Rewrite<'_>, result: usize| {
-            rw.add(Op::Control(ControlResult { control: loop_.control.clone(), result }), &operands)
-        };
+        let same = |s: &Seen| s.of.is_beside(of) && s.inputs == node.inputs;
+        let number = seen.iter().position(same).unwrap_or_else(|| {
+            let beside = graph.iter().filter(|(id, n)| live[id.index()] && n.inputs == node.inputs);
+            let wanted = beside.filter_map(|(_, n)| match &n.op {
+                Op::Control(other) if other.is_beside(of) => Some(other.result),
+                _ => None,
+            });
+            let lighter = lighter(repeat, &wanted.collect::<Vec<_>>(), fuel);
+            seen.push(Seen { of: of.clone(), inputs: node.inputs.clone(), lighter });
+            seen.len() - 1
+        });
+        let Lighter { control, operands, fates } = seen[number].lighter.as_ref()?;
+        let operands: Vec<NodeId> = operands.iter().map(|&n| rw.new_of(node.inputs[n])).collect();
+        let mut result =
+            |result: usize| rw.add(Op::Control(ControlResult { control: control.clone(), result }), &operands);
         match fates[of.result] {
-            Fate::Kept(n) => result(rw, n),
+            Fate::Kept(n) => result(n),
             Fate::Fixed => Some(rw.new_of(node.inputs[of.result])),
             Fate::Like(n) => {
-                let other = result(rw, n)?;
+                let other = result(n)?;
                 rw.reshape(other, &node.ty.shape)
             }
             Fate::Unwanted => None,
@@ -53,18 +47,21 @@ pub fn drop_carried(graph: Graph, fuel: &mut Fuel) -> Graph {
     })
 }
 
-/// A loop that some results have been made of; none where it stays as it is.
-struct Lighter {
+/// A loop, some result of which has been looked at.
+struct Seen {
     of: ControlResult,
     inputs: Vec<NodeId>,
-    loop_: Option<LighterLoop>,
-    fates: Vec<Fate>,
+    /// None where it stays as it is.
+    lighter: Option<Lighter>,
 }
 
-struct LighterLoop {
+/// A loop with less to carry.
+struct Lighter {
     control: Arc<dyn Control>,
     /// Its operands, by their numbers before.
     operands: Vec<usize>,
+    /// What became of each value that was carried before.
+    fates: Vec<Fate>,
 }
 
 /// What becomes of a carried value.
@@ -79,64 +76,89 @@ enum Fate {
     Unwanted,
 }
 
-/// The loop with less to carry, if there is less, where these results are wanted.
-fn lighter(repeat: &Loop, wanted: &[usize], fuel: &mut Fuel) -> Option<(LighterLoop, Vec<Fate>)> {
-    let body = &repeat.body;
-    let (carried, count) = (repeat.carried, body.inputs.len());
-    let input = |n: usize| body.inputs[n].node;
-    let output = |n: usize| body.outputs[n].node;
-    let fixed = |n: &usize| output(*n) == input(*n);
+/// Which carried values of a loop are needed, by their numbers, and for what.
+struct Needs<'a> {
+    repeat: &'a Loop,
+    /// For a result that is wanted, or to make another one that is needed.
+    needed: Vec<bool>,
+    /// The iterations or the condition read it.
+    read: Vec<bool>,
+}
 
-    let mut needed = vec![false; carried];
-    let mut open: Vec<usize> = wanted.to_vec();
-    if let Some(condition) = &repeat.condition {
-        let read = reads(condition, condition.outputs[0].node);
-        open.extend((0..carried).filter(|&n| read[condition.inputs[n].node.index()]));
-    }
-    // What is read to make a value that is needed, which an input alone does not say: results may be wanted for themselves.
-    let mut read_by_any = vec![false; carried];
-    open.iter().filter(|n| !wanted.contains(n)).for_each(|&n| read_by_any[n] = true);
-    while let Some(n) = open.pop() {
-        if std::mem::replace(&mut needed[n], true) {
-            continue;
+impl<'a> Needs<'a> {
+    fn of(repeat: &'a Loop, wanted: &[usize]) -> Needs<'a> {
+        let carried = repeat.carried;
+        let mut needs = Needs { repeat, needed: vec![false; carried], read: vec![false; carried] };
+        let mut open = wanted.to_vec();
+        if let Some(condition) = &repeat.condition {
+            let reads = reads(condition, condition.outputs[0].node);
+            let asked = (0..carried).filter(|&n| reads[condition.inputs[n].node.index()]);
+            open.extend(asked.inspect(|&n| needs.read[n] = true));
         }
-        let read = reads(body, output(n));
-        for m in (0..carried).filter(|&m| read[input(m).index()]) {
-            read_by_any[m] |= !fixed(&n);
-            open.push(m);
+        while let Some(n) = open.pop() {
+            if std::mem::replace(&mut needs.needed[n], true) {
+                continue;
+            }
+            let reads = reads(&repeat.body, needs.output(n));
+            let made = !needs.is_fixed(n);
+            for m in (0..carried).filter(|&m| reads[repeat.body.inputs[m].node.index()]) {
+                needs.read[m] |= made;
+                open.push(m);
+            }
         }
+        needs
     }
-
-    // A value that no iteration reads is what the last one made of it, if there was one.
-    let runs = repeat.condition.is_none() && repeat.count.as_ref().is_some_and(|n| (n - 1).is_nonneg(&NoVars));
-    let behind = |n: usize| behind_reshapes(body, output(n));
-    let like = |n: usize| {
-        let free = runs && needed[n] && !fixed(&n) && !read_by_any[n];
+    fn input(&self, n: usize) -> NodeId {
+        self.repeat.body.inputs[n].node
+    }
+    fn output(&self, n: usize) -> NodeId {
+        self.repeat.body.outputs[n].node
+    }
+    /// Whether iterations give it back as it was.
+    fn is_fixed(&self, n: usize) -> bool {
+        self.output(n) == self.input(n)
+    }
+    fn is_made(&self, n: usize) -> bool {
+        self.needed[n] && !self.is_fixed(n)
+    }
+    /// The value that this one is in another shape: what no iteration reads is what the last one made, if there was one.
+    fn like(&self, n: usize) -> Option<usize> {
+        let repeat = self.repeat;
+        let runs = repeat.condition.is_none() && repeat.count.as_ref().is_some_and(|n| (n - 1).is_nonneg(&NoVars));
+        let behind = |n: usize| behind_reshapes(&repeat.body, self.output(n));
         // Of several that are alike and not read, the first one stays.
-        let stays = |m: usize| needed[m] && !fixed(&m) && m != n && (read_by_any[m] || m < n);
-        (0..carried).find(|&m| free && stays(m) && behind(m) == behind(n))
-    };
-    let likes: Vec<Option<usize>> = (0..carried).map(like).collect();
-    let kept: Vec<usize> = (0..carried).filter(|&n| needed[n] && !fixed(&n) && likes[n].is_none()).collect();
+        let stays = |m: usize| self.is_made(m) && m != n && (self.read[m] || m < n);
+        let free = runs && self.is_made(n) && !self.read[n];
+        (0..repeat.carried).find(|&m| free && stays(m) && behind(m) == behind(n))
+    }
+}
+
+/// The loop with less to carry, if there is less, where these results are wanted.
+fn lighter(repeat: &Loop, wanted: &[usize], fuel: &mut Fuel) -> Option<Lighter> {
+    let needs = Needs::of(repeat, wanted);
+    let (body, carried) = (&repeat.body, repeat.carried);
+    let likes: Vec<Option<usize>> = (0..carried).map(|n| needs.like(n)).collect();
+    let kept: Vec<usize> = (0..carried).filter(|&n| needs.is_made(n) && likes[n].is_none()).collect();
     if kept.len() == carried || kept.is_empty() || !fuel.take() {
         return None;
     }
     let number = |n: usize| kept.iter().position(|&k| k == n);
-    let fates = (0..carried).map(|n| match (number(n), likes[n]) {
+    let fate = |n: usize| match (number(n), likes[n]) {
         (Some(kept), _) => Fate::Kept(kept),
         (None, Some(other)) => number(other).map_or(Fate::Unwanted, Fate::Like),
-        (None, None) if fixed(&n) => Fate::Fixed,
-        _ => Fate::Unwanted,
-    });
-    let stays = (0..carried).filter(|n| fixed(n) && (needed[*n] || read_by_any[*n]));
-    let operands: Vec<usize> = kept.iter().copied().chain(carried..count).chain(stays).collect();
+        (None, None) if needs.is_fixed(n) => Fate::Fixed,
+        (None, None) => Fate::Unwanted,
+    };
+    let fates = (0..carried).map(fate).collect();
+    let stays = (0..carried).filter(|&n| needs.is_fixed(n) && (needs.needed[n] || needs.read[n]));
+    let operands: Vec<usize> = kept.iter().copied().chain(carried..body.inputs.len()).chain(stays).collect();
     let new_body = Rebuilt::new(body, operands.iter().copied()).finish(body, kept.iter().copied())?;
     let condition = match &repeat.condition {
         Some(old) => Some(Rebuilt::new(old, operands.iter().copied()).finish(old, [0])?),
         None => None,
     };
-    let new = Loop { carried: kept.len(), condition, body: new_body, ..repeat.clone() };
-    Some((LighterLoop { control: Arc::new(new), operands }, fates.collect()))
+    let control = Arc::new(Loop { carried: kept.len(), condition, body: new_body, ..repeat.clone() });
+    Some(Lighter { control, operands, fates })
 }
 
 /// The nodes that one is made of, or that find sizes.
