@@ -8,6 +8,17 @@ use smc::{
     tensor::{DType, Scalar, Tensor, TensorType},
 };
 
+/// Lines that count the elements of `x` above 0, as `%count`.
+pub const COUNTED: &str = r#"
+    input "x" %x
+    %x = input : f32[n]
+    %zero = const [0.0] : f32[1]
+    %many = broadcast {"shape":["n"]} %zero
+    %above = compare {"f":"gt"} %x %many
+    %ones = cast {"to":"i64"} %above
+    %sum = reduce {"f":"add","axes":[0]} %ones
+    %count = reshape {"shape":[]} %sum"#;
+
 /// A graph under construction.
 pub struct Net {
     pub graph: Graph,

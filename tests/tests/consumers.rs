@@ -5,6 +5,7 @@ use std::{fs, path::Path, process::Command};
 use smc::driver::{self, Options};
 use smc_tests::{
     consumers::{Build, assert_recognised, digits, link_c},
+    nets::COUNTED,
     programs::{have, output, root},
 };
 
@@ -93,22 +94,11 @@ fn the_example_with_a_state() {
     assert_eq!((refused.status.code(), fs::read(&file).unwrap()), (Some(1), bytes));
 }
 
-/// Lines that find the number `k` of elements of `x` above 0.
-const FOUND: &str = r#"
-    input "x" %x
-    %x = input : f32[n]
-    %zero = const [0.0] : f32[1]
-    %many = broadcast {"shape":["n"]} %zero
-    %above = compare {"f":"gt"} %x %many
-    %ones = cast {"to":"i64"} %above
-    %sum = reduce {"f":"add","axes":[0]} %ones
-    %count = reshape {"shape":[]} %sum"#;
-
 /// Models whose outputs have as many elements as the values say, called by the header, by the descriptor and by the class.
 #[test]
 fn sizes_that_data_decide_are_written_in_the_struct() {
     let graph = |head: &str, lines: &str| {
-        let text = format!("{head}{FOUND}{lines}");
+        let text = format!("{head}{COUNTED}{lines}");
         smc::graph::text::parse(&text, &Default::default()).unwrap_or_else(|e| panic!("{e}\n{text}"))
     };
     let first = r#"slice {"start":[0],"stride":[1],"shape":["k"]} %x"#;
