@@ -161,24 +161,10 @@ fn back_end(
         entries.iter_mut().for_each(|e| e.imported = Graph::default());
     }
 
-    // All entries are planned before any is emitted: they share one set of weights, and its layout comes first. Each
-    // is planned once per CPU level, because tiles follow the vectors; the weights are packed alike.
     stage("planning");
     let mut weights = Weights::default();
     let layout = (!state.variables.is_empty()).then(|| emit::state::layout(&state.variables, target.big_endian()));
-    let mut plan = |key: &str, graph: &mut Graph, residents: &[Resident]| -> Vec<Program> {
-        let graph = plan::prepare(std::mem::take(graph), &plan::Choices { direct: options.direct });
-        target.levels.iter().map(|level| plan::plan_on(key, &graph, residents, &level.info, &mut weights)).collect()
-    };
-    let mut bodies = |e: &mut Entry| {
-        e.residents = state.residents(e, layout.as_ref());
-        let open = plan(&e.key, &mut e.optimised, &e.residents);
-        let mut better =
-            |(when, graph): &mut (_, _)| special(std::mem::take(when), plan(&e.key, graph, &e.residents), &open[0]);
-        let equal = e.equal.as_mut().map(&mut better);
-        Bodies { open, equal }
-    };
-    let bodies: Vec<Bodies> = entries.iter_mut().map(&mut bodies).collect();
+    let bodies = plan_all(&mut entries, &state, layout.as_ref(), target, options, &mut weights);
     let block = layout.as_ref().map(|layout| layout.block(&state.variables, target.big_endian(), &mut weights));
     clock.lap("plan");
 
@@ -222,6 +208,31 @@ fn back_end(
     let steps = of_entry.iter().map(steps).collect();
     let entries = twins::apart(entries);
     Ok(Compiled { object, fingerprint, header, interface, entries, steps, report, dumps, notes })
+}
+
+/// What all entries run: they share one set of weights, whose layout comes before any is emitted. Each entry is planned once
+/// per CPU level, because tiles follow the vectors; the weights are packed alike.
+fn plan_all(
+    entries: &mut [Entry],
+    state: &State,
+    layout: Option<&emit::state::Layout>,
+    target: &Target,
+    options: &Options,
+    weights: &mut Weights,
+) -> Vec<Bodies> {
+    let mut plan = |key: &str, graph: &mut Graph, residents: &[Resident]| -> Vec<Program> {
+        let graph = plan::prepare(std::mem::take(graph), &plan::Choices { direct: options.direct });
+        target.levels.iter().map(|level| plan::plan_on(key, &graph, residents, &level.info, weights)).collect()
+    };
+    let bodies = |e: &mut Entry| {
+        e.residents = state.residents(e, layout);
+        let open = plan(&e.key, &mut e.optimised, &e.residents);
+        let mut better =
+            |(when, graph): &mut (_, _)| special(std::mem::take(when), plan(&e.key, graph, &e.residents), &open[0]);
+        let equal = e.equal.as_mut().map(&mut better);
+        Bodies { open, equal }
+    };
+    entries.iter_mut().map(bodies).collect()
 }
 
 /// How code finds so many bytes of weights.

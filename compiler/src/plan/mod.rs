@@ -127,24 +127,7 @@ fn plan_region(
     planner.bind_inputs();
     planner.bind_homes();
     let copies = planner.bind_outputs();
-    for id in graph.ids() {
-        if let Role::Kernel { root } = fusion.role(id)
-            && !is_complete(graph, &fusion, root)
-        {
-            if let Op::Control(of) = graph.op(root) {
-                planner.control(root, of);
-                continue;
-            }
-            let site = lower(&mut planner.cx, id, root);
-            let what = if fusion.rows(id).is_some() { "rows" } else { what(graph, id, root) };
-            planner.launch(site, id, root, what);
-        }
-    }
-    for (port, from) in copies {
-        let site = map::copy(&planner.cx, from);
-        let out = planner.new_storage(graph.ty(from), Place::Output(port));
-        planner.launch_into(site, from, from, "copy", out, None);
-    }
+    planner.launch_all(copies);
     // What a branch or loop touches must be whole.
     if planner.flows.is_empty() {
         // Where inputs may lie in the outputs' memory, nothing else may.
@@ -341,6 +324,27 @@ impl<'g> Planner<'g, '_> {
             }
         }
         copies
+    }
+    /// The kernels and flows of all nodes, and the copies of nodes to ports.
+    fn launch_all(&mut self, copies: Vec<(usize, NodeId)>) {
+        let (graph, fusion) = (self.cx.graph, self.cx.fusion);
+        for id in graph.ids() {
+            let Role::Kernel { root } = fusion.role(id) else { continue };
+            match graph.op(root) {
+                _ if is_complete(graph, fusion, root) => {}
+                Op::Control(of) => self.control(root, of),
+                _ => {
+                    let site = lower(&mut self.cx, id, root);
+                    let what = if fusion.rows(id).is_some() { "rows" } else { what(graph, id, root) };
+                    self.launch(site, id, root, what);
+                }
+            }
+        }
+        for (port, from) in copies {
+            let site = map::copy(&self.cx, from);
+            let out = self.new_storage(graph.ty(from), Place::Output(port));
+            self.launch_into(site, from, from, "copy", out, None);
+        }
     }
     fn launch(&mut self, site: Site<'g>, tip: NodeId, root: NodeId, what: &str) {
         let buffer = self.cx.fusion.container(tip);
