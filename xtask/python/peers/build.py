@@ -21,7 +21,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 import models
-import sequences  # Its subjects are among those of `models` then.
 
 for chatty in ("tensorflow", "tf2onnx", "absl"):
     logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -31,7 +30,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 def stamp():
     """What everything in the cache depends on."""
     digest = hashlib.sha256()
-    for name in ("models.py", "sequences.py", "build.py", "requirements.txt"):
+    for name in ("subject.py", "models.py", "sequences.py", "build.py", "requirements.txt"):
         digest.update((HERE / name).read_bytes())
     return digest.hexdigest()
 

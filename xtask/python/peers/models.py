@@ -1,83 +1,14 @@
-"""What is measured: networks and single operations, each with one input, and one output of float32.
-
-Weights are random but sensible: batch normalisation has the statistics of its own inputs, so that activations neither die
-nor explode, and outputs say something about the computation before them.
+"""What is measured: networks and single operations, each with one input, and one output of float32. Those of sequences are in
+`sequences.py`.
 """
 
-import dataclasses
-import os
 import pathlib
-import typing
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from subject import SUBJECTS, Subject, network
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-
-
-@dataclasses.dataclass
-class Subject:
-    """`make(folder)` writes a SavedModel whose signature `serving_default` has one input and one output. `shape` is the input's
-    without the batch for networks, whole for operations; its values are uniform in `range`. `work` gives the floating-point
-    operations and the bytes that one call has to move at least, of operations alone. `family` is what its ratios are averaged with,
-    beside all networks. `node(weights, batch)` makes an ONNX model by hand, in place of what a converter makes."""
-
-    name: str
-    kind: str
-    title: str
-    shape: tuple
-    range: tuple
-    make: typing.Callable
-    work: dict | None = None
-    family: str = ""
-    dtype: str = "float32"
-    node: typing.Callable | None = None
-
-    def input_shape(self, batch):
-        return (batch, *self.shape) if self.kind == "network" else self.shape
-
-
-SUBJECTS: list[Subject] = []
-
-
-def network(title, shape, range=(0.0, 1.0)):
-    """Declare a network by a function that returns a Keras model."""
-
-    def declare(build):
-        def make(folder):
-            import keras
-            import tensorflow as tf
-
-            keras.utils.set_random_seed(3)
-            tf.saved_model.save(settle(build(), shape, range), str(folder))
-
-        SUBJECTS.append(Subject(build.__name__, "network", title, shape, range, make))
-        return build
-
-    return declare
-
-
-def settle(model, shape, bounds):
-    """Give scales, offsets and biases values that matter, and batch normalisation the statistics of random inputs."""
-    import keras
-
-    rng = np.random.default_rng(5)
-    for weight in model.weights:
-        kind = weight.path.split("/")[-1]
-        if kind == "gamma":
-            weight.assign(rng.uniform(0.8, 1.2, weight.shape).astype(np.float32))
-        elif kind in ("beta", "bias"):
-            weight.assign(rng.normal(0, 0.1, weight.shape).astype(np.float32))
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    if norms:
-        momenta = [layer.momentum for layer in norms]
-        for layer in norms:
-            layer.momentum = 0.0
-        model(rng.uniform(*bounds, (4, *shape)).astype(np.float32), training=True)
-        for layer, momentum in zip(norms, momenta):
-            layer.momentum = momentum
-    return model
 
 
 def trained(name, title, folder):
@@ -248,8 +179,7 @@ def layer_norm(tf, x, w):
 operation("layer_norm", "layer norm of 64x1024", (64, 1024), layer_norm, 0, 8 * 65536, (-4.0, 4.0))
 
 
-if __name__ == "__main__":
-    # As everybody else imports it.
-    import sequences
+import sequences  # Its subjects come behind these.
 
-    print("\n".join(subject.name for subject in sequences.SUBJECTS))
+if __name__ == "__main__":
+    print("\n".join(subject.name for subject in SUBJECTS))

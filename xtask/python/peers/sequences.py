@@ -6,33 +6,7 @@ write, so onnxruntime and OpenVINO get those.
 
 import numpy as np
 
-from models import SUBJECTS, Subject, settle
-
-
-def declare(family, title, shape, range, dtype, build, name, node=None):
-    """`build` returns a Keras model; `node(weights, batch)`, if there is one, an ONNX model of the same function."""
-
-    def make(folder):
-        import keras
-        import tensorflow as tf
-
-        keras.utils.set_random_seed(3)
-        model = settle(build(), shape, range)
-        tf.saved_model.save(model, str(folder))
-        model.save(folder.parent / "model.keras")
-        np.savez(folder.parent / "weights.npz", **{w.path: w.numpy() for w in model.weights})
-
-    SUBJECTS.append(Subject(name, "network", title, shape, range, make, family=family, dtype=dtype, node=node))
-
-
-def network(family, title, shape, range=(-1.0, 1.0), dtype="float32"):
-    """Declare a network by a function that returns a Keras model."""
-
-    def with_name(build):
-        declare(family, title, shape, range, dtype, build, build.__name__)
-        return build
-
-    return with_name
+from subject import keras_model, network
 
 
 class Graph:
@@ -131,7 +105,7 @@ def recurrent(name, title, kind, units, length, features=None, vocabulary=None, 
                 graph.add(after, graph.value)
         return graph.finish((batch, classes or units * len(directions)))
 
-    declare("recurrent", title, shape, bounds, dtype, build, name, node)
+    keras_model(name, title, shape, bounds, build, family="recurrent", dtype=dtype, node=node)
 
 
 recurrent("lstm_text", "LSTM 64 over 80 tokens", "lstm", 64, 80, vocabulary=10000, classes=2)
@@ -144,7 +118,7 @@ recurrent("bilstm_128", "bidirectional LSTM 128 over 100 steps", "lstm", 128, 10
 recurrent("lstm_stacked", "2 LSTM 128 over 100 steps", "lstm", 128, 100, features=128, count=2)
 
 
-@network("recurrent", "ConvLSTM2D 8, 8 frames of 16x16x3", (8, 16, 16, 3))
+@network("ConvLSTM2D 8, 8 frames of 16x16x3", (8, 16, 16, 3), (-1.0, 1.0), family="recurrent")
 def conv_lstm():
     import keras
     from keras import layers as L
@@ -154,7 +128,7 @@ def conv_lstm():
     return keras.Model(inputs, L.Dense(4)(L.Flatten()(x)))
 
 
-@network("recurrent", "one step of LSTM 128, state in and out", (384,))
+@network("one step of LSTM 128, state in and out", (384,), (-1.0, 1.0), family="recurrent")
 def lstm_step():
     import keras
     from keras import layers as L
@@ -165,7 +139,7 @@ def lstm_step():
     return keras.Model(inputs, L.Concatenate()([h, c]))
 
 
-@network("recurrent", "seq2seq with two attentions, LSTM 32, 12 and 7 tokens", (19,), (0, 200), "int32")
+@network("seq2seq with two attentions, LSTM 32, 12 and 7 tokens", (19,), (0, 200), dtype="int32", family="recurrent")
 def seq2seq():
     import keras
     from keras import layers as L
@@ -192,7 +166,7 @@ def attention(x, heads, before=False):
     return x if before else norm(x)
 
 
-@network("attention", "transformer encoder, 2 layers of 128, length 64", (64, 128))
+@network("transformer encoder, 2 layers of 128, length 64", (64, 128), (-1.0, 1.0), family="attention")
 def transformer():
     import keras
     from keras import layers as L
@@ -203,7 +177,7 @@ def transformer():
     return keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling1D()(x)))
 
 
-@network("attention", "MultiHeadAttention 4x32, length 64", (64, 128))
+@network("MultiHeadAttention 4x32, length 64", (64, 128), (-1.0, 1.0), family="attention")
 def multi_head_attention():
     import keras
     from keras import layers as L
@@ -226,7 +200,7 @@ def bert(name, layers, width, heads):
             return keras.Model(inputs, L.Dense(width, activation="tanh")(x[:, 0]))
 
         title = f"BERT {name}, {layers} layers of {width}, length {length}"
-        declare("attention", title, (length,), (0, 30522), "int32", build, f"bert_{name}_{length}")
+        keras_model(f"bert_{name}_{length}", title, (length,), (0, 30522), build, family="attention", dtype="int32")
 
     for length in (32, 128, 384):
         with_length(length)
@@ -237,7 +211,7 @@ bert("mini", 4, 256, 4)
 bert("small", 4, 512, 8)
 
 
-@network("attention", "ViT tiny, 224x224", (224, 224, 3))
+@network("ViT tiny, 224x224", (224, 224, 3), (-1.0, 1.0), family="attention")
 def vit_tiny():
     import keras
     from keras import layers as L
@@ -250,7 +224,7 @@ def vit_tiny():
     return keras.Model(inputs, L.Dense(1000)(L.GlobalAveragePooling1D()(L.LayerNormalization(epsilon=1e-6)(x))))
 
 
-@network("attention", "one step of a decoder, 4 layers of 256, 256 cached", (256 + 4 * 2 * 256 * 256,))
+@network("one step of a decoder, 4 layers of 256, 256 cached", (256 + 4 * 2 * 256 * 256,), (-1.0, 1.0), family="attention")
 def decoder_step():
     import keras
     from keras import layers as L
