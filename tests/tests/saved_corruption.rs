@@ -19,8 +19,9 @@ use smc_tests::saved::{exercise, files_of};
 /// What one damaged model may take at most; the whole ones take less than a hundredth.
 const MAX_BYTES: usize = 256 << 20;
 const MAX_TIME: Duration = Duration::from_secs(20);
-/// Models of more bytes are damaged less often, but this often at least.
+/// Models of more bytes are damaged less often.
 const LARGE: u64 = 40 << 10;
+/// How often the largest model is damaged at least.
 const LEAST: u64 = 2;
 
 struct Counting;

@@ -121,7 +121,7 @@ fn read_variable(cx: &mut Import) -> Outputs {
 fn stored(cx: &mut Import, n: usize) -> Result<Value, Stop> {
     match cx.value(n)? {
         Value::Variable(handle) => cx.variable_value(handle),
-        _ => Err(format!("operand {n} of {} is not a variable's handle", cx.node.op).into()),
+        _ => Err(cx.no_handle(n)),
     }
 }
 

@@ -217,7 +217,7 @@ impl<'a> Import<'a> {
     /// Lets the variable whose handle operand 0 is have a value behind the current node.
     fn assign(&mut self, value: Value) -> Result<()> {
         let Value::Variable(handle) = self.value(0)? else {
-            return Err(format!("operand 0 of {} is not a variable's handle", self.node.op).into());
+            return Err(self.no_handle(0));
         };
         let Some(variable) = self.number_of(Value::Variable(handle)) else {
             return self.give_back(handle, value);
@@ -275,6 +275,13 @@ impl<'a> Import<'a> {
         Ok(result)
     }
 
+    /// What is wrong with an operand that should be a variable's handle, and is none.
+    pub(super) fn no_handle(&self, operand: usize) -> Stop {
+        let what = format!("{} works on a variable, and operand {operand} does not tell on which one", self.node.op);
+        let help = "reference variables (VariableV2) are not followed into branches and loops: use resource variables \
+                    (`tf.compat.v1.enable_resource_variables()`)";
+        Diagnostic::error(what).help(help).into()
+    }
     fn of_variable(&self, variable: Number, what: &str) -> String {
         format!("variable `{}` {what}", self.state.all[variable].name)
     }
