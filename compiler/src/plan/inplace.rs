@@ -17,9 +17,10 @@ use crate::{
 /// that output's memory: it is in a near cache by then. Nothing else reads them later.
 pub fn settle_in_outputs(launches: &[Launch], storage: &mut Arena<Storage>) {
     let touches = |id: StorageId| launches.iter().enumerate().filter(move |(_, launch)| launch.args.contains(&id));
-    for (n, Launch { kernel, args, .. }) in launches.iter().enumerate() {
+    for (n, launch) in launches.iter().enumerate() {
+        let Launch { kernel, args, .. } = launch;
         let buffers = || kernel.buffers.iter().zip(args);
-        let Some((_, &out)) = buffers().find(|((_, buffer), _)| buffer.written) else { continue };
+        let out = launch.result();
         if !matches!(storage[out].place, Place::Output(_)) || touches(out).count() > 1 {
             continue;
         }

@@ -87,9 +87,9 @@ impl<'p> Turns<'p> {
         }
         let fine = |turn: usize, n: usize| {
             let Launch { kernel, args, .. } = &self.launches[n];
-            let out = kernel.buffers.iter().zip(args).find(|((_, buffer), _)| buffer.written).map(|(_, &arg)| arg);
+            let out = self.launches[n].result();
             kernel.buffers.iter().zip(args).filter(|(_, arg)| is_old(**arg)).all(|((buffer, _), _)| {
-                turn < begin || turn == begin && out == Some(new) && inplace::may_overwrite(kernel, buffer)
+                turn < begin || turn == begin && out == new && inplace::may_overwrite(kernel, buffer)
             })
         };
         let mut all =

@@ -478,8 +478,7 @@ impl<'g> Planner<'g, '_> {
         let mut first_of: Vec<StorageId> = self.storage.ids().collect();
         for (n, launch) in self.launches.iter().enumerate() {
             let is_workspace = |id: StorageId| matches!(self.storage[id].place, Place::Workspace(_));
-            let mut buffers = launch.kernel.buffers.iter().zip(&launch.args);
-            let Some((_, &out)) = buffers.find(|((_, buffer), _)| buffer.written) else { continue };
+            let out = launch.result();
             let mut buffers = launch.kernel.buffers.iter().zip(&launch.args);
             let Some((begins, last)) = touched[out.index()].filter(|_| is_workspace(out)) else { continue };
             let takes = |&((buffer, _), &arg): &((BufferId, &Buffer), &StorageId)| {
