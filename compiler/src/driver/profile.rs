@@ -185,6 +185,16 @@ fn stores(kernel: &Kernel, block: &[Stmt]) -> Dim {
     })
 }
 
+/// A step as the entry calls it.
+struct StepTask<'t> {
+    task: Task,
+    extent: i64,
+    /// About how long one iteration takes.
+    nanoseconds: i64,
+    /// Those that share the work, where it is worth sharing.
+    threads: Option<&'t dyn Parallel>,
+}
+
 impl Call<'_> {
     /// Measures the steps of this call's entry for so long, two passes at least. The code has one CPU level.
     pub fn profile(
@@ -194,29 +204,11 @@ impl Call<'_> {
         limit: Duration,
     ) -> Result<Profile, Diagnostic> {
         self.set_threads(threads);
-        let symbol = |name: &str| {
-            self.executable.symbol(name).ok_or_else(|| Diagnostic::error(format!("the object has no symbol {name}")))
-        };
-        let weights = symbol(&format!("{}_weights", self.executable.interface().name))?.cast::<c_void>();
-        let steps = &kernels.steps;
         // What data decide is known once a call was made.
         self.run(threads)?;
-        let mut tasks = vec![];
-        let value = |dim: &Dim| {
-            let unknown = || Diagnostic::error(format!("the inputs do not determine the extent `{dim}`"));
-            dim.eval(self.bindings()).ok_or_else(unknown)
-        };
-        for step in steps {
-            // SAFETY: the symbol is a kernel's, and all kernels have this signature.
-            let task = unsafe { std::mem::transmute::<*const u8, Task>(symbol(&step.symbol)?) };
-            let (extent, work) = match &step.parallel {
-                Some((extent, work)) => (value(extent)?, value(work)?),
-                None => (1, 0),
-            };
-            let splits = extent > 1 && work >= WORTH_SHARING;
-            tasks.push((task, extent, work / 1000, threads.filter(|_| splits)));
-        }
-        let formulas: Vec<i64> = kernels.formulas.iter().map(|f| value(&Dim::from(f))).collect::<Result<_, _>>()?;
+        let tasks = self.tasks(kernels, threads)?;
+        let weights = self.symbol(&format!("{}_weights", self.executable.interface().name))?.cast::<c_void>();
+        let formulas = kernels.formulas.iter().map(|f| self.extent(&Dim::from(f))).collect::<Result<Vec<i64>, _>>()?;
         let mut frame = Frame {
             formulas: formulas.as_ptr(),
             io: self.io.as_ptr().cast(),
@@ -225,14 +217,14 @@ impl Call<'_> {
             status: 0,
         };
         let clock = clock();
-        let mut times = vec![vec![]; steps.len()];
+        let mut times = vec![vec![]; tasks.len()];
         let mut calls = vec![];
         let begin = Instant::now();
         while calls.len() < 2 || begin.elapsed() < limit {
             let start = Instant::now();
             self.run(threads)?;
             calls.push(start.elapsed().as_nanos() as f64);
-            for (&(task, extent, nanoseconds, threads), times) in tasks.iter().zip(&mut times) {
+            for (&StepTask { task, extent, nanoseconds, threads }, times) in tasks.iter().zip(&mut times) {
                 let arg = (&raw mut frame).cast::<c_void>();
                 let start = Instant::now();
                 // SAFETY: this is what the entry function does: the frame names the io struct, workspace and weights
@@ -251,6 +243,30 @@ impl Call<'_> {
         }
         let passes = calls.len();
         Ok(Profile { steps: times.into_iter().map(extremes).collect(), call: extremes(calls), passes })
+    }
+
+    /// The task of each step, as the entry calls it.
+    fn tasks<'t>(&self, kernels: &Kernels, threads: Option<&'t dyn Parallel>) -> Result<Vec<StepTask<'t>>, Diagnostic> {
+        let task = |step: &Step| {
+            // SAFETY: the symbol is a kernel's, and all kernels have this signature.
+            let task = unsafe { std::mem::transmute::<*const u8, Task>(self.symbol(&step.symbol)?) };
+            let (extent, work) = match &step.parallel {
+                Some((extent, work)) => (self.extent(extent)?, self.extent(work)?),
+                None => (1, 0),
+            };
+            let splits = extent > 1 && work >= WORTH_SHARING;
+            Ok(StepTask { task, extent, nanoseconds: work / 1000, threads: threads.filter(|_| splits) })
+        };
+        kernels.steps.iter().map(task).collect()
+    }
+
+    fn symbol(&self, name: &str) -> Result<*const u8, Diagnostic> {
+        self.executable.symbol(name).ok_or_else(|| Diagnostic::error(format!("the object has no symbol {name}")))
+    }
+
+    fn extent(&self, dim: &Dim) -> Result<i64, Diagnostic> {
+        let unknown = || Diagnostic::error(format!("the inputs do not determine the extent `{dim}`"));
+        dim.eval(self.bindings()).ok_or_else(unknown)
     }
 }
 

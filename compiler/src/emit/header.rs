@@ -119,38 +119,51 @@ fn write_signature(out: &mut String, model: &str, all: &[Signature], s: &Signatu
     let upper = function.to_uppercase();
     let same = s.same_as.map_or(String::new(), |n| format!(", the same function as {model}_{}", all[n].c_name));
     line(out, &format!("\n/* Signature `{}`{same}. */", comment(&s.key)));
-    line(out, &format!("struct {function} {{"));
-    for (list, qualifier, what) in [(&s.inputs, "const ", "input"), (&s.outputs, "", "output")] {
-        for t in list {
-            let member = format!("{qualifier}{} *{};", c_type(t.ty.dtype), t.c_name);
-            line(out, &format!("  {member:<40} /* {what} `{}`: {}{} */", comment(&t.key), t.ty, room(t)));
-        }
-    }
-    for d in s.given() {
-        line(out, &format!("  {:<40} /* extent `{}`, at least 0 */", format!("int64_t {};", d.c_name), d.symbol));
-    }
-    for (d, bound) in s.found() {
-        let what = format!("`{}`, which the call writes: data decide, {} at most", d.symbol, readable(bound));
-        line(out, &format!("  {:<40} /* {what} */", format!("int64_t {};", d.c_name)));
-    }
-    if let Some((access, member)) = &s.state {
-        let (qualifier, what) = state::member(*access);
-        line(
-            out,
-            &format!(
-                "  {:<40} /* a state of the model, which the call {what} */",
-                format!("{qualifier}void *{member};")
-            ),
-        );
-    }
-    line(out, &format!("  {:<40} /* null: the calling thread does all */", "const struct smc_threads *threads;"));
-    line(out, &format!("  {:<40} /* 0: the best level; or one of the constants below */", "uint64_t cpu;"));
-    line(out, "};");
-    line(out, "/* The struct by a name that no function hides from C++. */");
-    line(out, &format!("typedef struct {function} {function}_io;"));
+    write_struct(out, &function, s);
     for t in s.inputs.iter().chain(&s.outputs) {
         write_constants(out, &upper, t);
     }
+    write_call(out, &function, s);
+    if let Some(bytes) = s.workspace.as_int() {
+        line(out, &format!("/* Bytes of workspace; 0 needs none. */\n#define {upper}_WORKSPACE {bytes}u"));
+    }
+    line(out, &format!("/* Bytes of workspace: {}.", readable(&s.workspace)));
+    line(out, " * SIZE_MAX when these dimensions are not served. */");
+    let parameters: Vec<_> = s.given().map(|d| format!("int64_t {}", d.c_name)).collect();
+    let parameters = if parameters.is_empty() { "void".into() } else { parameters.join(", ") };
+    line(out, &format!("size_t {function}_workspace({parameters});"));
+}
+
+/// What a call is given and gives: tensors, extents, state, threads and CPU level.
+fn write_struct(out: &mut String, function: &str, s: &Signature) {
+    line(out, &format!("struct {function} {{"));
+    let mut member = |declared: String, what: &str| line(out, &format!("  {declared:<40} /* {what} */"));
+    for (list, qualifier, what) in [(&s.inputs, "const ", "input"), (&s.outputs, "", "output")] {
+        for t in list {
+            let declared = format!("{qualifier}{} *{};", c_type(t.ty.dtype), t.c_name);
+            member(declared, &format!("{what} `{}`: {}{}", comment(&t.key), t.ty, room(t)));
+        }
+    }
+    for d in s.given() {
+        member(format!("int64_t {};", d.c_name), &format!("extent `{}`, at least 0", d.symbol));
+    }
+    for (d, bound) in s.found() {
+        let what = format!("`{}`, which the call writes: data decide, {} at most", d.symbol, readable(bound));
+        member(format!("int64_t {};", d.c_name), &what);
+    }
+    if let Some((access, name)) = &s.state {
+        let (qualifier, what) = state::member(*access);
+        member(format!("{qualifier}void *{name};"), &format!("a state of the model, which the call {what}"));
+    }
+    member("const struct smc_threads *threads;".into(), "null: the calling thread does all");
+    member("uint64_t cpu;".into(), "0: the best level; or one of the constants below");
+    line(out, "};");
+    line(out, "/* The struct by a name that no function hides from C++. */");
+    line(out, &format!("typedef struct {function} {function}_io;"));
+}
+
+/// The function, with all that its caller has to know.
+fn write_call(out: &mut String, function: &str, s: &Signature) {
     line(
         out,
         &format!("/* Returns a status; see smc_status_text. The workspace starts at a multiple of {WORKSPACE_ALIGN}."),
@@ -175,14 +188,6 @@ fn write_signature(out: &mut String, model: &str, all: &[Signature], s: &Signatu
     line(out, " */");
     let qualifier = if found.is_empty() { "const " } else { "" };
     line(out, &format!("int {function}({qualifier}struct {function} *io, void *workspace, size_t workspace_bytes);"));
-    let parameters: Vec<_> = s.given().map(|d| format!("int64_t {}", d.c_name)).collect();
-    let parameters = if parameters.is_empty() { "void".into() } else { parameters.join(", ") };
-    if let Some(bytes) = s.workspace.as_int() {
-        line(out, &format!("/* Bytes of workspace; 0 needs none. */\n#define {upper}_WORKSPACE {bytes}u"));
-    }
-    line(out, &format!("/* Bytes of workspace: {}.", readable(&s.workspace)));
-    line(out, " * SIZE_MAX when these dimensions are not served. */");
-    line(out, &format!("size_t {function}_workspace({parameters});"));
 }
 
 /// `M_S_X_RANK`, and one constant per extent that is fixed, and the number of elements where all are.

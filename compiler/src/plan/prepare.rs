@@ -49,39 +49,25 @@ pub fn prepare(mut graph: Graph, choices: &Choices) -> Graph {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|i| map[i.index()].expect("operands come first")).collect();
         let new = match (fold(&to, &node.op, &inputs, &node.ty), &node.op) {
             (Some(value), _) => to.constant(value),
-            (None, Op::Conv(whole)) => {
-                let plain = inputs;
-                let (conv, inputs) = by_channel(&mut to, whole, &plain);
-                let conv = &conv;
-                let finite = is_finite(&to, inputs[1]);
-                let fast = match finite && !choices.direct {
-                    true => winograd(&mut to, conv, inputs[0], inputs[1]),
-                    false => None,
-                };
-                let apart = || finite.then(|| phases.convolution(&mut to, conv, inputs[0], inputs[1])).flatten();
-                let transformed = fast.is_some();
-                let bordered = fast.or_else(apart).unwrap_or_else(|| bordered(&mut to, conv, &inputs));
+            (None, Op::Conv(conv)) => {
+                let (new, transformed) = convolution(&mut to, &mut phases, conv, &inputs, choices);
                 // What an extent's normal form hides stays as it is.
-                let fits = *to.ty(bordered) == node.ty;
+                let fits = *to.ty(new) == node.ty;
                 if fits && transformed && uses[node.inputs[1].index()] == 1 {
                     // Nobody else asks for the filter as it was.
                     graph.forget(node.inputs[1]);
                     to.forget(inputs[1]);
                 }
-                if fits { bordered } else { add(&mut to, whole.clone(), &plain) }
+                if fits { new } else { add(&mut to, conv.clone(), &inputs) }
             }
             (None, Op::Control(of)) => {
-                let prepared = match regions.iter().find(|(plain, _)| plain.is_beside(of)) {
-                    Some((_, prepared)) => prepared.clone(),
-                    None => {
-                        let inside = Regions::of(&*of.control);
-                        let graphs = inside.graphs().into_iter().map(|graph| prepare(graph.clone(), choices)).collect();
-                        let prepared = inside.with(graphs);
-                        regions.push((of.clone(), prepared.clone()));
-                        prepared
-                    }
-                };
-                add(&mut to, Op::Control(ControlResult { control: prepared, result: of.result }), &inputs)
+                let known = regions.iter().find(|(plain, _)| plain.is_beside(of)).map(|(_, prepared)| prepared.clone());
+                let control = known.unwrap_or_else(|| {
+                    let prepared = prepare_regions(&*of.control, choices);
+                    regions.push((of.clone(), prepared.clone()));
+                    prepared
+                });
+                add(&mut to, Op::Control(ControlResult { control, result: of.result }), &inputs)
             }
             (None, op) => match phases.elementwise(&mut to, op, &inputs) {
                 Some(whole) => whole,
@@ -95,6 +81,31 @@ pub fn prepare(mut graph: Graph, choices: &Choices) -> Graph {
         to.output(port.name.clone(), map[port.node.index()].expect("outputs are live"));
     }
     to
+}
+
+/// The same branch or loop with bodies that are prepared.
+fn prepare_regions(control: &dyn Control, choices: &Choices) -> Arc<dyn Control> {
+    let inside = Regions::of(control);
+    let graphs = inside.graphs().into_iter().map(|graph| prepare(graph.clone(), choices)).collect();
+    inside.with(graphs)
+}
+
+/// A convolution in its fastest form, and whether that form has a filter of its own.
+fn convolution(
+    to: &mut Graph,
+    phases: &mut Phases,
+    conv: &Conv,
+    inputs: &[NodeId],
+    choices: &Choices,
+) -> (NodeId, bool) {
+    let (conv, inputs) = by_channel(to, conv, inputs);
+    let finite = is_finite(to, inputs[1]);
+    let fast = if finite && !choices.direct { winograd(to, &conv, inputs[0], inputs[1]) } else { None };
+    if let Some(fast) = fast {
+        return (fast, true);
+    }
+    let apart = finite.then(|| phases.convolution(to, &conv, inputs[0], inputs[1])).flatten();
+    (apart.unwrap_or_else(|| bordered(to, &conv, &inputs)), false)
 }
 
 /// Adds what fits by construction.

@@ -122,52 +122,25 @@ fn strided(cx: &mut Import) -> Outputs {
         shrink: cx.node.attr_int("shrink_axis_mask")?,
     };
     let strides = cx.ints(3, "the strides")?;
-    // Ends and begins may depend on values where masks make them idle.
     let [begin, end] = [cx.dims(1, "the begin"), cx.dims(2, "the end")];
-    let entry = |list: &Result<Vec<Dim>>, n: usize| match list {
-        Ok(list) => list.get(n).cloned().ok_or_else(|| Stop::from("begin, end and strides differ in length")),
-        Err(Stop::Fault(d)) => Err(Stop::Fault(d.clone())),
-        Err(_) => Err("begin or end is not known".into()),
-    };
+    let ends = Ends { begin, end, entries: strides.len() };
     let Entries { axes, places } = axes_of_entries(&masks, strides.len(), shape.len())?;
     let mut cuts: Vec<Cut> =
         shape.iter().map(|n| Cut { start: Dim::zero(), stride: 1, extent: n.clone(), single: false }).collect();
     for (n, axis) in axes {
-        let stride = strides[n];
-        if stride == 0 {
-            return Err("a stride is 0".into());
-        }
-        cuts[axis] = if has(masks.shrink, n) {
-            if stride < 0 {
-                return Err("a single index has a negative stride".into());
-            }
-            match entry(&begin, n).ok().map(|at| index(cx, &at, &shape[axis])).transpose()?.flatten() {
-                Some(cut) => cut,
-                None => {
-                    x = picked(cx, x, axis, n)?;
-                    Cut { start: Dim::zero(), stride: 1, extent: Dim::one(), single: true }
+        cuts[axis] = match strides[n] {
+            0 => return Err("a stride is 0".into()),
+            ..0 if has(masks.shrink, n) => return Err("a single index has a negative stride".into()),
+            _ if has(masks.shrink, n) => {
+                match entry(&ends.begin, n).ok().map(|at| index(cx, &at, &shape[axis])).transpose()?.flatten() {
+                    Some(cut) => cut,
+                    None => {
+                        x = picked(cx, x, axis, n)?;
+                        Cut { start: Dim::zero(), stride: 1, extent: Dim::one(), single: true }
+                    }
                 }
             }
-        } else {
-            let idle = [has(masks.begin, n), has(masks.end, n)];
-            let at = |list: &Result<Vec<Dim>>, operand: usize, idle: bool| match list {
-                _ if idle => Ok(None),
-                Ok(_) => entry(list, n).map(Some),
-                Err(_) => cx.element_of(cx.arg(operand)?, n).map(Some).ok_or_else(|| "it is data".into()),
-            };
-            let ends: [Result<Option<Dim>>; 2] = [at(&begin, 1, idle[0]), at(&end, 2, idle[1])];
-            match ends {
-                [Ok(begin), Ok(end)] => span(cx, begin, end, stride, &shape[axis])?,
-                _ if cx.shape(cx.arg(1)?) == [Dim::from(strides.len())] => {
-                    span_by_data(cx, n, idle, stride, &shape[axis])?
-                }
-                _ => {
-                    return Err(entry(&begin, n)
-                        .and(entry(&end, n))
-                        .err()
-                        .unwrap_or("begin or end is not known".into()));
-                }
-            }
+            stride => ends.cut(cx, &masks, n, stride, &shape[axis])?,
         };
     }
     let result: Vec<Dim> = places
@@ -183,6 +156,42 @@ fn strided(cx: &mut Import) -> Outputs {
     let extents = cuts.into_iter().map(|c| c.extent).collect();
     let y = cx.slice(x, start, stride, extents)?;
     one(cx.reshape(y, &result)?)
+}
+
+/// The operands that say where the entries begin and end. They may depend on values where masks make them idle.
+struct Ends {
+    begin: Result<Vec<Dim>>,
+    end: Result<Vec<Dim>>,
+    entries: usize,
+}
+
+impl Ends {
+    /// What entry `n` cuts out of an axis of this extent.
+    fn cut(&self, cx: &mut Import, masks: &Masks, n: usize, stride: i64, extent: &Dim) -> Result<Cut> {
+        let idle = [has(masks.begin, n), has(masks.end, n)];
+        let at = |list: &Result<Vec<Dim>>, operand: usize, idle: bool| match list {
+            _ if idle => Ok(None),
+            Ok(_) => entry(list, n).map(Some),
+            Err(_) => cx.element_of(cx.arg(operand)?, n).map(Some).ok_or_else(|| "it is data".into()),
+        };
+        let ends: [Result<Option<Dim>>; 2] = [at(&self.begin, 1, idle[0]), at(&self.end, 2, idle[1])];
+        match ends {
+            [Ok(begin), Ok(end)] => span(cx, begin, end, stride, extent),
+            _ if cx.shape(cx.arg(1)?) == [Dim::from(self.entries)] => span_by_data(cx, n, idle, stride, extent),
+            _ => {
+                let known = entry(&self.begin, n).and(entry(&self.end, n));
+                Err(known.err().unwrap_or("begin or end is not known".into()))
+            }
+        }
+    }
+}
+
+fn entry(list: &Result<Vec<Dim>>, n: usize) -> Result<Dim> {
+    match list {
+        Ok(list) => list.get(n).cloned().ok_or_else(|| Stop::from("begin, end and strides differ in length")),
+        Err(Stop::Fault(d)) => Err(Stop::Fault(d.clone())),
+        Err(_) => Err("begin or end is not known".into()),
+    }
 }
 
 /// The ellipsis stands for all axes that no entry names; without one it stands at the end.
