@@ -1,10 +1,12 @@
 //! Kernels that take turns image by image or row by row, in machine code: through padded buffers and joined ones, with
 //! results that are read again later, on one thread and on several.
 
+use std::sync::Arc;
+
 use smc::{
     base::{Bindings, Dim, Rng, Symbol},
     driver::{self, Executable, Options},
-    graph::{Graph, NodeId, evaluate},
+    graph::{Graph, Loop, NodeId, evaluate},
     loops::BinaryFn,
     op::{Concat, Conv},
     tensor::{DType, Scalar, Tensor},
@@ -46,13 +48,28 @@ fn joined(net: &mut Net, x: NodeId, filters: usize) -> NodeId {
     net.add(Concat { axis: 3 }, &[a, b])
 }
 
-/// What is read again at the end stays whole, all else passes through padded and joined buffers.
-fn network(batch: &str, [height, width]: [i64; 2]) -> Graph {
+/// Halves what it is given, twice, in a loop that the compiler does not see through.
+fn halved_twice(net: &mut Net, x: NodeId) -> NodeId {
+    let ty = net.graph.ty(x).clone();
+    let mut body = Net::new(1);
+    let half = body.graph.input("x", ty);
+    let factor = body.graph.constant(Tensor::scalar(DType::F32, Scalar::F32(0.5)));
+    let half = body.with(BinaryFn::Mul, half, factor);
+    body.graph.output("x", half);
+    let count = Some(Dim::from(2));
+    let twice = Loop { carried: 1, count, condition: None, step: Symbol::new("step"), body: body.graph };
+    net.graph.control(Arc::new(twice), &[x]).unwrap()[0]
+}
+
+/// What is read again at the end stays whole, all else passes through padded and joined buffers; or with a loop in the middle,
+/// over what a chain before it makes and one behind it reads.
+fn network(batch: &str, [height, width]: [i64; 2], looped: bool) -> Graph {
     let mut net = Net::new(5);
     let x = net.input(DType::F32, &format!("{batch},{height},{width},3"));
     let stem = conv(&mut net, x, 3, 16, 1, 1);
     let y = inverted(&mut net, stem, 6);
     let y = joined(&mut net, y, 24);
+    let y = if looped { halved_twice(&mut net, y) } else { y };
     let y = conv(&mut net, y, 3, 48, 48, 1);
     let y = conv(&mut net, y, 1, 16, 1, 1);
     let y = net.add(Concat { axis: 3 }, &[y, stem]);
@@ -78,14 +95,25 @@ fn images_in_turns_agree_with_the_evaluator_on_any_number_of_threads() {
     let all = Tensor::from_fn(DType::F32, images(most), |_| Scalar::F32(rng.unit() as f32 - 0.5));
     // Images know nothing of each other.
     let bind = Bindings::from([(Symbol::new("batch"), most)]);
-    let expected = evaluate(&network("batch", size), std::slice::from_ref(&all), &bind).unwrap().remove(0);
+    let expected = [false, true].map(|looped| {
+        let graph = network("batch", size, looped);
+        evaluate(&graph, std::slice::from_ref(&all), &bind).unwrap().remove(0)
+    });
     let pools = [2, 3, 5].map(|n| Pool::new(n).unwrap());
-    for (batch, batches) in [("1", &[1][..]), ("3", &[3]), ("8", &[8]), ("17", &[17]), ("batch", &[0, 1, 2, 3, 8, 17])]
-    {
+    for (batch, batches, looped) in [
+        ("1", &[1][..], false),
+        ("3", &[3], false),
+        ("8", &[8], false),
+        ("17", &[17], false),
+        ("17", &[17], true),
+        ("batch", &[0, 1, 2, 3, 8, 17], false),
+        ("batch", &[0, 1, 2, 8], true),
+    ] {
+        let expected = &expected[usize::from(looped)];
         let options = Options { name: "m".into(), cpu: Some(smc_tests::cpu()), ..Options::default() };
-        let compiled = driver::compile_graphs(vec![("main".into(), network(batch, size))], &options).unwrap();
-        let chained = compiled.object.bytes().windows(6).any(|name| name == b"_chain");
-        assert!(chained || ["1", "3"].contains(&batch), "{batch}: nothing is chained");
+        let compiled = driver::compile_graphs(vec![("main".into(), network(batch, size, looped))], &options).unwrap();
+        let chains = compiled.object.bytes().windows(6).filter(|name| name == b"_chain").count();
+        assert!(chains > usize::from(looped) || ["1", "3"].contains(&batch), "{batch}: too little is chained");
         let executable = Executable::new(&compiled.object.bytes(), compiled.interface).unwrap();
         for &n in batches {
             let bind = Bindings::from([(Symbol::new("batch"), n)]);

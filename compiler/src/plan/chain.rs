@@ -24,7 +24,7 @@ use self::{
 use super::{
     fuse::estimate,
     memory::{self, Life},
-    program::{Chain, Launch, Place, Storage, StorageId},
+    program::{Chain, Flow, Launch, Place, Storage, StorageId},
     target::TargetInfo,
 };
 use crate::{
@@ -49,9 +49,15 @@ pub const EVEN_TASKS: i64 = 8;
 /// A chain gains more than one in so many parts of the work of a slice: as much may be lost where threads share slices.
 const PARTS: f64 = 16.0;
 
-/// Chains what is worth it. Kernels of a chain come to follow each other, where the last of them was.
-pub fn chain(launches: Vec<Launch>, storage: &mut Arena<Storage>, target: &TargetInfo) -> (Vec<Launch>, Vec<Chain>) {
-    let finder = Finder::new(&launches, storage, target);
+/// Chains what is worth it. Kernels of a chain come to follow each other, where the last of them was. No branch or loop
+/// happens between them, and what one touches is whole.
+pub fn chain(
+    launches: Vec<Launch>,
+    flows: &[Flow],
+    storage: &mut Arena<Storage>,
+    target: &TargetInfo,
+) -> (Vec<Launch>, Vec<Chain>) {
+    let finder = Finder::new(&launches, flows, storage, target);
     let groups = finder.find();
     let joins: Vec<Join> = groups.iter().map(|group| finder.join(group)).collect();
     let mut place = vec![None; launches.len()];
@@ -86,6 +92,7 @@ struct Group {
 
 struct Finder<'l> {
     launches: &'l [Launch],
+    flows: &'l [Flow],
     storage: &'l Arena<Storage>,
     target: &'l TargetInfo,
     traffic: Traffic,
@@ -95,10 +102,15 @@ struct Finder<'l> {
 }
 
 impl<'l> Finder<'l> {
-    fn new(launches: &'l [Launch], storage: &'l Arena<Storage>, target: &'l TargetInfo) -> Finder<'l> {
+    fn new(
+        launches: &'l [Launch],
+        flows: &'l [Flow],
+        storage: &'l Arena<Storage>,
+        target: &'l TargetInfo,
+    ) -> Finder<'l> {
         let loops = launches.iter().map(|launch| Outermost::of(&launch.kernel)).collect();
         let (traffic, proved) = (Traffic::of(launches, storage), RefCell::default());
-        Finder { launches, storage, target, traffic, loops, proved }
+        Finder { launches, flows, storage, target, traffic, loops, proved }
     }
     /// The groups of several launches. The largest buffers bring the launches that touch them together first: all of
     /// them, or else two that follow each other.
@@ -154,7 +166,7 @@ impl<'l> Finder<'l> {
     fn merge(&self, groups: &[&Group]) -> Option<Group> {
         let members: BTreeSet<usize> = groups.iter().flat_map(|group| group.members.iter().copied()).collect();
         let members: Vec<usize> = members.into_iter().collect();
-        if members.len() > MAX_MEMBERS || self.binds_between(&members) {
+        if members.len() > MAX_MEMBERS || self.binds_between(&members) || self.flows_between(&members) {
             return None;
         }
         let mut tried: Vec<Dim> = vec![];
@@ -183,6 +195,10 @@ impl<'l> Finder<'l> {
     /// Whether a size is found between the members: what comes later waits for it.
     fn binds_between(&self, members: &[usize]) -> bool {
         self.launches[members[0]..=members[members.len() - 1]].iter().any(|launch| launch.binds.is_some())
+    }
+    /// Whether a branch or loop happens between the members.
+    fn flows_between(&self, members: &[usize]) -> bool {
+        self.flows.iter().any(|flow| members[0] < flow.at && flow.at <= members[members.len() - 1])
     }
     /// Whether a launch between the members reads what a member before it writes: that cannot wait for the last member.
     fn is_read_between(&self, members: &[usize]) -> bool {
@@ -242,8 +258,9 @@ impl<'l> Finder<'l> {
             group.members.iter().map(|&m| self.cut(m, &slices).expect("all members have as many slices")).collect();
         let here = |n: &usize| group.members.binary_search(n);
         let passed = self.passed_on(&group.members).into_iter();
+        let in_flow = |id: &StorageId| self.flows.iter().any(|flow| flow.buffers().contains(id));
         let within = passed.filter(|(id, among)| {
-            matches!(self.storage[*id].place, Place::Workspace(_)) && *among == self.touchers(*id)
+            matches!(self.storage[*id].place, Place::Workspace(_)) && *among == self.touchers(*id) && !in_flow(id)
         });
         let within = within.map(|(id, among)| {
             let [first, last] = [&among[0], &among[among.len() - 1]].map(|n| here(n).expect("it is a member"));

@@ -18,6 +18,7 @@ mod memory;
 mod name;
 mod pack;
 mod phases;
+mod place;
 mod prepare;
 mod program;
 mod rows;
@@ -53,12 +54,12 @@ use crate::{
         dim::{Formula, NoVars},
     },
     graph::{Graph, NodeId},
-    loops::{Buffer, BufferId, LoopKind, Stmt, updates_apart, verify},
+    loops::{LoopKind, Stmt, updates_apart, verify},
     op::Op,
     tensor::TensorType,
 };
 use lower::{Bound, Context, Lowered, Site};
-use program::{most, units};
+use program::most;
 
 /// Plans an entry from its prepared graph. Constants are added to `weights`, which all entries of a model share.
 pub fn plan(name: &str, graph: &Graph, target: &TargetInfo, weights: &mut Weights) -> Program {
@@ -128,43 +129,13 @@ fn plan_region(
     planner.bind_homes();
     let copies = planner.bind_outputs();
     planner.launch_all(copies);
-    // What a branch or loop touches must be whole.
-    if planner.flows.is_empty() {
-        // Where inputs may lie in the outputs' memory, nothing else may.
-        if yields.iter().all(|given| fusion.home(given.input).is_none()) {
-            inplace::settle_in_outputs(&planner.launches, &mut planner.storage);
-        }
-        (planner.launches, planner.chains) = chain::chain(planner.launches, &mut planner.storage, target);
+    // Where inputs may lie in the outputs' memory, nothing else may.
+    if yields.iter().all(|given| fusion.home(given.input).is_none()) {
+        inplace::settle_in_outputs(&planner.launches, &planner.flows, &mut planner.storage);
     }
+    (planner.launches, planner.chains) = chain::chain(planner.launches, &planner.flows, &mut planner.storage, target);
     planner.keep();
-    let (inputs, outputs) = (planner.visible_inputs(), planner.visible_outputs());
-    let (workspace, workspace_bound) = planner.place();
-    let Planner { storage, launches, chains, flows, inner_guards, found, .. } = planner;
-    let mut guards = guards(graph);
-    guards.extend(inner_guards.into_iter().filter(|guard| !guards.contains(guard)).collect::<Vec<_>>());
-    let port = |p: &crate::graph::Port| IoPort { name: p.name.clone(), ty: graph.ty(p.node).clone() };
-    let mut symbols = symbols(graph, &found);
-    let turns = launches.iter().any(|launch| launch.kernel.turn.is_some());
-    if let Some(step) = step.filter(|step| turns && !symbols.contains(step)) {
-        symbols.insert(symbols.len() - found.len(), step);
-    }
-    let program = Program {
-        name: name.to_owned(),
-        inputs: graph.inputs[..inputs].iter().map(port).collect(),
-        outputs: graph.outputs[..outputs].iter().map(port).collect(),
-        state: keep::access(residents),
-        symbols,
-        found,
-        formulas: formulas(graph, &flows),
-        guards,
-        storage,
-        launches,
-        chains,
-        flows,
-        workspace,
-        workspace_bound,
-    };
-    (program, yields.iter().map(|given| fusion.home(given.input).is_some()).collect())
+    (planner.finish(name, step), yields.iter().map(|given| fusion.home(given.input).is_some()).collect())
 }
 
 /// Whether all operands of a concatenation were written where they belong, so that nothing is left to do.
@@ -451,72 +422,37 @@ impl<'g> Planner<'g, '_> {
         let storage = &mut self.storage;
         *self.of_weights.entry(id).or_insert_with(|| storage.push(Storage { dtype, len, place: Place::Weights(id) }))
     }
-    /// Lays out the workspace: its size and the least that any plan needs.
-    fn place(&mut self) -> (Dim, Dim) {
-        // Launches of a chain happen at one time.
-        let mut times = vec![0; self.launches.len()];
-        let mut flow_times = vec![0; self.flows.len()];
-        for (time, unit) in units(self.launches.len(), &self.chains, &self.flows).into_iter().enumerate() {
-            match unit {
-                Unit::Launch(n) => times[n] = time,
-                Unit::Chain(c) => times[self.chains[c].launches.clone()].fill(time),
-                Unit::Flow(f) => flow_times[f] = time,
-            }
+
+    /// The program, laid out; `step` counts the turns of the loop whose body it is.
+    fn finish(mut self, name: &str, step: Option<Symbol>) -> Program {
+        let (inputs, outputs) = (self.visible_inputs(), self.visible_outputs());
+        let graph = self.cx.graph;
+        let (workspace, workspace_bound) = place::place(&self.launches, &self.chains, &self.flows, &mut self.storage);
+        let Planner { storage, launches, chains, flows, inner_guards, found, residents, .. } = self;
+        let mut guards = guards(graph);
+        guards.extend(inner_guards.into_iter().filter(|guard| !guards.contains(guard)).collect::<Vec<_>>());
+        let port = |p: &crate::graph::Port| IoPort { name: p.name.clone(), ty: graph.ty(p.node).clone() };
+        let mut symbols = symbols(graph, &found);
+        let turns = launches.iter().any(|launch| launch.kernel.turn.is_some());
+        if let Some(step) = step.filter(|step| turns && !symbols.contains(step)) {
+            symbols.insert(symbols.len() - found.len(), step);
         }
-        let mut touched: Vec<Option<(usize, usize)>> = vec![None; self.storage.len()];
-        let scratch = self.chains.iter().map(|chain| (times[chain.launches.start], chain.scratch));
-        let launches = self.launches.iter().zip(&times);
-        let args = launches.flat_map(|(launch, &time)| launch.args.iter().map(move |&arg| (time, arg)));
-        let flows = self.flows.iter().zip(&flow_times);
-        let flows = flows.flat_map(|(flow, &time)| flow.buffers().into_iter().map(move |id| (time, id)));
-        for (time, arg) in args.chain(scratch).chain(flows) {
-            let (first, last) = touched[arg.index()].unwrap_or((time, time));
-            touched[arg.index()] = Some((first.min(time), last.max(time)));
+        Program {
+            name: name.to_owned(),
+            inputs: graph.inputs[..inputs].iter().map(port).collect(),
+            outputs: graph.outputs[..outputs].iter().map(port).collect(),
+            state: keep::access(residents),
+            symbols,
+            found,
+            formulas: formulas(graph, &flows),
+            guards,
+            storage,
+            launches,
+            chains,
+            flows,
+            workspace,
+            workspace_bound,
         }
-        let bytes = |storage: &Storage| &storage.len * storage.dtype.size() as i64;
-        // The first of those that take each other's place, and the life of all of them together.
-        let mut first_of: Vec<StorageId> = self.storage.ids().collect();
-        for (n, launch) in self.launches.iter().enumerate() {
-            let is_workspace = |id: StorageId| matches!(self.storage[id].place, Place::Workspace(_));
-            let out = launch.result();
-            let mut buffers = launch.kernel.buffers.iter().zip(&launch.args);
-            let Some((begins, last)) = touched[out.index()].filter(|_| is_workspace(out)) else { continue };
-            let takes = |&((buffer, _), &arg): &((BufferId, &Buffer), &StorageId)| {
-                let dies =
-                    arg != out && is_workspace(arg) && touched[arg.index()].is_some_and(|(_, end)| end == times[n]);
-                let in_time = || {
-                    // Within a chain slices keep apart, so those that touch the result later in a turn find it there.
-                    let at_once = self.launches.iter().enumerate().filter(|&(m, _)| m != n && times[m] == times[n]);
-                    let touched = at_once.flat_map(|(m, launch)| launch.args.iter().map(move |&other| (m, other)));
-                    touched.into_iter().all(|(m, other)| other != arg && (other != out || m > n))
-                };
-                let [from, to] = [arg, out].map(|id| &self.storage[id]);
-                dies && (from.dtype.size(), &from.len) == (to.dtype.size(), &to.len)
-                    && in_time()
-                    && inplace::may_overwrite(&launch.kernel, buffer)
-            };
-            if let Some((_, &arg)) = buffers.find(takes).filter(|_| begins == times[n]) {
-                let first = first_of[arg.index()];
-                first_of[out.index()] = first;
-                touched[first.index()] = touched[first.index()].map(|(first, _)| (first, last));
-            }
-        }
-        let mut ids = vec![];
-        let mut lives = vec![];
-        for (id, storage) in self.storage.iter().filter(|(id, _)| first_of[id.index()] == *id) {
-            if let (Place::Workspace(_), Some((first, last))) = (&storage.place, touched[id.index()]) {
-                ids.push(id);
-                lives.push(memory::Life { bytes: bytes(storage), first, last });
-            }
-        }
-        let layout = memory::plan(&lives);
-        for (id, offset) in ids.into_iter().zip(layout.offsets) {
-            self.storage[id].place = Place::Workspace(offset);
-        }
-        for (n, first) in first_of.into_iter().enumerate() {
-            self.storage[StorageId::new(n)].place = self.storage[first].place.clone();
-        }
-        (layout.total, layout.bound)
     }
 }
 
