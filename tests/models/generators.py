@@ -151,6 +151,34 @@ class seeded(tf.Module):
         return {"uniform": raw.RandomUniform(shape=[2, 3], dtype=F32, seed=3, seed2=-5), "same": raw.RandomUniform(shape=[2, 3], dtype=F32, seed=3, seed2=-5)}
 
 
+@program(*[("draw", {"x": numbers(n, 2)}) for n in (2, 3, 1)], *[("binomial", {"x": numbers(n, 3)}) for n in (2, 0, 3)], ("get", {}))
+class laws(tf.Module):
+    """Gamma, Poisson and binomial numbers of generators."""
+
+    def __init__(self):
+        self.state = tf.Variable([5, 7, 9], dtype=I64)
+
+    @signature(x=(F32, [None, 2]))
+    def draw(self, x):
+        seed, shapes, rates = dict(seed=3, seed2=-5), tf.constant([0.25, 1.0, 4.0, 90.0]), tf.constant([0.5, 8.0, 30.0])
+        return {
+            "gamma": raw.RandomGamma(shape=tf.shape(x), alpha=shapes, **seed), "gamma_half": raw.RandomGamma(shape=tf.shape(x), alpha=tf.cast(shapes, tf.float16), **seed), "gamma_double": raw.RandomGamma(shape=tf.shape(x), alpha=tf.cast(shapes, F64), **seed),
+            "one": raw.RandomGamma(shape=[3], alpha=1.0, **seed), "poisson": raw.RandomPoissonV2(shape=tf.shape(x), rate=rates, dtype=I64, **seed),
+            "poisson_double": raw.RandomPoissonV2(shape=tf.shape(x), rate=tf.cast(rates, F64), dtype=F32, **seed), "none": raw.RandomPoissonV2(shape=[0], rate=rates, dtype=F32, **seed),
+            "whole": tf.random.poisson([4], 12, dtype=I32, seed=4), "layer": tf.random.gamma([3], 2.0, beta=[0.5, 3.0], seed=8),
+        }  # fmt: skip
+
+    @signature(x=(F32, [None, 3]))
+    def binomial(self, x):
+        counts, probs = tf.constant([3.0, 40.0, 1000.0]), tf.constant([0.25, 0.75, 0.5])
+        given = dict(resource=self.state.handle, algorithm=1, counts=counts, probs=probs, dtype=I32)
+        return {"y": raw.StatefulRandomBinomial(shape=tf.shape(x), **given), "z": raw.StatefulRandomBinomial(shape=[3], **given)}
+
+    @signature()
+    def get(self):
+        return {"state": self.state.read_value()}
+
+
 @program(*[("draw", {"n": np.int32(n)}) for n in (3, 0, 2, 3)])
 class seeded_in_bodies(tf.Module):
     """In loops and branches; two loops with nodes of the same names."""

@@ -9,6 +9,7 @@ mod bind;
 mod concat;
 mod control;
 mod conv;
+mod deviates;
 mod dot;
 mod evaluation;
 mod facts;
@@ -24,6 +25,7 @@ mod pointwise;
 mod product;
 mod put;
 mod reduce;
+mod sample;
 mod scan;
 mod scatter;
 mod top_k;
@@ -51,6 +53,7 @@ pub use philox::Philox;
 pub use pointwise::{Binary, Bitcast, Cast, Compare, Select, Unary};
 pub use put::Put;
 pub use reduce::Reduce;
+pub use sample::{Law, Sample};
 pub use scan::Scan;
 pub use scatter::{Outside, Scatter};
 pub use top_k::TopK;
@@ -269,7 +272,7 @@ ops! {
     Reduce ArgReduce Window Scan
     Dot Conv
     Gather Scatter Put Iota TopK Bind
-    Philox TruncatedNormal Within
+    Philox TruncatedNormal Sample Within
 }
 
 /// The operands as an array, or how many there should be.

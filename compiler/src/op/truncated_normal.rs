@@ -1,15 +1,14 @@
 //! Normal numbers less than 2 in size.
 
-use std::f64::consts::PI;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
+    deviates::{self, code::only_where},
     philox::{self, Blocks},
     *,
 };
 use crate::{
-    loops::{BinaryFn, Block, Bound, CompareFn, Stmt, UnaryFn, Writer},
+    loops::{BinaryFn, CompareFn, UnaryFn},
     tensor::{DType, Scalar},
 };
 
@@ -28,91 +27,10 @@ const BLOCKS_PER_NUMBER: i64 = 64;
 /// Blocks that are looked at.
 const ROUNDS: i64 = 32;
 const LIMIT: f64 = 2.0;
-/// What a logarithm is taken of is at least this.
-const LEAST: f64 = 1e-7;
-
 impl TruncatedNormal {
     fn columns(&self) -> i64 {
         if self.to == DType::F64 { 2 } else { 4 }
     }
-    /// What a block makes, by the definition.
-    fn normals(&self, words: [u32; 4]) -> Vec<f64> {
-        let [a, b, c, d] = words;
-        if self.to == DType::F64 {
-            let fraction = |high: u32, low: u32| {
-                f64::from_bits(1023 << 52 | u64::from(high & 0xfffff) << 32 | u64::from(low)) - 1.0
-            };
-            let (radius, angle) = ((-2.0 * fraction(a, b).max(LEAST).ln()).sqrt(), 2.0 * PI * fraction(c, d));
-            return vec![angle.sin() * radius, angle.cos() * radius];
-        }
-        let fraction = |word: u32| f32::from_bits(127 << 23 | word & 0x7fffff) - 1.0;
-        let pair = |a: u32, b: u32| {
-            let log = f64::from(fraction(a).max(LEAST as f32)).ln() as f32;
-            let (radius, angle) = ((-2.0 * log).sqrt(), f64::from((2.0 * PI * f64::from(fraction(b))) as f32));
-            [angle.sin(), angle.cos()].map(|part| f64::from(part as f32 * radius))
-        };
-        [pair(a, b), pair(c, d)].concat()
-    }
-}
-
-/// Code for the float from 0 up to 1 that words make, given as a u64 below 2^32 or of 64 bits with the high word below.
-fn fraction(w: &mut Writer, to: DType, word: ExprId) -> ExprId {
-    let (bits, mantissa, exponent) = if to == DType::F64 { (DType::U64, 52, 1023) } else { (DType::U32, 23, 127) };
-    let word = w.cast(bits, word);
-    let constant = |w: &mut Writer, n: u64| w.constant(bits, Scalar::Uint(n));
-    let (mask, unit) = (constant(w, (1 << mantissa) - 1), constant(w, exponent << mantissa));
-    let kept = w.binary(BinaryFn::And, word, mask);
-    let number = w.binary(BinaryFn::Or, kept, unit);
-    let number = w.bits(to, number);
-    let one = w.float(to, 1.0);
-    let fraction = w.binary(BinaryFn::Sub, number, one);
-    w.set(fraction)
-}
-
-/// Code for the two normal numbers of two fractions.
-fn box_muller(w: &mut Writer, first: ExprId, second: ExprId) -> [ExprId; 2] {
-    let to = w.dtype(first);
-    let least = w.float(to, LEAST);
-    let first = w.binary(BinaryFn::Max, first, least);
-    let log = w.unary(UnaryFn::Log, first);
-    let minus_two = w.float(to, -2.0);
-    let square = w.binary(BinaryFn::Mul, minus_two, log);
-    let radius = w.unary(UnaryFn::Sqrt, square);
-    let radius = w.set(radius);
-    let (turn, second) = (w.float(DType::F64, 2.0 * PI), w.cast(DType::F64, second));
-    let angle = w.binary(BinaryFn::Mul, turn, second);
-    let angle = w.cast(to, angle);
-    let angle = w.set(angle);
-    [UnaryFn::Sin, UnaryFn::Cos].map(|f| {
-        let part = w.unary(f, angle);
-        let number = w.binary(BinaryFn::Mul, part, radius);
-        w.set(number)
-    })
-}
-
-impl TruncatedNormal {
-    /// Code for what a block makes.
-    fn made(&self, w: &mut Writer, [a, b, c, d]: [ExprId; 4]) -> Vec<ExprId> {
-        if self.to == DType::F64 {
-            let [first, second] = [(a, b), (c, d)].map(|(high, low)| {
-                let word = philox::joined(w, low, high);
-                fraction(w, self.to, word)
-            });
-            return box_muller(w, first, second).to_vec();
-        }
-        let [a, b, c, d] = [a, b, c, d].map(|word| fraction(w, self.to, word));
-        [box_muller(w, a, b), box_muller(w, c, d)].concat()
-    }
-}
-
-/// `body` where an index is in a range.
-fn only_where(at: &mut Emit<'_>, index: Dim, extent: i64, body: impl FnOnce(&mut Emit<'_>)) {
-    at.w.open_block();
-    body(at);
-    at.operands.leave(at.w.depth());
-    let then = at.w.close_block();
-    let bounds = vec![Bound { index, extent: extent.into() }];
-    at.w.emit(Stmt::If { bounds, then, otherwise: Block::new() });
 }
 
 impl Primitive for TruncatedNormal {
@@ -133,7 +51,8 @@ impl Primitive for TruncatedNormal {
         for row in 0..rows {
             let first = counter.wrapping_add(row * (BLOCKS_PER_NUMBER as u128) * columns as u128);
             let blocks = (0..ROUNDS as u128).map(|n| philox::block(key, first.wrapping_add(n)));
-            let fit = blocks.flat_map(|words| self.normals(words)).filter(|x| x.abs() < LIMIT).take(columns);
+            let fit =
+                blocks.flat_map(|words| deviates::normals(self.to, words)).filter(|x| x.abs() < LIMIT).take(columns);
             numbers.extend(fit.map(|x| Scalar::from_f64(self.to, x)));
         }
         if numbers.len() < out[0] * columns {
@@ -158,7 +77,7 @@ impl Primitive for TruncatedNormal {
                 only_where(at, so_far, columns, |at| {
                     let behind = at.w.index(row * (BLOCKS_PER_NUMBER * columns) + round);
                     let words = blocks.words(at.w, behind);
-                    for number in self.made(at.w, words) {
+                    for number in deviates::code::normals(at.w, self.to, words) {
                         let size = at.w.unary(UnaryFn::Abs, number);
                         let limit = at.w.float(self.to, LIMIT);
                         let fits = at.w.compare(CompareFn::Lt, size, limit);

@@ -163,7 +163,7 @@ fn has_fixed_attributes(op: &Op) -> bool {
         }
         // What dims these have, their results have too.
         Op::Broadcast(_) | Op::Reshape(_) | Op::Iota(_) | Op::TopK(_) => true,
-        Op::Philox(_) | Op::TruncatedNormal(_) | Op::Within(_) => true,
+        Op::Philox(_) | Op::TruncatedNormal(_) | Op::Sample(_) | Op::Within(_) => true,
         Op::Transpose(_) | Op::Concat(_) | Op::Reduce(_) | Op::ArgReduce(_) | Op::Scan(_) => true,
         Op::Dot(_) | Op::Gather(_) | Op::Scatter(_) => true,
     }

@@ -469,6 +469,7 @@ fn flops(graph: &Graph, fusion: &Fusion, root: NodeId, tip: NodeId, written: imp
         // Each of ten rounds has two products and some exclusive ors.
         Op::Philox(op) => &op.blocks * 100,
         Op::TruncatedNormal(op) => &op.rows * 300,
+        Op::Sample(_) => &elements * 1000,
         Op::Pad(_) if fusion.is_in_place(graph, root, 0) => -operand(0).count(),
         _ => Dim::zero(),
     };

@@ -27,6 +27,8 @@ pub fn has_generator(op: &str) -> bool {
             | "TruncatedNormal"
             | "RandomShuffle"
             | "Multinomial"
+            | "RandomGamma"
+            | "RandomPoissonV2"
     )
 }
 

@@ -113,6 +113,7 @@ const TABLES: &[&[TfOp]] = &[
     count::OPS,
     random::OPS,
     random::generator::OPS,
+    random::sample::OPS,
     partition::OPS,
     filter::OPS,
     nms::OPS,

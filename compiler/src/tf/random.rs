@@ -5,6 +5,7 @@
 //! are uniform make two that are normal.
 
 pub(super) mod generator;
+pub(super) mod sample;
 mod shuffle;
 
 use std::{f64::consts::PI, slice::from_ref};
@@ -126,6 +127,13 @@ fn drawn(cx: &mut Import, stream: fn(&mut Import, usize) -> Result<Stream>, draw
 
 /// Numbers of the shape that operand `n` says.
 fn numbers(cx: &mut Import, n: usize, stream: Stream, draw: Drawn) -> Result<NodeId> {
+    let shape = shape_at(cx, n)?;
+    let numbers = draw(cx, stream, &count(&shape))?;
+    cx.reshape(numbers, &shape)
+}
+
+/// The shape in operand `n`.
+fn shape_at(cx: &mut Import, n: usize) -> Result<Vec<Dim>> {
     let of_shape = cx.arg(n)?;
     if cx.rank(of_shape) != 1 {
         return Err(format!("a shape is a vector, not of rank {}", cx.rank(of_shape)).into());
@@ -134,8 +142,7 @@ fn numbers(cx: &mut Import, n: usize, stream: Stream, draw: Drawn) -> Result<Nod
     for extent in &shape {
         cx.require_at_most(&Dim::zero(), extent, "an extent of the shape")?;
     }
-    let numbers = draw(cx, stream, &count(&shape))?;
-    cx.reshape(numbers, &shape)
+    Ok(shape)
 }
 
 /// Floats from 0 up to 1: random mantissas of numbers from 1 on, less 1.

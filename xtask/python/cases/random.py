@@ -142,7 +142,95 @@ def shuffles():
     sweep(op, "rows", [(rand(n, 2), *start(), ALGORITHM) for n in (0, 1, 2, 3, 6)])
 
 
+def samples(op, dtype, parameters, attrs=None):
+    """Numbers of laws with parameters, by a seed, in shapes that end as the parameters' do."""
+    attrs, seed = attrs or {}, tensor([3, 5], "i64")
+    given = [tensor(p, dtype) for p in parameters]
+    n = max(np.shape(p)[0] for p in parameters)
+    case(op, f"{dtype}", const([40, n]), seed, *given, **attrs)
+    case(op, f"{dtype} constant", const([5, n]), seed, *(const(p, dtype) for p in parameters), **attrs)
+    case(op, f"{dtype} one each", const([n]), seed, *given, **attrs)
+    case(op, f"{dtype} two axes", const([3, 2, n]), seed, *given, **attrs)
+    case(op, f"{dtype} none", const([0, n]), seed, *given, **attrs)
+    case(op, f"{dtype} scalar", const([30]), seed, *(tensor(p[0], dtype) for p in parameters), **attrs)
+    case(op, f"{dtype} scalar in scalar", const([]), seed, *(tensor(p[0], dtype) for p in parameters), **attrs)
+
+
+def further(op, parameters, dtype="f64", attrs=None):
+    attrs, seed = attrs or {}, tensor([3, 5], "i64")
+    given = [tensor(p, dtype) for p in parameters]
+    n = max(np.shape(p)[0] for p in parameters)
+    for other in SEEDS:
+        case(op, f"seed {other}", const([2, n]), tensor(other, "i64"), *given, **attrs)
+    case(op, "i32 seed", const([2, n]), tensor([3, -5], "i32"), *given, **attrs)
+    case(op, "shape of 64 bits", const([2, n], "i64"), seed, *given, **attrs)
+    case(op, "other end", const([n, 2, n + 1]), seed, *given, fails=True, **attrs)
+    case(op, "too short", const([]), seed, *given, fails=True, **attrs)
+    case(op, "negative extent", const([-1, n]), seed, *given, fails=True, **attrs)
+    case(op, "short seed", const([2, n]), tensor([1], "i64"), *given, fails=True, **attrs)
+    sweep(op, "samples", [(Sizes([extent(2 + len(given), 0), n]), seed, *given, Beside(rand(k))) for k in (0, 1, 2, 5)], **attrs)
+    if len(given) == 1:
+        sweep(op, "parameters", [(Sizes([2, extent(2, 0)]), seed, tensor(np.resize(parameters[0], k), dtype)) for k in (1, 2, 5)], **attrs)
+
+
+SHAPES = [0.125, 0.5, 0.9375, 1.0, 1.0625, 2.0, 7.5, 300.0]
+
+
+def gammas():
+    op = "StatelessRandomGammaV2"
+    for dtype in ("f16", "f32", "f64"):
+        samples(op, dtype, [SHAPES])
+    further(op, [SHAPES])
+    for shape in SHAPES:
+        case(op, f"all of {shape}", const([50]), tensor([8, 9], "i64"), const(shape, "f64"))
+    case(op, "no numbers", const([6]), tensor([8, 9], "i64"), tensor([0.0, -0.5, -2.0, NAN, 1e-30, 1e30], "f64"))
+    new = "StatelessRandomGammaV3"
+    for dtype in ("f16", "f32", "f64"):
+        case(new, f"{dtype}", const([20, 8]), *start(), ALGORITHM, tensor(SHAPES, dtype))
+    case(new, "carries", const([20, 8]), *start(2**64 - 1, 2**64 - 2000, 9), ALGORITHM, tensor(SHAPES, "f64"))
+    case(new, "any algorithm", const([2, 8]), *start(), const(3), tensor(SHAPES, "f64"))
+    case(new, "ThreeFry", const([2, 8]), *start(), const(2), tensor(SHAPES, "f64"), fails=True)
+    case(new, "other end", const([8, 2]), *start(), ALGORITHM, tensor(SHAPES, "f64"), fails=True)
+
+
+RATES = [0.0, 0.0625, 1.0, 3.5, 9.9375, 10.0, 10.5, 30.0, 1000.0, 1e7]
+
+
+def poissons():
+    op = "StatelessRandomPoisson"
+    for to in (tf.float16, tf.float32, tf.float64, tf.int32, tf.int64):
+        # The kernel does not end where the number is beyond a half.
+        case(op, f"to {to.name}", const([9, 9]), tensor([1, 2], "i64"), tensor(RATES[:9], "f64"), dtype=to)
+    samples(op, "f64", [RATES], {"dtype": tf.int64})
+    for dtype in ("i32", "i64"):
+        case(op, f"{dtype}", const([9, 5]), tensor([1, 2], "i64"), tensor([0, 3, 9, 10, 50], dtype), dtype=tf.int64)
+    for dtype in ("f16", "f32"):
+        case(op, f"{dtype}", const([40, 9]), tensor([1, 2], "i64"), tensor(RATES[:9], dtype), dtype=tf.float32)
+        case(op, f"{dtype} small", const([40, 5]), tensor([1, 2], "i64"), const(RATES[:5], dtype), dtype=tf.float32)
+    case(op, "negative", const([3, 2]), tensor([1, 2], "i64"), tensor([-1.0, -200.0], "f64"), dtype=tf.int32)
+    further(op, [RATES], attrs={"dtype": tf.float64})
+
+
+def binomials():
+    op = "StatelessRandomBinomial"
+    counts = [0.0, -3.0, 1.0, 9.0, 30.0, 100.0, 1000.0, 1e6, 40.0, 1e6, 55.0, 5.0]
+    probs = [0.5, 0.5, 0.25, 0.75, 0.5, 0.125, 0.9375, 1e-6, 0.0, 0.5, 1.0, 1.5]
+    for dtype, to in (("f64", tf.int64), ("f32", tf.int32)):
+        samples(op, dtype, [counts, probs], {"dtype": to})
+    case(op, "f16", const([9, 7]), tensor([1, 2], "i64"), tensor(counts[:7], "f16"), tensor(probs[:7], "f16"), dtype=tf.int32)
+    for to in (tf.float16, tf.float32, tf.float64):
+        case(op, f"to {to.name}", const([9, 7]), tensor([1, 2], "i64"), tensor(counts[:7], "f64"), tensor(probs[:7], "f64"), dtype=to)
+    case(op, "broadcast", const([4, 3, 2]), tensor([1, 2], "i64"), tensor([[20.0], [5.0], [400.0]], "f64"), tensor([0.25, 0.75], "f64"), dtype=tf.int32)
+    case(op, "one probability", const([4, 3]), tensor([1, 2], "i64"), tensor([20.0, 5.0, 400.0], "f64"), tensor(0.75, "f64"), dtype=tf.int32)
+    case(op, "does not broadcast", const([4, 3]), tensor([1, 2], "i64"), tensor([20.0, 5.0, 400.0], "f64"), tensor([0.75, 0.5], "f64"), dtype=tf.int32, fails=True)
+    case(op, "no probability", const([4, 2]), tensor([1, 2], "i64"), tensor([20.0, 5.0], "f64"), tensor([NAN, 0.5], "f64"), dtype=tf.float64)
+    further(op, [counts, probs], attrs={"dtype": tf.float64})
+
+
 keys()
+gammas()
+poissons()
+binomials()
 truncated()
 shuffles()
 classes()

@@ -5,9 +5,9 @@ use crate::{
     base::{Rng, Symbol},
     loops::{BinaryFn, Combine, CompareFn, UnaryFn},
     op::{
-        ArgReduce, Binary, Bind, Bitcast, Broadcast, Cast, Compare, Concat, Conv, Dot, Gather, Iota, Kind, Outside,
-        Pad, Philox, Reduce, Reshape, Scan, Scatter, Select, Slice, TopK, Transpose, TruncatedNormal, Unary, Window,
-        Within,
+        ArgReduce, Binary, Bind, Bitcast, Broadcast, Cast, Compare, Concat, Conv, Dot, Gather, Iota, Kind, Law,
+        Outside, Pad, Philox, Reduce, Reshape, Sample, Scan, Scatter, Select, Slice, TopK, Transpose, TruncatedNormal,
+        Unary, Window, Within,
     },
     tensor::{DType, Scalar, Shape},
 };
@@ -438,7 +438,7 @@ impl Grower {
                 self.add(Iota { shape, axis, dtype }, &[])
             }
             Kind::TopK => self.top_k(),
-            Kind::Philox | Kind::TruncatedNormal => self.random_numbers(kind),
+            Kind::Philox | Kind::TruncatedNormal | Kind::Sample => self.random_numbers(kind),
             Kind::Bind => self.found(),
             Kind::Within => self.within(),
         }
@@ -510,7 +510,28 @@ impl Grower {
             return self.add(Philox { blocks: many, to }, &operands);
         }
         let to = self.rng.pick(&[DType::F32, DType::F64]);
+        if kind == Kind::Sample {
+            return self.of_law(operands);
+        }
         self.add(TruncatedNormal { rows: many, to }, &operands)
+    }
+    /// Numbers of a law, of parameters that it has numbers of.
+    fn of_law(&mut self, [key, counter]: [NodeId; 2]) -> Option<NodeId> {
+        let law = self.rng.pick(&Law::ALL);
+        let (samples, n) = (self.dim(), self.dim());
+        let mut parameter = |from: i64, up_to: i64, over: f64| {
+            self.leaf_of(DType::F64, vec![n.clone()], move |g, d| {
+                Scalar::from_f64(d, g.rng.range(from, up_to) as f64 / over)
+            })
+        };
+        let parameters = match law {
+            Law::Exponential | Law::Gamma => vec![parameter(1, 40, 8.0)],
+            Law::PoissonSmall => vec![parameter(0, 79, 8.0)],
+            Law::PoissonLarge => vec![parameter(10, 200, 1.0)],
+            Law::BinomialSmall => vec![parameter(1, 18, 1.0), parameter(1, 8, 16.0)],
+            Law::BinomialLarge => vec![parameter(100, 900, 1.0), parameter(2, 8, 16.0)],
+        };
+        self.add(Sample { law, samples }, &[&[key, counter][..], &parameters].concat())
     }
     /// Splits some constant extents, merges some neighbours and adds some ones.
     fn reshape(&mut self) -> Option<NodeId> {

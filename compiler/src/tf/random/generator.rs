@@ -3,8 +3,8 @@
 //! such a variable, which the checkpoint does not have.
 
 use super::{
-    Drawn, PHILOX, Result, Stream, multinomial, normal, numbers, shuffle, truncated_normal, uniform, uniform_full_int,
-    uniform_int,
+    Drawn, PHILOX, Result, Stream, multinomial, normal, numbers, sample, shuffle, truncated_normal, uniform,
+    uniform_full_int, uniform_int,
 };
 use crate::{
     base::Dim,
@@ -22,6 +22,7 @@ pub(in crate::tf) const OPS: &[TfOp] = &[
     TfOp { name: "StatefulUniformFullInt", import: |cx| drawn(cx, uniform_full_int) },
     TfOp { name: "StatefulStandardNormalV2", import: |cx| drawn(cx, normal) },
     TfOp { name: "StatefulTruncatedNormal", import: |cx| drawn(cx, truncated_normal) },
+    TfOp { name: "StatefulRandomBinomial", import: binomial },
     TfOp { name: "RandomUniform", import: |cx| drawn_by_own(cx, uniform) },
     TfOp { name: "RandomUniformInt", import: |cx| drawn_by_own(cx, uniform_int) },
     TfOp { name: "RandomStandardNormal", import: |cx| drawn_by_own(cx, normal) },
@@ -50,7 +51,7 @@ fn check(cx: &Import, state: NodeId) -> Result<()> {
 }
 
 /// The stream that a state begins.
-fn stream(cx: &mut Import, state: NodeId) -> Result<Stream> {
+pub(super) fn stream(cx: &mut Import, state: NodeId) -> Result<Stream> {
     let state = cx.cast(state, DType::U64)?;
     let counter = cx.slice_axis(state, 0, Dim::zero(), 2.into())?;
     let key = cx.slice_axis(state, 0, 2.into(), Dim::one())?;
@@ -58,7 +59,7 @@ fn stream(cx: &mut Import, state: NodeId) -> Result<Stream> {
 }
 
 /// The state behind so many numbers, a u64.
-fn advanced(cx: &mut Import, state: NodeId, many: NodeId) -> Result<NodeId> {
+pub(super) fn advanced(cx: &mut Import, state: NodeId, many: NodeId) -> Result<NodeId> {
     let each = cx.constant(Tensor::scalar(DType::U64, Scalar::Uint(BLOCKS)))?;
     let blocks = cx.mul(many, each)?;
     behind_blocks(cx, state, blocks)
@@ -116,6 +117,19 @@ fn drawn(cx: &mut Import, draw: Drawn) -> Outputs {
         let stream = stream(cx, state)?;
         let numbers = numbers(cx, 2, stream, draw)?;
         let many = count(&cx.shape(numbers));
+        result = Some(numbers);
+        let many = cx.dim_scalar(&many, DType::U64)?;
+        advanced(cx, state, many)
+    })?;
+    one(result.ok_or_else(|| Stop::from("the generator has no state"))?)
+}
+
+fn binomial(cx: &mut Import) -> Outputs {
+    let mut result = None;
+    behind(cx, |cx, state| {
+        check(cx, state)?;
+        let stream = stream(cx, state)?;
+        let (numbers, many) = sample::stateful_binomial(cx, stream)?;
         result = Some(numbers);
         let many = cx.dim_scalar(&many, DType::U64)?;
         advanced(cx, state, many)
