@@ -522,12 +522,6 @@ def refused_one_side(x, b):
     return {"y": raw.Switch(data=x, pred=b).output_true}
 
 
-@program(x=(F32, []), b=(BOOL, []))
-def refused_assignment_in_branch(x, b):
-    total = v1.get_variable("total2", initializer=0.0, use_resource=False)
-    return {"y": v1.cond(b, lambda: v1.assign_add(total, x) + 0.0, lambda: x)}
-
-
 def build(names):
     """A graph with these programs, and the inputs and outputs of each."""
     made = {}

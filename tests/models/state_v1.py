@@ -8,6 +8,7 @@ from programs import HERE, np, numbers, tensors, tf, write
 v1 = tf.compat.v1
 v1.disable_eager_execution()
 v1.disable_resource_variables()
+v1.disable_control_flow_v2()
 raw = tf.raw_ops
 SIGNATURES, CALLS = {}, {}
 
@@ -98,6 +99,99 @@ def moving_average():
     calls("moving_average", ("train", {"x": numbers(4)}), ("train", {"x": numbers(3)}), ("serve", {"x": numbers(2)}))
 
 
+def branch():
+    """Sides assign, give values, references and both; what waits for the branch reads behind it."""
+    x, b = v1.placeholder(tf.float32, [2], "branch_x"), v1.placeholder(tf.bool, [], "branch_b")
+    v = v1.get_variable("branched", initializer=[1.0, 2.0])
+    w = v1.get_variable("branched_too", initializer=[5.0, 7.0])
+    fixed = v1.get_variable("branched_fixed", initializer=[2.0, 3.0])
+
+    def both():
+        with tf.control_dependencies([v1.assign(v, x * fixed)]):
+            with tf.control_dependencies([v1.assign_add(w, v.read_value())]):
+                return v1.assign_sub(v, w.read_value()) * 10.0
+
+    both = v1.cond(b, both, lambda: v * 2.0)
+    with tf.control_dependencies([both]):
+        add("branch", "both", {"y": both, "w": w.read_value()}, x=x, b=b)
+    add("branch", "references", {"y": v1.cond(b, lambda: v1.assign_add(v, x), lambda: v1.assign(v, x))}, x=x, b=b)
+    add("branch", "mixed", {"y": v1.cond(b, lambda: v1.assign_add(v, x), lambda: x * 2.0)}, x=x, b=b)
+    read = v1.cond(b, lambda: v + x, lambda: x)
+    with tf.control_dependencies([read]):
+        add("branch", "behind", {"read": read, "y": v1.assign(v, x)}, x=x, b=b)
+    inner = lambda: v1.cond(x[0] > 0, lambda: v1.assign_add(v, x) + 0.0, lambda: v1.scatter_update(w, [1], [9.0]) * 1.0)
+    add("branch", "nested", {"y": v1.cond(b, inner, lambda: v + w)}, x=x, b=b)
+    decided = v1.cond(v[0] > 3.0, lambda: v1.assign(v, x) * 1.0, lambda: v1.assign_add(v, [1.0, 1.0]) * 1.0)
+    add("branch", "decided", {"y": decided}, x=x)
+    flags = [{"x": numbers(2, seed=seed), "b": np.bool_(b)} for seed, b in ((1, True), (2, False), (3, True))]
+    calls(
+        "branch",
+        *[(name, given) for name in ("both", "references", "mixed", "behind", "nested") for given in flags],
+        ("nested", {"x": -np.ones(2, np.float32), "b": np.bool_(True)}),
+        *[("decided", {"x": numbers(2)})] * 6,
+    )
+
+
+def loop():
+    """Bodies of loops assign, also in branches; no iteration and one."""
+    x, n = v1.placeholder(tf.float32, [], "loop_x"), v1.placeholder(tf.int32, [], "loop_n")
+    v = v1.get_variable("looped", initializer=1.5)
+    many = v1.get_variable("looped_times", initializer=np.int32(0))
+
+    def step(i):
+        with tf.control_dependencies([v1.assign(v, v.read_value() * 0.5 + x)]):
+            return i + 1
+
+    with tf.control_dependencies([v1.while_loop(lambda i: i < n, step, [0])]):
+        add("loop", "steps", {"y": v.read_value()}, x=x, n=n)
+
+    def sometimes(i, y):
+        some = v1.cond(tf.equal(i % 2, 0), lambda: v1.assign_add(v, x) + 0.0, lambda: tf.cast(v1.assign_add(many, 1), tf.float32))
+        return i + 1, y + some
+
+    add("loop", "sometimes", {"y": v1.while_loop(lambda i, y: i < n, sometimes, [0, x], parallel_iterations=1)[1]}, x=x, n=n)
+    reads = v1.while_loop(lambda i, y: i < n, lambda i, y: (i + 1, y * v + x), [0, x])[1]
+    with tf.control_dependencies([reads]):
+        add("loop", "reads", {"y": reads, "many": many.read_value(), "v": v1.assign(v, x)}, x=x, n=n)
+    every = [(name, {"x": np.float32(1.25), "n": np.int32(n)}) for n in (0, 1, 4) for name in ("steps", "sometimes", "reads")]
+    calls("loop", *every)
+
+
+def accumulated():
+    """What training code does: sums are applied, and begin again, in every third call."""
+    x = v1.placeholder(tf.float32, [2], "accumulated_x")
+    weight = v1.get_variable("accumulated_weight", initializer=[1.0, -1.0])
+    total = v1.get_variable("accumulated_total", initializer=[0.0, 0.0])
+    step = v1.get_variable("accumulated_step", initializer=np.int64(0))
+    with tf.control_dependencies([v1.assign_add(total, x), v1.assign_add(step, 1)]):
+        now = step.read_value()
+
+    def apply():
+        with tf.control_dependencies([v1.assign_sub(weight, total.read_value() * 0.1)]):
+            return tf.group(v1.assign(total, tf.zeros([2])))
+
+    with tf.control_dependencies([v1.cond(tf.equal(now % 3, 0), apply, tf.no_op)]):
+        add("accumulated", "train", {"weight": weight.read_value(), "total": total.read_value(), "step": now}, x=x)
+    calls("accumulated", *[("train", {"x": numbers(2, seed=seed)}) for seed in range(7)])
+
+
+def only_assigned():
+    """Branches in branches that give nothing, one behind another."""
+    x = v1.placeholder(tf.float32, [], "only_x")
+    v, n = v1.get_variable("only_assigned", initializer=1.0), v1.get_variable("only_counted", initializer=np.int32(0))
+
+    def outer():
+        inner = v1.cond(x > 1, lambda: tf.group(v1.assign(v, x)), lambda: tf.group(v1.assign_add(v, 10.0)))
+        with tf.control_dependencies([inner]):
+            return tf.group(v1.assign_add(n, 1))
+
+    with tf.control_dependencies([v1.cond(x > 0, outer, tf.no_op)]):
+        again = v1.cond(x > 0, lambda: tf.group(v1.assign(v, v.read_value() * 2.0)), lambda: tf.group(v1.assign_sub(n, 5)))
+    with tf.control_dependencies([again]):
+        add("only_assigned", "step", {"v": v.read_value(), "n": n.read_value()}, x=x)
+    calls("only_assigned", *[("step", {"x": np.float32(x)}) for x in (0.5, 3, -1, 0.25)])
+
+
 def refused():
     x = v1.placeholder(tf.float32, [], "refused_x")
     s = v1.get_variable("snapshot", initializer=0.0)
@@ -111,10 +205,40 @@ def refused():
         bump = v1.assign_add(w, 1.0)
     with tf.control_dependencies([bump]):
         add("refused", "lent", {"y": read * 1.0})
+    b = v1.placeholder(tf.bool, [], "refused_b")
+    u = v1.get_variable("branch_lent", initializer=1.0)
+    some = v1.cond(b, lambda: v1.assign_add(u, x), lambda: x)
+    with tf.control_dependencies([some]):
+        bump = v1.assign_add(u, 1.0)
+    with tf.control_dependencies([bump]):
+        add("refused", "branch_lent", {"y": some * 1.0}, x=x, b=b)
+    t = v1.get_variable("branch_racy", initializer=1.0)
+
+    def both():
+        with tf.control_dependencies([v1.assign_add(t, x)]):
+            first = tf.identity(x)
+        return first + v1.assign(t, x)
+
+    add("refused", "branch_racy", {"y": v1.cond(b, both, lambda: x)}, x=x, b=b)
+    r = v1.get_variable("loop_lent", initializer=1.0)
+
+    def step(i):
+        with tf.control_dependencies([v1.assign(r, r * 0.5 + x)]):
+            return i + 1
+
+    with tf.control_dependencies([v1.while_loop(lambda i: i < 3, step, [0])]):
+        add("refused", "loop_lent", {"y": r.read_value()}, x=x)
+    c = v1.get_variable("loop_carried", initializer=1.0)
+
+    def hand_on(i, y):
+        with tf.control_dependencies([v1.assign_add(c, y)]):
+            return i + 1, c.read_value()
+
+    add("refused", "loop_carried", {"y": v1.while_loop(lambda i, y: i < 3, hand_on, [0, x])[1]}, x=x)
 
 
 def make():
-    for build in (counter, ordered, rows, limited, resources, moving_average, refused):
+    for build in (counter, ordered, rows, limited, resources, moving_average, branch, loop, accumulated, only_assigned, refused):
         build()
     path = HERE / "state_v1"
     shutil.rmtree(path, ignore_errors=True)

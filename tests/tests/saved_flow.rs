@@ -56,18 +56,6 @@ fn what_is_refused_of_version_1_is_told_by_name() {
                 ],
             ),
             ("one_side", &["refused_one_side/Switch", "branch depends on the values of input `b`"]),
-            (
-                "assignment_in_branch",
-                &[
-                    "AssignAdd works on a variable",
-                    "reference variables",
-                    "refused_assignment_in_branch/cond/AssignAdd",
-                ],
-            ),
-            ("two_writers", &["two nodes write to one array beside each other", "array = array.write(i, x)"]),
-            ("writer_by_control", &["TensorArrayWriteV3 changes an array here, and nobody reads the flow"]),
-            ("race", &["several operands of this Merge are computed in every call", "refused_race/Merge"]),
-            ("gradient", &["StackV2"]),
             ("two_writers", &["two nodes write to one array beside each other", "array = array.write(i, x)"]),
             ("writer_by_control", &["TensorArrayWriteV3 changes an array here, and nobody reads the flow"]),
             ("race", &["several operands of this Merge are computed in every call", "refused_race/Merge"]),

@@ -129,6 +129,10 @@ fn open_orders_are_refused() {
     for (name, expected) in [
         ("racy", "variable `racy` is assigned by Assign `Assign"),
         ("lent", "variable `lent` is read without a copy, and may be assigned by AssignAdd"),
+        ("branch_lent", "variable `branch_lent` is read without a copy, and may be assigned by AssignAdd"),
+        ("loop_lent", "variable `loop_lent` is read without a copy, and may be assigned by While"),
+        ("loop_carried", "variable `loop_carried` is read without a copy, and may be assigned by AssignAdd"),
+        ("branch_racy", "variable `branch_racy` is assigned by Assign"),
         ("snapshot", "variable `snapshot` is read without a copy, and may be assigned by Assign"),
     ] {
         let options = Options { name: "m".into(), signatures: vec![format!("refused__{name}")], ..Options::default() };

@@ -524,7 +524,7 @@ impl<'a> Import<'a> {
             };
             let Some(value) = value else { return Ok(None) };
             self.check_lent(id, input)?;
-            operands.push(self.behind_reference(node, id, n, value)?);
+            operands.push(self.behind_reference(id, n, value)?);
         }
         Ok(Some(operands))
     }

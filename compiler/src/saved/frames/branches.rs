@@ -1,8 +1,8 @@
 //! Branches of `Switch` and `Merge` as `If` nodes, innermost first. The `Merge`s of one branch become results of one
-//! `If`, but for those that depend on each other.
+//! `If`, but for those that depend on each other. A branch that only assigns variables becomes an `If` without results.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -11,19 +11,19 @@ use smc_proto::{AttrValue, DataType, TensorProto, attr_value::Value};
 use super::{
     caller, inner_name,
     part::{Arguments, Edge, Holders, Part, effects_of},
-    paths::{Join, Paths, is_merge},
+    paths::{Join, OUTERMOST, Paths, is_merge, is_switch},
 };
 use crate::{
     base::{Diagnostic, Id, Problems},
     saved::{
-        graph::{Node, NodeOutput, Origin, Port, TfGraph, has_effect},
+        graph::{Node, NodeOutput, Origin, Port, TfGraph, has_effect, only_tells},
         types::{TfShape, TfType},
     },
 };
 
 /// The graph in which branches that data may decide are functional. It has no loops of frames.
 pub fn functional(graph: TfGraph) -> Result<TfGraph, Problems> {
-    if !graph.nodes.iter().any(|(_, node)| is_merge(node)) {
+    if !graph.nodes.iter().any(|(_, node)| is_switch(node)) {
         return Ok(graph);
     }
     let paths = Paths::read(&graph);
@@ -35,25 +35,58 @@ pub fn functional(graph: TfGraph) -> Result<TfGraph, Problems> {
         graph.nodes.iter().flat_map(|(_, node)| &node.inputs).chain(graph.outputs.iter().map(|port| &port.source));
     let asked =
         edges.filter(|edge| edge.index == 1 && is_merge(&graph.nodes[edge.node])).map(|edge| edge.node).collect();
-    let effects = effects(&graph, &paths, &groups);
-    let mut branches = Branches { graph, paths, asked, effects, holders: Holders::default() };
+    let last = last_groups(&groups);
+    let (effects, holders) = (BTreeMap::new(), Holders::default());
+    let mut branches = Branches { graph, paths, asked, last, effects, holders };
+    for id in branches.graph.nodes.ids().collect::<Vec<_>>() {
+        branches.keep_effect(id);
+    }
     for (n, group) in groups.iter().enumerate() {
         branches.replace(n, group)?;
     }
     branches.holders.finish(branches.graph)
 }
 
-/// Joins of the same two paths that do not depend on each other, innermost first.
-fn groups(graph: &TfGraph, paths: &Paths) -> Vec<Vec<Join>> {
+/// The joins of a branch that become one `If`.
+struct Group {
+    /// The paths of the two sides.
+    sides: [usize; 2],
+    /// How many joins of the same outer path, one behind the other, come before.
+    level: u32,
+    /// None where nobody reads what the branch gives.
+    joins: Vec<Join>,
+}
+
+/// Joins of the same two paths that do not depend on each other, and branches that only have effects, innermost first.
+fn groups(graph: &TfGraph, paths: &Paths) -> Vec<Group> {
     let mut groups: BTreeMap<([usize; 2], u32), Vec<Join>> = BTreeMap::new();
     for join in &paths.joins {
         if !is_constant(graph, paths.path(join.sides[0]).predicate) {
             groups.entry((join.sides, join.level)).or_default().push(join.clone());
         }
     }
-    let mut groups: Vec<Vec<Join>> = groups.into_values().collect();
-    groups.sort_by_key(|group| std::cmp::Reverse(paths.path(group[0].sides[0]).depth));
+    for (id, _) in graph.nodes.iter().filter(|(id, node)| changes(graph, *id, node)) {
+        let mut path = paths.of(id).unwrap_or(OUTERMOST);
+        while path != OUTERMOST {
+            let sides = paths.sides(path);
+            let level = paths.level(id, path);
+            let has_place = groups.keys().any(|key| key.0 == sides && key.1 >= level);
+            if !has_place && !is_constant(graph, paths.path(path).predicate) {
+                groups.insert((sides, level), vec![]);
+            }
+            path = paths.path(path).outer;
+        }
+    }
+    let mut groups: Vec<Group> =
+        groups.into_iter().map(|((sides, level), joins)| Group { sides, level, joins }).collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(paths.path(group.sides[0]).depth));
     groups
+}
+
+/// Whether a node changes something that later nodes or calls see.
+fn changes(graph: &TfGraph, id: Id<Node>, node: &Node) -> bool {
+    let is_change = |op: &str| has_effect(op) && !only_tells(op);
+    is_change(&node.op) || graph.effects.get(&id).is_some_and(|effects| effects.keys().any(|op| is_change(op)))
 }
 
 /// Whether a predicate is written as a constant.
@@ -73,29 +106,30 @@ fn is_constant(graph: &TfGraph, predicate: NodeOutput) -> bool {
     false
 }
 
-/// The nodes with an effect that lie on a side of a branch: each with the number of the last group that joins it.
-fn effects(graph: &TfGraph, paths: &Paths, groups: &[Vec<Join>]) -> BTreeMap<(usize, usize), Vec<Id<Node>>> {
-    let mut last = BTreeMap::new();
+/// A group and one of its sides.
+type Place = (usize, usize);
+
+/// Of each path that is a side of groups, the last of them.
+fn last_groups(groups: &[Group]) -> BTreeMap<usize, Place> {
+    let mut last: BTreeMap<usize, Place> = BTreeMap::new();
     for (n, group) in groups.iter().enumerate() {
-        for (side, &path) in group[0].sides.iter().enumerate() {
+        for (side, &path) in group.sides.iter().enumerate() {
             let at = last.entry(path).or_insert((n, side));
-            if groups[at.0][0].level < group[0].level {
+            if groups[at.0].level < group.level {
                 *at = (n, side);
             }
         }
     }
-    let mut effects: BTreeMap<(usize, usize), Vec<Id<Node>>> = BTreeMap::new();
-    for (id, _) in graph.nodes.iter().filter(|(id, node)| has_effect(&node.op) || graph.effects.contains_key(id)) {
-        let Some(mut path) = paths.of(id) else { continue };
-        // The innermost branch that becomes a node; those inside of it are copied as they are.
-        while !last.contains_key(&path) && paths.path(path).depth > 0 {
-            path = paths.path(path).outer;
-        }
-        if let Some(&place) = last.get(&path) {
-            effects.entry(place).or_default().push(id);
-        }
+    last
+}
+
+/// Where a node with an effect goes: into the last group that joins the innermost branch that becomes a node. Those inside
+/// of it are copied as they are.
+fn place(paths: &Paths, last: &BTreeMap<usize, Place>, mut path: usize) -> Option<Place> {
+    while !last.contains_key(&path) && path != OUTERMOST {
+        path = paths.path(path).outer;
     }
-    effects
+    last.get(&path).copied()
 }
 
 struct Branches {
@@ -103,32 +137,44 @@ struct Branches {
     paths: Paths,
     /// The `Merge`s of which somebody reads which operand they took.
     asked: HashSet<Id<Node>>,
-    /// By group and side.
-    effects: BTreeMap<(usize, usize), Vec<Id<Node>>>,
+    last: BTreeMap<usize, Place>,
+    /// The nodes with an effect, by where they go.
+    effects: BTreeMap<Place, Vec<Id<Node>>>,
     holders: Holders,
 }
 
 impl Branches {
+    /// Sees to it that a node's effect is kept where the node lies on a side of a branch.
+    fn keep_effect(&mut self, id: Id<Node>) {
+        let has_effect = has_effect(&self.graph.nodes[id].op) || self.graph.effects.contains_key(&id);
+        let path = self.paths.of(id).filter(|_| has_effect);
+        if let Some(place) = path.and_then(|path| place(&self.paths, &self.last, path)) {
+            self.effects.entry(place).or_default().push(id);
+        }
+    }
+
     /// Puts an `If` in the place of a group of joins.
-    fn replace(&mut self, number: usize, group: &[Join]) -> Result<(), Problems> {
+    fn replace(&mut self, number: usize, Group { sides, joins: group, .. }: &Group) -> Result<(), Problems> {
         let indices = self.indices(group);
         let (graph, paths) = (&self.graph, &self.paths);
-        let name = name(&graph.nodes[group[0].merge].name);
-        let named = |node: &str| inner_name(&name, node).to_string();
         let results = |side: usize| -> Vec<NodeOutput> {
             group.iter().map(|join| graph.nodes[join.merge].inputs[join.operands[side] as usize]).collect()
         };
         let none = vec![];
         let mut arguments = Arguments::new(vec![]);
         let mut nodes = vec![];
-        for side in 0..2 {
-            let part = part(graph, paths, group[0].sides[side]);
+        for (side, &path) in sides.iter().enumerate() {
+            let part = part(graph, paths, path);
             let effects = self.effects.get(&(number, side)).unwrap_or(&none);
             nodes.push(part.nodes(&results(side), effects, &mut arguments)?);
         }
+        // Where nothing joins, an effect is in the scope of the branch.
+        let named_by = group.first().map(|join| join.merge).or_else(|| nodes.iter().flatten().next().copied());
+        let name = name(&graph.nodes[named_by.expect("a group joins or has effects")].name);
+        let named = |node: &str| inner_name(&name, node).to_string();
         let mut bodies = vec![];
         for (side, nodes) in nodes.iter().enumerate() {
-            let part = part(graph, paths, group[0].sides[side]);
+            let part = part(graph, paths, sides[side]);
             let mut body = part.cut(nodes, &results(side), &arguments, &self.holders, named)?;
             for &join in &indices {
                 add_index(&mut body, group[join].operands[side]);
@@ -136,20 +182,22 @@ impl Branches {
             bodies.push(body);
         }
         let [no, yes] = <[TfGraph; 2]>::try_from(bodies).expect("there are two sides");
-        let read = paths.path(group[0].sides[0]).read;
+        let read = paths.path(sides[0]).read;
         let inputs = [&[read], arguments.outside()].concat();
         let effects = effects_of([&no, &yes]);
         let op = if effects.is_empty() { "StatelessIf" } else { "If" };
         let caller = caller(name, op, [("else_branch", &no), ("then_branch", &yes)]);
         let id = self.graph.nodes.push(Node { inputs, ..caller });
-        self.paths.push(self.paths.path(group[0].sides[0]).outer);
+        let outer = self.paths.path(sides[0]).outer;
+        self.paths.push(outer);
         self.graph.bodies.insert((id, 0), Ok(Arc::new(no)));
         self.graph.bodies.insert((id, 1), Ok(Arc::new(yes)));
         if !effects.is_empty() {
             self.graph.effects.insert(id, effects);
         }
+        self.keep_effect(id);
         self.rewire(group, &indices, id);
-        self.hold(group, &nodes.concat(), id);
+        self.hold(outer, *sides, &nodes, id);
         Ok(())
     }
 
@@ -166,7 +214,7 @@ impl Branches {
             let node = &mut self.graph.nodes[join.merge];
             node.attrs.clear();
             node.inputs = vec![result(n)];
-            node.op = "Identity".into();
+            node.op = if node.op == "RefMerge" { "RefIdentity".into() } else { "Identity".into() };
             if let Some(at) = indices.iter().position(|&asked| asked == n) {
                 node.inputs.push(result(group.len() + at));
                 node.op = "IdentityN".into();
@@ -175,11 +223,15 @@ impl Branches {
     }
 
     /// What waited for the nodes of the bodies waits for the new node, which waits for what they waited for.
-    fn hold(&mut self, group: &[Join], nodes: &[Id<Node>], id: Id<Node>) {
-        let outer = self.paths.path(group[0].sides[0]).outer;
-        let waits = self.holders.put(&self.graph, nodes, id).into_iter();
+    fn hold(&mut self, outer: usize, sides: [usize; 2], nodes: &[Vec<Id<Node>>], id: Id<Node>) {
+        let mut waits = BTreeSet::new();
+        for (side, nodes) in sides.into_iter().zip(nodes) {
+            let (inside, copied): (Vec<_>, Vec<_>) = nodes.iter().partition(|&&n| is_inside(&self.paths, side, n));
+            waits.extend(self.holders.put(&self.graph, &inside, id));
+            waits.extend(copied.into_iter().flat_map(|n: Id<Node>| &self.graph.nodes[n].controls));
+        }
         let outside = |&wait: &Id<Node>| self.paths.of(wait).is_some_and(|path| self.paths.is_within(outer, path));
-        self.graph.nodes[id].controls = waits.filter(outside).collect();
+        self.graph.nodes[id].controls = waits.into_iter().filter(outside).collect();
     }
 }
 
@@ -195,7 +247,9 @@ fn part<'g>(
 
 /// What an edge is for the side of a branch that has this path.
 fn sort(graph: &TfGraph, paths: &Paths, side: usize, edge: NodeOutput) -> Edge {
-    if paths.of(edge.node).is_none_or(|path| paths.is_within(path, side)) {
+    // A body has its own of a constant that waits: it may do so for other nodes of the body.
+    let node = &graph.nodes[edge.node];
+    if is_inside(paths, side, edge.node) || node.op == "Const" && !node.controls.is_empty() {
         return Edge::Inside;
     }
     // A `Switch` before the branch leads its operand into it.
@@ -203,6 +257,10 @@ fn sort(graph: &TfGraph, paths: &Paths, side: usize, edge: NodeOutput) -> Edge {
         Some(path) if path == side => Edge::Outside(graph.nodes[edge.node].inputs[0]),
         _ => Edge::Outside(edge),
     }
+}
+
+fn is_inside(paths: &Paths, side: usize, id: Id<Node>) -> bool {
+    paths.of(id).is_none_or(|path| paths.is_within(path, side))
 }
 
 /// What the branch is called: by the scope of the `Merge`.

@@ -41,6 +41,8 @@ pub struct Paths {
     all: Vec<Path>,
     /// The path of each node; none for a node that reads both sides of a branch.
     of: Vec<Option<usize>>,
+    /// Of each node, how many joins it depends on of each path that it lies on; zeros at the end are left out.
+    levels: Vec<Vec<u32>>,
     switches: HashMap<Id<Node>, [usize; 2]>,
     pub joins: Vec<Join>,
 }
@@ -55,12 +57,10 @@ impl Paths {
         let outermost = Path { outer: OUTERMOST, depth: 0, predicate: nothing, side: 0, read: nothing };
         let mut paths = Paths { all: vec![outermost], ..Paths::default() };
         let mut known = HashMap::new();
-        // For each node, how many joins it depends on of each path that it lies on; zeros at the end are left out.
-        let mut levels: Vec<Vec<u32>> = vec![];
         for (id, node) in graph.nodes.iter() {
             let before = node.inputs.iter().map(|i| i.node).chain(gates(graph, id)).filter(|&before| before < id);
             let mut level = vec![];
-            before.for_each(|before| most(&mut level, &levels[before.index()]));
+            before.for_each(|before| most(&mut level, &paths.levels[before.index()]));
             let path = if is_merge(node) { paths.joined(id, node, &mut level) } else { paths.innermost(graph, id) };
             paths.of.push(path);
             if let Some(path) = path {
@@ -69,7 +69,7 @@ impl Paths {
                     paths.enter(graph, id, path, &mut known);
                 }
             }
-            levels.push(level);
+            paths.levels.push(level);
         }
         paths
     }
@@ -81,6 +81,19 @@ impl Paths {
     /// The path of a node.
     pub fn of(&self, id: Id<Node>) -> Option<usize> {
         self.of[id.index()]
+    }
+
+    /// How many joins beside the branch whose side a path is a node of that side depends on.
+    pub fn level(&self, id: Id<Node>, path: usize) -> u32 {
+        let depth = self.all[self.all[path].outer].depth;
+        self.levels.get(id.index()).and_then(|levels| levels.get(depth)).copied().unwrap_or(0)
+    }
+
+    /// Both sides of the branch that a path is a side of.
+    pub fn sides(&self, path: usize) -> [usize; 2] {
+        // They are made together.
+        let first = path - self.all[path].side as usize;
+        [first, first + 1]
     }
 
     /// The path of what an edge carries.
@@ -196,6 +209,6 @@ pub fn is_merge(node: &Node) -> bool {
     matches!(node.op.as_str(), "Merge" | "RefMerge")
 }
 
-fn is_switch(node: &Node) -> bool {
+pub fn is_switch(node: &Node) -> bool {
     matches!(node.op.as_str(), "Switch" | "RefSwitch")
 }

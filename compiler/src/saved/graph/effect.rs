@@ -124,6 +124,11 @@ pub fn has_effect(op: &str) -> bool {
     EFFECTS.contains(op) || op_def(op).is_none()
 }
 
+/// Whether an operator with an effect tells something, or fails, and changes nothing.
+pub fn only_tells(op: &str) -> bool {
+    matches!(op, "Assert" | "Print" | "PrintV2")
+}
+
 /// Whether the order in which the operator runs matters: it has an effect, or reads what others change.
 pub fn is_stateful(op: &str) -> bool {
     has_effect(op) || op_def(op).is_some_and(|def| def.stateful)

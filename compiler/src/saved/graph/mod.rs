@@ -29,7 +29,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use smc_proto::{AttrValue, DataType, NameAttrList, TensorProto, attr_value::ListValue, attr_value::Value};
 
 pub(super) use build::Builder;
-pub use effect::{has_effect, is_branch, is_functional, is_stateful};
+pub use effect::{has_effect, is_branch, is_functional, is_stateful, only_tells};
 pub(super) use library::Library;
 pub(super) use prune::sorted;
 pub(super) use reference::Reference;

@@ -41,8 +41,12 @@ pub(super) fn branch<'a>(cx: &mut Import<'a>) -> Outputs {
             args
         };
         let tf = cx.body(which)?;
-        let (mut closed, behind) = cx.enter(tf, None, inside, |inner, _| Ok(inner.last_of(&touched)))?;
-        closed.outputs.extend(behind);
+        let references = cx.reference_results(tf.outputs.len());
+        let look = |inner: &mut Import<'a>, outputs: &[Option<Value>]| {
+            Ok((inner.behind_results(outputs, &references)?, inner.last_of(&touched)))
+        };
+        let (mut closed, (outputs, behind)) = cx.enter(tf, None, inside, look)?;
+        closed.outputs = [outputs, behind].concat();
         cx.tell(std::mem::take(&mut closed.told));
         operands = closed.operands.clone();
         branches.push(closed);

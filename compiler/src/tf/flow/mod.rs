@@ -160,10 +160,12 @@ fn merge(cx: &mut Import) -> Outputs {
             let index = cx.scalar(DType::I32, n as f64)?;
             Ok(vec![cx.value(n)?, index.into()])
         }
-        _ => Err(
-            "several operands of this Merge are computed in every call, and TensorFlow takes whichever comes first: \
-                  no answer is the right one"
-                .into(),
-        ),
+        _ => {
+            let problem = "several operands of this Merge are computed in every call, and TensorFlow takes whichever comes \
+                           first: no answer is the right one";
+            let help = "export a graph that reads the wanted operand itself, or that joins the two sides of one branch \
+                        (`tf.cond`)";
+            Err(Diagnostic::error(problem).help(help).into())
+        }
     }
 }

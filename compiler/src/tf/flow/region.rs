@@ -83,7 +83,7 @@ impl<'a> Import<'a> {
         inner.around = [&self.around[..], &[tf]].concat();
         inner.lists = take(&mut self.lists);
         inner.steps = self.steps.clone();
-        inner.state = self.state.within();
+        inner.state = self.state.within(self.tf, self.id);
         inner.conditional = self.conditional;
         inner.found = self.found.within();
         (inner.loops, inner.imported) = (self.loops, self.imported);
@@ -131,7 +131,7 @@ impl<'a> Import<'a> {
     /// What a body computes, in the graph around it.
     pub(super) fn inline(&mut self, which: usize, args: &[Value]) -> Result<Vec<Value>> {
         let tf = self.body(which)?;
-        let touched = self.touched();
+        let (touched, references) = (self.touched(), self.reference_results(tf.outputs.len()));
         let before = self.values_of(&touched)?;
         let graph = take(&mut self.graph);
         let mut inner = match self.nested(tf, Graph::default()) {
@@ -145,7 +145,7 @@ impl<'a> Import<'a> {
         (inner.bounds, inner.fed_by) = (take(&mut self.bounds), take(&mut self.fed_by));
         inner.constants = take(&mut self.constants);
         inner.give_state(&touched, &before);
-        let outputs = inner.outputs_for(args);
+        let outputs = inner.outputs_for(args).and_then(|outputs| inner.behind_results(&outputs, &references));
         let behind = inner.last_of(&touched);
         (self.graph, self.bounds, self.fed_by) =
             (take(&mut inner.graph), take(&mut inner.bounds), take(&mut inner.fed_by));
@@ -213,7 +213,7 @@ impl<'a> Import<'a> {
             }
             self.done[port.source.node.index()] = Some(Done::Values(vec![value]));
         }
-        self.begin_state(args);
+        self.begin_state();
         self.run()?;
         Ok(self.tf.outputs.iter().map(|port| self.output_of(port.source)).collect())
     }

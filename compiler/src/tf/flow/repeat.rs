@@ -254,7 +254,8 @@ impl<'a> Round<'a> {
                 args = enter(cx, region)?;
                 Ok(args[..own].to_vec())
             };
-            let (mut body, behind) = cx.enter(body, Some(step), inside, |inner, _| Ok(inner.last_of(touched)))?;
+            let look = |inner: &mut Import<'a>, _: &[_]| inner.carries_no_memory().map(|()| inner.last_of(touched));
+            let (mut body, behind) = cx.enter(body, Some(step), inside, look)?;
             body.outputs.extend(behind);
             let length = |value: &Value| {
                 if let Value::List(list) = value { Some(cx.lists.get(*list).length.clone()) } else { None }

@@ -8,7 +8,10 @@
 mod order;
 mod rows;
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+};
 
 use super::{
     Import, Stop, Value,
@@ -18,10 +21,14 @@ use super::{
 use crate::{
     base::{Diagnostic, Dim, Id, Problems},
     graph::NodeId,
-    saved::{Node, NodeOutput, TfGraph, Variable, held_type, type_name},
+    saved::{
+        Node, NodeOutput, Port, TfGraph, Variable,
+        graph::{is_branch, is_functional},
+        held_type, type_name,
+    },
     tensor::{DType, TensorType},
 };
-use order::{All, Finder, Number, Order, is_reference, takes_reference};
+use order::{All, Arg, Carried, Finder, Number, Order, is_reference, keeps_reference, reference_chain};
 pub(super) use rows::{OPS, behind};
 
 type Result<T> = std::result::Result<T, Stop>;
@@ -40,7 +47,10 @@ pub struct Kept {
 #[derive(Default)]
 pub(super) struct State<'a> {
     all: All<'a>,
+    finder: Rc<Finder<'a>>,
     order: Order,
+    /// What the inputs of the graph are.
+    args: Vec<Arg>,
     /// By variable, its value before the graph; none where the graph does not touch it.
     before: Vec<Option<Value>>,
     /// By assignment and variable, the value behind it.
@@ -55,9 +65,11 @@ pub(super) struct Touched {
 }
 
 impl<'a> State<'a> {
-    /// The same variables in a body, which is not begun.
-    pub fn within(&self) -> State<'a> {
-        State { all: self.all.clone(), before: vec![None; self.all.len()], ..State::default() }
+    /// The same variables in a body of a node, which is not begun.
+    pub fn within(&self, tf: &TfGraph, id: Id<Node>) -> State<'a> {
+        let args = if self.all.is_empty() { vec![] } else { self.finder.given(tf, &self.args, id).to_vec() };
+        let (all, finder, before) = (self.all.clone(), self.finder.clone(), vec![None; self.all.len()]);
+        State { all, finder, args, before, ..State::default() }
     }
     /// What has to be imported before a node, beside its operands.
     pub fn needs(&self, id: Id<Node>) -> impl Iterator<Item = Id<Node>> + '_ {
@@ -65,6 +77,9 @@ impl<'a> State<'a> {
     }
     pub fn assigns(&self, id: Id<Node>) -> bool {
         self.order.assigns(id)
+    }
+    fn assigns_to(&self, id: Id<Node>, variable: Number) -> bool {
+        self.order.accesses.get(&id).is_some_and(|here| here.get(&variable) == Some(&true))
     }
     fn number(&self, variable: &Variable) -> Option<Number> {
         self.all.iter().position(|known| known.is_stored_as(variable))
@@ -103,8 +118,9 @@ impl<'a> Import<'a> {
             }
         }
         problems.or(()).map_err(Stop::Fault)?;
-        self.state = State { all: all.into(), before, ..State::default() };
-        self.state.order = self.ordered(&[]);
+        let all: All<'a> = all.into();
+        self.state = State { finder: Rc::new(Finder::new(all.clone())), all, before, ..State::default() };
+        self.begin_state();
         Ok(())
     }
 
@@ -151,22 +167,22 @@ impl<'a> Import<'a> {
 
 /// Any graph.
 impl<'a> Import<'a> {
-    /// The order of a graph's accesses, whose inputs have these values.
-    fn ordered(&self, args: &[Value]) -> Order {
-        if self.state.all.is_empty() {
-            return Order::default();
-        }
-        let args: Vec<Option<Number>> = args.iter().map(|value| self.number_of(*value)).collect();
-        Order::of(self.tf, Finder::new(self.state.all.clone()).accesses(self.tf, &args))
-    }
-    pub(super) fn begin_state(&mut self, args: &[Value]) {
-        self.state.order = self.ordered(args);
+    /// Finds the order of the accesses of this graph.
+    pub(super) fn begin_state(&mut self) {
+        let State { finder, args, .. } = &self.state;
+        self.state.order = Order::of(self.tf, finder.accesses(self.tf, args));
     }
 
+    /// The variable that a value is, if it is state.
+    fn carried(&self, value: Value) -> Option<Carried> {
+        let Value::Variable(Handle { depth, node }) = value else { return None };
+        let tf = self.around.get(depth)?;
+        let variable = self.state.number(tf.variables.get(&node)?)?;
+        Some(Carried { variable, by_reference: is_reference(&tf.nodes[node]) })
+    }
     /// The number of the variable whose handle this is, if it is state.
     fn number_of(&self, value: Value) -> Option<Number> {
-        let Value::Variable(Handle { depth, node }) = value else { return None };
-        self.state.number(self.around.get(depth)?.variables.get(&node)?)
+        self.carried(value).map(|carried| carried.variable)
     }
 
     pub(super) fn is_state(&self, handle: Handle) -> bool {
@@ -191,7 +207,7 @@ impl<'a> Import<'a> {
         let mut at = id;
         loop {
             let before = self.state.order.before(at, variable).map_err(|other| match other {
-                Some(other) => self.either_order(variable, other),
+                Some(other) => self.either_order(id, variable, other),
                 None => self.not_followed(variable),
             })?;
             let Some(before) = before else { return self.at_first(variable) };
@@ -278,8 +294,8 @@ impl<'a> Import<'a> {
     /// What is wrong with an operand that should be a variable's handle, and is none.
     pub(super) fn no_handle(&self, operand: usize) -> Stop {
         let what = format!("{} works on a variable, and operand {operand} does not tell on which one", self.node.op);
-        let help = "reference variables (VariableV2) are not followed into branches and loops: use resource variables \
-                    (`tf.compat.v1.enable_resource_variables()`)";
+        let help = "which variable it is must not depend on data: give each branch the same one, and let loops hand it on \
+                    as it is";
         Diagnostic::error(what).help(help).into()
     }
     fn of_variable(&self, variable: Number, what: &str) -> String {
@@ -289,11 +305,11 @@ impl<'a> Import<'a> {
         let what = "is reached on a way that is not followed, so that it is not known what it holds here";
         self.of_variable(variable, what).into()
     }
-    fn either_order(&self, variable: Number, other: Id<Node>) -> Stop {
+    fn either_order(&self, id: Id<Node>, variable: Number, other: Id<Node>) -> Stop {
         let other = &self.tf.nodes[other];
         let what = format!(
             "is assigned by {} `{}`, and nothing says whether that runs before this {} or behind it",
-            other.op, other.name, self.node.op
+            other.op, other.name, self.tf.nodes[id].op
         );
         let help = "TensorFlow may take either order: let one wait for the other (`tf.control_dependencies`), or trace both \
                     in one `tf.function`";
@@ -301,16 +317,18 @@ impl<'a> Import<'a> {
     }
 
     /// A reference as what is behind it, for operators that take a value.
-    pub(super) fn behind_reference(&self, node: &'a Node, id: Id<Node>, operand: usize, value: Value) -> Result<Value> {
-        let Value::Variable(handle) = value else { return Ok(value) };
-        let made_by = self.around.get(handle.depth).map(|tf| &tf.nodes[handle.node]);
-        if !made_by.is_some_and(is_reference) || takes_reference(&node.op, operand) {
+    pub(super) fn behind_reference(&self, id: Id<Node>, operand: usize, value: Value) -> Result<Value> {
+        let Some(Carried { variable, .. }) = self.carried(value).filter(|carried| carried.by_reference) else {
+            return Ok(value);
+        };
+        if keeps_reference(self.tf, id, operand) {
             return Ok(value);
         }
-        match self.number_of(value) {
-            Some(variable) => self.seen(id, variable),
-            None => Ok(value),
+        // A loop begins with the memory of the variable, not with a copy.
+        if is_functional(&self.tf.nodes[id].op) && self.state.assigns_to(id, variable) {
+            return Err(self.lent_beyond(variable, id));
         }
+        self.seen(id, variable)
     }
 }
 
@@ -318,22 +336,21 @@ impl<'a> Import<'a> {
 impl<'a> Import<'a> {
     /// An output as a caller gets it: what is behind a reference once the node has run.
     pub(super) fn fetched(&self, at: NodeOutput, value: Value) -> Result<Value> {
-        let Value::Variable(handle) = value else { return self.settled_value(at, value) };
-        let made_by = self.around.get(handle.depth).map(|tf| &tf.nodes[handle.node]);
-        let Some(variable) = self.number_of(value).filter(|_| made_by.is_some_and(is_reference)) else {
+        let Value::Variable(_) = value else { return self.settled_value(at, value) };
+        let Some(Carried { variable, .. }) = self.carried(value).filter(|carried| carried.by_reference) else {
             return Ok(value);
         };
         match self.state.order.last(variable) {
             None => self.at_first(variable),
-            Some(last) if last == at.node => self.last(variable),
-            Some(last) => Err(self.either_order(variable, last)),
+            Some(last) if reference_chain(self.tf, at).any(|from| from.node == last) => self.last(variable),
+            Some(last) => Err(self.either_order(at.node, variable, last)),
         }
     }
 
     /// A value that nodes hand on may lie in a variable's memory, which later assignments change: then it is refused.
     fn settled_value(&self, at: NodeOutput, value: Value) -> Result<Value> {
         for (node, variable) in self.lent(at) {
-            let seen = self.state.order.before(node, variable).ok().flatten();
+            let seen = self.lent_behind(node, variable).ok().flatten();
             if let Some(last) = self.state.order.last(variable).filter(|last| Some(*last) != seen) {
                 return Err(self.lent_beyond(variable, last));
             }
@@ -342,8 +359,13 @@ impl<'a> Import<'a> {
     }
     /// Refuses an operand that lies in a variable's memory where the node may run behind a later assignment.
     pub(super) fn check_lent(&self, id: Id<Node>, operand: NodeOutput) -> Result<()> {
+        let op = &self.tf.nodes[id].op;
         for (node, variable) in self.lent(operand) {
-            let [lent, here] = [node, id].map(|at| self.state.order.before(at, variable));
+            // A loop uses it again behind what an iteration assigns.
+            if is_functional(op) && !is_branch(op) && self.state.assigns_to(id, variable) {
+                return Err(self.lent_beyond(variable, id));
+            }
+            let (lent, here) = (self.lent_behind(node, variable), self.state.order.before(id, variable));
             if lent != here || here.is_err() {
                 let other = here.unwrap_or_else(|other| other).or(self.state.order.last(variable));
                 return Err(
@@ -353,11 +375,23 @@ impl<'a> Import<'a> {
         }
         Ok(())
     }
+    /// The assignment behind which a node lends the memory of a variable: one of its bodies may assign first.
+    fn lent_behind(&self, node: Id<Node>, variable: Number) -> std::result::Result<Option<Id<Node>>, Option<Id<Node>>> {
+        let is_input = self.tf.inputs.iter().any(|port| port.source.node == node);
+        match is_functional(&self.tf.nodes[node].op) && self.state.assigns_to(node, variable) {
+            true => Ok(Some(node)),
+            false if is_input => Ok(None),
+            false => self.state.order.before(node, variable),
+        }
+    }
     fn lent(&self, edge: NodeOutput) -> Vec<(Id<Node>, Number)> {
-        if self.state.all.is_empty() || !self.tf.nodes.iter().any(|(_, node)| is_reference(node)) {
+        let State { all, finder, args, .. } = &self.state;
+        let is_brought = |arg: &Arg| !arg.lent.is_empty() || arg.carried.is_some_and(|carried| carried.by_reference);
+        let has_references = || args.iter().any(is_brought) || self.tf.nodes.iter().any(|(_, node)| is_reference(node));
+        if all.is_empty() || !has_references() {
             return vec![];
         }
-        Finder::new(self.state.all.clone()).lent(self.tf, &[], edge)
+        finder.lent(self.tf, args, edge)
     }
     fn lent_beyond(&self, variable: Number, other: Id<Node>) -> Stop {
         let other = &self.tf.nodes[other];
@@ -372,6 +406,24 @@ impl<'a> Import<'a> {
 
 /// Bodies.
 impl<'a> Import<'a> {
+    /// Which results of the current branch are references.
+    pub(super) fn reference_results(&self, count: usize) -> Vec<bool> {
+        let is_reference = |index: usize| {
+            let edge = NodeOutput { node: self.id, index: index as u32 };
+            let carried = self.state.finder.carried(self.tf, &self.state.args, edge);
+            carried.is_some_and(|carried| carried.by_reference)
+        };
+        (0..count).map(is_reference).collect()
+    }
+    /// The results of a body, of which those that are no references are what is behind them.
+    pub(super) fn behind_results(&self, outputs: &[Option<Value>], references: &[bool]) -> Result<Vec<Option<Value>>> {
+        let ports = self.tf.outputs.iter().zip(outputs).zip(references);
+        let behind = |((port, &value), &is_reference): ((&Port, &Option<Value>), &bool)| match value {
+            Some(value) if !is_reference => self.fetched(port.source, value).map(Some),
+            _ => Ok(value),
+        };
+        ports.map(behind).collect()
+    }
     /// The variables that the current node's functions touch.
     pub(super) fn touched(&self) -> Vec<Touched> {
         let here = self.state.order.accesses.get(&self.id).into_iter().flatten();
@@ -399,6 +451,15 @@ impl<'a> Import<'a> {
                 .into()),
             None => Ok(()),
         }
+    }
+    /// Refuses what an iteration gives to the next one in the memory of a variable that it assigns.
+    pub(super) fn carries_no_memory(&self) -> Result<()> {
+        for (_, variable) in self.tf.outputs.iter().flat_map(|port| self.lent(port.source)) {
+            if let Some(last) = self.state.order.last(variable) {
+                return Err(self.lent_beyond(variable, last));
+            }
+        }
+        Ok(())
     }
     /// What they hold behind the current node.
     pub(super) fn take_state(&mut self, touched: &[Touched], values: &[Value]) {
