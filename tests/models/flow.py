@@ -487,6 +487,19 @@ def refused_inside(x, n):
     return {"y": y}
 
 
+@program((numbers(2, 3),), x=(F32, [2, 3]))
+def constants_by_iteration(x):
+    """Elements, rows and matrices of constants that the iteration chooses."""
+    mapped = tf.map_fn(lambda e: e * tf.reduce_sum(x), tf.constant([1.0, -2.0, 3.0]))
+    ranged = tf.map_fn(lambda i: x * tf.cast(i, F32), tf.range(3), fn_output_signature=F32)
+    summed = tf.scan(lambda a, e: a + e, tf.constant([[1.0, 2.0], [3.0, 4.0]]))
+    matrices = tf.constant(numbers(4, 3, 3, seed=3))
+    product = tf.while_loop(lambda i, y: i < 4, lambda i, y: (i + 1, tf.nn.relu(y @ matrices[i])), [0, x])[1]
+    array = tf.TensorArray(F32, 2).unstack(tf.constant([0.5, 4.0]))
+    read = tf.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, y * array.read(i)), [0, x])[1]
+    return {"mapped": mapped, "ranged": ranged, "summed": summed, "product": product, "read": read}
+
+
 @program(x=(F32, [3]), n=(I32, []))
 def refused_unset(x, n):
     """No element says which shape it has."""

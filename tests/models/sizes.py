@@ -383,7 +383,36 @@ def sparse_segments(x, r, i):
     return {"sum": tf.sparse.segment_sum(x, r, i), "mean": tf.sparse.segment_mean(x, r, i), "sqrt": tf.sparse.segment_sqrt_n(x, r, i)}
 
 
+def call_of(*x):
+    return (np.array(x, np.float32),)
+
+
+@program(call_of(1, 2, 3), call_of(1, -1, -1), call_of(1, 2, -1), x=(F32, [3]))
+def meets_an_extent_in_a_loop(x):
+    """As many as there are, or one; else an error."""
+    return {"y": tf.while_loop(lambda i, a: i < 2, lambda i, a: (i + 1, a + tf.boolean_mask(x, x > 0)), [0, x])[1]}
+
+
+@program(call_of(2, 3, 4), call_of(-1, -2, -3), call_of(2, 0.5, 1), x=(F32, [3]))
+def meet_in_a_loop(x):
+    def body(i, a):
+        return i + 1, a + tf.tensordot(tf.boolean_mask(x, x > 0), tf.boolean_mask(x + a, x > 1), 1)
+
+    return {"y": tf.while_loop(lambda i, a: i < 2, body, [0, 0.0])[1]}
+
+
 # What is refused.
+
+
+@program(x=(F32, [None]))
+def refused_shrinks_in_a_loop(x):
+    shapes = [tf.TensorShape([]), tf.TensorShape([None])]
+    return {"y": tf.while_loop(lambda i, a: i < 2, lambda i, a: (i + 1, tf.boolean_mask(a, a > 1)), [0, x], shape_invariants=shapes)[1]}
+
+
+@program(x=(F32, [3]))
+def refused_elements_of_a_list(x):
+    return {"y": tf.map_fn(lambda e: tf.boolean_mask(x, x > 0), x)}
 
 
 @program(n=(I32, []))

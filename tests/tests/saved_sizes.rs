@@ -28,6 +28,8 @@ fn what_is_refused_is_told_by_name() {
         &[
             ("no_bound", &["the number of elements of Range", "input `n`", "nothing bounds it", "`--bound n=MAX`"]),
             ("leaves_a_branch", &["the extents of result 0 of the branches depend on values within a branch"]),
+            ("shrinks_in_a_loop", &["of the loop is a f32[batch] before", "its type changes", "tf.TensorArray"]),
+            ("elements_of_a_list", &["elements that the loop adds to the list", "data decide", "by tf.pad"]),
         ],
     );
 }

@@ -115,6 +115,14 @@ impl Graph {
         Ok(())
     }
 
+    /// The first live node that names one of these symbols though the graph does not bind it, and the symbol.
+    pub fn names_unbound(&self, symbols: &[Symbol]) -> Option<(NodeId, Symbol)> {
+        let (live, binders) = (self.live(), self.binders());
+        let unbound = |symbol: &Symbol| symbols.contains(symbol) && !binders.contains_key(symbol);
+        let mut nodes = self.iter().filter(|(id, _)| !symbols.is_empty() && live[id.index()]);
+        nodes.find_map(|(id, node)| Some((id, node.symbols().into_iter().find(unbound)?)))
+    }
+
     /// What has to hold of the sizes that are known from here on, for the symbol that was bound last: what is assumed, and
     /// that no extent is negative. `bind` has it.
     pub(super) fn check_found(&self, symbol: &Symbol, bind: &Bindings, live: &[bool]) -> Result<(), Fault> {

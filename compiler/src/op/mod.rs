@@ -257,9 +257,20 @@ macro_rules! ops {
                     Op::Extent(dim) => vec![dim],
                     Op::Slice(op) => op.start.iter().collect(),
                     Op::Pad(op) => op.low.iter().chain(&op.high).collect(),
+                    Op::Window(op) => op.low.iter().chain(&op.high).collect(),
+                    Op::Conv(op) => op.low.iter().chain(&op.high).collect(),
                     Op::Put(op) => op.start.iter().collect(),
                     Op::Bind(op) => vec![&op.bound],
                     _ => vec![],
+                }
+            }
+            /// Whether an operator with a fixed type computes a fixed function of its operands: nothing else in it has a
+            /// symbol.
+            pub fn has_fixed_attributes(&self) -> bool {
+                match self {
+                    Op::Input | Op::Bind(_) => false,
+                    Op::Control(of) => of.control.symbols().is_empty(),
+                    op => op.inner_dims().into_iter().all(|dim| dim.as_int().is_some()),
                 }
             }
         }

@@ -141,30 +141,11 @@ pub fn divides(op: &Op, dtype: DType) -> bool {
 pub fn fixed(graph: &Graph) -> Vec<bool> {
     let mut fixed = vec![false; graph.len()];
     for (id, node) in graph.iter() {
-        fixed[id.index()] = has_fixed_attributes(&node.op)
+        // What loops compute takes as long as they please.
+        fixed[id.index()] = !matches!(node.op, Op::Control(_))
+            && node.op.has_fixed_attributes()
             && node.ty.concrete(&Bindings::new()).is_some()
             && node.inputs.iter().all(|i| fixed[i.index()]);
     }
     fixed
-}
-
-/// Whether an operator with a fixed type computes a fixed function: none of its other attributes has a symbol.
-fn has_fixed_attributes(op: &Op) -> bool {
-    let fixed = |dims: &[Dim]| dims.iter().all(|d| d.as_int().is_some());
-    match op {
-        Op::Input | Op::Extent(_) | Op::Control(_) | Op::Bind(_) => false,
-        Op::Put(op) => fixed(&op.start),
-        Op::Slice(op) => fixed(&op.start),
-        Op::Pad(op) => fixed(&op.low) && fixed(&op.high),
-        Op::Window(op) => fixed(&op.low) && fixed(&op.high),
-        Op::Conv(op) => fixed(&op.low) && fixed(&op.high),
-        Op::Const(_) | Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select(_) | Op::Cast(_) | Op::Bitcast(_) => {
-            true
-        }
-        // What dims these have, their results have too.
-        Op::Broadcast(_) | Op::Reshape(_) | Op::Iota(_) | Op::TopK(_) => true,
-        Op::Philox(_) | Op::TruncatedNormal(_) | Op::Sample(_) | Op::Within(_) => true,
-        Op::Transpose(_) | Op::Concat(_) | Op::Reduce(_) | Op::ArgReduce(_) | Op::Scan(_) => true,
-        Op::Dot(_) | Op::Gather(_) | Op::Scatter(_) => true,
-    }
 }

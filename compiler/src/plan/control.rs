@@ -102,7 +102,8 @@ impl Planner<'_, '_> {
             .collect();
         let copy = |planner: &mut Self, in_place: bool| {
             let is = |n: &usize| matches!(carried[*n], Carried::InPlace) == in_place;
-            let mut graph = Graph::with_facts(repeat.body.facts().clone());
+            // What the body assumes may be of sizes that are found there.
+            let mut graph = Graph::default();
             for n in (0..repeat.carried).filter(is) {
                 let input = graph.input(format!("x{n}"), types[n].clone());
                 graph.output(format!("y{n}"), input);

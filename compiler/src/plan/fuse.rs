@@ -380,7 +380,9 @@ pub fn is_view_of_constant(graph: &Graph, mut id: NodeId) -> bool {
     loop {
         match graph.op(id) {
             Op::Const(_) => return true,
-            Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_) => id = graph.node(id).inputs[0],
+            op @ (Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_)) if op.has_fixed_attributes() => {
+                id = graph.node(id).inputs[0];
+            }
             _ => return false,
         }
     }

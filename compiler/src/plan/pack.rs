@@ -90,7 +90,7 @@ pub fn constant(graph: &Graph, id: NodeId) -> Option<Tensor> {
     let node = graph.node(id);
     match &node.op {
         Op::Const(t) => Some(t.clone()),
-        op @ (Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_)) => {
+        op @ (Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_)) if op.has_fixed_attributes() => {
             let from = constant(graph, node.inputs[0])?;
             let bind = Bindings::new();
             let out = node.ty.concrete(&bind)?;

@@ -117,7 +117,12 @@ pub(super) fn add(to: &mut Graph, op: impl Into<Op>, inputs: &[NodeId]) -> NodeI
 fn fold(to: &Graph, op: &Op, inputs: &[NodeId], ty: &TensorType) -> Option<Tensor> {
     let view = matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_));
     let leaf = matches!(op, Op::Input | Op::Const(_) | Op::Extent(_) | Op::Control(_));
-    if leaf || view || inputs.is_empty() || !inputs.iter().all(|&i| is_view_of_constant(to, i)) {
+    if leaf
+        || view
+        || inputs.is_empty()
+        || !op.has_fixed_attributes()
+        || !inputs.iter().all(|&i| is_view_of_constant(to, i))
+    {
         return None;
     }
     let none = Bindings::new();

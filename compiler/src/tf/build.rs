@@ -196,7 +196,7 @@ impl Import<'_> {
     fn folded(&self, op: &Op, inputs: &[NodeId]) -> Option<Tensor> {
         let args: Vec<&Tensor> = inputs.iter().map(|&i| self.graph.as_const(i)).collect::<Option<_>>()?;
         let small = |n: usize| n as i64 <= MAX_FOLDED;
-        if !args.iter().all(|t| small(t.count()) && t.dtype != DType::Str) {
+        if !args.iter().all(|t| small(t.count()) && t.dtype != DType::Str) || !op.has_fixed_attributes() {
             return None;
         }
         let types: Vec<&TensorType> = inputs.iter().map(|&i| self.graph.ty(i)).collect();

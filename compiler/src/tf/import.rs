@@ -378,6 +378,17 @@ impl<'a> Import<'a> {
         grouped(std::mem::take(&mut self.problems)).or(())?;
         assert_eq!(self.graph.outputs.len(), self.tf.outputs.len(), "import: an output was lost without a word");
         let state = self.keep_state()?;
+        if let Some((id, symbol)) = self.graph.names_unbound(&self.found.symbols) {
+            let what = format!(
+                "the size `{symbol}` is found within a branch or a loop, and an extent outside of it depends on it"
+            );
+            let problem = Diagnostic::error(what).help("compute what has this size before the branch or loop");
+            return Err(match self.graph.origin(id) {
+                Some(origin) => problem.at_node(origin.to_string()),
+                None => problem,
+            }
+            .into());
+        }
         Ok((self.graph, state, self.notes))
     }
 

@@ -333,8 +333,16 @@ impl<'a> Round<'a> {
             );
             return Err(what.into());
         };
-        let found = || of.data.map(|id| self.body.graph.shape(id)[1..].to_vec());
-        let role = Role::List { by: more, element: element.clone().or_else(found) };
+        let behind = of.data.map(|id| &self.body.graph.shape(id)[1..]);
+        if let Some(dim) = behind.and_then(|element| element.iter().find(|dim| self.body.graph.is_found(dim))) {
+            let what = format!(
+                "elements that the loop adds to the list in variable {n} have the extent {dim}, which data decide in each \
+                 iteration anew: that is not supported"
+            );
+            let help = "give all elements one size, such as by tf.pad, or compute it before the loop";
+            return Err(crate::base::Diagnostic::error(what).help(help).into());
+        }
+        let role = Role::List { by: more, element: element.clone().or_else(|| behind.map(<[Dim]>::to_vec)) };
         if role == variable.role {
             return Ok(None);
         }
@@ -406,10 +414,14 @@ impl<'a> Round<'a> {
             return Err(changes());
         }
         for (a, b) in ty.shape.iter().zip(&found.shape) {
+            // What was found in the body is looked at there.
+            if graph.facts().equal(a, b) {
+                continue;
+            }
             // Two names may be of one extent; what is computed of an extent is another one.
             let is_name = |d: &Dim| d.as_int().or(d.as_symbol().map(|_| 0)).is_some();
             let may_be_one = is_name(a) && is_name(b) && (a - b).as_int().is_none_or(|d| d == 0);
-            if !cx.graph.facts().equal(a, b) && !may_be_one {
+            if graph.is_found(b) || !cx.graph.facts().equal(a, b) && !may_be_one {
                 return Err(changes());
             }
             cx.require_equal(a, b, &format!("the extents of variable {n} before and after an iteration"))?;
