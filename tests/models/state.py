@@ -262,6 +262,30 @@ def scatter(name, op):
 for which in ("Update", "Add", "Sub", "Mul", "Min", "Max"):
     scatter(which.lower(), getattr(raw, f"ResourceScatter{which}"))
 
+DIVIDED = {"x": np.array([[2, -1], [3, 5], [-7, 2]], np.int32), "i": np.array([1, 3, 1], np.int32)}
+
+
+@program(("divide", DIVIDED), ("divide", {**DIVIDED, "i": np.array([0, 2, 3], np.int32)}), ("divide", {"x": np.zeros((0, 2), np.int32), "i": np.zeros(0, np.int32)}), ("one", {}))
+class divisions(tf.Module):
+    """Rows of whole numbers, divided toward zero."""
+
+    def __init__(self):
+        values = [[7, -9], [100, -128], [9, -1], [77, -44]]
+        self.v, self.byte = tf.Variable(values, dtype=I32), tf.Variable(values, dtype=I8)
+        self.long, self.natural = tf.Variable(values, dtype=I64), tf.Variable(np.abs(values), dtype=tf.uint8)
+
+    @signature(i=(I32, [None]), x=(I32, [None, 2]))
+    def divide(self, i, x):
+        for v in (self.v, self.byte, self.long, self.natural):
+            raw.ResourceScatterDiv(resource=v.handle, indices=i, updates=tf.cast(tf.abs(x) if v.dtype == tf.uint8 else x, v.dtype))
+        return {"v": self.v.read_value(), "byte": self.byte.read_value(), "long": self.long.read_value(), "natural": self.natural.read_value()}
+
+    @signature()
+    def one(self):
+        raw.ResourceScatterDiv(resource=self.v.handle, indices=[[1, 2]], updates=2)
+        return {"v": self.v.read_value()}
+
+
 ELEMENTS = {"x": numbers(3), "i": np.array([[1, 0], [3, 1], [1, 0]], np.int32)}
 
 

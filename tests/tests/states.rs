@@ -324,6 +324,21 @@ fn what_others_need_is_not_changed_in_place() {
     table.check(&[rows([3, 42]), rows([3, 45]), rows([1, 2])]);
 }
 
+/// Whole numbers are divided as they come; a division by zero, also behind others, leaves all as it was.
+#[test]
+fn a_division_by_zero_changes_nothing() {
+    let text = TABLE.replace("f32", "i32").replace("\"add\"", "\"div\"");
+    let table = Planned::new(&format!("{text}output \"v\" %new\n"), &[true]);
+    let by = |at: [i64; 2], x: [i64; 8]| {
+        let ints = |shape: [usize; 2], x: &[i64]| {
+            Tensor::from_scalars(DType::I32, shape, x.iter().copied().map(smc::tensor::Scalar::Int))
+        };
+        vec![ints([2, 1], &at), ints([2, 4], &x)]
+    };
+    let fine = [2, -1, 3, 1, -2, 5, 1, 7];
+    table.check(&[by([3, 49], fine), by([3, 3], fine), by([3, 4], [2, 2, 2, 2, 2, 2, 2, 0]), by([3, 4], fine)]);
+}
+
 /// New values that are computed element by element lie where the old ones did; values that change places do not.
 #[test]
 fn values_settle_where_nobody_reads_the_old_ones() {

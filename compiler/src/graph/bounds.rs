@@ -107,7 +107,7 @@ impl Bounds {
 fn checks(op: &Op, dtype: DType) -> bool {
     match op {
         Op::Gather(gather) => gather.checked,
-        Op::Scatter(scatter) => scatter.faults(),
+        Op::Scatter(scatter) => scatter.faults() || scatter.f == Combine::Div && dtype.is_int(),
         Op::Binary(binary) => dtype.is_int() && matches!(binary.f, BinaryFn::Div | BinaryFn::Rem | BinaryFn::Pow),
         _ => false,
     }

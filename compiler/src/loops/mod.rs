@@ -228,7 +228,7 @@ pub enum Combine {
     Add,
     Sub,
     Mul,
-    /// Of floats.
+    /// The value is not 0 where it is an integer.
     Div,
     /// Of bools and integers.
     Or,
@@ -261,7 +261,6 @@ impl Combine {
         match self {
             Combine::Set => !dtype.is_complex() && dtype != DType::Str,
             Combine::Or => dtype.is_int() || dtype == DType::Bool,
-            Combine::Div => dtype.is_float(),
             _ => dtype.is_int() || dtype.is_float(),
         }
     }

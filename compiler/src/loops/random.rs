@@ -210,7 +210,8 @@ impl Generator {
             known => self.rng.pick(&known),
         };
         let buffer = self.w.buffer(dtype, &many * &among, true);
-        let fs: Vec<Combine> = Combine::ALL.into_iter().filter(|f| f.accepts(dtype)).collect();
+        let divides = |f: &Combine| *f == Combine::Div && dtype.is_int();
+        let fs: Vec<Combine> = Combine::ALL.into_iter().filter(|f| f.accepts(dtype) && !divides(f)).collect();
         // A place that is not known to lie within a row has columns only.
         let rows = self.rng.chance(40) && self.w.is_within(&place, &among);
         if rows && self.iterations() * among.eval(&self.bind).unwrap_or(1) <= MAX_ITERATIONS {

@@ -21,7 +21,8 @@ pub enum Outside {
 /// Operand 0, whose slices are changed by those of operand 2 where operand 1 says. The last axis of operand 1, of integers,
 /// holds an index for each of the leading `depth` axes of operand 0, 1 at least: for every index `m` of its other axes, in
 /// row-major order, `x[indices[m, 0], .., indices[m, depth-1], ..] = f(that, updates[m, ..])`. So of several updates of one
-/// element each counts, in turn; arithmetic rounds to the element's type at each step (`eval` keeps f32 in f64).
+/// element each counts, in turn; arithmetic rounds to the element's type at each step (`eval` keeps f32 in f64). An integer that is
+/// divided by 0 is a [`Fault::DivisionByZero`].
 ///
 /// `below` and `above` say what becomes of an index that is less than 0 or at least the extent; a fault comes first. Where
 /// slices have no elements, no index is looked at.
@@ -117,10 +118,21 @@ impl Scatter {
                 by_lanes(at, columns, |at, column| {
                     let column = shifted(column, first);
                     let value = at.read(2, &[m, &column].concat());
+                    self.check_divisor(at, value);
                     at.w.update(out, shape, &[place, &column].concat(), self.f, value);
                 });
             });
         });
+    }
+
+    /// What an integer is divided by is not 0.
+    fn check_divisor(&self, at: &mut Emit<'_>, value: ExprId) {
+        let dtype = at.w.dtype(value);
+        if self.f == Combine::Div && dtype.is_int() {
+            let zero = at.w.int(dtype, 0);
+            let fine = at.w.compare(CompareFn::Ne, value, zero);
+            at.w.check(fine, Fault::DivisionByZero);
+        }
     }
 
     /// Looks at the indices of update `m` of axes, and goes on with their values where they are in range.

@@ -663,7 +663,12 @@ impl Grower {
             Scalar::from_i64(d, g.rng.range(low, extent + high))
         });
         let f = self.rng.pick(&Combine::ALL.into_iter().filter(|f| f.accepts(ty.dtype)).collect::<Vec<_>>());
-        let updates = self.same(&updates);
+        let updates = match f {
+            Combine::Div if ty.dtype.is_int() => {
+                self.leaf_of(ty.dtype, updates.shape, |g, d| Scalar::from_i64(d, g.rng.range(1, 5)))
+            }
+            _ => self.same(&updates),
+        };
         self.add(Scatter { f, depth, below, above }, &[x, indices, updates])
     }
 }

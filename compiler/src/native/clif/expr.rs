@@ -348,7 +348,7 @@ impl Lower<'_, '_> {
             _ => {
                 let old = self.fetch(dtype, place, wide, plain());
                 let new = self.combine(f, dtype, old, value);
-                let leaves_range = matches!(f, Combine::Add | Combine::Sub | Combine::Mul);
+                let leaves_range = matches!(f, Combine::Add | Combine::Sub | Combine::Mul | Combine::Div);
                 if wide && leaves_range { self.wrapped(dtype, new) } else { new }
             }
         };

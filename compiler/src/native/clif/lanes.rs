@@ -17,7 +17,7 @@ use std::{
 use super::{expr::register, looping::stride, narrow::is_narrow};
 use crate::{
     base::Dim,
-    loops::{BinaryFn, Expr, ExprId, Kernel, LocalId, LoopKind, Stmt, Var, VarId, statements},
+    loops::{BinaryFn, Combine, Expr, ExprId, Kernel, LocalId, LoopKind, Stmt, Var, VarId, statements},
     native::elementary,
     plan::{Isa, TargetInfo},
     tensor::DType,
@@ -259,7 +259,9 @@ impl Look<'_> {
                     stride(index, self.var)?.is(1).then_some(())?;
                     self.element(dtype)?;
                 }
-                Stmt::Update { buffer, index, value, .. } => {
+                Stmt::Update { buffer, index, f, value } => {
+                    let divides = *f == Combine::Div && self.k.buffers[*buffer].dtype.is_int();
+                    (!divides).then_some(())?;
                     self.expr(*value)?;
                     stride(index, self.var)?.is(1).then_some(())?;
                     self.element(self.k.buffers[*buffer].dtype)?;

@@ -103,9 +103,6 @@ fn rows(cx: &mut Import, f: Combine) -> Outputs {
         for (a, b) in of_updates.iter().zip(&wanted) {
             cx.require_equal(a, b, "the extents of updates and of what they change")?;
         }
-        if f == Combine::Div && !cx.dtype(old).is_float() {
-            return Err(format!("rows of {} cannot be divided in place", cx.dtype(old)).into());
-        }
         let updates = cx.reshape(updates, &wanted)?;
         let indices = cx.insert_axes(indices, &[at.len()])?;
         scattered(cx, f, 1, [old, indices, updates])
