@@ -43,7 +43,7 @@ class Row:
 
     model: str
     signature: str
-    batch: str
+    label: str
     ops: int
     theirs: float = 0.0
     ours: float = 0.0
@@ -125,9 +125,9 @@ def load(path):
         return {key: arrays[key] for key in arrays.files}
 
 
-def run_smc(smc, model, signature, inputs, outputs):
+def run_smc(smc, model, signature, inputs, outputs, arguments):
     """None, or why there are no outputs."""
-    command = [smc, "run", str(model), "--signature", signature, "--inputs", str(inputs), "--outputs", str(outputs)]
+    command = [smc, "run", str(model), "--signature", signature, "--inputs", str(inputs), "--outputs", str(outputs), *arguments]
     outputs.unlink(missing_ok=True)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT)
@@ -139,49 +139,61 @@ def run_smc(smc, model, signature, inputs, outputs):
     return f"smc exit status {done.returncode}: {text[:400]}"
 
 
+def refusal(wrong, expected, optional):
+    """The verdict on a call without outputs. `expected`: what the model is to be refused with."""
+    if expected:
+        return f"ok, refused: {expected}" if wrong.startswith("smc exit status 1:") and expected in wrong else f"FAILED: not refused with {expected!r}: {wrong}"
+    covered = not (optional and ("not supported" in wrong or "unsupported" in wrong))
+    return f"FAILED: {wrong}" if covered else f"not covered: {wrong}"
+
+
 def compare(smc, folder, model=None, optional=False):
-    """The table's rows for one prepared model. `optional`: unsupported operators are no failure."""
+    """The table's rows for one prepared model, whose calls are made in order. `optional`: unsupported operators are no failure."""
     folder = pathlib.Path(folder)
     facts, rows = json.loads((folder / "facts.json").read_text()), []
-    for signature, found in facts["signatures"].items():
-        theirs = {b: load(folder / f"{signature}.{b}.tf.npz") for b in found["batches"]}
-        truth = {b: load(folder / f"{signature}.{b}.true.npz") for b in found["batches"]}
+    theirs, truth = ({(s, c): load(folder / f"{s}.{c}.{kind}.npz") for s, c in facts["calls"]} for kind in ("tf", "true"))
+    arguments, state = list(facts["arguments"]), folder / "smc.state"
+    if facts["state"]:
+        state.unlink(missing_ok=True)
+        arguments += ["--state", str(state)]
+    for signature, label in facts["calls"]:
+        found, call, refused = facts["signatures"][signature], (signature, label), facts["refused"].get(signature)
         allowed = {}
         for key in found["outputs"]:
-            pairs = [errors(theirs[b][key], truth[b][key]) for b in theirs if is_float(theirs[b][key])] or [(0.0, 0.0)]
+            pairs = [errors(theirs[c][key], truth[c][key]) for c in theirs if c[0] == signature and is_float(theirs[c][key])] or [(0.0, 0.0)]
             allowed[key] = tuple(max(column) for column in zip(*pairs))
-        for batch in found["batches"]:
-            row = Row(folder.name, signature, str(batch), len(facts["ops"]))
-            rows.append(row)
-            row.theirs = max((allowed[key][0] for key in found["outputs"]), default=0.0)
-            outputs = folder / f"{signature}.{batch}.smc.npz"
-            given = found.get("flag", signature)
-            if not given:
-                row.verdict = "not covered: no signature has the case's inputs and outputs"
-                continue
-            wrong = run_smc(smc, model or folder / "model", given, folder / f"{signature}.{batch}.in.npz", outputs)
-            if wrong:
-                covered = not (optional and ("not supported" in wrong or "unsupported" in wrong))
-                row.verdict = f"FAILED: {wrong}" if covered else f"not covered: {wrong}"
-                continue
-            ours = load(outputs)
-            if sorted(ours) != found["outputs"]:
-                row.verdict = f"FAILED: outputs {sorted(ours)}, TensorFlow has {found['outputs']}"
-                continue
-            for key in found["outputs"]:
-                exact = found.get("exact", True)
-                error, wrong = judge(ours[key], theirs[batch][key], truth[batch][key], allowed[key] if exact else None)
-                row.ours = max(row.ours, error)
-                if not exact and not row.failed():
-                    row.verdict = "ok, by recorded outputs alone"
-                if wrong and not row.failed():
-                    row.verdict = f"FAILED: {key}: {wrong}"
+        row = Row(folder.name, signature, label, len(facts["ops"]))
+        rows.append(row)
+        row.theirs = max((allowed[key][0] for key in found["outputs"]), default=0.0)
+        outputs = folder / f"{signature}.{label}.smc.npz"
+        given = found.get("flag", signature)
+        if not given:
+            row.verdict = "not covered: no signature has the case's inputs and outputs"
+            continue
+        wrong = run_smc(smc, model or folder / "model", given, folder / f"{signature}.{label}.in.npz", outputs, arguments)
+        if wrong:
+            row.verdict = refusal(wrong, refused, optional)
+            continue
+        if refused:
+            row.verdict = f"FAILED: not refused with {refused!r}"
+            continue
+        ours = load(outputs)
+        if sorted(ours) != found["outputs"]:
+            row.verdict = f"FAILED: outputs {sorted(ours)}, TensorFlow has {found['outputs']}"
+            continue
+        for key in found["outputs"]:
+            error, wrong = judge(ours[key], theirs[call][key], truth[call][key], allowed[key] if found["exact"] else None)
+            row.ours = max(row.ours, error)
+            if not found["exact"] and not row.failed():
+                row.verdict = "ok, by recorded outputs alone"
+            if wrong and not row.failed():
+                row.verdict = f"FAILED: {key}: {wrong}"
     return rows
 
 
 def print_table(rows):
-    titles = ("model.route", "signature", "batch", "ops", "TensorFlow", "ours", "verdict")
-    lines = [(r.model, r.signature, r.batch, str(r.ops), f"{r.theirs:.1e}", f"{r.ours:.1e}", r.verdict) for r in rows]
+    titles = ("model.route", "signature", "call", "ops", "TensorFlow", "ours", "verdict")
+    lines = [(r.model, r.signature, r.label, str(r.ops), f"{r.theirs:.1e}", f"{r.ours:.1e}", r.verdict) for r in rows]
     widths = [max(len(line[i]) for line in [titles, *lines]) for i in range(6)]
     for line in [titles, *lines]:
         print("  ".join(text.ljust(width) for text, width in zip(line, [*widths, 0])).rstrip())
@@ -221,7 +233,7 @@ def main():
         for number, done in enumerate(concurrent.futures.as_completed(working), 1):
             rows += done.result()
             print(f"{number} of {len(working)} groups of models done, {time.time() - started:.0f} s", file=sys.stderr, flush=True)
-    rows = sorted(rows, key=lambda r: (r.model, r.signature, len(r.batch), r.batch))
+    rows = sorted(rows, key=lambda r: r.model)
     print_table(rows)
     failed = sum(row.failed() for row in rows)
     left = sum(row.verdict.startswith("not covered") for row in rows)

@@ -1,7 +1,8 @@
-"""Build one parity model, save it, and record for each signature and batch size what TensorFlow answers and what the truth is.
+"""Build one parity model, save it, call what was saved, and record for each call what TensorFlow answers and what the truth is.
 
-A model's folder holds `model/` and, for signature S and batch B: `S.B.in.npz` (inputs by key), `S.B.tf.npz` (TensorFlow's outputs) and
-`S.B.true.npz` (the outputs in double precision). `facts.json` lists the signatures, batches and operators.
+A model's folder holds `model/` and, for a call of signature S with the label C (a batch size or a number): `S.C.in.npz` (inputs by key),
+`S.C.tf.npz` (TensorFlow's outputs) and `S.C.true.npz` (the outputs in double precision). `facts.json` lists the calls in order, the
+signatures and operators, and what `smc run` is told.
 
     python prepare.py CACHE NAME.ROUTE... CORPUS_FOLDER...
 """
@@ -43,37 +44,106 @@ def truth(frozen, arguments, keys, feeds):
     return dict(zip(keys, fetched, strict=True))
 
 
-def prepare(entry, folder):
-    import tensorflow as tf
+# What the double-precision evaluator does not walk: the frames of TF1's loops and their arrays.
+FRAMES = ("Enter", "RefEnter", "TensorArrayV3")
 
+
+class Loaded:
+    """A SavedModel as TensorFlow 2 loads it."""
+
+    def __init__(self, path):
+        import tensorflow as tf
+
+        # The loaded object owns the variables: it has to outlive the calls.
+        self.model = tf.saved_model.load(path)
+        self.frozen = {}
+
+    def signatures(self):
+        """Per signature, the specs of its inputs by name."""
+        return {name: function.structured_input_signature[1] for name, function in self.model.signatures.items()}
+
+    def call(self, signature, feeds):
+        import tensorflow as tf
+
+        results = self.model.signatures[signature](**{key: tf.constant(value) for key, value in feeds.items()})
+        return {key: value.numpy() for key, value in results.items()}
+
+    def truth(self, signature, feeds):
+        """The outputs in double precision; nothing where the evaluator has no graph for them."""
+        import tensorflow as tf
+
+        from models import spec
+
+        function = self.model.signatures[signature]
+        try:
+            if signature not in self.frozen:
+                self.frozen[signature] = spec.freeze(function)
+            frozen = self.frozen[signature]
+            if frozen is None or any(node.op in FRAMES for node in frozen.graph.as_graph_def().node):
+                return None
+            return truth(frozen, function._arg_keywords, sorted(function.structured_outputs), feeds)
+        except (tf.errors.UnimplementedError, ValueError) as problem:
+            # TensorFlow 2.21 freezes no graph with float8, and none that looks up rows of a variable or differentiates by it within a
+            # loop: such a model is judged by TensorFlow's own results.
+            if isinstance(problem, ValueError) and "expected resource" not in str(problem):
+                raise
+            self.frozen[signature] = None
+            return None
+
+
+class Session:
+    """A SavedModel as a session of TensorFlow 1 loads it."""
+
+    def __init__(self, path):
+        import tensorflow as tf
+
+        self.graph = tf.Graph()
+        with self.graph.as_default():
+            self.session = tf.compat.v1.Session()
+            self.definitions = tf.compat.v1.saved_model.load(self.session, ["serve"], path).signature_def
+
+    def signatures(self):
+        return {name: dict(signature.inputs) for name, signature in self.definitions.items()}
+
+    def call(self, signature, feeds):
+        ends = self.definitions[signature]
+        with self.graph.as_default():
+            return self.session.run({key: v.name for key, v in ends.outputs.items()}, {ends.inputs[key].name: v for key, v in feeds.items()})
+
+
+def drawn(entry, loaded):
+    """Calls with drawn inputs: a signature, a label and the inputs by name."""
+    for name, specs in loaded.signatures().items():
+        dynamic = any(s.shape.rank is None or None in s.shape.as_list() for s in specs.values())
+        for batch in entry.batches if dynamic else (1,):
+            yield name, batch, {key: feed(key, s, batch, entry) for key, s in specs.items()}
+
+
+def prepare(entry, folder):
     from models import spec
 
     folder = pathlib.Path(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    spec.save(entry, str(folder / "model"))
-    loaded = tf.saved_model.load(str(folder / "model"))
-    facts = {"signatures": {}, "ops": []}
-    ops = set()
-    for name, function in loaded.signatures.items():
-        _, specs = function.structured_input_signature
-        keys = sorted(function.structured_outputs)
-        dynamic = any(s.shape.rank is None or None in s.shape.as_list() for s in specs.values())
-        batches = entry.batches if dynamic else (1,)
-        try:
-            frozen = spec.freeze(function)
-            ops |= {node.op for node in frozen.graph.as_graph_def().node}
-        except tf.errors.UnimplementedError:
-            # TensorFlow 2.21 freezes no graph with float8: such a model is judged by TensorFlow's own results.
-            frozen = None
-        for batch in batches:
-            feeds = {key: feed(key, s, batch, entry) for key, s in specs.items()}
-            outputs = {key: value.numpy() for key, value in function(**{k: tf.constant(v) for k, v in feeds.items()}).items()}
-            exact = truth(frozen, function._arg_keywords, keys, feeds) if frozen else outputs
-            for kind, arrays in (("in", feeds), ("tf", outputs), ("true", exact)):
-                np.savez(folder / f"{name}.{batch}.{kind}.npz", **arrays)
-        facts["signatures"][name] = {"batches": list(batches), "outputs": keys, "exact": frozen is not None}
-    facts["ops"] = sorted(ops)
+    path = str(folder / "model")
+    spec.save(entry, path)
+    facts = {"signatures": {}, "calls": [], "arguments": list(entry.arguments), "state": entry.state, "refused": entry.refused}
+    # A session gives what TF1 gives; the graph of constants comes from the other loader.
+    answering = Session(path) if entry.route in spec.GRAPH_ROUTES else Loaded(path)
+    finer = entry.finer and not entry.state
+    exact = (Loaded(path) if isinstance(answering, Session) else answering) if finer else None
+    numbered = ((signature, number, feeds) for number, (signature, feeds) in enumerate(entry.calls))
+    for name, label, feeds in numbered if entry.calls else drawn(entry, answering):
+        outputs = answering.call(name, feeds)
+        true = exact.truth(name, feeds) if exact else None
+        if true and any(np.shape(true[key]) != np.shape(outputs[key]) for key in outputs):
+            raise ValueError(f"in double precision the outputs of call {label} have other shapes: declare the model with finer=False")
+        for kind, arrays in (("in", feeds), ("tf", outputs), ("true", outputs if true is None else true)):
+            np.savez(folder / f"{name}.{label}.{kind}.npz", **{key: without_objects(array) for key, array in arrays.items()})
+        facts["signatures"][name] = {"outputs": sorted(outputs), "exact": true is not None}
+        facts["calls"].append([name, str(label)])
+    graphs = exact.frozen.values() if exact else ()
+    facts["ops"] = sorted({node.op for graph in graphs if graph for node in graph.graph.as_graph_def().node})
     (folder / "facts.json").write_text(json.dumps(facts, indent=1))
     return facts
 
@@ -107,7 +177,7 @@ def prepare_corpus(source, folder):
     source, folder = pathlib.Path(source), pathlib.Path(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    signatures, ops = {}, set()
+    signatures, calls, ops = {}, [], set()
     for case in sorted(source.glob("case*.npz")):
         is_exact = False
         with np.load(case, allow_pickle=True) as recorded:
@@ -130,10 +200,11 @@ def prepare_corpus(source, folder):
         label = name.replace("/", "_")
         for kind, arrays in (("in", feeds), ("tf", outputs), ("true", exact)):
             np.savez(folder / f"{label}.{case.stem}.{kind}.npz", **{key: without_objects(array) for key, array in arrays.items()})
-        found = signatures.setdefault(label, {"batches": [], "outputs": sorted(outputs), "flag": name, "exact": True})
+        found = signatures.setdefault(label, {"outputs": sorted(outputs), "flag": name, "exact": True})
         found["exact"] &= is_exact
-        found["batches"].append(case.stem)
-    (folder / "facts.json").write_text(json.dumps({"signatures": signatures, "ops": sorted(ops)}, indent=1))
+        calls.append([label, case.stem])
+    facts = {"signatures": signatures, "calls": calls, "arguments": [], "state": False, "refused": {}, "ops": sorted(ops)}
+    (folder / "facts.json").write_text(json.dumps(facts, indent=1))
 
 
 def digest(*files):
@@ -145,7 +216,7 @@ def digest(*files):
 
 def wanted_stamp(task):
     """What the folder of a task depends on; a folder whose stamp says the same is up to date."""
-    own = [HERE / name for name in ("prepare.py", "reference.py", "requirements.txt", "models/spec.py")]
+    own = [HERE / name for name in ("prepare.py", "reference.py", "requirements.txt", "models/spec.py", "models/programs.py")]
     if isinstance(task, pathlib.Path):
         return digest(*own, *sorted(task.glob("case*.npz")))
     return digest(*own, task.file)

@@ -269,8 +269,13 @@ def evaluate(graph_def, feeds, fetches, library=None):
             return inputs
         if node.op == "Switch":
             return [None, inputs[0]] if inputs[1] else [inputs[0], None]
+        if node.op == "_SwitchN":
+            count = node.attr["num_outs"].i
+            which = int(inputs[1]) if 0 <= int(inputs[1]) < count else count - 1
+            return [inputs[0] if i == which else None for i in range(count)]
         if any(i is None for i in inputs):
-            return [next(i for i in inputs if i is not None)] if node.op == "Merge" and any(i is not None for i in inputs) else [None] * 8
+            taken = next((n for n, i in enumerate(inputs) if i is not None), None)
+            return [inputs[taken], np.int32(taken)] if node.op == "Merge" and taken is not None else [None] * 8
         if node.op in ("PartitionedCall", "StatefulPartitionedCall"):
             return call(node.attr["f"].func.name, inputs)
         if node.op in ("If", "StatelessIf"):

@@ -1,0 +1,241 @@
+"""Programs whose data decide how large a tensor is: filters, detections, ragged batches, windows."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from .programs import BOOL, F32, I32, I64, ints, numbers, program, weights
+
+sizes = functools.partial(program, prefix="sizes")
+
+
+# Suppression has no kernel for doubles: such programs are judged by TensorFlow's own results.
+def bound(**bounds):
+    return tuple(part for name, most in bounds.items() for part in ("--bound", f"{name}={most}"))
+
+
+def boxes(n, seed=0):
+    rng = np.random.default_rng([seed, n])
+    low = rng.uniform(0, 0.7, (n, 2))
+    return np.concatenate([low, low + rng.uniform(0.1, 0.3, (n, 2))], 1).astype(np.float32)
+
+
+@sizes((numbers(5, 3),), (-np.abs(numbers(4, 3)),), (numbers(1, 3),), (numbers(0, 3),), x=(F32, [None, 3]))
+def relevant_rows(x):
+    """The rows with a score above zero, where they were, and how many."""
+    score = tf.linalg.matvec(x, tf.constant([1.0, -0.5, 0.25]))
+    kept = tf.boolean_mask(x, score > 0)
+    return {"rows": tf.nn.relu(kept @ weights(3, 2)), "places": tf.where(score > 0)[:, 0], "count": tf.shape(kept)[0]}
+
+
+@sizes((numbers(2, 4), ints(2, 4, high=2)), (numbers(1, 4), np.zeros((1, 4), np.int32)), (numbers(0, 4), ints(0, 4)), x=(F32, [None, 4]), mask=(I32, [None, 4]))
+def masked_mean(x, mask):
+    """Elements chosen from a batch: their mean, deviation and extremes."""
+    values = tf.boolean_mask(x, tf.cast(mask, BOOL))
+    n = tf.cast(tf.size(values), F32)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(values), n)
+    return {"mean": mean, "spread": tf.math.divide_no_nan(tf.reduce_sum(tf.square(values - mean)), n), "values": values, "where": tf.where(mask)}
+
+
+@sizes((ints(8, high=5),), (ints(1),), (ints(0),), ids=(I32, [None]))
+def unique_embeddings(ids):
+    """Rows of a table are computed once for each id that occurs, and spread again."""
+    found, places = tf.unique(ids)
+    rows = tf.tanh(tf.gather(weights(6, 3), found))
+    return {"rows": tf.gather(rows, places), "found": found}
+
+
+@sizes((ints(9, high=4),), (ints(1),), (ints(0),), labels=(I32, [None]))
+def label_counts(labels):
+    found, places, counts = tf.unique_with_counts(labels)
+    share = tf.cast(counts, F32) / tf.cast(tf.size(labels), F32)
+    return {"found": found, "counts": counts, "share": share, "all": tf.reduce_sum(counts), "places": places}
+
+
+@sizes(*[(boxes(n, seed=n), np.random.default_rng(n).uniform(0, 1, n).astype(np.float32)) for n in (8, 1, 0, 20)], finer=False, boxes=(F32, [None, 4]), scores=(F32, [None]))
+def detections(boxes, scores):
+    """Non-maximum suppression with a threshold, then the boxes and scores that are left."""
+    kept = tf.image.non_max_suppression(boxes, scores, 6, iou_threshold=0.4, score_threshold=0.2)
+    return {"boxes": tf.gather(boxes, kept), "scores": tf.gather(scores, kept), "n": tf.size(kept)}
+
+
+@sizes(*[(boxes(n, seed=n), np.random.default_rng(n).uniform(0, 1, n).astype(np.float32)) for n in (8, 1, 5)], finer=False, boxes=(F32, [None, 4]), scores=(F32, [None]))
+def padded_detections(boxes, scores):
+    kept, valid = tf.image.non_max_suppression_padded(boxes, scores, 5, iou_threshold=0.5, pad_to_max_output_size=True)
+    return {"kept": kept, "valid": valid}
+
+
+@sizes(*[(boxes(n, seed=n), np.random.default_rng(n).uniform(0, 1, n).astype(np.float32)) for n in (8, 1)], finer=False, boxes=(F32, [None, 4]), scores=(F32, [None]))
+def soft_detections(boxes, scores):
+    kept, soft = tf.image.non_max_suppression_with_scores(boxes, scores, 5, iou_threshold=0.5, score_threshold=0.1, soft_nms_sigma=0.3)
+    return {"boxes": tf.gather(boxes, kept), "soft": soft}
+
+
+@sizes((boxes(6), numbers(6, 3)), (boxes(1), numbers(1, 3)), (boxes(0), numbers(0, 3)), finer=False, boxes=(F32, [None, 4]), logits=(F32, [None, 3]))
+def detections_by_class(boxes, logits):
+    """Suppression for each class by itself, joined and sorted."""
+    p = tf.nn.softmax(logits)
+    kept = [tf.image.non_max_suppression(boxes, p[:, c], 3, 0.5, 0.3) for c in range(3)]
+    all_kept = tf.concat(kept, 0)
+    classes = tf.concat([tf.fill(tf.shape(k), c) for c, k in enumerate(kept)], 0)
+    return {"boxes": tf.gather(boxes, all_kept), "classes": classes, "best": tf.concat([tf.gather(p[:, c], k) for c, k in enumerate(kept)], 0)}
+
+
+@sizes((numbers(6, 2), ints(6, high=3)), (numbers(1, 2), ints(1, high=3)), (numbers(0, 2), ints(0)), x=(F32, [None, 2]), kind=(I32, [None]))
+def experts_by_kind(x, kind):
+    """Each row goes to the network of its kind; the results are put back in order."""
+    parts = tf.dynamic_partition(x, kind, 3)
+    places = tf.dynamic_partition(tf.range(tf.shape(x)[0]), kind, 3)
+    done = [tf.nn.relu(part @ weights(2, 4, seed=i)) for i, part in enumerate(parts)]
+    return {"y": tf.dynamic_stitch(places, done), "loads": tf.stack([tf.shape(part)[0] for part in parts])}
+
+
+@sizes(*[(np.int32(n),) for n in (0, 1, 5)], arguments=bound(n=6), n=(I32, []))
+def position_codes(n):
+    """Sines and cosines for as many positions as are asked for."""
+    angle = tf.cast(tf.range(n), F32)[:, None] / tf.constant([1.0, 10.0, 100.0])[None]
+    return {"codes": tf.concat([tf.sin(angle), tf.cos(angle)], 1), "causal": tf.linalg.band_part(tf.ones([n, n]), -1, 0)}
+
+
+@sizes(*[(numbers(2, 5), np.int32(a), np.int32(b)) for a, b in ((0, 5), (1, 3), (4, 4), (3, 1))], (numbers(0, 5), np.int32(1), np.int32(3)), x=(F32, [None, 5]), start=(I32, []), end=(I32, []))
+def window_of_columns(x, start, end):
+    window = x[:, start:end]
+    return {"window": window, "sum": tf.reduce_sum(window, 1), "width": tf.shape(window)[1], "reverse": window[:, ::-1]}
+
+
+@sizes(*[(numbers(6, 2), np.int32(a), np.int32(n)) for a, n in ((0, 6), (2, 3), (5, 0))], x=(F32, [None, 2]), begin=(I32, []), size=(I32, []))
+def slice_of_rows(x, begin, size):
+    part = tf.slice(x, [begin, 0], [size, 2])
+    return {"part": part, "norm": tf.norm(part, axis=1)}
+
+
+@sizes(*[(numbers(2, 3), np.int32(n)) for n in (3, 5, 8)], (numbers(0, 3), np.int32(4)), arguments=bound(length=8, PadV2=5), x=(F32, [None, 3]), length=(I32, []))
+def pad_to_length(x, length):
+    """Sequences padded to a length, with a mask of what is real."""
+    padded = tf.pad(x, [[0, 0], [0, length - 3]], constant_values=-1.0)
+    return {"padded": padded, "mask": tf.range(length) < 3, "length": tf.shape(padded)[1]}
+
+
+@sizes(*[(numbers(2, 3), np.int32(n)) for n in (1, 4, 0)], arguments=bound(n=4), x=(F32, [2, 3]), n=(I32, []))
+def tile_beams(x, n):
+    """Every row once for each beam, flat and by an axis of its own."""
+    tiled = tf.tile(x[:, None], [1, n, 1])
+    return {"tiled": tiled, "flat": tf.reshape(tiled, [-1, 3]), "scores": tf.zeros([2, n])}
+
+
+@sizes((numbers(3, 2), np.int32([2, 0, 3])), (numbers(1, 2), np.int32([1])), (numbers(3, 2), np.int32([0, 0, 0])), arguments=bound(SequenceMask_Range=3), x=(F32, [None, 2]), times=(I32, [None]))
+def expand_by_duration(x, times):
+    """Phonemes are repeated by their durations, as a speech model's length regulator does."""
+    long = tf.repeat(x, times, axis=0)
+    return {"long": long, "n": tf.shape(long)[0], "place": tf.cast(tf.range(tf.shape(long)[0]), F32)[:, None] * long}
+
+
+@sizes(*[(numbers(12), np.int32(n)) for n in (1, 3, 4, 12)], arguments=bound(n=12, Reshape=12), x=(F32, [12]), n=(I32, []))
+def reshape_to_rows(x, n):
+    rows = tf.reshape(x, tf.stack([n, 12 // n]))
+    return {"sums": tf.reduce_sum(rows, 1), "rows": rows, "transposed": tf.transpose(rows)}
+
+
+@sizes((numbers(2, 4, 3), np.int32([4, 1])), (numbers(2, 4, 3), np.int32([2, 0])), (numbers(0, 4, 3), np.int32([])), x=(F32, [None, 4, 3]), lengths=(I32, [None]))
+def mean_of_sequences(x, lengths):
+    """`sequence_mask` to the width of the batch; the real elements flat."""
+    mask = tf.sequence_mask(lengths, tf.shape(x)[1])
+    m = tf.cast(mask, F32)[..., None]
+    mean = tf.math.divide_no_nan(tf.reduce_sum(x * m, 1), tf.reduce_sum(m, 1))
+    return {"mean": mean, "flat": tf.boolean_mask(x, mask)}
+
+
+@sizes((np.int32([3, 1, 0]),), (np.int32([5]),), (np.int32([0, 0]),), arguments=bound(SequenceMask_Range=6), lengths=(I32, [None]))
+def mask_to_longest(lengths):
+    mask = tf.sequence_mask(lengths, dtype=F32)
+    return {"mask": mask, "share": tf.reduce_sum(mask, 1)}
+
+
+@sizes((ints(4, high=5), np.int32(5)), (ints(4, high=5), np.int32(2)), (ints(0), np.int32(3)), arguments=bound(depth=6), ids=(I32, [None]), depth=(I32, []))
+def one_hot_of_depth(ids, depth):
+    hot = tf.one_hot(ids, depth)
+    return {"hot": hot, "counts": tf.reduce_sum(hot, 0), "inverse": tf.one_hot(ids, depth, on_value=0, off_value=1, axis=0)}
+
+
+@sizes((numbers(9),), (-np.abs(numbers(4)),), (numbers(0),), signal=(F32, [None]))
+def sign_changes(signal):
+    """Where a signal crosses zero, the distances between these places and their mean."""
+    crossed = tf.where(signal[1:] * signal[:-1] < 0)[:, 0]
+    gaps = crossed[1:] - crossed[:-1]
+    return {"crossed": crossed, "gaps": gaps, "mean": tf.math.divide_no_nan(tf.cast(tf.reduce_sum(gaps), F32), tf.cast(tf.size(gaps), F32))}
+
+
+@sizes((numbers(7), np.int32(3)), (numbers(7), np.int32(0)), (numbers(7), np.int32(7)), x=(F32, [None]), k=(I32, []))
+def best_k(x, k):
+    values, places = tf.math.top_k(x, k)
+    return {"values": values, "places": places, "probabilities": tf.nn.softmax(values), "others": tf.sort(tf.gather(x, places))}
+
+
+@sizes((numbers(6, 3), np.int32([0, 0, 2, 2, 2, 3])), (numbers(1, 3), np.int32([0])), (numbers(3, 3), np.int32([1, 1, 1])), arguments=bound(SegmentSum=5), x=(F32, [None, 3]), bag=(I32, [None]))
+def bags_of_rows(x, bag):
+    """Sums and means of bags that follow one another, and attention within each."""
+    total = tf.math.segment_sum(x, bag)
+    n = tf.shape(total)[0]
+    weight = tf.exp(x[:, 0])
+    share = weight / tf.gather(tf.math.unsorted_segment_sum(weight, bag, n), bag)
+    return {"sum": total, "mean": tf.math.segment_mean(x, bag), "attended": tf.math.unsorted_segment_sum(share[:, None] * x, bag, n)}
+
+
+@sizes((numbers(5, 2), np.float32(0.0)), (numbers(5, 2), np.float32(9)), (numbers(0, 2), np.float32(0)), x=(F32, [None, 2]), limit=(F32, []))
+def two_filters(x, limit):
+    """A filter of what another one has left, and both joined."""
+    first = tf.boolean_mask(x, x[:, 0] > limit)
+    second = tf.boolean_mask(first, first[:, 1] > limit)
+    return {"first": first, "second": second, "joined": tf.concat([first, second * 10.0], 0), "gram": tf.matmul(second, first, transpose_b=True)}
+
+
+@sizes((ints(4, 4, high=2),), (np.zeros((4, 4), np.int32),), (np.ones((4, 4), np.int32),), grid=(I32, [4, 4]))
+def points_of_grid(grid):
+    """Coordinates of occupied cells, their centre and distances, sorted by the first."""
+    points = tf.cast(tf.where(grid > 0), F32)
+    n = tf.cast(tf.shape(points)[0], F32)
+    centre = tf.math.divide_no_nan(tf.reduce_sum(points, 0), n)
+    d = tf.norm(points - centre, axis=1)
+    return {"points": points, "d": d, "far": tf.gather(points, tf.argsort(d, direction="DESCENDING", stable=True))}
+
+
+@sizes((numbers(6), ints(6, high=4)), (numbers(1), ints(1)), (numbers(0), ints(0)), x=(F32, [None]), key=(I32, [None]))
+def group_by_key(x, key):
+    """Sums by key, keys in order of appearance; elements of the commonest key."""
+    found, place, counts = tf.unique_with_counts(key)
+    sums = tf.math.unsorted_segment_sum(x, place, tf.size(found))
+    return {"keys": found, "means": sums / tf.cast(counts, F32), "sums": sums}
+
+
+@sizes((ints(5, high=3), ints(4, high=9)), (ints(1), ints(0)), (ints(0), ints(3)), a=(I32, [None]), b=(I32, [None]))
+def set_operations(a, b):
+    """What is in both, in one only, and in either."""
+    either = tf.unique(tf.concat([a, b], 0))[0]
+    both = tf.boolean_mask(a, tf.reduce_any(a[:, None] == b[None], 1))
+    only, places = tf.raw_ops.ListDiff(x=a, y=b, out_idx=I32)
+    return {"either": either, "both": both, "only": only, "places": places}
+
+
+@sizes(*[(np.float32(a), np.float32(b), np.int32(n)) for a, b, n in ((0, 1, 5), (2, -1, 3), (1, 1, 1))], arguments=bound(n=6, linspace_range=6, linspace_Reshape=6), a=(F32, []), b=(F32, []), n=(I32, []))
+def grid_of_points(a, b, n):
+    """`linspace` and `meshgrid` by a number of points."""
+    line = tf.linspace(a, b, n)
+    x, y = tf.meshgrid(line, line)
+    return {"line": line, "field": tf.sin(x) * y, "filled": tf.fill([n, 2], a)}
+
+
+@sizes((numbers(4, 3), np.int32(2)), (numbers(4, 3), np.int32(4)), (numbers(4, 3), np.int32(0)), x=(F32, [None, 3]), n=(I32, []))
+def head_and_tail(x, n):
+    """The first rows and the rest are treated apart and joined again."""
+    head, tail = x[:n], x[n:]
+    return {"y": tf.concat([tail * 2.0, head], 0), "sum": tf.reduce_sum(head, 0) - tf.reduce_sum(tail, 0), "n": tf.shape(tail)[0]}
+
+
+@sizes((numbers(8), np.int32(2)), (numbers(3), np.int32(3)), (numbers(0), np.int32(1)), x=(F32, [None]), width=(I32, []), arguments=bound(width=4, Pad=6, Reshape=8))
+def chunks_of_width(x, width):
+    """A signal is padded to whole chunks, and each gives its mean."""
+    n = tf.shape(x)[0]
+    chunks = (n + width - 1) // width
+    rows = tf.reshape(tf.pad(x, [[0, chunks * width - n]]), [chunks, width])
+    return {"means": tf.reduce_mean(rows, 1), "chunks": chunks}
