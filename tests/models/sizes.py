@@ -142,6 +142,11 @@ def pad_by(x, p):
     return {"y": tf.pad(x, p), "valued": tf.pad(x, p, constant_values=7.0)}
 
 
+@program(*[(numbers(2, 3), np.int32(n)) for n in (3, 5, 8, 2)], bounds={"Pad": 5}, x=(F32, [None, 3]), n=(I32, []))
+def pad_beside_constants(x, n):
+    return {"y": tf.pad(x, [[0, 0], [0, n - 3]])}
+
+
 @program(*[(numbers(1, 3), i32(*s)) for s in ((2, 3), (1, 3), (4, 3), (2, 4))], bounds={"s": 4, "s_2": 4}, x=(F32, [1, 3]), s=(I32, [2]))
 def broadcast_by(x, s):
     return {"y": tf.broadcast_to(x, s)}

@@ -5,7 +5,7 @@ use crate::{
     base::Dim,
     graph::NodeId,
     loops::{BinaryFn, CompareFn},
-    op::Reduce,
+    op::{Gather, Iota, Reduce},
     tensor::DType,
 };
 
@@ -279,8 +279,8 @@ fn reverse_by_mask(cx: &mut Import) -> Outputs {
 /// Moves elements on, those that leave the end come in at the front; an axis that is named twice moves twice.
 fn roll(cx: &mut Import) -> Outputs {
     let mut x = cx.arg(0)?;
-    let shifts = cx.dims(1, "the shift")?;
     let axes = cx.ints(2, "the axes")?;
+    let Ok(shifts) = cx.dims(1, "the shift") else { return roll_by_data(cx, x, &axes) };
     let (shifts, axes) = match (shifts.len(), axes.len()) {
         (s, a) if s == a => (shifts, axes),
         (s, a) => return Err(format!("{s} shifts do not fit {a} axes").into()),
@@ -295,6 +295,32 @@ fn roll(cx: &mut Import) -> Outputs {
         let tail = cx.slice_axis(x, axis, kept.clone(), moved)?;
         let head = cx.slice_axis(x, axis, Dim::zero(), kept)?;
         x = cx.concat(&[tail, head], axis)?;
+    }
+    one(x)
+}
+
+/// The same by shifts that data tell: each place takes the element of another one.
+fn roll_by_data(cx: &mut Import, mut x: NodeId, axes: &[i64]) -> Outputs {
+    let shifts = cx.arg(1)?;
+    let count = cx.graph.ty(shifts).count();
+    let wanted = Dim::from(axes.len() as i64);
+    cx.require_equal(&count, &wanted, "the numbers of shifts and of axes")?;
+    let shifts = cx.reshape(shifts, &[wanted])?;
+    let shifts = cx.cast(shifts, DType::I64)?;
+    for (at, &axis) in axes.iter().enumerate() {
+        let axis = super::build::axis(axis, cx.rank(x))?;
+        let n = cx.shape(x)[axis].clone();
+        // An empty axis is taken for one of 1, so that the remainder is defined.
+        let whole = cx.dim_scalar(&n.at_least(&Dim::one()), DType::I64)?;
+        let shift = cx.slice_axis(shifts, 0, (at as i64).into(), Dim::one())?;
+        let shift = cx.reshape(shift, &[])?;
+        let shift = cx.binary(BinaryFn::Rem, shift, whole)?;
+        let place = cx.add(Iota { shape: vec![n], axis: 0, dtype: DType::I64 }, &[])?;
+        // The remainder is between -n and n, so that the sum of both is not negative.
+        let from = cx.sub(place, shift)?;
+        let from = cx.add_(from, whole)?;
+        let from = cx.binary(BinaryFn::Rem, from, whole)?;
+        x = cx.add(Gather { axis, batch: 0, checked: false }, &[x, from])?;
     }
     one(x)
 }

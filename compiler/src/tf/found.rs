@@ -214,11 +214,11 @@ fn source(graph: &Graph, mut id: NodeId, mut at: usize) -> (NodeId, usize) {
                 Some(start) => at = (start + op.stride[0] * at as i64) as usize,
                 None => return (id, at),
             },
-            Op::Concat(op) if op.axis == 0 && node.ty.rank() == 1 => {
+            Op::Concat(op) if op.axis == 0 => {
                 let mut begin = 0;
                 let mut part = None;
                 for &input in &node.inputs {
-                    let Some(n) = graph.shape(input)[0].as_int() else { return (id, at) };
+                    let Some(n) = graph.ty(input).count().as_int() else { return (id, at) };
                     if at < begin + n as usize {
                         part = Some((input, at - begin));
                         break;

@@ -171,6 +171,9 @@ def slices():
     case("Reverse", "mask of nothing", x, const([False, False, False], "bool"))
     for shift, axis in (([1], [0]), ([-2], [1]), ([7, 1], [1, 2]), ([1, 1], [0, 0]), ([-13], [-1])):
         case("Roll", f"by {shift} along {axis}", x, const(shift), const(axis))
+    for shift, axis in [(np.array([7, -2], np.int32), [0, 2]), (np.array(-9, np.int64), 1), (np.array([2**62, -(2**63)], np.int64), [1, 1])]:
+        case("Roll", f"by {shift} of data along {axis}", rand(3, 4, 2), shift, const(axis))
+    case("Roll", "empty by data", rand(0, 2), np.array([1], np.int32), const([0]))
     case("Roll", "scalar shift", rand(5, dtype="i32"), const(2), const(0))
     case("Roll", "empty", rand(0, 2), const([1]), const([0]))
 

@@ -235,7 +235,7 @@ def raw_attention(x, lengths):
     return {"state": state}
 
 
-@frames((numbers(2, 4, 3), np.int32([4, 1])), (numbers(1, 4, 3), np.int32([0])), routes=BUILDER, x=(F32, [None, 4, 3]), lengths=(I32, [None]))
+@frames((numbers(2, 4, 3), np.int32([4, 1])), (numbers(1, 4, 3), np.int32([0])), (numbers(17, 4, 3), ints(17, high=5)), routes=BUILDER, x=(F32, [None, 4, 3]), lengths=(I32, [None]))
 def static_network(x, lengths):
     """`static_rnn` with lengths: a `cond` for each step."""
     outs, state = v1.nn.static_rnn(cells().BasicLSTMCell(3), tf.unstack(x, 4, 1), dtype=F32, sequence_length=lengths)
