@@ -92,7 +92,7 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
         ..args.choices.options()
     };
     let progress = term.progress();
-    let compiled = driver::compile(&model, &options, &mut |what| progress.stage(what))?;
+    let compiled = driver::compile(&model, &options, &mut |news| progress.heard(news))?;
     term.report(&compiled.notes);
     let entry = &compiled.interface.signatures[0];
     let bind = extents(entry)?;

@@ -51,7 +51,7 @@ pub fn run(args: &Check, term: &Term) -> Result<(), Problems> {
         ..args.choices.options()
     };
     let progress = term.progress();
-    let compiled = driver::compile(&model, &options, &mut |what| progress.stage(what))?;
+    let compiled = driver::compile(&model, &options, &mut |news| progress.heard(news))?;
     term.report(&compiled.notes);
     let executable = Executable::new(&compiled.object.bytes(), compiled.interface.clone())?;
     let until = args.limit.map(|limit| Instant::now() + Duration::from_secs_f64(limit));

@@ -56,10 +56,9 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
     };
     let model = load(&args.model)?;
     let progress = term.progress();
-    let compiled = driver::compile(&model, &options, &mut |what| progress.stage(what))?;
+    let compiled = driver::compile(&model, &options, &mut |news| progress.heard(news))?;
     drop(progress);
     term.report(&compiled.notes);
-    compiled.dumps.iter().for_each(|(title, text)| answer(format!("// {title}\n{text}")));
     let Some(output) = output else { return Ok(()) };
     output.write(&compiled, &name)?;
     if args.json {

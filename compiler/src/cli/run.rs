@@ -82,7 +82,7 @@ fn compiled(
     term: &Term,
 ) -> Result<Vec<(String, Tensor)>, Problems> {
     let progress = term.progress();
-    let compiled = driver::compile(model, options, &mut |what| progress.stage(what))?;
+    let compiled = driver::compile(model, options, &mut |news| progress.heard(news))?;
     drop(progress);
     let of_others = |d: &Diagnostic| d.place.signature.as_ref().is_some_and(|keys| !keys.contains(&format!("`{key}`")));
     term.report(&compiled.notes.0.iter().filter(|d| !of_others(d)).cloned().collect());

@@ -9,7 +9,10 @@ use std::{
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use smc::base::{Diagnostic, Problems, Severity};
+use smc::{
+    base::{Diagnostic, Problems, Severity},
+    driver::News,
+};
 
 use super::args::Color;
 
@@ -67,6 +70,13 @@ pub struct Progress(ProgressBar);
 impl Progress {
     pub fn stage(&self, what: &str) {
         self.0.set_message(what.to_string());
+    }
+    /// Shows what a compilation does, and prints the forms of the program that were asked for.
+    pub fn heard(&self, news: News) {
+        match news {
+            News::Stage(what) => self.stage(what),
+            News::Form { title, text } => self.0.suspend(|| answer(format!("// {title}\n{text}"))),
+        }
     }
 }
 

@@ -4,16 +4,15 @@ use std::fmt::Write;
 
 use crate::{
     base::Dim,
-    driver::{Dump, Entry, conditions::words, listing},
+    driver::{Dump, Entry, News, conditions::words, listing},
     emit::interface::Interface,
     graph::{draw, text::print},
     native::{Compiled, Listing, Target},
     plan::{Bodies, FlowKind, Place, Program, StorageId},
 };
 
-/// The graphs that were asked for, as (title, text).
-pub fn graphs(wanted: &[Dump], entries: &[Entry]) -> Vec<(String, String)> {
-    let mut dumps = vec![];
+/// Tells the graphs that were asked for.
+pub fn graphs(wanted: &[Dump], entries: &[Entry], heard: &mut dyn FnMut(News)) {
     for &dump in wanted {
         for entry in entries {
             let text = match dump {
@@ -27,33 +26,20 @@ pub fn graphs(wanted: &[Dump], entries: &[Entry]) -> Vec<(String, String)> {
                 Dump::Dot => draw(&entry.optimised),
                 _ => continue,
             };
-            dumps.push((format!("{} of signature `{}`", dump.name(), entry.key), text));
+            heard(News::Form { title: &format!("{} of signature `{}`", dump.name(), entry.key), text: &text });
         }
     }
-    dumps
 }
 
-/// The later stages that were asked for: entry by entry and level by level, and the code of all entries together.
+/// Tells the programs that were asked for, entry by entry and level by level.
 pub fn programs(
     wanted: &[Dump],
     target: &Target,
     interface: &Interface,
     bodies: &[Bodies],
-    code: &Compiled,
-) -> Vec<(String, String)> {
-    let mut dumps = vec![];
-    for &dump in wanted {
-        let pick: Option<fn(&Listing) -> &str> = match dump {
-            Dump::Clif => Some(|l| &l.clif),
-            Dump::Asm => Some(|l| &l.asm),
-            _ => None,
-        };
-        if let Some(pick) = pick {
-            dumps.push((dump.name().to_string(), listing::functions(target, interface, bodies, code, pick)));
-        }
-        if dump == Dump::Entry {
-            dumps.push((dump.name().to_string(), code.model.to_string()));
-        }
+    heard: &mut dyn FnMut(News),
+) {
+    for &dump in wanted.iter().filter(|dump| matches!(dump, Dump::Plan | Dump::Loops)) {
         for (signature, bodies) in interface.originals().zip(bodies) {
             let top = bodies.programs().count();
             for (n, (program, level)) in bodies.all().into_iter().enumerate() {
@@ -65,15 +51,34 @@ pub fn programs(
                 };
                 let text = match dump {
                     Dump::Plan => plan(program),
-                    Dump::Loops => program.launches.iter().map(|l| l.kernel.to_string()).collect::<Vec<_>>().join("\n"),
-                    _ => continue,
+                    _ => program.launches.iter().map(|l| l.kernel.to_string()).collect::<Vec<_>>().join("\n"),
                 };
                 let title = format!("{} of signature `{}` for {}{calls}", dump.name(), signature.key, level.cpu);
-                dumps.push((title, text));
+                heard(News::Form { title: &title, text: &text });
             }
         }
     }
-    dumps
+}
+
+/// Tells the forms of the code that were asked for, of all entries together.
+pub fn code(
+    wanted: &[Dump],
+    target: &Target,
+    interface: &Interface,
+    bodies: &[Bodies],
+    code: &Compiled,
+    heard: &mut dyn FnMut(News),
+) {
+    for dump in wanted {
+        let functions = |pick: fn(&Listing) -> &str| listing::functions(target, interface, bodies, code, pick);
+        let text = match dump {
+            Dump::Entry => code.model.to_string(),
+            Dump::Clif => functions(|l| &l.clif),
+            Dump::Asm => functions(|l| &l.asm),
+            _ => continue,
+        };
+        heard(News::Form { title: dump.name(), text: &text });
+    }
 }
 
 /// A buffer's type and place.

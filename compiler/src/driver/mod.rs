@@ -98,23 +98,29 @@ pub struct Compiled {
     /// By signature, its kernels in order, as the best level runs them.
     pub steps: Vec<Steps>,
     pub report: Report,
-    /// The stages that were asked for, as (title, text).
-    pub dumps: Vec<(String, String)>,
     /// Notes and warnings for the user.
     pub notes: Problems,
 }
 
-/// Compiles the signatures that `options` names, or all that can be served. `stage` hears what is being done.
-pub fn compile(model: &Model, options: &Options, stage: &mut dyn FnMut(&str)) -> Result<Compiled, Problems> {
+/// What a compilation tells while it goes on.
+pub enum News<'t> {
+    /// What it begins to do.
+    Stage(&'t str),
+    /// A form of the program that was asked for, as soon as there is one.
+    Form { title: &'t str, text: &'t str },
+}
+
+/// Compiles the signatures that `options` names, or all that can be served. `heard` hears what is being done.
+pub fn compile(model: &Model, options: &Options, heard: &mut dyn FnMut(News)) -> Result<Compiled, Problems> {
     let mut clock = Clock::default();
     // The target first: a triple that is not supported should not cost the time to find out.
     let target = target(options)?;
 
-    stage("importing");
+    heard(News::Stage("importing"));
     let (entries, notes) = entries(model, options)?;
     clock.lap("import and optimise");
     let state = State::of(&entries, &|variable| initial::read(model, variable))?;
-    let compiled = back_end((entries, state), model.digest()?, &target, options, stage, clock)?;
+    let compiled = back_end((entries, state), model.digest()?, &target, options, heard, clock)?;
     Ok(Compiled { notes: Problems([notes.0, compiled.notes.0].concat()), ..compiled })
 }
 
@@ -152,16 +158,16 @@ fn back_end(
     fingerprint: [u8; 32],
     target: &Target,
     options: &Options,
-    stage: &mut dyn FnMut(&str),
+    heard: &mut dyn FnMut(News),
     mut clock: Clock,
 ) -> Result<Compiled, Problems> {
     // A graph holds its weights: what is not needed any more is let go, so that they are in memory once.
-    let mut dumps = dump::graphs(&options.dumps, &entries);
+    dump::graphs(&options.dumps, &entries, heard);
     if !options.keep_imported {
         entries.iter_mut().for_each(|e| e.imported = Graph::default());
     }
 
-    stage("planning");
+    heard(News::Stage("planning"));
     let mut weights = Weights::default();
     let layout = (!state.variables.is_empty()).then(|| emit::state::layout(&state.variables, target.big_endian()));
     let bodies = plan_all(&mut entries, &state, layout.as_ref(), target, options, &mut weights);
@@ -171,21 +177,23 @@ fn back_end(
     // The interface is fixed before code is made, because the entries' code follows its layout.
     let mut interface = describe(options, target, fingerprint, &entries, &bodies, layout);
 
-    stage("generating code");
+    heard(News::Stage("generating code"));
     let aliases: Vec<Vec<&str>> =
         interface.aliases().iter().map(|list| list.iter().map(|s| s.c_name.as_str()).collect()).collect();
     let named = interface.originals().zip(&aliases).zip(&bodies);
     let named: Vec<_> =
         named.map(|((s, aliases), bodies)| entry::Entry { c_name: &s.c_name, aliases, bodies }).collect();
     let reach = reach(options, target, weights.layout().1)?;
+    dump::programs(&options.dumps, target, &interface, &bodies, heard);
     let code = native::compile(target, &options.name, &named, &weights, reach, block.as_ref())?;
+    dump::code(&options.dumps, target, &interface, &bodies, &code, heard);
     let of_entry = numbers(&entries);
     for (signature, &n) in interface.signatures.iter_mut().zip(&of_entry) {
         signature.stack_bytes = code.stack_bytes[n];
     }
     clock.lap("generate code");
 
-    stage("writing");
+    heard(News::Stage("writing"));
     let order = if target.big_endian() { Order::Big } else { Order::Little };
     let descriptor = descriptor(&interface, order).map_err(Diagnostic::error)?;
     let fingerprint = weights::fingerprint(&code, &weights, &unmarked(&interface, order)?);
@@ -203,11 +211,10 @@ fn back_end(
         None => object.size(),
     };
     let report = report::report(target, &interface, &bodies, weight_bytes, &code, size, clock.laps);
-    dumps.extend(dump::programs(&options.dumps, target, &interface, &bodies, &code));
     let steps = |&n: &usize| profile::steps(&bodies[n], &code.kernels[n], &code, &entries[n].scopes);
     let steps = of_entry.iter().map(steps).collect();
     let entries = twins::apart(entries);
-    Ok(Compiled { object, fingerprint, header, interface, entries, steps, report, dumps, notes })
+    Ok(Compiled { object, fingerprint, header, interface, entries, steps, report, notes })
 }
 
 /// What all entries run: they share one set of weights, whose layout comes before any is emitted. Each entry is planned once
