@@ -44,7 +44,7 @@ fn where_(cx: &mut Import) -> Outputs {
 }
 
 /// The index on one axis of places in a tensor.
-fn index_on(cx: &mut Import, places: NodeId, shape: &[Dim], axis: usize) -> Result<NodeId> {
+pub(super) fn index_on(cx: &mut Import, places: NodeId, shape: &[Dim], axis: usize) -> Result<NodeId> {
     let inner = count(&shape[axis + 1..]);
     let outer = if inner.is(1) {
         places

@@ -13,6 +13,7 @@ mod convert;
 mod count;
 mod diagonal;
 mod einsum;
+mod ctc;
 mod filter;
 mod flow;
 mod found;
@@ -115,6 +116,7 @@ const TABLES: &[&[TfOp]] = &[
     random::generator::OPS,
     random::sample::OPS,
     partition::OPS,
+    ctc::OPS,
     filter::OPS,
     nms::OPS,
     scatter::OPS,

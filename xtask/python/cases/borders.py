@@ -409,6 +409,9 @@ def filters():
     for op in ("UniqueV2", "UniqueWithCountsV2"):
         sweep(op, "rows", [(bits(n, m), const([0])) for n in (0, 1, 3) for m in (0, 1, 2)])
     sweep("ListDiff", "of vectors", [(bits(n), bits(m)) for n in (0, 1, 4) for m in (0, 1, 2)])
+    for merge in (False, True):
+        runs = [(rand(t, n, c), tensor([t, 0, t - 1][:n], "i32")) for t in (0, 1, 4) for n in (0, 1, 3) for c in (0, 1, 3)]
+        sweep("CTCGreedyDecoder", f"merged {merge}", runs, merge_repeated=merge)
     boxes = lambda n: np.concatenate([rand(n, 2, low=0, high=8), rand(n, 2, low=9, high=16)], 1)
     half = const(0.5, "f32")
     sizes = [(n, m) for n in (0, 1, 4) for m in (0, 1, 4) if n == m or n == 4]

@@ -57,6 +57,29 @@ def list_diff():
     case("ListDiff", "matrix", rand(2, 2), rand(2), fails=True)
 
 
+def greedy():
+    steps, lengths = (6, 3, 4), tensor([6, 0, 4], "i32")
+    for dtype in ("f32", "f64"):
+        for merge in (False, True):
+            case("CTCGreedyDecoder", f"{dtype}, merged {merge}", rand(*steps, dtype=dtype), lengths, merge_repeated=merge)
+    for blank in (0, 2, 3, -1, -4):
+        for merge in (False, True):
+            case("CTCGreedyDecoder", f"blank {blank}, merged {merge}", rand(*steps), lengths, merge_repeated=merge, blank_index=blank)
+    case("CTCGreedyDecoder", "all blank", tensor([[[0, 1]], [[0, 2]], [[1, 1.5]]]), tensor([3], "i32"))
+    case("CTCGreedyDecoder", "repeated and ties", tensor([[[1, 1, 0]], [[2, 0, 0]], [[0, 0, 3]], [[5, 5, 5]]]), tensor([4], "i32"), merge_repeated=True)
+    case("CTCGreedyDecoder", "negative length", rand(2, 2, 3), tensor([-1, 2], "i32"))
+    case("CTCGreedyDecoder", "one class", rand(2, 2, 1), tensor([1, 2], "i32"))
+    case("CTCGreedyDecoder", "one step", rand(1, 2, 3), tensor([1, 1], "i32"), merge_repeated=True)
+    case("CTCGreedyDecoder", "NaN", tensor([[[NAN, 1, 2]], [[1, NAN, 2]], [[NAN, NAN, NAN]], [[-np.inf, NAN, -np.inf]]]), tensor([4], "i32"))
+    for blank in (4, -5):
+        case("CTCGreedyDecoder", f"blank {blank}", rand(*steps), lengths, blank_index=blank, fails=True)
+    for name, shape in (("no steps", (0, 2, 3)), ("no batch", (2, 0, 3)), ("no classes", (2, 2, 0))):
+        case("CTCGreedyDecoder", name, rand(*shape), tensor([0] * shape[1], "i32"), fails=True)
+    case("CTCGreedyDecoder", "too long", rand(2, 2, 3), tensor([1, 3], "i32"), fails=True)
+    case("CTCGreedyDecoder", "another batch", rand(2, 2, 3), tensor([1], "i32"), fails=True)
+    case("CTCGreedyDecoder", "matrix", rand(2, 2), tensor([1, 2], "i32"), fails=True)
+
+
 BOXES = [[0, 0, 1, 1], [0, 0.125, 1, 1.125], [0, -0.125, 1, 0.875], [0, 10, 1, 11], [0, 10.25, 1, 11.25], [1, 101, 0, 100]]
 SCORES = [0.875, 0.75, 0.625, 0.9375, 0.5, 0.25]
 
@@ -99,4 +122,5 @@ def suppression():
 where()
 unique()
 list_diff()
+greedy()
 suppression()
