@@ -41,6 +41,11 @@ fn resize(cx: &mut Import) -> Result<Resize> {
 }
 
 impl Resize {
+    /// 1 where the result has the image's size, and 0 elsewhere.
+    fn keeps_size(&self, cx: &Import) -> Dim {
+        let from = &cx.shape(self.x)[1..3];
+        from.iter().zip(&self.to).map(|(from, to)| from.equals(to)).fold(Dim::one(), |both, one| both * one)
+    }
     /// The position in the image for each place of the result along one spatial axis, as f32; and the last position.
     fn positions(&self, cx: &mut Import, axis: usize) -> Result<(NodeId, NodeId)> {
         let (from, to) = (cx.shape(self.x)[axis].clone(), self.to[axis - 1].clone());
@@ -96,10 +101,16 @@ fn nearest(cx: &mut Import) -> Outputs {
     one(x)
 }
 
-/// Between the four pixels around the position; the result is f32.
+/// Between the four pixels around the position; the result is f32. A position on a row of pixels has that row on both sides,
+/// and an image that keeps its size is not computed: a neighbour that counts for nothing may be infinite or NaN.
 fn bilinear(cx: &mut Import) -> Outputs {
     let resize = resize(cx)?;
-    let mut corners = vec![cx.cast(resize.x, DType::F32)?];
+    let image = cx.cast(resize.x, DType::F32)?;
+    let keeps_size = resize.keeps_size(cx);
+    if keeps_size.is(1) {
+        return one(image);
+    }
+    let mut corners = vec![image];
     let mut fractions = vec![];
     for axis in [1, 2] {
         let (mut position, last) = resize.positions(cx, axis)?;
@@ -107,11 +118,9 @@ fn bilinear(cx: &mut Import) -> Outputs {
             let half = cx.scalar(DType::F32, 0.5)?;
             position = cx.sub(position, half)?;
         }
-        let floor = cx.unary(UnaryFn::Floor, position)?;
+        let (floor, ceil) = (cx.unary(UnaryFn::Floor, position)?, cx.unary(UnaryFn::Ceil, position)?);
         let fraction = cx.sub(position, floor)?;
-        let low = cx.cast(floor, DType::I64)?;
-        let one = cx.scalar(DType::I64, 1.0)?;
-        let high = cx.add_(low, one)?;
+        let (low, high) = (cx.cast(floor, DType::I64)?, cx.cast(ceil, DType::I64)?);
         let (low, high) = (clamped(cx, low, last)?, clamped(cx, high, last)?);
         corners = corners
             .into_iter()
@@ -125,7 +134,14 @@ fn bilinear(cx: &mut Import) -> Outputs {
     // Corners are top-left, top-right, bottom-left, bottom-right.
     let top = between(cx, corners[0], corners[1], fractions[1])?;
     let bottom = between(cx, corners[2], corners[3], fractions[1])?;
-    one(between(cx, top, bottom, fractions[0])?)
+    let blend = between(cx, top, bottom, fractions[0])?;
+    if keeps_size.is(0) {
+        return one(blend);
+    }
+    let zero = cx.scalar(DType::I64, 0.0)?;
+    let keeps_size = cx.dim_scalar(&keeps_size, DType::I64)?;
+    let keeps_size = cx.compare(CompareFn::Ne, keeps_size, zero)?;
+    one(cx.select(keeps_size, corners[0], blend)?)
 }
 
 fn between(cx: &mut Import, a: NodeId, b: NodeId, fraction: NodeId) -> Result<NodeId> {

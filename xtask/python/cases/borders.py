@@ -9,7 +9,7 @@ import itertools
 
 import numpy as np
 
-from .spec import Beside, Sizes, const, distinct, extent, rand, sweep, tensor
+from .spec import INF, Beside, Sizes, const, distinct, extent, rand, sweep, tensor
 
 X = [extent(0, axis) for axis in range(5)]
 # The length of what stands beside two or three operands.
@@ -298,6 +298,9 @@ def picks():
         sweep(op, "channels", [(rand(1, 2, 2, n), const([3, 3])) for n in (0, 1, 2)])
         sweep(op, "twice", [(rand(1, n, 2, 1), Sizes([2 * X[1], 4])) for n in SMALL])
         sweep(op, "one less", [(rand(1, n, 2, 1), Sizes([X[1] - 1, 4])) for n in SMALL])
+        holes = [np.where(np.eye(n, 2) == 0, 1, INF).astype(np.float32).reshape(1, n, 2, 1) for n in (1, 2, 3, 4)]
+        for flags in ({}, {"align_corners": True}, {"half_pixel_centers": True}):
+            sweep(op, f"infinite to three {next(iter(flags), 'legacy')}", [(x, const([3, 2])) for x in holes], **flags)
         sweep(op, "corners", [(rand(1, n, 2, 1), const([3, 3])) for n in SMALL], align_corners=True)
     sweep("TopKV2", "two", [(distinct(3, n), const(2)) for n in SMALL])
     sweep("TopKV2", "all", [(distinct(2, n), Sizes(X[1])) for n in SMALL])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .layout import first
-from .spec import FLOATS, INTS, NUMBERS, Run, case, const, rand
+from .spec import FLOATS, INF, INTS, NAN, NUMBERS, Run, case, const, rand
 
 
 def resizes():
@@ -19,6 +19,14 @@ def resizes():
         for dtype in FLOATS + INTS:
             case(op, f"of {dtype}", rand(1, 2, 2, 1, dtype=dtype), const([3, 3]), optional=True, half_pixel_centers=True)
         case(op, "no image", rand(0, 2, 2, 1), const([3, 3]), optional=True)
+        for flags in ({}, {"align_corners": True}, {"half_pixel_centers": True}):
+            name = next(iter(flags), "legacy").replace("_", " ")
+            for value in (NAN, INF):
+                for at in ((0, 0), (1, 1), (2, 2)):
+                    image = np.arange(9, dtype=np.float32).reshape(1, 3, 3, 1)
+                    image[0, at[0], at[1], 0] = value
+                    for size in ([3, 3], [5, 5], [8, 3], [3, 8], [2, 2]):
+                        case(op, f"{name}, {value} at {at} of 3x3 to {size}", image, const(size), **flags)
         case(op, "size zero", rand(1, 2, 2, 1), const([0, 3]), fails=True)
     case("ResizeBilinear", "both flags", rand(1, 2, 2, 1), const([3, 3]), align_corners=True, half_pixel_centers=True, fails=True)
 
