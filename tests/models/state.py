@@ -471,6 +471,38 @@ class gives_back(tf.Module):
         return {"same": self.same.read_value(), "open": self.open.read_value(), "initialized": raw.VarIsInitializedOp(resource=self.open.handle)}
 
 
+@program(*[("step", {"x": x, "n": np.int32(n)}) for x, n in ((A, 0), (B, 1), (C, 3))], ("get", {}))
+class puts_back(tf.Module):
+    """Variables that have another value for a part of the call only: in the graph, in a branch and in a loop."""
+
+    def __init__(self):
+        self.v, self.branch, self.loop = (tf.Variable([1.0, 2.0, 3.0 + n]) for n in range(3))
+
+    @signature(**VECTOR, n=(I32, []))
+    def step(self, x, n):
+        old = self.v.read_value()
+        self.v.assign(x)
+        whole = self.v * 2.0
+        self.v.assign(old)
+        branch = tf.zeros([3])
+        if n > 0:
+            old = self.branch.read_value()
+            self.branch.assign(x)
+            branch = self.branch * 3.0
+            self.branch.assign(old)
+        loop = tf.zeros([3])
+        for _ in tf.range(n):
+            old = self.loop.read_value()
+            self.loop.assign_add(x + loop)
+            loop = self.loop * 4.0
+            self.loop.assign(old)
+        return {"whole": whole, "branch": branch + self.branch, "loop": loop + self.loop, "v": self.v.read_value()}
+
+    @signature()
+    def get(self):
+        return {"v": self.v.read_value(), "branch": self.branch.read_value(), "loop": self.loop.read_value()}
+
+
 @program(("add", {"x": numbers(2, 4)}), ("add", {"x": numbers(2, 4, seed=1)}), ("mean", {}))
 class loop_over_rows(tf.Module):
     """Rows of the input are added one by one; a branch in the loop skips some."""

@@ -1,8 +1,9 @@
 //! Which variables outlive calls: those that a compiled signature changes. All others are constants.
 //!
-//! A signature whose graph assigns a variable may still give back what it read, and one that cannot be compiled changes
-//! nothing. So the variables that graphs assign are state at first; where fewer are changed by what was imported, the
-//! import begins again with these.
+//! A signature whose graph assigns a variable may still give it no other value, and one that cannot be compiled changes
+//! nothing. A variable that has another value for a part of a call only is state too: its readers see both. So the
+//! variables that graphs assign are state at first; where fewer are changed by what was imported, the import begins again
+//! with these.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +42,7 @@ pub fn assigned(model: &Model, signatures: &[Signature], options: &Options) -> K
 /// What entries change, of what they might.
 pub fn changed<'e>(entries: impl Iterator<Item = &'e Entry>) -> Keys {
     let kept = entries.flat_map(|entry| &entry.state);
-    kept.filter(|kept| kept.output.is_some()).map(|kept| kept.variable.key.clone()).collect()
+    kept.filter(|kept| kept.output.is_some() || kept.varies).map(|kept| kept.variable.key.clone()).collect()
 }
 
 /// Warns where an entry has a constant that a signature changes which is not compiled.

@@ -97,6 +97,7 @@ impl<'a> Import<'a> {
         (self.loops, self.imported) = (inner.loops, inner.imported);
         self.stretched |= inner.stretched;
         self.found.rejoin(&mut inner.found);
+        self.state.rejoin(&inner.state);
         Told {
             problems: take(&mut inner.problems),
             notes: take(&mut inner.notes),

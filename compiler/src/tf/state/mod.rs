@@ -41,6 +41,8 @@ pub struct Kept {
     pub input: usize,
     /// The graph's output that is its value behind the call, if that is another one.
     pub output: Option<usize>,
+    /// Whether it has another value at some time of the call. It may have its old one again behind it.
+    pub varies: bool,
 }
 
 /// The variables of one graph.
@@ -55,6 +57,8 @@ pub(super) struct State<'a> {
     before: Vec<Option<Value>>,
     /// By assignment and variable, the value behind it.
     behind: HashMap<(Id<Node>, Number), Value>,
+    /// By variable, whether it is assigned another value than it has, here or in a body.
+    varies: Vec<bool>,
 }
 
 /// A variable that a node touches.
@@ -69,7 +73,11 @@ impl<'a> State<'a> {
     pub fn within(&self, tf: &TfGraph, id: Id<Node>) -> State<'a> {
         let args = if self.all.is_empty() { vec![] } else { self.finder.given(tf, &self.args, id).to_vec() };
         let (all, finder, before) = (self.all.clone(), self.finder.clone(), vec![None; self.all.len()]);
-        State { all, finder, args, before, ..State::default() }
+        State { all, finder, args, before, varies: self.varies.clone(), ..State::default() }
+    }
+    /// Takes over what a body found.
+    pub fn rejoin(&mut self, inner: &State<'a>) {
+        self.varies.clone_from(&inner.varies);
     }
     /// What has to be imported before a node, beside its operands.
     pub fn needs(&self, id: Id<Node>) -> impl Iterator<Item = Id<Node>> + '_ {
@@ -119,7 +127,8 @@ impl<'a> Import<'a> {
         }
         problems.or(()).map_err(Stop::Fault)?;
         let all: All<'a> = all.into();
-        self.state = State { finder: Rc::new(Finder::new(all.clone())), all, before, ..State::default() };
+        let varies = vec![false; all.len()];
+        self.state = State { finder: Rc::new(Finder::new(all.clone())), all, before, varies, ..State::default() };
         self.begin_state();
         Ok(())
     }
@@ -159,7 +168,7 @@ impl<'a> Import<'a> {
                 self.graph.output(&variable.name, last);
                 self.graph.outputs.len() - 1
             });
-            kept.push(Kept { variable: (*variable).clone(), input, output });
+            kept.push(Kept { variable: (*variable).clone(), input, output, varies: self.state.varies[n] });
         }
         problems.or(kept)
     }
@@ -259,7 +268,7 @@ impl<'a> Import<'a> {
             _ => new.into(),
         };
         // The order must be known, whoever reads the variable.
-        self.seen(self.id, variable)?;
+        self.state.varies[variable] |= self.seen(self.id, variable)? != value;
         self.state.behind.insert((self.id, variable), value);
         Ok(())
     }
