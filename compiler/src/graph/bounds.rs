@@ -41,11 +41,15 @@ impl Bounds {
         node.range.as_ref().filter(|range| range.low == range.high && !node.checks).map(|range| range.low.clone())
     }
 
-    /// The most that an element may be, where that is less than all that the type holds.
+    /// The most that an element may be, where that is less than all that a type of at least 32 bits holds.
     pub fn most(&mut self, graph: &Graph, id: NodeId) -> Option<Dim> {
         let all = Range::of_type(graph.ty(id).dtype)?;
         let range = self.of(graph, id).range.as_ref()?;
-        (range.high != all.high).then(|| range.high.clone())
+        (range.high != all.high || all.is_narrow()).then(|| range.high.clone())
+    }
+    /// Whether every element is proved to be at least 1.
+    pub fn is_positive(&mut self, graph: &Graph, id: NodeId) -> bool {
+        self.of(graph, id).range.as_ref().is_some_and(|range| range.is_positive())
     }
     fn of(&mut self, graph: &Graph, id: NodeId) -> &Node {
         // Operands precede their users.
@@ -88,17 +92,39 @@ impl Bounds {
                 _ => Range::of_all([of(0)?, of(2)?]),
             },
             Op::Reduce(reduce) => of(0)?.reduced(reduce, graph.ty(node.inputs[0])),
-            Op::Unary(unary) => of(0)?.unary(unary.f, node.ty.dtype),
+            Op::Unary(unary) => of(0)?.unary(unary.f, all),
             Op::Binary(binary) => of(0)?.binary(binary.f, &of(1)?, all),
             Op::Compare(compare) => of(0)?.compare(compare.f, &of(1)?),
             Op::Select(_) => match of(0)? {
                 cond if cond.low.is(1) => of(1),
                 cond if cond.high.is(0) => of(2),
-                _ => Range::of_all([of(1)?, of(2)?]),
+                _ => Range::of_all([self.chosen(graph, id, true)?, self.chosen(graph, id, false)?]),
             },
             Op::Cast(_) if node.ty.dtype == DType::Bool => of(0)?.compare(CompareFn::Ne, &Range::only(Dim::zero())),
             Op::Cast(_) => of(0),
             _ => None,
+        }
+    }
+
+    /// What a Select gives where its condition holds, or where it does not: what is compared lies on that side there.
+    fn chosen(&self, graph: &Graph, select: NodeId, holds: bool) -> Option<Range> {
+        let [cond, yes, no] = graph.node(select).inputs[..] else { return None };
+        let (value, compared) = (if holds { yes } else { no }, graph.node(cond));
+        let of = |id: NodeId| self.0[id.index()].range.clone();
+        let Op::Compare(compare) = &compared.op else { return of(value) };
+        let x = compared.inputs[0];
+        let (Some(whole), Some(limit)) = (of(x), of(compared.inputs[1])) else { return of(value) };
+        let part = whole.where_compared(compare.f, &limit, holds);
+        let within = |id: NodeId| if id == x { Some(part.clone()) } else { of(id) };
+        match &graph.node(value).op {
+            _ if value == x => Some(part),
+            Op::Binary(binary) if graph.ty(value).dtype == graph.ty(x).dtype => {
+                let [a, b] = graph.node(value).inputs[..] else { return None };
+                let all = Range::of_type(graph.ty(value).dtype)?;
+                let range = within(a)?.binary(binary.f, &within(b)?, &all).filter(|range| range.is_within(&all));
+                range.or_else(|| of(value))
+            }
+            _ => of(value),
         }
     }
 }
@@ -157,17 +183,61 @@ impl Range {
         (yes || no).then(|| Range::only(Dim::from(yes as i64)))
     }
 
-    fn unary(&self, f: UnaryFn, dtype: DType) -> Option<Range> {
+    fn unary(&self, f: UnaryFn, all: &Range) -> Option<Range> {
         match f {
-            UnaryFn::Not if dtype == DType::Bool => {
+            UnaryFn::Not if all.is_truth() => {
                 Some(Range { low: Dim::one() - &self.high, high: Dim::one() - &self.low })
             }
             // The least integer stays what it is: of fewer bits it leaves the range, of 64 it has no opposite.
-            UnaryFn::Neg if dtype.is_signed_int() && !self.low.is(i64::MIN) => {
-                Some(Range { low: -&self.high, high: -&self.low })
-            }
+            UnaryFn::Neg if all.low.as_int()? < 0 => self.negated(),
             UnaryFn::Abs if self.low.is_nonneg(&NoVars) => Some(self.clone()),
+            UnaryFn::Abs => {
+                let high = greatest(&self.negated()?.high, &self.high)?;
+                Some(Range { low: Dim::zero(), high })
+            }
             _ => None,
+        }
+    }
+    fn negated(&self) -> Option<Range> {
+        let has_opposite = |dim: &Dim| !dim.is(i64::MIN);
+        let range = || Range { low: -&self.high, high: -&self.low };
+        (has_opposite(&self.low) && has_opposite(&self.high)).then(range)
+    }
+    fn is_positive(&self) -> bool {
+        at_most(&Dim::one(), &self.low)
+    }
+    /// Of a type that holds so little that all of it is a bound.
+    fn is_narrow(&self) -> bool {
+        at_most(&self.high, &i64::from(u16::MAX).into())
+    }
+
+    /// The values of which a comparison with `limit` holds, or does not.
+    fn where_compared(&self, f: CompareFn, limit: &Range, holds: bool) -> Range {
+        let f = match (f, holds) {
+            (f, true) => f,
+            (CompareFn::Lt, false) => CompareFn::Ge,
+            (CompareFn::Ge, false) => CompareFn::Lt,
+            (CompareFn::Gt, false) => CompareFn::Le,
+            (CompareFn::Le, false) => CompareFn::Gt,
+            (CompareFn::Eq, false) => CompareFn::Ne,
+            (CompareFn::Ne, false) => CompareFn::Eq,
+        };
+        let next = |dim: &Dim, by: i64| match dim.as_int() {
+            Some(n) => n.checked_add(by).map(Dim::from),
+            None => Some(dim + by),
+        };
+        let below =
+            |most: Option<Dim>| most.and_then(|most| least(&self.high, &most)).unwrap_or_else(|| self.high.clone());
+        let above =
+            |most: Option<Dim>| most.and_then(|most| greatest(&self.low, &most)).unwrap_or_else(|| self.low.clone());
+        let (low, high) = (|| self.low.clone(), || self.high.clone());
+        match f {
+            CompareFn::Lt => Range { low: low(), high: below(next(&limit.high, -1)) },
+            CompareFn::Le => Range { low: low(), high: below(Some(limit.high.clone())) },
+            CompareFn::Gt => Range { low: above(next(&limit.low, 1)), high: high() },
+            CompareFn::Ge => Range { low: above(Some(limit.low.clone())), high: high() },
+            CompareFn::Eq => Range { low: above(Some(limit.low.clone())), high: below(Some(limit.high.clone())) },
+            CompareFn::Ne => self.clone(),
         }
     }
 
@@ -193,13 +263,54 @@ impl Range {
                 let whole = from_corners([(&a.low, &b.low), (&a.high, &b.high)], i64::checked_add);
                 whole.or_else(|| a.is_small(all).then(|| b.is_small(all)).filter(|&both| both).map(|_| a.plus(b)))
             }
-            BinaryFn::Sub => from_corners([(&a.low, &b.high), (&a.high, &b.low)], i64::checked_sub),
+            BinaryFn::Sub => {
+                let whole = from_corners([(&a.low, &b.high), (&a.high, &b.low)], i64::checked_sub);
+                whole.or_else(|| (a.is_small(all) && b.is_small(all)).then(|| b.negated().map(|b| a.plus(&b)))?)
+            }
             BinaryFn::Mul => {
                 let corners = [(&a.low, &b.low), (&a.low, &b.high), (&a.high, &b.low), (&a.high, &b.high)];
                 from_corners(corners, i64::checked_mul)
             }
+            BinaryFn::Div if b.is_positive() => a.over(b),
+            BinaryFn::Rem => a.rest(b),
+            // A bit that one of two lacks both lack.
+            BinaryFn::And => {
+                let sides = [a, b].into_iter().filter(|side| side.low.is_nonneg(&NoVars));
+                let high = sides.map(|side| side.high.clone()).reduce(|a, b| least(&a, &b).unwrap_or(a))?;
+                Some(Range { low: Dim::zero(), high })
+            }
+            BinaryFn::Shr if a.low.is_nonneg(&NoVars) => Some(Range { low: Dim::zero(), high: a.high.clone() }),
             _ => None,
         }
+    }
+    /// Quotients toward zero, by divisors of at least 1.
+    fn over(&self, by: &Range) -> Option<Range> {
+        let least_divisor = by.low.as_int();
+        let low = match (self.low.as_int(), least_divisor) {
+            (Some(n), Some(k)) if n < 0 || by.high.is(k) => (n / k).into(),
+            _ if self.low.is_nonneg(&NoVars) => Dim::zero(),
+            _ => self.low.as_int()?.into(),
+        };
+        let high = match (self.high.as_int(), least_divisor) {
+            (Some(n), Some(k)) if n >= 0 || by.high.is(k) => (n / k).into(),
+            _ if at_most(&self.high, &Dim::zero()) => Dim::zero(),
+            (None, Some(_)) if self.high.is_nonneg(&NoVars) => self.high.floor_div(&by.low),
+            _ => self.high.at_least(&Dim::zero()),
+        };
+        Some(Range { low, high })
+    }
+    /// What divisions leave: less than the divisor and no more than the dividend, of whose sign it is.
+    fn rest(&self, by: &Range) -> Option<Range> {
+        let divisor = by.negated().and_then(|minus| greatest(&minus.high, &by.high));
+        let below_divisor = divisor.map(|most| most - Dim::one());
+        let side = |dividend: Option<Dim>| match (dividend.filter(|dim| dim.is_nonneg(&NoVars)), &below_divisor) {
+            (Some(dim), Some(most)) => Some(least(&dim, most).unwrap_or_else(|| most.clone())),
+            (dim, most) => dim.or_else(|| most.clone()),
+        };
+        let (falls, rises) = (!self.low.is_nonneg(&NoVars), !at_most(&self.high, &Dim::zero()));
+        let down = if falls { side(self.negated().map(|minus| minus.high))? } else { Dim::zero() };
+        let up = if rises { side(Some(self.high.clone()))? } else { Dim::zero() };
+        Some(Range { low: -down, high: up })
     }
     /// Whether the bounds are far from those of the type: extents, and numbers that are no larger.
     fn is_small(&self, all: &Range) -> bool {
@@ -269,6 +380,72 @@ mod tests {
         let text = head + &lines.join("\n") + "\noutput \"y\" %9\n";
         let graph = crate::graph::text::parse(&text, &Default::default()).unwrap_or_else(|e| panic!("{e}\n{text}"));
         Bounds::default().only(&graph, graph.outputs[0].node).map(|dim| dim.to_string())
+    }
+
+    /// The most that an element of `%9` is: lines after inputs `%0`.
+    fn most(input: &str, lines: &[&str]) -> Option<String> {
+        let text = format!("input \"x\" %0\n%0 = input : {input}\n{}\noutput \"y\" %9\n", lines.join("\n"));
+        let graph = crate::graph::text::parse(&text, &Default::default()).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        Bounds::default().most(&graph, graph.outputs[0].node).map(|dim| dim.to_string())
+    }
+
+    #[test]
+    fn division_bounds_what_it_gives_and_leaves() {
+        let of = |ty: &str, f: &str, by: &str| {
+            let by = format!("%1 = const [{by}] : {ty}[]");
+            most(&format!("{ty}[]"), &[&by, &format!("%9 = binary {{\"f\":\"{f}\"}} %0 %1")])
+        };
+        assert_eq!(of("i32", "rem", "4").as_deref(), Some("3"));
+        assert_eq!(of("i64", "rem", "-4").as_deref(), Some("3"));
+        assert_eq!(of("i64", "and", "7").as_deref(), Some("7"));
+        assert_eq!(of("i32", "div", "65536").as_deref(), Some("32767"));
+        assert_eq!(of("i32", "div", "-2"), None);
+        let extent = ["%1 = extent N+1", "%2 = extent 2*N", "%9 = binary {\"f\":\"rem\"} %0 %1"];
+        assert_eq!(most("i64[]", &extent).as_deref(), Some("N"));
+        let rest_of = |dividend: &str| {
+            let low = "%1 = const [-3] : i64[]";
+            let [high, by] = [format!("%2 = const [{dividend}] : i64[]"), "%5 = const [100] : i64[]".into()];
+            let clip = ["%3 = binary {\"f\":\"max\"} %0 %1", "%4 = binary {\"f\":\"min\"} %3 %2"];
+            let lines: Vec<&str> = [low, &high, clip[0], clip[1], &by, "%9 = binary {\"f\":\"rem\"} %4 %5"].into();
+            most("i64[]", &lines)
+        };
+        assert_eq!((rest_of("5").as_deref(), rest_of("500").as_deref()), (Some("5"), Some("99")));
+    }
+
+    #[test]
+    fn a_divisor_of_a_range_bounds_no_quotient_from_below() {
+        let quotient = [
+            "%1 = const [1] : i64[]",
+            "%2 = const [5] : i64[]",
+            "%3 = binary {\"f\":\"max\"} %0 %1",
+            "%4 = binary {\"f\":\"min\"} %3 %2",
+            "%5 = const [10] : i64[]",
+            "%6 = binary {\"f\":\"div\"} %5 %4",
+        ];
+        let with = |last: &str| most("i64[]", &[&quotient[..], &[last]].concat());
+        assert_eq!(with("%9 = reshape {\"shape\":[]} %6").as_deref(), Some("10"));
+        assert_eq!(with("%9 = unary {\"f\":\"neg\"} %6").as_deref(), Some("0"), "10 over 5 is 2");
+    }
+
+    #[test]
+    fn a_choice_knows_what_it_compared() {
+        let rest = [
+            "%1 = const [4] : i32[]",
+            "%2 = binary {\"f\":\"rem\"} %0 %1",
+            "%3 = const [0] : i32[]",
+            "%4 = compare {\"f\":\"lt\"} %2 %3",
+            "%5 = binary {\"f\":\"add\"} %2 %1",
+        ];
+        let floored = [&rest[..], &["%9 = select {} %4 %5 %2"]].concat();
+        let turned = [&rest[..], &["%9 = select {} %4 %2 %5"]].concat();
+        assert_eq!(most("i32[]", &floored).as_deref(), Some("3"));
+        assert_eq!(most("i32[]", &turned).as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn narrow_types_are_bounds() {
+        assert_eq!(most("u8[]", &["%9 = reshape {\"shape\":[1]} %0"]).as_deref(), Some("255"));
+        assert_eq!(most("i32[]", &["%9 = reshape {\"shape\":[1]} %0"]), None);
     }
 
     #[test]

@@ -224,6 +224,10 @@ impl Import<'_> {
         let [x, y] = self.broadcast([x, y])?;
         self.add(Binary { f }, &[x, y])
     }
+    /// Whether all elements are integers that are proved to be at least 1.
+    pub(super) fn is_positive(&mut self, x: NodeId) -> bool {
+        self.bounds.is_positive(&self.graph, x)
+    }
     pub(super) fn compare(&mut self, f: CompareFn, x: NodeId, y: NodeId) -> Result<NodeId, Stop> {
         let [x, y] = self.broadcast([x, y])?;
         self.add(Compare { f }, &[x, y])

@@ -202,6 +202,9 @@ fn truncate_div(cx: &mut Import) -> Outputs {
 /// Whether `rest` is not zero and of the other sign than `y`: flooring takes one more step than truncation.
 fn crosses_zero(cx: &mut Import, rest: NodeId, y: NodeId) -> Result<NodeId> {
     let zero = cx.scalar_like(rest, 0.0)?;
+    if cx.is_positive(y) {
+        return cx.compare(CompareFn::Lt, rest, zero);
+    }
     let uneven = cx.compare(CompareFn::Ne, rest, zero)?;
     let [a, b] = [cx.compare(CompareFn::Lt, rest, zero)?, cx.compare(CompareFn::Lt, y, zero)?];
     let differ = cx.binary(BinaryFn::Xor, a, b)?;
