@@ -18,6 +18,7 @@ pub mod graph;
 mod init;
 mod initial;
 pub mod inspect;
+mod lent;
 mod model;
 mod objects;
 mod op_defs;

@@ -15,7 +15,7 @@ use super::{
     foreign, frames, generators,
     graph::{Branches, Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
     init::{self, Asset, Initialiser},
-    initial,
+    initial, lent,
     objects::Objects,
     restore::{Restored, is_variable},
     signature::{self, Signature, SignatureKind, Slot, SlotPlace},
@@ -238,6 +238,7 @@ impl Model {
         let mut graph = frames::functional(graph)?;
         let scope = if function.is_empty() { String::new() } else { format!("{function}/") };
         generators::add(&mut graph, &scope);
+        lent::leave_out(&mut graph);
         Ok(graph)
     }
 
