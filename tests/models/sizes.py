@@ -222,6 +222,63 @@ def split_by(x, s):
     return {"a": a, "b": b + 1, "c": c}
 
 
+# Bounds that follow from what the values are computed by.
+
+
+@program(
+    *[(np.int32(n), np.uint8(u), numbers(4, seed=u)) for n, u in ((0, 0), (3, 7), (-7, 255), (9, 100), (-1, 1), (2**31 - 1, 50), (-(2**31), 2))],
+    n=(I32, []), u=(tf.uint8, []), x=(F32, [4]),
+)  # fmt: skip
+def bounded_by_values(n, u, x):
+    counts = {
+        "rest": tf.math.floormod(n, 4),
+        "rest_below_zero": -tf.math.floormod(n, -4),
+        "truncated": tf.abs(tf.truncatemod(n, 5)),
+        "clipped": tf.clip_by_value(n, 0, 5),
+        "least": tf.maximum(tf.minimum(n, 3), 0),
+        "sign": tf.sign(n) + 1,
+        "byte": tf.cast(u, I32),
+        "part_of_byte": tf.cast(u, I32) // 50,
+        "flag": tf.cast(n > 2, I32),
+        "place": tf.argmax(x, output_type=I32),
+        "bits": tf.bitwise.bitwise_and(n, 6),
+        "count": tf.math.count_nonzero(x > 0, dtype=I32) * 2,
+        "chosen": tf.where(n > 2, 1, 4),
+    }
+    parts = {name: tf.range(count) for name, count in counts.items()}
+    return {**parts, "steps": tf.range(-2, tf.math.floormod(n, 5), 2), "filled": tf.fill([tf.math.floormod(n, 3), 2], 1.5)}
+
+
+@program(*[(np.int32(n), x) for n in (3, 0) for x in f32(1, -1)], bounds={"n": 5}, n=(I32, []), x=(F32, []))
+def size_that_nothing_needs(n, x):
+    """The size is found and has a bound, and its sum is counted for nothing."""
+    return {"y": tf.cond(tf.cast(tf.reduce_sum(tf.range(n)) * 0, F32) + x > 0, lambda: x, lambda: x * 3)}
+
+
+@program(*[(np.int32(n), x) for n in (3, 100) for x in f32(1, -1)], n=(I32, []), x=(F32, []))
+def lent_for_nothing(n, x):
+    """Branches and loops are lent a tensor of any size, and what they compute of it is dropped: nothing has to bound it."""
+    r = tf.cast(tf.range(n), F32)
+
+    def drops(y):
+        tf.reduce_sum(r)
+        return y
+
+    def nested():
+        return tf.cond(x > 2, lambda: drops(x * 4), lambda: drops(x * 5))
+
+    def body(i, y):
+        return i + 1, tf.cond(y > 3, lambda: drops(y), lambda: drops(y * 2))
+
+    return {
+        "branch": tf.cond(x > 0, lambda: drops(x * 2), lambda: x * 3),
+        "nested": tf.cond(x > 0, nested, lambda: drops(x)),
+        "case": tf.switch_case(n % 3, [lambda: drops(x), lambda: x + 1, lambda: drops(x * 7)]),
+        "loop": tf.while_loop(lambda i, y: i < 3, body, [0, x])[1],
+        "data_loop": tf.while_loop(lambda i, y: y < 10, body, [0, tf.abs(x)], maximum_iterations=5)[1],
+    }
+
+
 # Within branches and loops.
 
 
@@ -423,6 +480,11 @@ def refused_elements_of_a_list(x):
 @program(n=(I32, []))
 def refused_no_bound(n):
     return {"y": tf.range(n)}
+
+
+@program(x=(F32, []), n=(I32, []))
+def refused_no_bounds(x, n):
+    return {"y": tf.linspace(0.0, x, n), "z": tf.cond(x > 0, lambda: tf.reduce_sum(tf.range(n * 2)), lambda: 0)}
 
 
 @program(x=(F32, [None]), s=(I32, []))

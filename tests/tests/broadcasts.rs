@@ -23,7 +23,13 @@ const EQUAL: &str = r#"
 fn imported() -> Imported {
     let graph = |text: &str| text::parse(text, &Default::default()).unwrap_or_else(|e| panic!("{e}"));
     let when = vec![("b".parse().unwrap(), "a".parse().unwrap())];
-    Imported { graph: graph(OPEN_ROWS), equal: Some(Equal { graph: graph(EQUAL), when }), state: vec![], notes: vec![] }
+    Imported {
+        graph: graph(OPEN_ROWS),
+        equal: Some(Equal { graph: graph(EQUAL), when }),
+        state: vec![],
+        sizes: Default::default(),
+        notes: vec![],
+    }
 }
 
 fn compile(cpu: Option<String>) -> Compiled {

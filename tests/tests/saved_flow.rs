@@ -32,9 +32,12 @@ fn what_is_refused_is_told_by_name() {
             ("endless", &["the loop never ends"]),
             (
                 "shapes_of_branches",
-                &["result 0 of the branches is a f32[3] in one of them and a f32[batch,3] in another"],
+                &["result 0 of the branches (output `y`) is a f32[3] in one of them and a f32[batch,3] in another"],
             ),
-            ("extents_of_branches", &["the extents of result 0 of the branches must be equal", "3", "2"]),
+            (
+                "extents_of_branches",
+                &["the extents of result 0 of the branches (output `y`) must be equal", "3", "2", "pad it, or mask it"],
+            ),
             ("map", &["operator EmptyTensorMap is not supported yet"]),
             ("inside", &["operator Lgamma is not", "operator Digamma is not", "cond/Lgamma", "cond/cond/Digamma"]),
             ("unset", &["no element of the list was set", "element_shape="]),

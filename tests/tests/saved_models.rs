@@ -280,7 +280,7 @@ fn missing_parts_are_told() {
         }
     };
     let remove = |name: &'static str| move |files: &mut Memory| drop(files.0.remove(name));
-    assert!(message(&remove("saved_model.pb")).contains("no SavedModel in this folder"));
+    assert!(message(&remove("saved_model.pb")).contains("main file, saved_model.pb, is missing"));
     let no_index = message(&remove("variables/variables.index"));
     assert!(no_index.contains("has no value") && no_index.contains("node: dense/w"), "{no_index}");
     let no_folder = {

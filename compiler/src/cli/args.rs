@@ -280,7 +280,7 @@ pub struct Check {
         value_name = "N",
         default_value_t = 4,
         allow_negative_numbers = true,
-        value_parser = whole,
+        value_parser = cases,
         conflicts_with = "cases"
     )]
     pub random: u64,
@@ -399,6 +399,13 @@ fn threads(text: &str) -> Result<usize, String> {
 
 fn whole(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("it is not a whole number from 0 to {}", u64::MAX))
+}
+
+fn cases(text: &str) -> Result<u64, String> {
+    whole(text)
+        .ok()
+        .filter(|&count| count > 0)
+        .ok_or_else(|| format!("it is not a whole number from 1 to {}", u64::MAX))
 }
 
 fn batch(text: &str) -> Result<u32, String> {

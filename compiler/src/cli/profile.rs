@@ -163,13 +163,14 @@ impl fmt::Display for Profiled {
         let sum: f64 = self.kernels.iter().map(|k| k.min_us).sum();
         writeln!(
             f,
-            "{} kernels, {sum:.2} us; a whole call {:.2} us, median {:.2} us; {} passes",
+            "{} kernel{}, {sum:.2} us; a whole call {:.2} us, median {:.2} us; {} passes",
             self.kernels.len(),
+            if self.kernels.len() == 1 { "" } else { "s" },
             self.call_min_us,
             self.call_median_us,
             self.passes
         )?;
-        write!(f, "{}", self.machine)
+        write!(f, "{}; `smc machine` tells more", self.machine.in_short())
     }
 }
 

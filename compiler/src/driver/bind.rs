@@ -57,7 +57,7 @@ fn rank_help(expected: usize, given: usize) -> String {
 pub fn check_assumptions(graph: &Graph, bind: &Bindings) -> Result<(), Diagnostic> {
     // What waits for data is checked when they are there.
     if let Some(broken) = graph.broken(bind) {
-        return Err(Diagnostic::error(format!("the model needs {broken}, which these shapes break")));
+        return Err(Diagnostic::error(format!("the model needs that {broken}, which these shapes break")));
     }
     let waits = |node: &Node| node.ty.shape.iter().any(|dim| graph.is_found(dim));
     match graph.iter().find(|(_, node)| node.ty.concrete(bind).is_none() && !waits(node)) {
@@ -95,6 +95,6 @@ fn broken_assumptions_are_told() {
     graph.assume_equal("T".parse().unwrap(), "2*floor(T,2)".parse().unwrap());
     let check = |n| check_assumptions(&graph, &Bindings::from([(Symbol::new("T"), n)])).map_err(|d| d.message);
     assert_eq!(check(4), Ok(()));
-    assert_eq!(check(5), Err("the model needs T == 2*floor(T,2), which these shapes break".into()));
+    assert_eq!(check(5), Err("the model needs that T is a multiple of 2, which these shapes break".into()));
     assert!(check_assumptions(&graph, &Bindings::new()).is_err());
 }

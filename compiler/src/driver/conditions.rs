@@ -9,7 +9,7 @@ pub fn conditions(guards: &[plan::Guard]) -> Vec<Guard> {
     for guard in guards {
         conditions.push(match guard {
             plan::Guard::Equal(left, right) => {
-                let text = format!("{left} == {right}, which an operator of the model needs");
+                let text = format!("{}, which an operator of the model needs", left.equality_in_words(right));
                 Guard { left: left.clone(), right: right.clone(), text }
             }
             plan::Guard::Nonneg(extent) => {
@@ -35,7 +35,7 @@ pub fn conditions(guards: &[plan::Guard]) -> Vec<Guard> {
 /// All of the guards in one sentence.
 pub fn words(guards: &[plan::Guard]) -> String {
     let word = |guard: &plan::Guard| match guard {
-        plan::Guard::Equal(a, b) => format!("{a} == {b}"),
+        plan::Guard::Equal(a, b) => a.equality_in_words(b),
         plan::Guard::Repeated(from, to) => format!("{from} is 1 or {to}"),
         plan::Guard::Nonneg(extent) => format!("{extent} is at least 0"),
     };
@@ -78,7 +78,7 @@ mod tests {
         let conditions = conditions(&guards);
         let texts: Vec<_> = conditions.iter().map(|c| c.text.as_str()).collect();
         let both = "a and b are equal, or one of them is 1";
-        assert_eq!(texts, [both, "c == 2*floor(c,2), which an operator of the model needs", "c is 1 or 3"]);
+        assert_eq!(texts, [both, "c is a multiple of 2, which an operator of the model needs", "c is 1 or 3"]);
         for (a, b) in (0..4).flat_map(|a| (0..4).map(move |b| (a, b))) {
             let bind: Bindings = [("a", a), ("b", b)].map(|(name, n)| (Symbol::new(name), n)).into();
             let holds = conditions[0].left.eval(&bind) == conditions[0].right.eval(&bind);

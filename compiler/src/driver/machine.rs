@@ -78,6 +78,15 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// The processor and its extremes, in one line.
+    pub fn in_short(&self) -> String {
+        let peak = self.gflops().map(|peak| format!(", {peak:.1} GFLOP/s a thread"));
+        let reads = self.reads.last().map(|r| format!(", {:.1} GB/s from {}", r.gb_per_s, r.level));
+        format!("{}{}{}", self.processor, peak.unwrap_or_default(), reads.unwrap_or_default())
+    }
+}
+
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {} threads; of one thread:", self.processor, self.threads)?;

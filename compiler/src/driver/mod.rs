@@ -78,6 +78,8 @@ pub struct Entry {
     pub state: Vec<tf::Kept>,
     /// Where in the block these are, in the same order; empty in what is not compiled.
     pub residents: Vec<Resident>,
+    /// The sizes that data decide in the model; passes may leave out some of them.
+    pub sizes: BTreeSet<String>,
     /// What the import assumed or left out.
     pub notes: Vec<Diagnostic>,
     /// Where the model's variables are, by which its layers are known.
@@ -138,7 +140,7 @@ pub fn compile_imported(key: &str, imported: tf::Imported, options: &Options) ->
 
 /// Compiles graphs that come from elsewhere, such as a test: each is an entry of this name.
 pub fn compile_graphs(graphs: Vec<(String, Graph)>, options: &Options) -> Result<Compiled, Problems> {
-    let imported = |graph| tf::Imported { graph, equal: None, state: vec![], notes: vec![] };
+    let imported = |graph| tf::Imported { graph, equal: None, state: vec![], sizes: BTreeSet::new(), notes: vec![] };
     let entry = |(key, graph)| from_import(key, imported(graph), options);
     let entries = graphs.into_iter().map(entry).collect();
     back_end((entries, State::default()), [0; 32], &target(options)?, options, &mut |_| (), Clock::default())
@@ -355,7 +357,7 @@ fn entry(
 }
 
 fn from_import(key: String, imported: tf::Imported, options: &Options) -> Entry {
-    let tf::Imported { graph, equal, state, notes } = imported;
+    let tf::Imported { graph, equal, state, sizes, notes } = imported;
     let keep = options.keep_imported || !options.dumps.is_empty();
     let imported = if keep { graph.clone() } else { Graph::default() };
     let optimised = optimise(graph);
@@ -373,6 +375,7 @@ fn from_import(key: String, imported: tf::Imported, options: &Options) -> Entry 
         equal,
         state,
         residents: vec![],
+        sizes,
         notes,
         scopes: Scopes::default(),
     }
@@ -438,7 +441,7 @@ fn unknown_inputs(entries: &[Entry], options: &Options) -> Problems {
 
 /// A bound of a size that no entry has is a slip too.
 fn unknown_sizes(entries: &[Entry], options: &Options) -> Problems {
-    let known: BTreeSet<&str> = entries.iter().flat_map(|e| found(&e.optimised)).collect();
+    let known: BTreeSet<&str> = entries.iter().flat_map(|e| &e.sizes).map(String::as_str).collect();
     let names: Vec<_> = known.iter().copied().collect();
     let unknown = options.bounds.iter().filter(|bound| !known.contains(&bound.name[..]));
     let problem = |bound: &SizeBound| {
@@ -449,13 +452,6 @@ fn unknown_sizes(entries: &[Entry], options: &Options) -> Problems {
         ))
     };
     unknown.map(problem).collect()
-}
-
-/// The sizes that data decide in a graph and its regions.
-fn found(graph: &Graph) -> Vec<&str> {
-    let own = graph.binds().map(|(_, bind)| bind.symbol.name());
-    let inner = graph.ids().filter_map(|id| graph.regions(id)).flat_map(|regions| regions.graphs()).flat_map(found);
-    own.chain(inner.collect::<Vec<_>>()).collect()
 }
 
 /// By signature, the number of its entry: an entry's aliases come behind it.

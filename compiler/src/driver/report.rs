@@ -139,18 +139,27 @@ fn added(kernels: &[Vec<usize>], bodies: &Bodies, code: &Compiled) -> usize {
     numbers(true).difference(&numbers(false)).map(|&n| code.functions[n].code.bytes.len()).sum()
 }
 
+/// So many kernels, of this kind.
+fn kernels(count: usize, kind: &str) -> String {
+    format!("{count} {kind}kernel{}", if count == 1 { "" } else { "s" })
+}
+
 /// A few lines for people.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for e in &self.entries {
             writeln!(
                 f,
-                "  {}: {} kernels, {} bytes of workspace, at most {} bytes of stack",
-                e.function, e.kernels, e.workspace, e.stack_bytes
+                "  {}: {}, {} bytes of workspace, at most {} bytes of stack",
+                e.function,
+                kernels(e.kernels, ""),
+                e.workspace,
+                e.stack_bytes
             )?;
             if let Some(equal) = &e.equal {
                 let EqualReport { when, kernels, code_bytes } = equal;
-                writeln!(f, "    {kernels} other kernels where {when}: {code_bytes} bytes of code")?;
+                let kernels = self::kernels(*kernels, "other ");
+                writeln!(f, "    {kernels} where {when}: {code_bytes} bytes of code")?;
             }
         }
         let level = |l: &LevelReport| match &self.levels[..] {

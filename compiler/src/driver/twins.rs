@@ -62,6 +62,7 @@ pub fn apart(entries: Vec<Entry>) -> Vec<Entry> {
             equal: entry.equal.clone(),
             state: entry.state.clone(),
             residents: entry.residents.clone(),
+            sizes: entry.sizes.clone(),
             notes: vec![],
             scopes: entry.scopes.clone(),
         };

@@ -156,6 +156,10 @@ impl Target {
             })?,
         };
         let table = table(&triple)?;
+        // `aarch64` alone reads as a machine without a system; who writes it hardly means that.
+        if triple.operating_system == OperatingSystem::Unknown {
+            return Err(unnamed_system(&triple));
+        }
         if triple.binary_format == BinaryFormat::Unknown {
             triple.binary_format = BinaryFormat::Elf;
         }
@@ -284,6 +288,15 @@ fn table(triple: &Triple) -> Result<&'static [Row], Problems> {
         Windows => refuse(": only x86_64 Windows has an object format for it"),
         _ => refuse(""),
     }
+}
+
+/// A triple that names no operating system, and those of its architecture that do.
+fn unnamed_system(triple: &Triple) -> Problems {
+    let architecture = triple.architecture.to_string();
+    let alike = |known: &&&str| known.starts_with(&format!("{architecture}-"));
+    let alike: Vec<String> = TRIPLES.iter().filter(alike).map(|known| format!("`{known}`")).collect();
+    let problem = Diagnostic::error(format!("the target {triple} names no operating system"));
+    problem.help(format!("write {}: `-none-` is a machine without one", alike.join(" or "))).into()
 }
 
 /// The best row of the table for the CPU that this program runs on.

@@ -42,9 +42,9 @@ impl Facts {
     pub fn broken(&self, bind: &Bindings, known: &dyn Fn(&Dim) -> bool) -> Option<String> {
         let unequal = |a: &Dim, b: &Dim| a.eval(bind).is_none() || a.eval(bind) != b.eval(bind);
         let differ = |a: &Dim, b: &Dim| known(a) && known(b) && unequal(a, b);
-        let unequal = self.equal.iter().find(|(a, b)| differ(a, b)).map(|(a, b)| format!("{a} == {b}"));
+        let unequal = self.equal.iter().find(|(a, b)| differ(a, b)).map(|(a, b)| a.equality_in_words(b));
         let unfit = self.repeated.iter().find(|(from, to)| from.eval(bind) != Some(1) && differ(from, to));
-        unequal.or_else(|| unfit.map(|(from, to)| format!("{from} to be 1 or {to}")))
+        unequal.or_else(|| unfit.map(|(from, to)| format!("{from} is 1 or {to}")))
     }
     /// Whether `a == b` is proved, by algebra or by one assumption.
     pub fn equal(&self, a: &Dim, b: &Dim) -> bool {
@@ -100,6 +100,6 @@ fn what_is_repeated_is_known() {
         facts.broken(&bind, &|_| true)
     };
     assert_eq!((broken(4, 1, 4), broken(1, 1, 0), broken(0, 0, 0)), (None, None, None));
-    assert_eq!(broken(4, 1, 3), Some("c to be 1 or broadcast(a,b,c)".into()));
+    assert_eq!(broken(4, 1, 3), Some("c is 1 or broadcast(a,b,c)".into()));
     assert!(broken(0, 4, 1).is_some());
 }

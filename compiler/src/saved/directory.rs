@@ -24,6 +24,9 @@ pub(super) struct Opened {
 /// In the order in which they are preferred.
 const MAIN_FILES: [&str; 3] = ["saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"];
 
+/// What stands beside the main file.
+const BESIDE: [&str; 2] = ["fingerprint.pb", "variables"];
+
 pub(super) fn open(files: &dyn Files, options: &Options) -> Result<Opened, Problems> {
     let folder = version_folder(files, options.version)?;
     let exists = |name: &&&str| files.size(&format!("{folder}{name}")).is_some();
@@ -92,6 +95,12 @@ fn version_folder(files: &dyn Files, wanted: Option<u64>) -> Result<String, Diag
         let newest = versions.pop().map(|(_, folder)| folder);
         return newest.ok_or_else(|| {
             let problem = Diagnostic::error("there is no SavedModel in this folder").in_file(here());
+            if BESIDE.iter().any(|name| files.list("").iter().any(|file| file == name)) {
+                let what = "the folder is of a SavedModel whose main file, saved_model.pb, is missing";
+                return Diagnostic::error(what)
+                    .in_file(here())
+                    .help("copy the whole folder, or export the model again");
+            }
             let named = |name: String| Some((foreign::kind(&name, b"")?, name));
             match files.list("").into_iter().find_map(named) {
                 Some(((what, help), name)) => problem.help(format!("`{name}` is {what}: {help}")),

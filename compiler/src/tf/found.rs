@@ -30,6 +30,8 @@ pub(super) struct Found {
     known: Vec<((NodeId, usize), Dim)>,
     /// By a mask of this graph: how many of its elements hold, and their places.
     places: Vec<(NodeId, Dim, NodeId)>,
+    /// The sizes that nothing bounds, with what is to be said of each.
+    unbounded: Vec<(String, Diagnostic)>,
 }
 
 impl Found {
@@ -39,8 +41,20 @@ impl Found {
     }
     /// Takes back the names that an import within has given.
     pub fn rejoin(&mut self, inner: &mut Found) {
+        self.unbounded = std::mem::take(&mut inner.unbounded);
         self.names = std::mem::take(&mut inner.names);
         self.symbols = std::mem::take(&mut inner.symbols);
+    }
+    /// A refusal for the sizes that nothing bounds, which says how to bound all of them.
+    pub fn refusal(&mut self) -> Option<Diagnostic> {
+        let unbounded = std::mem::take(&mut self.unbounded);
+        let flags: Vec<String> = unbounded.iter().map(|(name, _)| format!("--bound {name}=MAX")).collect();
+        let it = if flags.len() == 1 { "it" } else { "each" };
+        let help = format!("state the most that {it} can be, for which memory is needed: `{}`", flags.join(" "));
+        let more: Vec<String> = unbounded.iter().skip(1).map(|(_, more)| format!(", nor {}", more.message)).collect();
+        let (_, mut problem) = unbounded.into_iter().next()?;
+        problem.message.push_str(&more.concat());
+        Some(problem.help(help))
     }
 }
 
@@ -127,12 +141,8 @@ impl Import<'_> {
             (Some(a), Some(b)) => a.at_most(&b),
             (Some(bound), None) | (None, Some(bound)) => bound,
             (None, None) => {
-                let (values, _) = self.sources(value);
-                let of = if values.is_empty() { "data".into() } else { super::origin::inputs(&values) };
-                let problem =
-                    format!("{what} of {} depends on the values of {of}, and nothing bounds it", self.node.op);
-                let help = format!("state the most that it can be, for which memory is needed: `--bound {name}=MAX`");
-                return Err(Diagnostic::error(problem).help(help).into());
+                self.ask_for_bound(value, &name, what);
+                Dim::one()
             }
         };
         let value = self.cast(value, DType::I64)?;
@@ -141,6 +151,18 @@ impl Import<'_> {
         self.found.symbols.push(symbol.clone());
         self.graph.add(Bind { symbol: symbol.clone(), bound }, &[value])?;
         Ok(Dim::from(&symbol))
+    }
+    /// Notes that nothing bounds a size of the current node. The import goes on, so that all such sizes are told at once.
+    fn ask_for_bound(&mut self, value: NodeId, name: &str, what: &str) {
+        let (values, _) = self.sources(value);
+        let of = if values.is_empty() { "data".into() } else { super::origin::inputs(&values) };
+        let said = match self.found.unbounded.len() {
+            0 => format!("{what} of {} depends on the values of {of}, and nothing bounds it", self.node.op),
+            _ => format!("{what} of {} (`{name}`)", self.node.op),
+        };
+        let problem = Diagnostic::error(said).at_node(self.shown(&self.node.name));
+        let problem = self.node.layer().iter().fold(problem, |problem, layer| problem.in_layer(layer));
+        self.found.unbounded.push((name.into(), problem));
     }
     /// A bound that no iteration of a loop around changes.
     fn steady_bound(&self, bound: &Dim) -> Result<Dim> {

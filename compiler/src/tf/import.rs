@@ -50,6 +50,9 @@ pub struct Imported {
     pub equal: Option<Equal>,
     /// The variables among the inputs and outputs, which are the last of them, here and in `equal`.
     pub state: Vec<Kept>,
+    /// The names of all sizes that data were found to decide, also of those that nothing needs: [`Options::bounds`] may name
+    /// them.
+    pub sizes: BTreeSet<String>,
     pub notes: Vec<Diagnostic>,
 }
 
@@ -75,6 +78,20 @@ pub enum Value {
     List(List),
     /// Not computed: it lies on a branch that is not taken.
     Dead,
+}
+
+impl Value {
+    /// What it is, in words.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Value::Tensor(_) => "a tensor",
+            Value::Narrow(..) => "a tensor of a type that C lacks",
+            Value::Part(..) => "a part of DynamicPartition",
+            Value::Variable(_) => "a variable",
+            Value::List(_) => "a list of tensors",
+            Value::Dead => "not computed",
+        }
+    }
 }
 
 /// The node that makes a variable, and how many bodies it lies in.
@@ -118,6 +135,7 @@ pub fn import(tf: &TfGraph, variables: &Variables<'_>, options: &Options) -> Res
             graph,
             equal: None,
             state,
+            sizes: walks.sizes,
             notes: told(notes, needed.notes(tf, |_| false)),
         };
         return either.map(imported);
@@ -132,10 +150,12 @@ pub fn import(tf: &TfGraph, variables: &Variables<'_>, options: &Options) -> Res
             let outputs = |state: &[Kept]| state.iter().map(|kept| kept.output).collect::<Vec<_>>();
             let equal = equal.ok().filter(|(_, other, _)| outputs(other) == outputs(&state));
             let equal = equal.map(|(graph, ..)| Equal { graph, when });
-            Ok(Imported { graph, equal, state, notes: told(notes, needed.notes(tf, |_| false)) })
+            let notes = told(notes, needed.notes(tf, |_| false));
+            Ok(Imported { graph, equal, state, sizes: walks.sizes, notes })
         }
         (Err(_), Ok((graph, state, notes))) => {
-            Ok(Imported { graph, equal: None, state, notes: told(notes, walks.known.notes(tf, is_new)) })
+            let notes = told(notes, walks.known.notes(tf, is_new));
+            Ok(Imported { graph, equal: None, state, sizes: walks.sizes, notes })
         }
         (Err(_), Err(problems)) => Err(problems),
     }
@@ -151,6 +171,8 @@ pub(super) struct Walks<'a> {
     variables: &'a Variables<'a>,
     options: &'a Options,
     known: Substitutions,
+    /// The names of the sizes that the walks found.
+    sizes: BTreeSet<String>,
     read: Read<'a>,
 }
 
@@ -162,7 +184,7 @@ pub(super) type Read<'a> = Vec<(&'a Variable, Tensor)>;
 
 impl<'a> Walks<'a> {
     pub fn new(tf: &'a TfGraph, variables: &'a Variables<'a>, options: &'a Options) -> Walks<'a> {
-        Walks { tf, variables, options, known: Substitutions::default(), read: vec![] }
+        Walks { tf, variables, options, known: Substitutions::default(), sizes: BTreeSet::new(), read: vec![] }
     }
     /// Does `work` with an import, anew as often as a symbol has to be replaced.
     pub fn substituting<T>(
@@ -173,6 +195,7 @@ impl<'a> Walks<'a> {
         loop {
             let mut import = Import::new(self.tf, self.variables, stretch, std::mem::take(&mut self.read));
             let outcome = import.declare_inputs(self.options, &self.known.known).and_then(|()| work(&mut import));
+            self.sizes.extend(import.found.symbols.iter().map(|symbol| symbol.name().into()));
             match outcome {
                 Ok(result) => return (Ok(result), import),
                 Err(Stop::Fault(problems)) => return (Err(problems), import),
@@ -375,6 +398,7 @@ impl<'a> Import<'a> {
         }
         let refusals = self.refusals();
         self.problems.0.extend(refusals);
+        self.problems.0.extend(self.found.refusal());
         grouped(std::mem::take(&mut self.problems)).or(())?;
         assert_eq!(self.graph.outputs.len(), self.tf.outputs.len(), "import: an output was lost without a word");
         let state = self.keep_state()?;

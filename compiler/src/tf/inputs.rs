@@ -119,7 +119,11 @@ fn input_shape(key: &str, ty: &TfType, options: &Options, names: &mut Names) -> 
         (Some(declared), Some(given)) => {
             let fits = |(d, g): (&Option<u64>, &Option<u64>)| d.is_none() || g.is_none() || d == g;
             if declared.len() != given.len() || !declared.iter().zip(given).all(fits) {
-                return Err(format!("the shape given for input `{key}` does not fit the model's {}", ty.shape).into());
+                let given = crate::saved::TfShape(Some(given.clone()));
+                let problem =
+                    format!("the shape {given} given for input `{key}` does not fit the model's {}", ty.shape);
+                let help = format!("give {} axes, and other extents only where the model has `?`", declared.len());
+                return Err(Diagnostic::error(problem).help(help).into());
             }
             declared.iter().zip(given).map(|(d, g)| d.or(*g)).collect()
         }

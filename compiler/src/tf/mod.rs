@@ -68,6 +68,16 @@ pub enum Stop {
     Assume(Symbol, Dim),
 }
 
+impl Stop {
+    /// Says what to do about a fault of which nothing says it yet.
+    fn with_help(self, help: &str) -> Stop {
+        match self {
+            Stop::Fault(problems) => Stop::Fault(problems.map(|p| if p.help.is_some() { p } else { p.help(help) })),
+            assume => assume,
+        }
+    }
+}
+
 impl From<String> for Stop {
     fn from(message: String) -> Stop {
         Stop::Fault(Diagnostic::error(message).into())

@@ -67,9 +67,15 @@ const MISTAKES: &[(&str, i32, &str)] = &[
     ("bench MODEL --input input=1,28,28", 1, "did you mean `inputs`?"),
     ("run MODEL --shape inputs=a,28,28", 2, "`a` is not an extent"),
     ("run MODEL --random --shape input=1,28,28", 1, "did you mean `inputs`?"),
-    ("run MODEL --random --shape inputs=1,28,29", 1, "does not fit the model's [?,28,28]"),
+    (
+        "run MODEL --random --shape inputs=1,28,29",
+        1,
+        "the shape [1,28,29] given for input `inputs` does not fit the model's [?,28,28]",
+    ),
+    ("compile MODEL --input inputs=1,5", 1, "give 3 axes, and other extents only where the model has `?`"),
     // Machines.
     ("compile MODEL --target armv7-unknown-linux-gnueabihf", 1, "supported are"),
+    ("compile MODEL --target aarch64", 1, "write `aarch64-unknown-linux-gnu` or `"),
     ("compile MODEL --target x86_64-unknown-linux-gn", 1, "did you mean `x86_64-unknown-linux-gnu`?"),
     ("compile MODEL --target aarch64-unknown-linux-gnu --cpu x86-64", 1, "is not a CPU level of aarch64"),
     ("compile MODEL --cpu z80", 1, "the CPU levels are"),
@@ -132,7 +138,7 @@ const MISTAKES: &[(&str, i32, &str)] = &[
     ("check MODEL --case x.npz --random 3", 2, "cannot be used with"),
     // Numbers.
     ("check MODEL --random=-1", 2, "a whole number from 0"),
-    ("check MODEL --random 0", 1, "nothing was compared"),
+    ("check MODEL --random 0", 2, "from 1 to"),
     ("check MODEL --seed x", 2, "a whole number from 0"),
     ("check MODEL --tolerance nan", 2, "finite number"),
     ("check MODEL --tolerance -1", 2, "finite number"),

@@ -11,6 +11,7 @@ mod formula;
 mod parse;
 mod range;
 mod whole;
+mod words;
 
 use std::{
     collections::BTreeMap,

@@ -11,10 +11,11 @@ use super::{
     region::{Closed, Region},
 };
 use crate::{
-    base::Dim,
+    base::{Diagnostic, Dim},
     graph::{Graph, If, NodeId},
     loops::CompareFn,
     op::Reshape,
+    saved::{Node, NodeOutput},
     tensor::{DType, TensorType, count},
     tf::{Import, Outputs, Stop, Value},
 };
@@ -88,6 +89,27 @@ fn number(cx: &mut Import) -> Result<NodeId> {
     cx.cast(holds, DType::I64)
 }
 
+/// Where result `n` of the current node goes, in brackets: to an output of the model, or to a node.
+fn goes_to(cx: &Import, n: usize) -> String {
+    let reaches = |mut at: NodeOutput| {
+        while let ("Identity", [input, ..]) = (cx.tf.nodes[at.node].op.as_str(), &cx.tf.nodes[at.node].inputs[..]) {
+            at = *input;
+        }
+        (at.node, at.index as usize) == (cx.id, n)
+    };
+    let output = cx.tf.outputs.iter().find(|port| cx.around.len() == 1 && reaches(port.source));
+    let takes = |node: &&Node| node.op != "Identity" && node.inputs.iter().any(|&input| reaches(input));
+    let user = || cx.tf.nodes.iter().map(|(_, node)| node).find(takes);
+    match output {
+        Some(port) => format!(" (output `{}`)", port.key),
+        None => user().map_or(String::new(), |node| format!(" (which `{}` takes)", cx.shown(&node.name))),
+    }
+}
+
+fn refused(problem: String, help: &str) -> Stop {
+    Diagnostic::error(problem).help(help).into()
+}
+
 /// One result of all branches.
 enum Merged {
     Value(Value),
@@ -117,7 +139,7 @@ impl Merge<'_> {
     /// Result `n` of all branches.
     fn value(&mut self, cx: &mut Import, n: usize, results: &[Vec<Value>]) -> Result<Merged> {
         let values: Vec<Value> = results.iter().map(|all| all[n]).collect();
-        let what = format!("result {n} of the branches");
+        let what = format!("result {n} of the branches{}", goes_to(cx, n));
         let of = |value: &Value| if let Value::Tensor(id) = value { Some(*id) } else { None };
         if let Some(ids) = values.iter().map(of).collect::<Option<Vec<NodeId>>>() {
             return match self.settled(cx, &ids)? {
@@ -131,7 +153,10 @@ impl Merge<'_> {
             {
                 Ok(Merged::Value(values[0]))
             }
-            Value::Variable(_) => Err(format!("{what} is another variable in each, which is not supported").into()),
+            Value::Variable(_) => Err(refused(
+                format!("{what} is another variable in each, which is not supported"),
+                "read the variable within the branch, and return what it holds",
+            )),
             Value::Narrow(_, narrow) => {
                 let of = |value: &Value| match value {
                     Value::Narrow(id, other) if *other == narrow => Some(*id),
@@ -146,7 +171,15 @@ impl Merge<'_> {
                 let lists = values.iter().map(of).collect::<Option<Vec<List>>>();
                 self.list(cx, lists.ok_or_else(|| Stop::from(format!("{what} is a list in some of them only")))?, &what)
             }
-            _ => Err(format!("{what} is no tensor in some of them").into()),
+            first => {
+                let other = values.iter().find(|value| value.kind() != first.kind()).copied().unwrap_or(first);
+                let problem = format!(
+                    "{what} is {} in one of them and {} in another: it has to be a tensor in all of them",
+                    first.kind(),
+                    other.kind()
+                );
+                Err(refused(problem, "return tensors of one type and shape from all branches"))
+            }
         }
     }
 
@@ -177,20 +210,23 @@ impl Merge<'_> {
             self.branches.iter().zip(&ids).map(|(branch, &id)| branch.graph.ty(id).clone()).collect();
         let first = &types[0];
         if let Some(other) = types.iter().find(|ty| ty.dtype != first.dtype || ty.rank() != first.rank()) {
-            return Err(
-                format!("{what} is a {first} in one of them and a {other} in another, which is not supported").into()
-            );
+            let problem =
+                format!("{what} is a {first} in one of them and a {other} in another, which is not supported");
+            return Err(refused(problem, "return tensors of one type and rank from all branches"));
         }
         let is_found = |(branch, ty): (&Closed<'_>, &TensorType)| ty.shape.iter().any(|dim| branch.graph.is_found(dim));
         if self.branches.iter().zip(&types).any(is_found) {
-            return Err(
-                format!("the extents of {what} depend on values within a branch, which is not supported").into()
-            );
+            return Err(refused(
+                format!("the extents of {what} depend on values within a branch, which is not supported"),
+                "return what has one shape in all branches, or find the rows outside of the branches",
+            ));
         }
         let mut shape = first.shape.clone();
         for ty in &types[1..] {
             for (to, from) in shape.iter_mut().zip(&ty.shape) {
-                cx.require_equal(to, from, &format!("the extents of {what}"))?;
+                let equal = cx.require_equal(to, from, &format!("the extents of {what}"));
+                equal
+                    .map_err(|stop| stop.with_help("return what has one shape in all branches: pad it, or mask it"))?;
                 // Of two names for one extent, the constant is the better one.
                 if from.as_int().is_some() {
                     *to = from.clone();

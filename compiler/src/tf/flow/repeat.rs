@@ -306,8 +306,11 @@ impl<'a> Round<'a> {
             (Role::Carried(_, Some(narrow)), Value::Narrow(_, other)) if *narrow == other => Ok(None),
             (Role::List { by, element }, Value::List(list)) => self.list(cx, variable, n, (*by, element), list),
             (_, other) => {
-                let kind = if matches!(other, Value::List(_)) { "a list" } else { "no tensor" };
-                Err(format!("variable {n} of the loop is {kind} after an iteration, and was not before").into())
+                let before = if matches!(variable.role, Role::List { .. }) { "a list of tensors" } else { "a tensor" };
+                let problem =
+                    format!("variable {n} of the loop is {before} before an iteration and {} after it", other.kind());
+                let help = "let it be a tensor of one shape, or a tf.TensorArray, in every iteration";
+                Err(crate::base::Diagnostic::error(problem).help(help).into())
             }
         }
     }
