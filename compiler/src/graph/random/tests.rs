@@ -185,7 +185,7 @@ fn the_parser_survives_damaged_text() {
                 0 => drop(chars.remove(at)),
                 1 => chars.insert(at, rng.pick(&['0', '9', '-', '[', ']', '"', '%', ' ', 'x', ':', '\n', 'é'])),
                 2 => chars[at] = rng.pick(&chars.clone()),
-                _ => chars.truncate(at.max(1)),
+                _ => chars.truncate(at.max(2)),
             }
         }
         if let Ok(graph) = text::parse(&chars.into_iter().collect::<String>(), &constants) {
