@@ -191,6 +191,8 @@ def gammas():
     case(new, "any algorithm", const([2, 8]), *start(), const(3), tensor(SHAPES, "f64"))
     case(new, "ThreeFry", const([2, 8]), *start(), const(2), tensor(SHAPES, "f64"), fails=True)
     case(new, "other end", const([8, 2]), *start(), ALGORITHM, tensor(SHAPES, "f64"), fails=True)
+    runs = [(Sizes([extent(4, 0), 8]), *start(), ALGORITHM, tensor(SHAPES, "f64"), Beside(rand(k))) for k in (0, 1, 2, 5)]
+    sweep(new, "samples", runs)
 
 
 RATES = [0.0, 0.0625, 1.0, 3.5, 9.9375, 10.0, 10.5, 30.0, 1000.0, 1e7]
