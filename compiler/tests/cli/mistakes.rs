@@ -137,7 +137,7 @@ const MISTAKES: &[(&str, i32, &str)] = &[
     ("check MODEL --case text", 1, "numpy.savez"),
     ("check MODEL --case x.npz --random 3", 2, "cannot be used with"),
     // Numbers.
-    ("check MODEL --random=-1", 2, "a whole number from 0"),
+    ("check MODEL --random=-1", 2, "a whole number from 1"),
     ("check MODEL --random 0", 2, "from 1 to"),
     ("check MODEL --seed x", 2, "a whole number from 0"),
     ("check MODEL --tolerance nan", 2, "finite number"),
