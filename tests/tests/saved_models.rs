@@ -215,11 +215,11 @@ fn strings_and_loop_bodies_are_available() {
     let words = tensors.into_iter().find(|t| t.shape == [2, 2]).unwrap();
     assert_eq!(words.strings(), [&b"a"[..], b"b", b"", b"long \0 one"]);
     let repeat = graph(&model, "repeat");
-    let (_, node) = repeat.nodes.iter().find(|(_, n)| n.op.ends_with("While")).unwrap();
-    let body = model.body(node.attr_func("body").unwrap()).unwrap();
+    let (id, node) = repeat.nodes.iter().find(|(_, n)| n.op.ends_with("While")).unwrap();
+    let body = repeat.bodies[&(id, 1)].as_ref().unwrap();
     assert_eq!(body.inputs.len(), node.inputs.len());
     assert_eq!(body.outputs.len(), node.inputs.len());
-    assert!(ops(&body).contains(&"Mul"));
+    assert!(ops(body).contains(&"Mul"));
 }
 
 #[test]
