@@ -16,7 +16,7 @@ use crate::tensor::{DType, Scalar};
 
 /// Operand 0 is a key, operand 1 a counter, as those of [`Philox`]; each further one is a parameter of the law, f64 `[n]`.
 /// The result is f64 `[samples, n]`. The words of a number lie so many blocks behind the counter as
-/// [`Law::reserved`] says for each number before it; those of one parameter follow each other. [`Fault::AssertionFailed`]
+/// `Law::reserved` says for each number before it; those of one parameter follow each other. [`Fault::AssertionFailed`]
 /// where none of many attempts fits: that is as good as impossible for parameters of which the law has numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -24,7 +24,7 @@ pub struct Sample {
     pub samples: Dim,
 }
 
-/// What numbers are drawn, and by which method. A fraction is one of [`deviates`](super::deviates); a block's last one is the
+/// What numbers are drawn, and by which method. A fraction is one of `deviates`; a block's last one is the
 /// first that is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
