@@ -16,11 +16,19 @@ def walk(n):
     return v1.while_loop(lambda i, x: i < n, lambda i, x: (i + 1, x + v1.random_uniform([2], seed=4)), [0, tf.zeros([2])])[1]
 
 
+def behind_inner(n):
+    """Draws behind an inner branch, in the outer one."""
+    inner = v1.cond(n > 4, lambda: tf.cast(n, F32), lambda: 0.5)
+    with tf.control_dependencies([inner]):
+        return inner + v1.random_uniform([2], seed=7)
+
+
 def save():
     with tf.Graph().as_default(), v1.Session() as session:
         n = v1.placeholder(I32, [], "n")
         outputs = {
             "first": walk(n), "second": walk(n), "alone": v1.random_uniform([3], seed=1, dtype=F32), "shuffled": v1.random_shuffle(tf.range(7), seed=6),
+            "inner": v1.cond(n > 2, lambda: behind_inner(n), lambda: tf.zeros([2])),
             "branch": v1.cond(n > 2, lambda: v1.random_normal([2], seed=9), lambda: v1.random_uniform([2], seed=9)),
         }  # fmt: skip
         info = v1.saved_model.utils.build_tensor_info

@@ -63,6 +63,9 @@ fn live_nodes(graph: &TfGraph, pivots: &[Vec<Id<Node>>], has_effect: &impl Fn(&N
     live
 }
 
+/// Branches and loops within each other, at most.
+const MAX_DEPTH: usize = 64;
+
 /// The nodes that may not run, or run often, and that decide whether others do: each node that has an effect, or no such
 /// operands, waits for them.
 fn pivots(graph: &TfGraph, has_effect: &impl Fn(&Node) -> bool) -> Vec<Vec<Id<Node>>> {
@@ -79,18 +82,60 @@ fn pivots(graph: &TfGraph, has_effect: &impl Fn(&Node) -> bool) -> Vec<Vec<Id<No
         let before = node.inputs.iter().map(|i| i.node).chain(node.controls.iter().copied());
         before.for_each(|b| users[b.index()].push(id));
     }
-    let mut gated = vec![false; graph.nodes.len()];
+    // How many gates are open around what a node hands on: a `Merge` closes one. Nodes within loops are behind the gate where
+    // the loop begins.
+    let mut depths = vec![0; graph.nodes.len()];
     let mut todo = switches;
+    todo.iter().for_each(|&id| depths[id.index()] = 1);
     while let Some(id) = todo.pop() {
-        if !std::mem::replace(&mut gated[id.index()], true) {
-            todo.extend(users[id.index()].iter().filter(|&&user| !is(user, ["Merge", "RefMerge"])));
+        let node = &graph.nodes[id];
+        if node.op == "NextIteration" || node.op == "RefNextIteration" {
+            continue;
+        }
+        for &user in &users[id.index()] {
+            let before: usize = depths[id.index()];
+            let depth = match is_gate(user) {
+                true => before + 1,
+                false => before - usize::from(is(user, ["Merge", "RefMerge"])),
+            };
+            // A graph that waits for itself is refused later.
+            if depth > depths[user.index()] && depth < MAX_DEPTH {
+                depths[user.index()] = depth;
+                todo.push(user);
+            }
         }
     }
-    let is_free = |node: &Node| node.inputs.iter().all(|input| !gated[input.node.index()]);
+    let is_free = |node: &Node| node.inputs.iter().all(|input| depths[input.node.index()] == 0);
+    // A node that waits for a `Merge` lies where the branch lies that ends there.
+    let gate = |id: Id<Node>| match is(id, ["Merge", "RefMerge"]) && !is_gate(id) {
+        true => switch_of(graph, &depths, id).unwrap_or(id),
+        false => id,
+    };
     for (id, node) in graph.nodes.iter().filter(|(_, n)| is_free(n) || has_effect(n)) {
-        pivots[id.index()] = node.controls.iter().copied().filter(|c| gated[c.index()] && *c != id).collect();
+        let waits = node.controls.iter().copied().filter(|c| depths[c.index()] > 0 && *c != id);
+        pivots[id.index()] = waits.map(gate).collect();
     }
     pivots
+}
+
+/// A `Switch` of the branch that a `Merge` ends: it lies where the `Merge` lies, around that branch.
+fn switch_of(graph: &TfGraph, depths: &[usize], merge: Id<Node>) -> Option<Id<Node>> {
+    let depth = depths[merge.index()];
+    let is_own =
+        |id: Id<Node>| matches!(graph.nodes[id].op.as_str(), "Switch" | "RefSwitch") && depths[id.index()] == depth + 1;
+    let mut seen = vec![false; graph.nodes.len()];
+    let mut todo = vec![merge];
+    while let Some(id) = todo.pop() {
+        if is_own(id) {
+            return Some(id);
+        }
+        if !std::mem::replace(&mut seen[id.index()], true) {
+            let node = &graph.nodes[id];
+            let before = node.inputs.iter().map(|i| i.node).chain(node.controls.iter().copied());
+            todo.extend(before.filter(|b| depths[b.index()] > depth));
+        }
+    }
+    None
 }
 
 /// Whether a node is the `Merge` at which a loop of TensorFlow 1 begins each iteration.
