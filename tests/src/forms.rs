@@ -423,6 +423,14 @@ fn mixed_rows(d: DType) -> Form {
 /// Elements updated at places that repeat: rows by lanes, each twice in an iteration, and elements alone.
 fn updates(d: DType, by: &[Combine], forms: &mut Vec<Form>) {
     for &f in by.iter().filter(|f| f.accepts(d)) {
+        // No integer is divided by 0.
+        let fit = |w: &mut Writer, value: ExprId| match f == Combine::Div && d.is_int() {
+            true => {
+                let one = w.int(d, 1);
+                w.binary(BinaryFn::Or, value, one)
+            }
+            false => value,
+        };
         forms.push(build(&format!("update_{f:?}_{d}"), &[("N", COUNT)], 0.0, |w| {
             let (n, rows) = (Dim::sym("N"), Dim::from(4));
             let [x, y] = [(); 2].map(|()| w.buffer(d, n.clone(), false));
@@ -440,9 +448,11 @@ fn updates(d: DType, by: &[Combine], forms: &mut Vec<Form>) {
                 let place = w.binary(BinaryFn::And, place, last);
                 let place = w.set_index(place, Some(rows.clone()));
                 let value = w.load_flat(y, i.clone());
+                let value = fit(w, value);
                 w.update(alone, std::slice::from_ref(&rows), std::slice::from_ref(&place), f, value);
                 vector(w, &n, |w, j| {
                     let (one, other) = (w.load_flat(y, j.clone()), w.load_flat(x, i.clone()));
+                    let (one, other) = (fit(w, one), fit(w, other));
                     w.update(out, &[rows.clone(), n.clone()], &[place.clone(), j.clone()], f, one);
                     w.update(out, &[rows.clone(), n.clone()], &[place.clone(), j.clone()], f, other);
                 });
