@@ -80,6 +80,21 @@ impl Emit<'_> {
         let value = self.w.read(acc, &[]);
         self.w.set(value)
     }
+    /// `body` where all bounds hold. Bounds that are proved are not tested.
+    pub fn only_within(&mut self, bounds: Vec<Bound>, body: impl FnOnce(&mut Emit<'_>)) {
+        let bounds = self.unproved(bounds);
+        if bounds.is_empty() {
+            return body(self);
+        }
+        self.w.open_block();
+        body(self);
+        self.operands.leave(self.w.depth());
+        let then = self.w.close_block();
+        self.w.emit(Stmt::If { bounds, then, otherwise: Block::new() });
+    }
+    fn unproved(&self, bounds: Vec<Bound>) -> Vec<Bound> {
+        bounds.into_iter().filter(|b| !self.w.is_within(&b.index, &b.extent)).collect()
+    }
     /// `value()` where all bounds hold, `otherwise()` elsewhere; neither is evaluated in vain. Bounds that are proved
     /// are not tested.
     pub fn within(
@@ -88,7 +103,7 @@ impl Emit<'_> {
         value: impl FnOnce(&mut Emit<'_>) -> ExprId,
         otherwise: impl FnOnce(&mut Emit<'_>) -> ExprId,
     ) -> ExprId {
-        let bounds: Vec<_> = bounds.into_iter().filter(|b| !self.w.is_within(&b.index, &b.extent)).collect();
+        let bounds = self.unproved(bounds);
         if bounds.is_empty() {
             return value(self);
         }

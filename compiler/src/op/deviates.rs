@@ -41,8 +41,7 @@ pub fn normals(to: DType, words: [u32; 4]) -> Vec<f64> {
 pub mod code {
     use super::{LEAST, PI};
     use crate::{
-        base::Dim,
-        loops::{BinaryFn, Block, Bound, Emit, ExprId, Stmt, UnaryFn, Writer},
+        loops::{BinaryFn, ExprId, UnaryFn, Writer},
         op::philox,
         tensor::{DType, Scalar},
     };
@@ -99,15 +98,5 @@ pub mod code {
             let number = w.binary(BinaryFn::Mul, part, radius);
             w.set(number)
         })
-    }
-
-    /// `body` where an index is in a range.
-    pub fn only_where(at: &mut Emit<'_>, index: Dim, extent: i64, body: impl FnOnce(&mut Emit<'_>)) {
-        at.w.open_block();
-        body(at);
-        at.operands.leave(at.w.depth());
-        let then = at.w.close_block();
-        let bounds = vec![Bound { index, extent: extent.into() }];
-        at.w.emit(Stmt::If { bounds, then, otherwise: Block::new() });
     }
 }

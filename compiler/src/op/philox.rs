@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::{
-    loops::{BinaryFn, Block, Bound, CompareFn, Stmt, Writer},
+    loops::{BinaryFn, Bound, CompareFn, Stmt, Writer},
     tensor::{DType, Scalar},
 };
 
@@ -196,12 +196,8 @@ impl Philox {
         let blocks = Blocks::new(at);
         at.each(&AT_ONCE.into(), LoopKind::Seq, |at, n| {
             let row = first + n;
-            at.w.open_block();
-            self.row(at, out, shape, &row, &blocks);
-            at.operands.leave(at.w.depth());
-            let then = at.w.close_block();
-            let bound = Bound { index: row, extent: shape[0].clone() };
-            at.w.emit(Stmt::If { bounds: vec![bound], then, otherwise: Block::new() });
+            let bound = Bound { index: row.clone(), extent: shape[0].clone() };
+            at.only_within(vec![bound], |at| self.row(at, out, shape, &row, &blocks));
         });
     }
 }

@@ -3,6 +3,7 @@
 mod binomial;
 mod draws;
 mod gamma;
+mod hormann;
 mod poisson;
 
 use serde::{Deserialize, Serialize};

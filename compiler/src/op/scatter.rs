@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::{
-    loops::{BinaryFn, Block, Bound, Combine, CompareFn, Stmt},
+    loops::{BinaryFn, Bound, Combine, CompareFn},
     tensor::{DType, Scalar, flat_index, for_each_index},
 };
 
@@ -21,8 +21,8 @@ pub enum Outside {
 /// Operand 0, whose slices are changed by those of operand 2 where operand 1 says. The last axis of operand 1, of integers,
 /// holds an index for each of the leading `depth` axes of operand 0, 1 at least: for every index `m` of its other axes, in
 /// row-major order, `x[indices[m, 0], .., indices[m, depth-1], ..] = f(that, updates[m, ..])`. So of several updates of one
-/// element each counts, in turn; arithmetic rounds to the element's type at each step (`eval` keeps f32 in f64). An integer that is
-/// divided by 0 is a [`Fault::DivisionByZero`].
+/// element each counts, in turn; arithmetic rounds to the element's type at each step (`eval` keeps f32 in f64). An integer
+/// that is divided by 0 is a [`Fault::DivisionByZero`].
 ///
 /// `below` and `above` say what becomes of an index that is less than 0 or at least the extent; a fault comes first. Where
 /// slices have no elements, no index is looked at.
@@ -159,7 +159,7 @@ impl Scatter {
             indices.push(at.w.set_index(index, inside.then(|| extent.clone())));
         }
         let bounds = indices.iter().zip(axes).map(|(i, n)| Bound { index: i.clone(), extent: n.clone() });
-        only_within(at, bounds.collect(), |at| body(at, &indices));
+        at.only_within(bounds.collect(), |at| body(at, &indices));
     }
 
     /// The leading axis of the slices in equal parts of some columns each, where that is worth while: threads share them.
@@ -189,19 +189,6 @@ fn by_lanes(at: &mut Emit<'_>, extents: &[Dim], body: impl FnOnce(&mut Emit<'_>,
     at.nest(outer, LoopKind::Seq, |at, ix| {
         at.each(last, LoopKind::Vector, |at, i| body(at, &[ix, std::slice::from_ref(i)].concat()));
     });
-}
-
-/// `body` where all bounds hold; those that are proved are not tested.
-fn only_within(at: &mut Emit<'_>, bounds: Vec<Bound>, body: impl FnOnce(&mut Emit<'_>)) {
-    let bounds: Vec<_> = bounds.into_iter().filter(|b| !at.w.is_within(&b.index, &b.extent)).collect();
-    if bounds.is_empty() {
-        return body(at);
-    }
-    at.w.open_block();
-    body(at);
-    at.operands.leave(at.w.depth());
-    let then = at.w.close_block();
-    at.w.emit(Stmt::If { bounds, then, otherwise: Block::new() });
 }
 
 impl Primitive for Scatter {
@@ -244,7 +231,7 @@ impl Primitive for Scatter {
                 });
             }
             let some = columns.iter().map(|extent| Bound { index: Dim::zero(), extent: extent.clone() });
-            only_within(at, some.collect(), |at| self.update(at, out, shape, first, columns));
+            at.only_within(some.collect(), |at| self.update(at, out, shape, first, columns));
         };
         match self.parts(at, columns) {
             Some((parts, part)) => at.each(&parts, LoopKind::Seq, |at, n| {

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    deviates::{self, code::only_where},
+    deviates,
     philox::{self, Blocks},
     *,
 };
 use crate::{
-    loops::{BinaryFn, CompareFn, UnaryFn},
+    loops::{BinaryFn, Bound, CompareFn, UnaryFn},
     tensor::{DType, Scalar},
 };
 
@@ -67,6 +67,7 @@ impl Primitive for TruncatedNormal {
     fn write(&self, at: &mut Emit<'_>, out: BufferId, shape: &[Dim]) {
         let columns = self.columns();
         let found = at.w.local(DType::I64, []);
+        let place = |index: Dim| Bound { index, extent: columns.into() };
         at.each(&shape[0], LoopKind::Seq, |at, row| {
             let blocks = Blocks::new(at);
             let [zero, one, all] = [0, 1, columns].map(|n| at.w.int(DType::I64, n));
@@ -74,7 +75,7 @@ impl Primitive for TruncatedNormal {
             at.each(&ROUNDS.into(), LoopKind::Seq, |at, round| {
                 let so_far = at.w.read(found, &[]);
                 let so_far = at.w.set_index(so_far, None);
-                only_where(at, so_far, columns, |at| {
+                at.only_within(vec![place(so_far)], |at| {
                     let behind = at.w.index(row * (BLOCKS_PER_NUMBER * columns) + round);
                     let words = blocks.words(at.w, behind);
                     for number in deviates::code::normals(at.w, self.to, words) {
@@ -83,10 +84,10 @@ impl Primitive for TruncatedNormal {
                         let fits = at.w.compare(CompareFn::Lt, size, limit);
                         let so_far = at.w.read(found, &[]);
                         let so_far = at.w.set(so_far);
-                        let place = at.w.select(fits, so_far, all);
-                        let place = at.w.set_index(place, None);
-                        only_where(at, place.clone(), columns, |at| {
-                            at.w.store(out, shape, &[row.clone(), place], number);
+                        let column = at.w.select(fits, so_far, all);
+                        let column = at.w.set_index(column, None);
+                        at.only_within(vec![place(column.clone())], |at| {
+                            at.w.store(out, shape, &[row.clone(), column], number);
                             let next = at.w.binary(BinaryFn::Add, so_far, one);
                             at.w.assign(found, &[], next);
                         });

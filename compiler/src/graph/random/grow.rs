@@ -509,10 +509,10 @@ impl Grower {
             let to = self.rng.pick(&[DType::U32, DType::U64]);
             return self.add(Philox { blocks: many, to }, &operands);
         }
-        let to = self.rng.pick(&[DType::F32, DType::F64]);
         if kind == Kind::Sample {
             return self.of_law(operands);
         }
+        let to = self.rng.pick(&[DType::F32, DType::F64]);
         self.add(TruncatedNormal { rows: many, to }, &operands)
     }
     /// Numbers of a law, of parameters that it has numbers of.

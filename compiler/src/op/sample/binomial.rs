@@ -3,12 +3,9 @@
 
 use super::{
     draws::{Draws, Floats, Source, when},
-    poisson::{is_inside, log_ratio},
+    hormann::{is_inside, log_ratio, spread},
 };
-use crate::{
-    loops::{CompareFn, Emit, ExprId, UnaryFn},
-    tensor::DType,
-};
+use crate::loops::{CompareFn, Emit, ExprId, UnaryFn};
 
 pub fn small(source: &mut Source, rounds: i64, count: f64, prob: f64) -> Option<f64> {
     let mut sum = 0.0;
@@ -22,27 +19,15 @@ pub fn small(source: &mut Source, rounds: i64, count: f64, prob: f64) -> Option<
 }
 
 pub fn emit_small(at: &mut Emit<'_>, draws: &Draws, rounds: i64, count: ExprId, prob: ExprId) {
-    let (sum, passed) = (at.w.local(DType::F64, []), at.w.local(DType::F64, []));
     let mut f = Floats { w: at.w };
     let minus = f.unary(UnaryFn::Neg, prob);
     let by = f.unary(UnaryFn::Log1p, minus);
-    let zero = f.number(0.0);
-    at.w.assign(sum, &[], zero);
-    at.w.assign(passed, &[], zero);
-    draws.attempts(at, rounds, |at| {
-        let u = draws.fraction(at);
-        let before = at.w.read(sum, &[]);
-        let n = at.w.read(passed, &[]);
-        let n = at.w.set(n);
-        let mut f = Floats { w: at.w };
+    draws.count(at, rounds, 0.0, |f, sum, u| {
         let log = f.log(u);
         let share = f.div(log, by);
         let geometric = f.unary(UnaryFn::Ceil, share);
-        let (after, next) = (f.add(before, geometric), f.plus(n, 1.0));
-        let ended = f.is(after, CompareFn::Gt, count);
-        at.w.assign(sum, &[], after);
-        at.w.assign(passed, &[], next);
-        when(at, ended, |at| draws.take(at, n));
+        let sum = f.add(sum, geometric);
+        (sum, f.is(sum, CompareFn::Gt, count))
     });
 }
 
@@ -186,13 +171,7 @@ pub fn emit_large(at: &mut Emit<'_>, draws: &Draws, rounds: i64, count: ExprId, 
         let u = draws.fraction(at);
         let v = draws.fraction(at);
         let mut f = Floats { w: at.w };
-        let u = f.plus(u, -0.5);
-        let size = f.unary(UnaryFn::Abs, u);
-        let left = f.from(0.5, size);
-        let twice = f.times(2.0, curve.a);
-        let slope = f.div(twice, left);
-        let slope = f.add(slope, curve.b);
-        let k = f.mul(slope, u);
+        let (left, k) = spread(&mut f, u, [curve.a, curve.b]);
         let k = f.add(k, curve.c);
         let k = f.unary(UnaryFn::Floor, k);
         let soon = is_inside(&mut f, left, v, curve.most);

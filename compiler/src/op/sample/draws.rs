@@ -3,9 +3,9 @@
 
 use crate::{
     base::Dim,
-    loops::{BinaryFn, CompareFn, Emit, ExprId, Fault, LocalId, LoopKind, UnaryFn, Writer},
+    loops::{BinaryFn, Bound, CompareFn, Emit, ExprId, Fault, LocalId, LoopKind, UnaryFn, Writer},
     op::{
-        deviates::{self, code::only_where},
+        deviates,
         philox::{self, Blocks},
     },
     tensor::DType,
@@ -94,7 +94,33 @@ impl Draws {
         at.each(&rounds.into(), LoopKind::Seq, |at, _| {
             let done = at.w.read(self.done, &[]);
             let done = at.w.set_index(done, None);
-            only_where(at, done, 1, attempt);
+            at.only_within(vec![is_zero(done)], attempt);
+        });
+    }
+    /// The number of fractions that are taken before a running value has ended: `step` makes it of the value before and a
+    /// fraction, and says whether it has. It begins with `start`.
+    pub fn count(
+        &self,
+        at: &mut Emit<'_>,
+        rounds: i64,
+        start: f64,
+        step: impl FnOnce(&mut Floats<'_>, ExprId, ExprId) -> (ExprId, ExprId),
+    ) {
+        let (value, passed) = (at.w.local(DType::F64, []), at.w.local(DType::F64, []));
+        let (start, zero) = (at.w.float(DType::F64, start), at.w.float(DType::F64, 0.0));
+        at.w.assign(value, &[], start);
+        at.w.assign(passed, &[], zero);
+        self.attempts(at, rounds, |at| {
+            let u = self.fraction(at);
+            let before = at.w.read(value, &[]);
+            let n = at.w.read(passed, &[]);
+            let n = at.w.set(n);
+            let mut f = Floats { w: at.w };
+            let (after, ended) = step(&mut f, before, u);
+            let next = f.plus(n, 1.0);
+            at.w.assign(value, &[], after);
+            at.w.assign(passed, &[], next);
+            when(at, ended, |at| self.take(at, n));
         });
     }
     /// The number fits.
@@ -122,7 +148,7 @@ impl Draws {
         let one = at.w.int(DType::I64, 1);
         let left = at.w.read(stock.left, &[]);
         let left = at.w.set_index(left, None);
-        only_where(at, left, 1, |at| {
+        at.only_within(vec![is_zero(left)], |at| {
             let behind = at.w.read(self.behind, &[]);
             let behind = at.w.set(behind);
             let blocks = self.blocks.as_ref().expect("a number has begun");
@@ -146,12 +172,17 @@ impl Draws {
     }
 }
 
+/// Whether an index, which is not negative, is 0.
+fn is_zero(index: Dim) -> Bound {
+    Bound { index, extent: Dim::one() }
+}
+
 /// `body` where a condition holds.
 pub fn when(at: &mut Emit<'_>, cond: ExprId, body: impl FnOnce(&mut Emit<'_>)) {
     let (zero, one) = (at.w.int(DType::I64, 0), at.w.int(DType::I64, 1));
     let place = at.w.select(cond, zero, one);
     let place = at.w.set_index(place, None);
-    only_where(at, place, 1, body);
+    at.only_within(vec![is_zero(place)], body);
 }
 
 /// Arithmetic on f64, each value named.

@@ -2,11 +2,11 @@
 
 use std::f64::consts::TAU;
 
-use super::draws::{Draws, Floats, Source, when};
-use crate::{
-    loops::{CompareFn, Emit, ExprId, UnaryFn},
-    tensor::DType,
+use super::{
+    draws::{Draws, Floats, Source, when},
+    hormann::{is_inside, log_ratio, spread},
 };
+use crate::loops::{CompareFn, Emit, ExprId, UnaryFn};
 
 pub fn small(source: &mut Source, rounds: i64, rate: f64) -> Option<f64> {
     let end = (-rate).exp();
@@ -21,24 +21,12 @@ pub fn small(source: &mut Source, rounds: i64, rate: f64) -> Option<f64> {
 }
 
 pub fn emit_small(at: &mut Emit<'_>, draws: &Draws, rounds: i64, rate: ExprId) {
-    let (product, passed) = (at.w.local(DType::F64, []), at.w.local(DType::F64, []));
     let mut f = Floats { w: at.w };
     let minus = f.unary(UnaryFn::Neg, rate);
     let end = f.unary(UnaryFn::Exp, minus);
-    let (zero, one) = (f.number(0.0), f.number(1.0));
-    at.w.assign(product, &[], one);
-    at.w.assign(passed, &[], zero);
-    draws.attempts(at, rounds, |at| {
-        let u = draws.fraction(at);
-        let before = at.w.read(product, &[]);
-        let n = at.w.read(passed, &[]);
-        let n = at.w.set(n);
-        let mut f = Floats { w: at.w };
-        let (after, next) = (f.mul(before, u), f.plus(n, 1.0));
-        let ended = f.is(after, CompareFn::Le, end);
-        at.w.assign(product, &[], after);
-        at.w.assign(passed, &[], next);
-        when(at, ended, |at| draws.take(at, n));
+    draws.count(at, rounds, 1.0, |f, product, u| {
+        let product = f.mul(product, u);
+        (product, f.is(product, CompareFn::Le, end))
     });
 }
 
@@ -128,13 +116,7 @@ pub fn emit_large(at: &mut Emit<'_>, draws: &Draws, rounds: i64, rate: ExprId) {
         let u = draws.fraction(at);
         let v = draws.fraction(at);
         let mut f = Floats { w: at.w };
-        let u = f.plus(u, -0.5);
-        let size = f.unary(UnaryFn::Abs, u);
-        let left = f.from(0.5, size);
-        let twice = f.times(2.0, a);
-        let slope = f.div(twice, left);
-        let slope = f.add(slope, b);
-        let k = f.mul(slope, u);
+        let (left, k) = spread(&mut f, u, [a, b]);
         let k = f.add(k, rate);
         let k = f.plus(k, 0.43);
         let k = f.unary(UnaryFn::Floor, k);
@@ -156,23 +138,6 @@ pub fn emit_large(at: &mut Emit<'_>, draws: &Draws, rounds: i64, rate: ExprId) {
         let fits = f.either(soon, late);
         when(at, fits, |at| draws.take(at, k));
     });
-}
-
-/// Whether a pair lies in the rectangle below the curve.
-pub fn is_inside(f: &mut Floats<'_>, left: ExprId, v: ExprId, most: ExprId) -> ExprId {
-    let edge = f.number(0.07);
-    let (far, low) = (f.is(left, CompareFn::Ge, edge), f.is(v, CompareFn::Le, most));
-    f.both(far, low)
-}
-
-/// `log(v * by / (a / left^2 + b))`.
-pub fn log_ratio(f: &mut Floats<'_>, v: ExprId, by: ExprId, left: ExprId, [a, b]: [ExprId; 2]) -> ExprId {
-    let scaled = f.mul(v, by);
-    let square = f.mul(left, left);
-    let slope = f.div(a, square);
-    let slope = f.add(slope, b);
-    let ratio = f.div(scaled, slope);
-    f.log(ratio)
 }
 
 /// The sum of logarithms, which is exact enough to tell the series from a wrong one.
