@@ -24,7 +24,7 @@ use self::{
 use super::{
     fuse::estimate,
     memory::{self, Life},
-    program::{Chain, Flow, Launch, Place, Storage, StorageId},
+    program::{Chain, Flow, Launch, Place, Storage, StorageId, is_in_flow},
     target::TargetInfo,
 };
 use crate::{
@@ -258,9 +258,10 @@ impl<'l> Finder<'l> {
             group.members.iter().map(|&m| self.cut(m, &slices).expect("all members have as many slices")).collect();
         let here = |n: &usize| group.members.binary_search(n);
         let passed = self.passed_on(&group.members).into_iter();
-        let in_flow = |id: &StorageId| self.flows.iter().any(|flow| flow.buffers().contains(id));
         let within = passed.filter(|(id, among)| {
-            matches!(self.storage[*id].place, Place::Workspace(_)) && *among == self.touchers(*id) && !in_flow(id)
+            matches!(self.storage[*id].place, Place::Workspace(_))
+                && *among == self.touchers(*id)
+                && !is_in_flow(self.flows, *id)
         });
         let within = within.map(|(id, among)| {
             let [first, last] = [&among[0], &among[among.len() - 1]].map(|n| here(n).expect("it is a member"));

@@ -375,14 +375,17 @@ impl State<'_> {
     }
 }
 
-/// Whether a node is a constant, or rearranges one.
+/// Whether an operator gives elements of its operand at places that are known now.
+pub fn is_view(op: &Op) -> bool {
+    matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_)) && op.has_fixed_attributes()
+}
+
+/// Whether a node is a constant, or a view of one.
 pub fn is_view_of_constant(graph: &Graph, mut id: NodeId) -> bool {
     loop {
         match graph.op(id) {
             Op::Const(_) => return true,
-            op @ (Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_)) if op.has_fixed_attributes() => {
-                id = graph.node(id).inputs[0];
-            }
+            op if is_view(op) => id = graph.node(id).inputs[0],
             _ => return false,
         }
     }

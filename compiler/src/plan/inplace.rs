@@ -7,7 +7,7 @@
 //! or before all of the same iteration, where iterations update apart. The result is the
 //! first buffer that the kernel writes; what it writes along with it has memory of its own.
 
-use super::program::{Flow, Launch, Place, Storage, StorageId};
+use super::program::{Flow, Launch, Place, Storage, StorageId, is_in_flow};
 use crate::{
     base::{Arena, Dim},
     loops::{Buffer, BufferId, Expr, ExprId, Kernel, Stmt, statements, updates_apart},
@@ -16,13 +16,12 @@ use crate::{
 /// Puts rows that were written and reduced by one kernel, and that another makes an output from, element by element, into
 /// that output's memory: it is in a near cache by then. Nothing else reads them later, and no branch or loop touches either.
 pub fn settle_in_outputs(launches: &[Launch], flows: &[Flow], storage: &mut Arena<Storage>) {
-    let in_flow = |id: StorageId| flows.iter().any(|flow| flow.buffers().contains(&id));
     let touches = |id: StorageId| launches.iter().enumerate().filter(move |(_, launch)| launch.args.contains(&id));
     for (n, launch) in launches.iter().enumerate() {
         let Launch { kernel, args, .. } = launch;
         let buffers = || kernel.buffers.iter().zip(args);
         let out = launch.result();
-        if !matches!(storage[out].place, Place::Output(_)) || touches(out).count() > 1 || in_flow(out) {
+        if !matches!(storage[out].place, Place::Output(_)) || touches(out).count() > 1 || is_in_flow(flows, out) {
             continue;
         }
         let takes = |&((buffer, _), &arg): &((BufferId, &Buffer), &StorageId)| {
@@ -31,7 +30,7 @@ pub fn settle_in_outputs(launches: &[Launch], flows: &[Flow], storage: &mut Aren
                 && (from.dtype.size(), &from.len) == (to.dtype.size(), &to.len)
                 && touches(arg).next_back().is_some_and(|(last, _)| last == n)
                 && touches(arg).next().is_some_and(|(_, writer)| writer.kernel.writes_several())
-                && !in_flow(arg)
+                && !is_in_flow(flows, arg)
                 && may_overwrite(kernel, buffer)
         };
         if let Some((_, &arg)) = buffers().find(takes) {

@@ -5,7 +5,7 @@
 //! vectors too: what is right of its columns is the next depth's, goes into sums that nobody stores, and is zeros behind
 //! the last depth. One layout serves all targets.
 
-use super::{Panels, WeightId, lower::Context};
+use super::{Panels, WeightId, fuse::is_view, lower::Context};
 use crate::{
     base::Bindings,
     graph::{Graph, NodeId},
@@ -90,7 +90,7 @@ pub fn constant(graph: &Graph, id: NodeId) -> Option<Tensor> {
     let node = graph.node(id);
     match &node.op {
         Op::Const(t) => Some(t.clone()),
-        op @ (Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_)) if op.has_fixed_attributes() => {
+        op if is_view(op) => {
             let from = constant(graph, node.inputs[0])?;
             let bind = Bindings::new();
             let out = node.ty.concrete(&bind)?;

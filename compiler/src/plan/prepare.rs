@@ -9,7 +9,13 @@
 
 use std::sync::Arc;
 
-use super::{contract::takes_border, fuse::is_view_of_constant, pack::constant, phases::Phases, winograd::winograd};
+use super::{
+    contract::takes_border,
+    fuse::{is_view, is_view_of_constant},
+    pack::constant,
+    phases::Phases,
+    winograd::winograd,
+};
 use crate::{
     base::{Bindings, Dim, dim::NoVars},
     graph::{Graph, NodeId, Regions},
@@ -115,14 +121,9 @@ pub(super) fn add(to: &mut Graph, op: impl Into<Op>, inputs: &[NodeId]) -> NodeI
 
 /// The value of what depends on constants only, and is not a view.
 fn fold(to: &Graph, op: &Op, inputs: &[NodeId], ty: &TensorType) -> Option<Tensor> {
-    let view = matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Broadcast(_));
     let leaf = matches!(op, Op::Input | Op::Const(_) | Op::Extent(_) | Op::Control(_));
-    if leaf
-        || view
-        || inputs.is_empty()
-        || !op.has_fixed_attributes()
-        || !inputs.iter().all(|&i| is_view_of_constant(to, i))
-    {
+    let all_known = !inputs.is_empty() && inputs.iter().all(|&i| is_view_of_constant(to, i));
+    if leaf || is_view(op) || !all_known || !op.has_fixed_attributes() {
         return None;
     }
     let none = Bindings::new();

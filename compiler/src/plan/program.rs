@@ -285,6 +285,11 @@ impl Flow {
     }
 }
 
+/// Whether a branch or loop touches a buffer.
+pub fn is_in_flow(flows: &[Flow], id: StorageId) -> bool {
+    flows.iter().any(|flow| flow.buffers().contains(&id))
+}
+
 impl Launch {
     /// The buffer that the kernel writes, the first if there are several.
     pub fn result(&self) -> StorageId {

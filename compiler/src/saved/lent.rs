@@ -116,6 +116,7 @@ fn drop_results(graph: &mut TfGraph, id: Id<Node>, unused: &BTreeSet<usize>) {
 }
 
 fn drop_at<T>(all: &mut Vec<T>, unused: &BTreeSet<usize>, before: usize) {
-    let mut n = 0..;
-    all.retain(|_| n.next().and_then(|n: usize| n.checked_sub(before)).is_none_or(|n| !unused.contains(&n)));
+    for &n in unused.iter().rev() {
+        all.remove(before + n);
+    }
 }
