@@ -9,8 +9,9 @@ TensorFlow's error is its worst over the batch sizes.
 By the first measure ours may be twice that plus one unit in the last place. At the levels without fused multiply-adds it may be three
 times that: TensorFlow's error here is that of sums whose products are not rounded, and theirs are. By the second it may be four
 times that plus four units: the worst of quotients whose divisors are chance is spread more widely (an output of a recurrent layer has
-84 elements in all; at x86-64-v3 nine of the 921 outputs exceed twice, none by a fault). Where there is no finer truth (a double; a model with recorded outputs that the evaluator cannot run) it is 256 units in the last
-place from TensorFlow's. Infinities and NaN stand where TensorFlow has them; integers, booleans and strings are equal.
+84 elements in all; at x86-64-v3 nine of the 921 outputs exceed twice, none by a fault).
+Where there is no finer truth (a double; a model with recorded outputs that the evaluator cannot run) it is 256 units in the last place
+from TensorFlow's. Infinities and NaN stand where TensorFlow has them; integers, booleans and strings are equal.
 """
 
 import argparse

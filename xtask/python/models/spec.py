@@ -52,8 +52,9 @@ def model(name, *routes, **options):
     """
 
     def declare(build):
-        for route in routes:
-            MODELS.append(Model(name, route, build, options.get("file") or build.__code__.co_filename, **{k: v for k, v in options.items() if k != "file"}))
+        given = dict(options)
+        file = given.pop("file", None) or build.__code__.co_filename
+        MODELS.extend(Model(name, route, build, file, **given) for route in routes)
         return build
 
     return declare
