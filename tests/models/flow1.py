@@ -475,6 +475,149 @@ def assigned_in_branch(x, b):
         return {"y": y, "after": total.read_value()}
 
 
+# Gradients of loops: the loop pushes what the gradient needs to stacks, and the gradient's loop pops it.
+
+
+def gradients(y, **xs):
+    return {f"d{key}": g for key, g in zip(xs, v1.gradients(y, list(xs.values())))}
+
+
+@program(*VECTORS, x=(F32, [None]))
+def gradient_of_power(x):
+    y = v1.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * x), [0, x])[1]
+    return {"y": y, **gradients(y, x=x)}
+
+
+@program(*[(numbers(n, 2, seed=n), numbers(2)) for n in (0, 1, 5)], x=(F32, [None, 2]), first=(F32, [2]))
+def gradient_of_open_count(x, first):
+    """One iteration for each row; none where there is no row."""
+    step = lambda y, row: y * 0.5 + tf.sin(y + tf.stop_gradient(row))
+    y = v1.while_loop(lambda i, y: i < tf.shape(x)[0], lambda i, y: (i + 1, step(y, x[i])), [0, first])[1]
+    return {"y": y, **gradients(y, first=first)}
+
+
+@program(*[(numbers(3), np.float32(s)) for s in (-0.5, 2)], x=(F32, [3]), s=(F32, []))
+def gradient_of_two_variables(x, s):
+    """Each variable makes the other one; one is a matrix of float64, and one result is not used."""
+    wide = tf.cast(x, F64)
+    body = lambda i, a, b, n: (i + 1, a * s + tf.cast(tf.reduce_sum(b), F32), b * tf.expand_dims(tf.cast(a, F64), 1), n * 2)
+    _, a, b, _ = v1.while_loop(lambda i, *_: i < 3, body, [0, x, tf.expand_dims(wide, 1) * tf.expand_dims(wide, 0), 1])
+    return {"a": a, **gradients(tf.reduce_sum(a) + tf.cast(tf.reduce_sum(b), F32), x=x, s=s)}
+
+
+@program(*[(numbers(n),) for n in (3, 1)], x=(F32, [None]))
+def gradient_of_no_iteration(x):
+    y = v1.while_loop(lambda i, y: i < 0, lambda i, y: (i + 1, tf.exp(y)), [0, x * 2])[1]
+    return {"y": y, **gradients(y, x=x)}
+
+
+@program(*[(numbers(4, seed=s) * 3,) for s in range(3)], x=(F32, [4]))
+def gradient_of_branch_in_loop(x):
+    """Each side of the branch pushes values of its own."""
+    step = lambda y: v1.cond(tf.reduce_sum(y) > 1, lambda: tf.sin(y) * x, lambda: tf.exp(y * 0.1) + x * x)
+    y = v1.while_loop(lambda i, y: i < 5, lambda i, y: (i + 1, step(y)), [0, x])[1]
+    return {"y": y, **gradients(y, x=x)}
+
+
+@program(*[(numbers(n, 4, seed=n) * 3,) for n in (0, 1, 5)], x=(F32, [None, 4]))
+def gradient_of_branches_in_loop(x):
+    """Branches within a branch, and one of which a side computes nothing, where the extents are open."""
+    rows, first = tf.stop_gradient(x), tf.ones([4]) * 0.5
+    deep = lambda y, r: v1.cond(r[0] > 0, lambda: tf.cos(y) * r, lambda: y / (1 + r * r))
+    step = lambda y, r: v1.cond(tf.reduce_sum(r) > 0, lambda: deep(y, r) + y * y * 0.1, lambda: v1.cond(r[1] > 0, lambda: y * r, lambda: y))
+    y = v1.while_loop(lambda i, y: i < tf.shape(x)[0], lambda i, y: (i + 1, step(y, rows[i])), [0, first])[1]
+    return {"y": y, **gradients(y, first=first)}
+
+
+@program(*[(np.float32(s),) for s in (1.5, 3, 200)], x=(F32, []))
+def gradient_of_bounded_loop(x):
+    """Data decide how many iterations there are, eight at most."""
+    n, y = v1.while_loop(lambda n, y: y < 100, lambda n, y: (n + 1, y * y * 0.9), (0, x), maximum_iterations=8)
+    return {"n": n, "y": y, **gradients(y, x=x)}
+
+
+@program(*[(numbers(n, m, seed=n),) for n, m in ((0, 3), (1, 1), (3, 2), (2, 0))], x=(F32, [None, None]))
+def gradient_of_nested(x):
+    """The inner loop pushes as often as both loops run."""
+    rows, columns = tf.shape(x)[0], tf.shape(x)[1]
+    x, first = tf.stop_gradient(x), tf.constant(0.5)
+
+    def row(i, total):
+        s = v1.while_loop(lambda j, s: j < columns, lambda j, s: (j + 1, s * 0.5 + tf.sin(x[i, j] + s)), [0, total])[1]
+        return i + 1, s * s + total
+
+    y = v1.while_loop(lambda i, t: i < rows, row, [0, first])[1]
+    return {"y": y, **gradients(y, first=first)}
+
+
+@program(*[(np.float32(s),) for s in (0.3, -1.2, 5)], x=(F32, []))
+def gradient_of_nested_by_data(x):
+    """Data decide how often the inner loop runs in each iteration of the outer one: up to four times."""
+    inner = lambda y: v1.while_loop(lambda z: z < 2, lambda z: tf.sin(z) + tf.abs(x) * 0.5 + 0.4, [y], maximum_iterations=4)
+    y = v1.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, tf.sin(inner(y)) + x), [0, x])[1]
+    return {"y": y, **gradients(y, x=x)}
+
+
+@program(*VECTORS, x=(F32, [None]))
+def gradient_in_loop(x):
+    """A loop whose body is a step along the gradient of another loop."""
+    def body(i, y):
+        z = v1.while_loop(lambda j, z: j < 3, lambda j, z: (j + 1, z * tf.cos(z) + x), [0, y])[1]
+        return i + 1, y - 0.1 * v1.gradients(z, y)[0]
+
+    return {"y": v1.while_loop(lambda i, y: i < 4, body, [0, x])[1]}
+
+
+def after(before, make):
+    with tf.control_dependencies([before]):
+        return make()
+
+
+def pushed_and_popped(first, second, stack, push, pop, close):
+    """Two elements come back in the other order; what is pushed is handed on."""
+    one = push(stack, first)
+    two = after(one, lambda: push(stack, second))
+    last = after(two, lambda: pop(stack, first.dtype))
+    before = after(last, lambda: pop(stack, first.dtype))
+    with tf.control_dependencies([after(before, lambda: close(handle=stack))]):
+        return tf.identity(one), last, before
+
+
+V2 = (
+    lambda handle, elem: raw.StackPushV2(handle=handle, elem=elem, swap_memory=True),
+    lambda handle, dtype: raw.StackPopV2(handle=handle, elem_type=dtype),
+    raw.StackCloseV2,
+)
+
+
+@program(*[(numbers(n, seed=n), numbers(n, seed=n + 1), np.bool_(b)) for n, b in ((0, True), (3, False))], x=(F32, [None]), y=(F32, [None]), b=(BOOL, []))
+def stacks_by_hand(x, y, b):
+    found = {}
+    for dtype in (F32, F64, F16, I32, I64, tf.uint8, tf.int8, tf.int16, BOOL):
+        first, second = (tf.cast(tf.abs(v * 5), dtype) if dtype != BOOL else tf.not_equal(v > 0, b) for v in (x, y))
+        stack = raw.StackV2(max_size=2 if dtype == F64 else -1, elem_type=dtype)
+        for key, value in zip(("one", "last", "before"), pushed_and_popped(first, second, stack, *V2)):
+            found[f"{key}_{dtype.name}"] = value
+    return found
+
+
+@program(*[(numbers(2, seed=s), numbers(2, seed=s + 1)) for s in (1, 2)], x=(F32, [2]), y=(F32, [2]))
+def stacks_of_version_1(x, y):
+    stack = raw.Stack(elem_type=F32)
+    push = lambda handle, elem: raw.StackPush(handle=handle, elem=elem)
+    pop = lambda handle, dtype: raw.StackPop(handle=handle, elem_type=dtype)
+    return dict(zip(("one", "last", "before"), pushed_and_popped(x, y, stack, push, pop, raw.StackClose)))
+
+
+@program(*[(numbers(2), np.int32(n)) for n in (-1, 0, 1, 3)], x=(F32, [2]), n=(I32, []))
+def pops_of_data(x, n):
+    """What was pushed `n` times is popped once: not where nothing is there."""
+    stack = raw.StackV2(max_size=-1, elem_type=F32)
+    body = lambda i, y: after(V2[0](stack, y), lambda: (i + 1, y * 2))
+    i, _ = v1.while_loop(lambda i, y: i < n, body, (0, x), maximum_iterations=4)
+    return {"y": after(i, lambda: V2[1](stack, F32))}
+
+
 # What is refused.
 
 
@@ -497,10 +640,33 @@ def refused_race(x):
     return {"y": raw.Merge(inputs=[x, x + 1]).output}
 
 
-@program(x=(F32, []))
-def refused_gradient(x):
-    y = v1.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * y), [0, x])[1]
+@program(x=(F32, []), n=(I32, []))
+def refused_gradient(x, n):
+    """How often the loop runs has no bound, and so has what it pushes."""
+    y = v1.while_loop(lambda i, y: i < n, lambda i, y: (i + 1, y * y), [0, x])[1]
     return {"y": v1.gradients(y, x)[0]}
+
+
+@program(x=(F32, []))
+def refused_triangle(x):
+    """What the inner loop pushes is more in each iteration of the outer one."""
+    inner = lambda i, y: v1.while_loop(lambda j, z: j < i, lambda j, z: (j + 1, tf.sin(z) * x), [0, y])[1]
+    y = v1.while_loop(lambda i, y: i < 4, lambda i, y: (i + 1, inner(i, y) + x), [0, x])[1]
+    return {"y": v1.gradients(y, x)[0]}
+
+
+@program(x=(F32, [2]))
+def refused_empty_stack(x):
+    stack = raw.StackV2(max_size=-1, elem_type=F32)
+    one = after(V2[0](stack, x), lambda: V2[1](stack, F32))
+    return {"y": after(one, lambda: V2[1](stack, F32))}
+
+
+@program(x=(F32, [2]))
+def refused_full_stack(x):
+    stack = raw.StackV2(max_size=1, elem_type=F32)
+    two = after(V2[0](stack, x), lambda: V2[0](stack, x))
+    return {"y": after(two, lambda: V2[1](stack, F32))}
 
 
 @program(x=(F32, [None, 3]))

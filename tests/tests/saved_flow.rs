@@ -62,7 +62,10 @@ fn what_is_refused_of_version_1_is_told_by_name() {
             ("two_writers", &["two nodes write to one array beside each other", "array = array.write(i, x)"]),
             ("writer_by_control", &["TensorArrayWriteV3 changes an array here, and nobody reads the flow"]),
             ("race", &["several operands of this Merge are computed in every call", "refused_race/Merge"]),
-            ("gradient", &["StackV2"]),
+            ("gradient", &["has no bound", "maximum_iterations"]),
+            ("triangle", &["has no bound", "maximum_iterations"]),
+            ("empty_stack", &["StackPopV2_1", "the length of a list of which one is taken: 1 is more than 0"]),
+            ("full_stack", &["StackPushV2_1", "the length of a list and its limit: 2 is more than 1"]),
         ],
     );
 }

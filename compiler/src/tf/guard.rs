@@ -17,12 +17,12 @@ impl Import<'_> {
             return true;
         }
         let Some((step, around)) = steps.split_last() else { return false };
-        let Some((factor, rest)) = linear(d, &step.symbol) else { return self.is_nonneg_in(around, d) };
-        if factor > 0 {
+        let Some((factor, rest)) = affine(d, &step.symbol) else { return self.is_nonneg_in(around, d) };
+        if self.is_nonneg_in(around, &factor) {
             return self.is_nonneg_in(around, &rest);
         }
-        let last = |below: &Dim| &rest + (below - 1) * factor;
-        factor == 0 && self.is_nonneg_in(around, d) || step.below.iter().any(|b| self.is_nonneg_in(around, &last(b)))
+        let last = |below: &Dim| &rest + (below - 1) * &factor;
+        self.is_nonneg_in(around, &-&factor) && step.below.iter().any(|b| self.is_nonneg_in(around, &last(b)))
     }
     /// Whether a dim depends on the iteration of a loop around.
     pub(super) fn varies(&self, d: &Dim) -> bool {
@@ -85,12 +85,24 @@ impl Import<'_> {
     }
 }
 
-/// The factor of a symbol and the rest, where the symbol occurs in no other way.
+/// The factor of a symbol, a number, and the rest, where the symbol occurs in no other way.
 pub(super) fn linear(d: &Dim, symbol: &Symbol) -> Option<(i64, Dim)> {
-    let alone = |term: &&Term| matches!(&term.atoms[..], [Atom::Sym(s)] if s == symbol);
-    let factor = d.terms().iter().find(alone).map_or(0, |term| term.k);
-    let rest = d - Dim::from(symbol) * factor;
-    (!rest.symbols().contains(symbol)).then_some((factor, rest))
+    let (factor, rest) = affine(d, symbol)?;
+    Some((factor.as_int()?, rest))
+}
+
+/// The factor of a symbol and the rest, where the symbol occurs in no other way.
+fn affine(d: &Dim, symbol: &Symbol) -> Option<(Dim, Dim)> {
+    let own = Atom::Sym(symbol.clone());
+    let (with, without): (Vec<&Term>, _) = d.terms().iter().partition(|term| term.atoms.contains(&own));
+    let divided = with.into_iter().map(|term| {
+        let mut atoms = term.atoms.clone();
+        atoms.remove(atoms.iter().position(|atom| *atom == own).expect("it has the symbol"));
+        Term { atoms, k: term.k }
+    });
+    let (factor, rest) = (Dim::from_terms(divided), Dim::from_terms(without.into_iter().cloned()));
+    let is_free = |dim: &Dim| !dim.symbols().contains(symbol);
+    (is_free(&factor) && is_free(&rest)).then_some((factor, rest))
 }
 
 /// Whether an extent that others are broadcast to is in it: no symbol is replaced by what shows only at a call.

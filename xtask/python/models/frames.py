@@ -265,6 +265,58 @@ def gradient_of_cond(x, s):
     return {"y": y, "dx": dx, "dw": dw}
 
 
+@frames((numbers(3),), (numbers(1),), (numbers(0),), routes=("simple_save", "frozen_graph"), x=(F32, [None]))
+def gradient_of_power_loop(x):
+    """`tf.gradients` of a loop, whose stacks keep what each iteration computed."""
+    y = v1.while_loop(lambda i, y: i < 4, lambda i, y: (i + 1, y * x), [0, x])[1]
+    return {"y": y, "dx": v1.gradients(y, x)[0]}
+
+
+@frames((numbers(5, 3), numbers(3)), (numbers(1, 3), numbers(3)), (numbers(0, 3), numbers(3)), routes=BUILDER, x=(F32, [None, 3]), first=(F32, [3]))
+def gradient_of_first_state(x, first):
+    """A recurrent step for each row, none where there is none; with respect to the state before and a weight."""
+    w = variable("w", 3, 3)
+    step = lambda h, row: tf.sin(tf.squeeze(tf.matmul(tf.expand_dims(h, 0), w), 0) + tf.stop_gradient(row))
+    h = v1.while_loop(lambda i, h: i < tf.shape(x)[0], lambda i, h: (i + 1, step(h, x[i])), [0, first])[1]
+    return {"h": h, **dict(zip(("dfirst", "dw"), v1.gradients(tf.reduce_sum(h * h), [first, w])))}
+
+
+@frames((numbers(3), numbers(3, 3)), (numbers(3) * 2, numbers(3, 3) * 2), routes=FROZEN, x=(F32, [3]), w=(F32, [3, 3]))
+def gradient_of_cond_in_loop(x, w):
+    """A loop with a `cond` inside: each side keeps values of its own."""
+    step = lambda y: v1.cond(tf.reduce_sum(y) > 0, lambda: tf.sin(tf.squeeze(tf.matmul(tf.expand_dims(y, 0), w), 0)), lambda: y * y + x)
+    y = v1.while_loop(lambda i, y: i < 6, lambda i, y: (i + 1, step(y)), [0, x])[1]
+    return {"y": y, **dict(zip(("dx", "dw"), v1.gradients(y, [x, w])))}
+
+
+@frames((numbers(4), np.float32(0.5)), (numbers(4), np.float32(-1.5)), routes=SIMPLE, x=(F32, [4]), s=(F32, []))
+def gradient_of_two_variables(x, s):
+    """Two variables, each made of the other, one of them float64."""
+    body = lambda i, a, b: (i + 1, tf.cos(a) * s + tf.cast(b, F32), b * 0.5 + tf.cast(a * s, tf.float64))
+    _, a, b = v1.while_loop(lambda i, *_: i < 5, body, [0, x, tf.zeros([4], tf.float64)])
+    return {"a": a, "b": tf.cast(b, F32), **dict(zip(("dx", "ds"), v1.gradients(tf.reduce_sum(a) + tf.cast(tf.reduce_sum(b), F32), [x, s])))}
+
+
+@frames((np.float32(1.5), np.float32(0.8)), (np.float32(40), np.float32(1)), (np.float32(200), np.float32(1)), routes=BUILDER, x=(F32, []), s=(F32, []))
+def gradient_of_bounded_loop(x, s):
+    """Data decide how often the loop runs, and a bound is given: none, one or several iterations."""
+    y = v1.while_loop(lambda y: y < 100, lambda y: y * y * s, [x], maximum_iterations=9)
+    return {"y": y, **dict(zip(("dx", "ds"), v1.gradients(y, [x, s])))}
+
+
+@frames((numbers(3, 4), np.float32(0.5)), (numbers(1, 1), np.float32(2)), (numbers(2, 0), np.float32(1)), routes=FROZEN, x=(F32, [None, None]), first=(F32, []))
+def gradient_of_nested_loops(x, first):
+    """A loop over columns within one over rows."""
+    step = lambda s, e: s * 0.5 + tf.sin(tf.stop_gradient(e) * s)
+
+    def row(i, total):
+        s = v1.while_loop(lambda j, s: j < tf.shape(x)[1], lambda j, s: (j + 1, step(s, x[i, j])), [0, total])[1]
+        return i + 1, s + total * 0.1
+
+    y = v1.while_loop(lambda i, t: i < tf.shape(x)[0], row, [0, first])[1]
+    return {"y": y, "dfirst": v1.gradients(y, first)[0]}
+
+
 @frames((numbers(4, 3), np.int32(3)), (numbers(4, 3), np.int32(0)), (numbers(4, 3), np.int32(4)), routes=FROZEN, x=(F32, [4, 3]), n=(I32, []))
 def asserted(x, n):
     """`tf.Assert` and `assert_less` in a loop's body and before a branch."""

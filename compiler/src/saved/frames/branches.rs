@@ -6,17 +6,18 @@ use std::{
     sync::Arc,
 };
 
-use smc_proto::{AttrValue, DataType, TensorProto, attr_value::Value};
+use smc_proto::DataType;
 
 use super::{
     caller, inner_name,
     part::{Arguments, Edge, Holders, Part, effects_of},
     paths::{Join, OUTERMOST, Paths, is_merge, is_switch},
+    scalar,
 };
 use crate::{
     base::{Diagnostic, Id, Problems},
     saved::{
-        graph::{Node, NodeOutput, Origin, Port, TfGraph, has_effect, only_tells},
+        graph::{Node, NodeOutput, Port, TfGraph, has_effect, only_tells},
         types::{TfShape, TfType},
     },
 };
@@ -273,12 +274,7 @@ fn name(merge: &str) -> String {
 
 /// Adds a result of a body: the operand that a `Merge` takes.
 fn add_index(body: &mut TfGraph, operand: u32) {
-    let dtype = DataType::DtInt32 as i32;
-    let value = TensorProto { dtype, int_val: vec![operand as i32], ..Default::default() };
-    let attr = |value| AttrValue { value: Some(value) };
-    let attrs = [("dtype".into(), attr(Value::Type(dtype))), ("value".into(), attr(Value::Tensor(value)))].into();
-    let name = format!("value_index_{}", body.outputs.len());
-    let node = Node { name, op: "Const".into(), inputs: vec![], controls: vec![], attrs, origin: Origin::Order };
+    let node = scalar(format!("value_index_{}", body.outputs.len()), operand as i32);
     let source = NodeOutput { node: body.nodes.push(node), index: 0 };
     let key = format!("result{}", body.outputs.len());
     body.outputs.push(Port { key, source, ty: TfType { dtype: DataType::DtInt32, shape: TfShape::UNKNOWN } });

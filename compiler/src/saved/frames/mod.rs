@@ -13,25 +13,37 @@
 //!
 //! Loops come first, innermost first ([`loops`]), then the branches of each graph ([`branches`]). A branch whose predicate
 //! is written as a constant stays as it is: `tf` follows it. So do those whose `Merge` cannot be paired with its
-//! `Switch`es, which `tf` refuses where data decide them.
+//! `Switch`es, which `tf` refuses where data decide them. The stacks that loops push to for their gradients become lists
+//! ([`stacks`]).
 
 mod branches;
 mod loops;
 mod nest;
 mod part;
 mod paths;
+mod resources;
 mod shape;
+mod stacks;
 #[cfg(test)]
 mod tests;
 
-use smc_proto::{AttrValue, NameAttrList, attr_value::Value};
+use smc_proto::{AttrValue, DataType, NameAttrList, TensorProto, attr_value::Value};
 
 use super::graph::{Node, Origin, TfGraph};
 use crate::base::Problems;
 
 /// The graph in which loops and branches are functional.
 pub(super) fn functional(graph: TfGraph) -> Result<TfGraph, Problems> {
-    branches::functional(loops::functional(graph)?)
+    stacks::functional(branches::functional(loops::functional(graph)?)?)
+}
+
+/// A constant of int32 without axes.
+fn scalar(name: String, value: i32) -> Node {
+    let dtype = DataType::DtInt32 as i32;
+    let value = TensorProto { dtype, int_val: vec![value], ..Default::default() };
+    let attr = |value| AttrValue { value: Some(value) };
+    let attrs = [("dtype".into(), attr(Value::Type(dtype))), ("value".into(), attr(Value::Tensor(value)))].into();
+    Node { name, op: "Const".into(), inputs: vec![], controls: vec![], attrs, origin: Origin::Order }
 }
 
 /// A node that runs bodies of its own: its attributes name each by its role and what it computes, so that equal nodes

@@ -204,7 +204,7 @@ impl Holders {
 }
 
 /// What the nodes of some bodies do beside computing.
-pub fn effects_of(bodies: [&TfGraph; 2]) -> BTreeMap<String, String> {
+pub fn effects_of<'g>(bodies: impl IntoIterator<Item = &'g TfGraph>) -> BTreeMap<String, String> {
     let mut effects = BTreeMap::new();
     for body in bodies {
         let own = body.nodes.iter().filter(|(_, node)| has_effect(&node.op));

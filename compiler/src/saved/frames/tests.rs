@@ -30,6 +30,8 @@ fn graph(lines: &str, outputs: &[&str]) -> Result<TfGraph, String> {
             "Const" => {
                 (op, "attr { key: \"value\" value { tensor { dtype: DT_INT32 tensor_shape { } int_val: 1 } } }".into())
             }
+            "StackV2" | "StackPopV2" => (op, "attr { key: \"elem_type\" value { type: DT_FLOAT } }".into()),
+            "StackPushV2" => (op, "attr { key: \"T\" value { type: DT_FLOAT } }".into()),
             op => (op, String::new()),
         };
         format!("node {{ name: \"{name}\" op: \"{op}\"{inputs} {attrs} }}\n")
@@ -149,6 +151,69 @@ fn a_branch_becomes_if() {
          output result0 = b
          output result1 = value_index_1",
     );
+}
+
+#[test]
+fn a_stack_becomes_a_list() {
+    let pushing = LOOP.replace("n = NextIteration(a)", "n = NextIteration(a, ^u)");
+    check(
+        &format!("{pushing}\nh = StackV2(p)\ni = EnterConstant(h)\nu = StackPushV2(i, s:1)\no = StackPopV2(h, ^r)"),
+        &["o"],
+        "input x = x
+         input p = p
+         x = Placeholder()
+         p = Placeholder()
+         h/element_shape = Const()
+         h = EmptyTensorList(h/element_shape, p)
+         f = While(x, p, h)
+         r = Identity(f)
+         o/element_shape = Const()
+         o = TensorListPopBack(f:2, o/element_shape) ^r
+         output o = o:1
+         f 0:
+         input e = e
+         input k = k
+         input i = i
+         e = Placeholder()
+         k = Placeholder()
+         i = Placeholder()
+         c = Less(e, k)
+         output result0 = c
+         f 1:
+         input e = e
+         input k = k
+         input i = i
+         e = Placeholder()
+         k = Placeholder()
+         i = Placeholder()
+         a = Add(e, k)
+         u = TensorListPushBack(i, e)
+         output result0 = a
+         output result1 = k
+         output result2 = u",
+    );
+}
+
+#[test]
+fn a_stack_that_nobody_reads_goes() {
+    let pushing = LOOP.replace("n = NextIteration(a)", "n = NextIteration(a, ^u)");
+    let lines = format!("{pushing}\nh = StackV2(p)\ni = EnterConstant(h)\nu = StackPushV2(i, s:1)");
+    let text = print(&graph(&lines, &["r"]).unwrap());
+    assert!(!text.contains("Stack") && !text.contains("TensorList"), "{text}");
+}
+
+#[test]
+fn stacks_without_an_order_are_refused() {
+    let check = |lines: &str, said: &str| {
+        let text = graph(lines, &["o"]).map_or_else(|e| e, |g| print(&g));
+        assert!(text.contains(said), "{said} is not in\n{text}");
+    };
+    check(
+        "h = StackV2(p)\nu = StackPushV2(h, x)\nq = StackPopV2(h)\no = Add(q, u)",
+        "nothing says whether it runs before",
+    );
+    let closed = "h = StackV2(p)\nu = StackPushV2(h, x)\nc = StackCloseV2(h, ^u)\no = StackPopV2(h, ^c)";
+    check(closed, "the stack that this node uses was closed by `c`");
 }
 
 #[test]

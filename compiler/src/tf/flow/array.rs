@@ -59,7 +59,8 @@ fn create(cx: &mut Import) -> Outputs {
         Some(element) => Some(zeros(cx, dtype, &rows(&length, &element))?),
         None => None,
     };
-    let array = give(cx, ListOf { dtype, data, length, shape, most: None, grows, array: Some(super::own(cx)) });
+    let array = Some(super::own(cx));
+    let array = give(cx, ListOf { grows, array, ..ListOf::new(dtype, data, length, shape) });
     Ok(vec![array, array])
 }
 

@@ -14,9 +14,9 @@ use crate::{
     base::{Diagnostic, Dim},
     graph::{Graph, If, NodeId},
     loops::CompareFn,
-    op::Reshape,
+    op::{Pad, Reshape},
     saved::{Node, NodeOutput},
-    tensor::{DType, TensorType, count},
+    tensor::{DType, Scalar, Tensor, TensorType, count},
     tf::{Import, Outputs, Stop, Value},
 };
 
@@ -116,7 +116,8 @@ enum Merged {
     /// A result of the operator: its place.
     Slot(usize),
     Narrow(usize, crate::tensor::Narrow),
-    List(usize, ListOf),
+    /// A list, and the places of its elements and of their number, where branches decide about them.
+    List(ListOf, [Option<usize>; 2]),
 }
 
 impl Merged {
@@ -125,7 +126,10 @@ impl Merged {
             Merged::Value(value) => value,
             Merged::Slot(n) => nodes[n].into(),
             Merged::Narrow(n, narrow) => Value::Narrow(nodes[n], narrow),
-            Merged::List(n, of) => Value::List(cx.lists.add(ListOf { data: Some(nodes[n]), ..of })),
+            Merged::List(of, [data, count]) => {
+                let (data, count) = (data.map(|n| nodes[n]).or(of.data), count.map(|n| nodes[n]).or(of.count));
+                Value::List(cx.lists.add(ListOf { data, count, ..of }))
+            }
         }
     }
 }
@@ -241,26 +245,72 @@ impl Merge<'_> {
         Ok(self.slots - 1)
     }
 
+    /// A list of all branches. Where they make it differently long, it has a number of elements that data decide.
     fn list(&mut self, cx: &mut Import, lists: Vec<List>, what: &str) -> Result<Merged> {
         let all: Vec<ListOf> = lists.iter().map(|&list| cx.lists.get(list).clone()).collect();
-        let first = all[0].clone();
+        let mut of = ListOf { data: None, count: None, ..all[0].clone() };
+        // An empty list is as good as any.
+        let alike = || all.iter().filter(|list| !list.length.is(0)).map(|list| &list.alike);
+        of.alike = alike().next().cloned().flatten().filter(|_| alike().all(|other| Some(other) == alike().next()));
+        let differs = |list: &ListOf| (&list.length - &of.length).as_int().is_some_and(|by| by != 0);
+        let is_counted = all.iter().any(|list| list.count.is_some()) || of.array.is_none() && all.iter().any(differs);
         for other in &all {
-            cx.require_equal(&first.length, &other.length, &format!("the lengths of {what}"))?;
+            match is_counted {
+                true => of.length = cx.greater(&of.length, &other.length),
+                false => cx.require_equal(&of.length, &other.length, &format!("the lengths of {what}"))?,
+            }
         }
-        let Some(like) = (0..all.len()).find(|&n| all[n].data.is_some()) else {
-            return Ok(Merged::Value(Value::List(cx.lists.add(first))));
-        };
-        let shape = self.branches[like].graph.shape(all[like].data.expect("there is one")).to_vec();
+        let mut slots = [None, None];
+        if let Some(like) = (0..all.len()).find(|&n| all[n].data.is_some()) {
+            let ids = self.rows(cx, &all, like, is_counted)?;
+            match self.settled(cx, &ids)? {
+                Some(id) => of.data = Some(id),
+                None => slots[0] = Some(self.slot(cx, ids, what)?),
+            }
+        }
+        if is_counted {
+            let counts = all.iter().zip(&mut self.branches);
+            let counts =
+                counts.map(|(list, branch)| list.count.unwrap_or_else(|| branch.graph.extent(list.length.clone())));
+            let counts: Vec<NodeId> = counts.collect();
+            match self.settled(cx, &counts)? {
+                Some(id) => of.count = Some(id),
+                None => slots[1] = Some(self.slot(cx, counts, what)?),
+            }
+        }
+        Ok(match slots {
+            [None, None] => Merged::Value(Value::List(cx.lists.add(of))),
+            _ => Merged::List(of, slots),
+        })
+    }
+
+    /// The elements of a list in each branch, as those of branch `like`; with room for as many where they are counted.
+    fn rows(&mut self, cx: &Import, all: &[ListOf], like: usize, is_counted: bool) -> Result<Vec<NodeId>> {
+        let shape_in = |branches: &[Closed], n: usize| Some(branches[n].graph.shape(all[n].data?).to_vec());
+        let mut shape = shape_in(&self.branches, like).expect("it has elements");
+        if is_counted {
+            let held = (0..all.len()).filter_map(|n| Some(shape_in(&self.branches, n)?[0].clone()));
+            shape[0] = held.reduce(|a, b| cx.greater(&a, &b)).expect("one has elements");
+        }
         let ids = all.iter().zip(&mut self.branches).map(|(list, branch)| match list.data {
+            Some(id) if is_counted => with_rows(&mut branch.graph, id, &shape[0]),
             Some(id) => Ok(id),
             None => zeros(&mut branch.graph, list.dtype, &shape),
         });
-        let ids: Vec<NodeId> = ids.collect::<Result<_>>()?;
-        if let Some(id) = self.settled(cx, &ids)? {
-            return Ok(Merged::Value(Value::List(cx.lists.add(ListOf { data: Some(id), ..first }))));
-        }
-        Ok(Merged::List(self.slot(cx, ids, what)?, first))
+        ids.collect()
     }
+}
+
+/// `x` with zeros behind its rows, so that there are so many.
+pub(super) fn with_rows(graph: &mut Graph, x: NodeId, rows: &Dim) -> Result<NodeId> {
+    let mut high = vec![Dim::zero(); graph.shape(x).len()];
+    high[0] = rows - &graph.shape(x)[0];
+    if high[0].is(0) {
+        return Ok(x);
+    }
+    let dtype = graph.ty(x).dtype;
+    let zero = graph.constant(Tensor::from_scalars(dtype, vec![], [Scalar::zero(dtype)]));
+    Ok(graph.add(Pad { low: vec![Dim::zero(); high.len()], high }, &[x, zero])?)
 }
 
 /// `x` in a shape whose extents are equal to its own, by what the import around found out.
@@ -277,7 +327,6 @@ pub(super) fn shaped(graph: &mut Graph, x: NodeId, shape: &[Dim], cx: &Import) -
 /// Zeros in a region.
 pub(super) fn zeros(graph: &mut Graph, dtype: DType, shape: &[Dim]) -> Result<NodeId> {
     let ones = vec![1; shape.len()];
-    let zero = crate::tensor::Scalar::zero(dtype);
-    let zero = graph.constant(crate::tensor::Tensor::from_scalars(dtype, ones, [zero]));
+    let zero = graph.constant(Tensor::from_scalars(dtype, ones, [Scalar::zero(dtype)]));
     Ok(graph.broadcast(zero, shape)?)
 }

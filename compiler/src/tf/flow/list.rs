@@ -60,14 +60,25 @@ pub(in crate::tf) struct ListOf {
     /// The elements in front, and room behind them; none as long as the shape of an element is open.
     pub data: Option<NodeId>,
     pub length: Dim,
+    /// How many elements there are, where data decide: then `length` is the most that there can be.
+    pub count: Option<NodeId>,
     /// What the list says of the shape of its elements.
     pub shape: Open,
+    /// The numbers that all elements are, where they follow from extents and each was pushed: shapes, mostly.
+    pub alike: Option<Vec<Dim>>,
     /// Elements at most, where that is limited.
     pub most: Option<i64>,
     /// Whether what is set behind the last element makes the list longer.
     pub grows: bool,
     /// The node that made it, where it is an array of TensorFlow 1.
     pub array: Option<Handle>,
+}
+
+impl ListOf {
+    /// A list without a limit, which does not grow by itself.
+    pub(super) fn new(dtype: DType, data: Option<NodeId>, length: Dim, shape: Open) -> ListOf {
+        ListOf { dtype, data, length, count: None, shape, alike: None, most: None, grows: false, array: None }
+    }
 }
 
 impl Lists {
@@ -88,11 +99,30 @@ pub(super) fn give(cx: &mut Import, list: ListOf) -> Value {
     Value::List(cx.lists.add(list))
 }
 
-fn list(cx: &Import, n: usize) -> Result<ListOf> {
+/// The list that is operand `n`.
+pub(super) fn any_list(cx: &Import, n: usize) -> Result<ListOf> {
     match cx.value(n)? {
         Value::List(list) => Ok(cx.lists.get(list).clone()),
         _ => Err(format!("operand {n} of {} is not a list of tensors", cx.node.op).into()),
     }
+}
+
+/// The list that is operand `n`, whose length is known.
+fn list(cx: &Import, n: usize) -> Result<ListOf> {
+    let list = any_list(cx, n)?;
+    match list.count {
+        None => Ok(list),
+        Some(_) => Err(of_data(&cx.node.op)),
+    }
+}
+
+/// What is said where a list's length has to be known, and data decide about it.
+pub(super) fn of_data(op: &str) -> Stop {
+    let problem = format!(
+        "the length of a list depends on how often a loop or a branch runs, which data decide, and {op} needs to know it: \
+         that is not supported yet"
+    );
+    Diagnostic::error(problem).help("give the array its size and let it stay: `tf.TensorArray(dtype, size=n)`").into()
 }
 
 pub(super) fn dtype(cx: &Import, attr: &str) -> Result<DType> {
@@ -190,14 +220,14 @@ pub(super) fn with_room(cx: &mut Import, data: NodeId, wanted: &Dim) -> Result<N
 fn empty(cx: &mut Import) -> Outputs {
     let (dtype, shape) = (dtype(cx, "element_dtype")?, shape_operand(cx, 0)?);
     let most = Some(cx.int(1, "the greatest length of a list")?).filter(|&n| n >= 0);
-    Ok(vec![give(cx, ListOf { dtype, data: None, length: Dim::zero(), shape, most, grows: false, array: None })])
+    Ok(vec![give(cx, ListOf { most, ..ListOf::new(dtype, None, Dim::zero(), shape) })])
 }
 
 fn reserve(cx: &mut Import) -> Outputs {
     let (dtype, shape, length) =
         (dtype(cx, "element_dtype")?, shape_operand(cx, 0)?, cx.dim(1, "the length of a list")?);
     cx.require_at_most(&Dim::zero(), &length, "the length of a list")?;
-    let mut list = ListOf { dtype, data: None, length, shape, most: None, grows: false, array: None };
+    let mut list = ListOf::new(dtype, None, length, shape);
     if let Some(element) = known(&list.shape) {
         list.data = Some(zeros(cx, dtype, &rows(&list.length, &element))?);
     }
@@ -208,15 +238,7 @@ fn from_tensor(cx: &mut Import) -> Outputs {
     let (x, shape) = (cx.arg(0)?, shape_operand(cx, 1)?);
     let of = cx.shape(x);
     let [length, element @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
-    let list = ListOf {
-        dtype: cx.dtype(x),
-        data: Some(x),
-        length: length.clone(),
-        shape,
-        most: None,
-        grows: false,
-        array: None,
-    };
+    let list = ListOf::new(cx.dtype(x), Some(x), length.clone(), shape);
     merged(cx, &open(element), &list.shape)?;
     Ok(vec![give(cx, list)])
 }
@@ -238,6 +260,7 @@ fn element_shape(cx: &mut Import) -> Outputs {
 }
 
 /// Where an element is.
+#[derive(Clone)]
 enum Place {
     At(Dim),
     /// Where a value says, which is checked.
@@ -343,39 +366,80 @@ pub(super) fn with_item(cx: &mut Import, mut list: ListOf, item: NodeId) -> Resu
     }
     let place = place(cx, 1, &list.length)?;
     list.data = Some(replaced(cx, data, place, item)?);
+    list.alike = None;
     Ok(list)
 }
 
 fn push(cx: &mut Import) -> Outputs {
-    let (mut list, item) = (list(cx, 0)?, cx.arg(1)?);
+    let (mut list, item) = (any_list(cx, 0)?, cx.arg(1)?);
     if let Some(most) = list.most {
         cx.require_at_most(&(&list.length + 1), &Dim::from(most), "the length of a list and its limit")?;
     }
+    let numbers = cx.graph.dims(item).map(<[Dim]>::to_vec);
+    list.alike = numbers.filter(|numbers| list.length.is(0) || list.alike.as_ref() == Some(numbers));
     let (data, item) = data_for(cx, &list, item)?;
-    let at = list.length.clone();
-    list.length = &at + 1;
+    let end = list.length.clone();
+    list.length = &end + 1;
     let data = with_room(cx, data, &list.length)?;
-    list.data = Some(replaced(cx, data, Place::At(at), item)?);
+    let place = match list.count {
+        Some(count) => Place::Computed(count),
+        None => Place::At(end),
+    };
+    list.data = Some(replaced(cx, data, place, item)?);
+    list.count = list.count.map(|count| more(cx, count, 1)).transpose()?;
     Ok(vec![give(cx, list)])
 }
 
+/// A count and `by`.
+fn more(cx: &mut Import, count: NodeId, by: i64) -> Result<NodeId> {
+    let by = cx.scalar(DType::I64, by as f64)?;
+    cx.add_(count, by)
+}
+
 fn pop(cx: &mut Import) -> Outputs {
-    let (mut list, shape) = (list(cx, 0)?, shape_operand(cx, 1)?);
-    cx.require_at_most(&Dim::one(), &list.length, "the length of a list of which one is taken")?;
+    let (mut list, shape) = (any_list(cx, 0)?, shape_operand(cx, 1)?);
     fits(cx, &list, &shape)?;
     let data = data(cx, &list, &shape)?;
+    if let Some(count) = list.count {
+        // Nobody but who pops sees what lies behind the last element; an empty list has no element -1.
+        let last = more(cx, count, -1)?;
+        list.count = Some(last);
+        let item = element(cx, data, Place::Computed(last))?;
+        let item = alike(cx, &list, item)?;
+        return Ok(vec![give(cx, list), item.into()]);
+    }
+    let is_known = cx.is_nonneg(&(&list.length - 1)) || list.length.as_int().is_some();
     list.length = &list.length - 1;
-    let item = element(cx, data, Place::At(list.length.clone()))?;
+    let last = list.length.clone();
+    let place = match cx.conditional && !is_known {
+        // In a body that may not run, it is no condition of the call.
+        true => Place::Computed(cx.dim_scalar(&last, DType::I64)?),
+        false => {
+            cx.require_at_most(&Dim::one(), &(&last + 1), "the length of a list of which one is taken")?;
+            Place::At(last.clone())
+        }
+    };
+    let item = element(cx, data, place.clone())?;
     // What is pushed behind an element that was taken replaces it; what is only counted must be zero.
-    list.data = Some(match cx.varies(&list.length) {
+    list.data = Some(match cx.varies(&last) || cx.conditional && !is_known {
         true => {
             let element = cx.shape(item);
             let zero = zeros(cx, list.dtype, &element)?;
-            replaced(cx, data, Place::At(list.length.clone()), zero)?
+            replaced(cx, data, place, zero)?
         }
-        false => cx.slice_axis(data, 0, Dim::zero(), list.length.clone())?,
+        false => cx.slice_axis(data, 0, Dim::zero(), last)?,
     });
+    let item = alike(cx, &list, item)?;
     Ok(vec![give(cx, list), item.into()])
+}
+
+/// An element of a list as what all of them are, if that is known.
+fn alike(cx: &mut Import, list: &ListOf, item: NodeId) -> Result<NodeId> {
+    let ty = cx.graph.ty(item).clone();
+    match &list.alike {
+        Some(numbers) => cx.known(numbers, &ty),
+        None => Ok(item),
+    }
 }
 
 fn resize(cx: &mut Import) -> Outputs {
@@ -386,7 +450,7 @@ fn resize(cx: &mut Import) -> Outputs {
         let data = cx.slice_axis(data, 0, Dim::zero(), kept)?;
         list.data = Some(with_room(cx, data, &size)?);
     }
-    list.length = size;
+    (list.length, list.alike) = (size, None);
     Ok(vec![give(cx, list)])
 }
 
@@ -431,7 +495,7 @@ fn scatter(cx: &mut Import) -> Outputs {
     let [_, element @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
     merged(cx, &open(element), &shape)?;
     let data = zeros(cx, cx.dtype(x), &rows(&length, element))?;
-    let list = ListOf { dtype: cx.dtype(x), data: Some(data), length, shape, most: None, grows: false, array: None };
+    let list = ListOf::new(cx.dtype(x), Some(data), length, shape);
     let list = scattered(cx, list, x, indices)?;
     Ok(vec![give(cx, list)])
 }
@@ -460,6 +524,7 @@ pub(super) fn scattered(cx: &mut Import, mut list: ListOf, x: NodeId, indices: N
     let x = cx.reshape(x, &rows(&count, &element))?;
     let indices = cx.reshape(indices, &[count, Dim::one()])?;
     list.data = Some(cx.add(Scatter::checked(Combine::Set, 1), &[data, indices, x])?);
+    list.alike = None;
     Ok(list)
 }
 
@@ -502,7 +567,7 @@ fn concat_lists(cx: &mut Import) -> Outputs {
             Some(cx.concat(&parts, 0)?)
         }
     };
-    Ok(vec![give(cx, ListOf { data, length, shape, most: None, grows: false, array: None, ..a })])
+    Ok(vec![give(cx, ListOf::new(a.dtype, data, length, shape))])
 }
 
 fn split(cx: &mut Import) -> Outputs {
@@ -524,6 +589,5 @@ pub(super) fn parted(cx: &mut Import, x: NodeId, shape: &Open) -> Result<ListOf>
     let element = [&[each], rest].concat();
     merged(cx, &open(&element), shape)?;
     let data = cx.reshape(x, &[&[Dim::from(lengths.len())], &element[..]].concat())?;
-    let (length, shape) = (lengths.len().into(), shape.clone());
-    Ok(ListOf { dtype: cx.dtype(x), data: Some(data), length, shape, most: None, grows: false, array: None })
+    Ok(ListOf::new(cx.dtype(x), Some(data), lengths.len().into(), shape.clone()))
 }

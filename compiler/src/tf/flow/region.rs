@@ -258,7 +258,8 @@ impl<'a> Region<'a> {
     fn list(&mut self, outer: &Import<'a>, list: List) -> Result<List> {
         let of = self.inner.lists.get(list).clone();
         let data = of.data.map(|id| self.tensor(outer, id)).transpose()?;
-        Ok(self.inner.lists.add(ListOf { data, ..of }))
+        let count = of.count.map(|id| self.tensor(outer, id)).transpose()?;
+        Ok(self.inner.lists.add(ListOf { data, count, ..of }))
     }
 
     fn tensor(&mut self, outer: &Import<'a>, id: NodeId) -> Result<NodeId> {

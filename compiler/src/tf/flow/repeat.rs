@@ -11,15 +11,15 @@ use std::sync::Arc;
 
 use super::{
     List,
-    branch::{shaped, zeros},
-    list::ListOf,
+    branch::{shaped, with_rows, zeros},
+    list::{ListOf, of_data},
     region::{Closed, Region},
 };
 use crate::{
     base::{Dim, Problems, Symbol},
     graph::{Graph, Loop, NodeId, Regions},
     loops::CompareFn,
-    op::{Op, Pad},
+    op::Op,
     saved::{Node, NodeOutput, TfGraph, decode_tensor},
     tensor::{DType, Narrow, Scalar, TensorType, count},
     tf::{
@@ -46,10 +46,14 @@ enum Role {
         by: i64,
     },
     Carried(TensorType, Option<Narrow>),
-    /// A list, `by` longer after each iteration; of its elements the type, where it is known.
+    /// A list, `by` longer after each iteration; of its elements the type, where it is known. Data decide how many elements
+    /// a counted one has, which are at most so many.
     List {
-        by: i64,
+        by: Dim,
         element: Option<Vec<Dim>>,
+        counted: bool,
+        /// The numbers that all of them are.
+        alike: Option<Vec<Dim>>,
     },
 }
 
@@ -165,8 +169,9 @@ fn first_role_of_tensor(cx: &Import, value: Value) -> Role {
 }
 
 fn list_role(cx: &Import, list: List) -> Role {
-    let data = cx.lists.get(list).data;
-    Role::List { by: 0, element: data.map(|id| cx.shape(id)[1..].to_vec()) }
+    let of = cx.lists.get(list);
+    let element = of.data.map(|id| cx.shape(id)[1..].to_vec());
+    Role::List { by: Dim::zero(), element, counted: of.count.is_some(), alike: of.alike.clone() }
 }
 
 /// The array of TensorFlow 1 whose first flow a variable is, where that is a constant and the loop has its handle.
@@ -191,8 +196,16 @@ fn through_identities(tf: &TfGraph, mut at: NodeOutput) -> NodeOutput {
 /// A value that goes round: its variable, its first value, its type.
 struct Carried {
     variable: usize,
+    /// Whether it is how many elements a list has, and not the elements.
+    counts: bool,
     first: NodeId,
     ty: TensorType,
+}
+
+/// What a variable has for the values that go round: its tensor, and how many elements of that count.
+fn going_round(carried: &[Carried], variable: usize, nodes: &[NodeId]) -> [Option<NodeId>; 2] {
+    let of = |counts| carried.iter().position(|c| c.variable == variable && c.counts == counts).map(|at| nodes[at]);
+    [of(false), of(true)]
 }
 
 /// Condition and body, imported by the roles of the variables.
@@ -304,7 +317,7 @@ impl<'a> Round<'a> {
             (Role::Carried(..), output) if output == self.args[n] && !variable.corrected => Ok(Some(Role::Same)),
             (Role::Carried(_, None), Value::Tensor(_)) => Ok(None),
             (Role::Carried(_, Some(narrow)), Value::Narrow(_, other)) if *narrow == other => Ok(None),
-            (Role::List { by, element }, Value::List(list)) => self.list(cx, variable, n, (*by, element), list),
+            (Role::List { .. }, Value::List(list)) => self.list(cx, variable, n, list),
             (_, other) => {
                 let before = if matches!(variable.role, Role::List { .. }) { "a list of tensors" } else { "a tensor" };
                 let problem =
@@ -315,20 +328,16 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// As [`Round::correction`], of variable `n`, which was taken for a list that grows `by` so many of these elements.
-    fn list(
-        &self,
-        cx: &Import<'a>,
-        variable: &Variable,
-        n: usize,
-        (by, element): (i64, &Option<Vec<Dim>>),
-        after: List,
-    ) -> Result<Option<Role>> {
+    /// As [`Round::correction`], of variable `n`, which was taken for a list.
+    fn list(&self, cx: &Import<'a>, variable: &Variable, n: usize, after: List) -> Result<Option<Role>> {
+        let Role::List { by, element, counted, alike } = &variable.role else { return Ok(None) };
         let of = cx.lists.get(after);
         let before = self.lengths[n].as_ref().expect("a list has a length");
         // Where a list gets an element for each iteration, its length follows from the iteration alone.
-        let by_step = || Some(linear(&of.length, &self.symbol)?.0).filter(|_| !variable.corrected);
-        let Some(more) = (&of.length - before).as_int().or_else(by_step) else {
+        let by_step = || Some(Dim::from(linear(&of.length, &self.symbol)?.0)).filter(|_| !variable.corrected);
+        let more = &of.length - before;
+        let is_same = !more.symbols().contains(&self.symbol) && !self.body.graph.is_found(&more) && !cx.varies(&more);
+        let Some(more) = Some(more).filter(|_| is_same).or_else(by_step) else {
             let what = format!(
                 "the list in variable {n} of the loop has the length {before} before an iteration and {} after it, which is \
                  not supported: lists may grow or shrink by a constant",
@@ -345,14 +354,32 @@ impl<'a> Round<'a> {
             let help = "give all elements one size, such as by tf.pad, or compute it before the loop";
             return Err(crate::base::Diagnostic::error(what).help(help).into());
         }
-        let role = Role::List { by: more, element: element.clone().or_else(|| behind.map(<[Dim]>::to_vec)) };
+        // Where data decide how often the loop runs, they decide how long the list gets.
+        let grows_by_data = of.array.is_none() && !more.is(0) && !self.is_counted(cx);
+        let changes = more != *by;
+        // A list that is empty before the loop gets the numbers of what is pushed there.
+        let is_outer = |dim: &Dim| !dim.symbols().contains(&self.symbol) && !self.body.graph.is_found(dim);
+        let numbers = of.alike.clone().filter(|numbers| numbers.iter().all(is_outer));
+        let is_first = !variable.corrected && before.is(0);
+        let role = Role::List {
+            alike: numbers.filter(|numbers| is_first || alike.as_ref() == Some(numbers)),
+            // What is taken from a counted list leaves the most that there can be.
+            by: if grows_by_data && cx.is_nonneg(&-&more) { Dim::zero() } else { more },
+            element: element.clone().or_else(|| behind.map(<[Dim]>::to_vec)),
+            counted: *counted || of.count.is_some() || grows_by_data,
+        };
         if role == variable.role {
             return Ok(None);
         }
-        if more != by && variable.corrected && element.is_some() {
+        if changes && variable.corrected && element.is_some() {
             return Err(format!("the length of the list in variable {n} of the loop changes irregularly").into());
         }
         Ok(Some(role))
+    }
+
+    /// Whether it is known before the loop how often it runs.
+    fn is_counted(&self, cx: &Import<'a>) -> bool {
+        !self.ends.asks && self.ends.count(cx).is_some()
     }
 
     /// The operator, and what the variables are behind it.
@@ -385,17 +412,21 @@ impl<'a> Round<'a> {
         };
         let mut results = vec![];
         for (n, variable) in variables.into_iter().enumerate() {
-            let node = self.carried.iter().position(|c| c.variable == n).map(|at| nodes[at]);
-            results.push(behind(cx, variable, node, count.as_ref().filter(|_| !asks))?);
+            let nodes = going_round(&self.carried, n, &nodes);
+            results.push(behind(cx, variable, nodes, count.as_ref(), asks)?);
         }
         Ok(results)
     }
 
     /// What carried value `at` is after an iteration, of the type that it has before.
     fn result(&mut self, cx: &mut Import<'a>, variables: &[Variable], outputs: &[Value], at: usize) -> Result<NodeId> {
-        let Carried { variable: n, ty, .. } = &self.carried[at];
+        let Carried { variable: n, counts, ty, .. } = &self.carried[at];
         let graph = &mut self.body.graph;
         let id = match (&variables[*n].role, outputs[*n]) {
+            (_, Value::List(list)) if *counts => {
+                let of = cx.lists.get(list);
+                of.count.unwrap_or_else(|| graph.extent(of.length.clone()))
+            }
             (_, Value::Tensor(id) | Value::Narrow(id, _)) => id,
             (_, Value::List(list)) => match cx.lists.get(list).data {
                 Some(id) => id,
@@ -438,26 +469,33 @@ fn carried(cx: &mut Import, variables: &[Variable], ends: &Ends) -> Result<Vec<C
     let mut all = vec![];
     let asks = ends.asks || ends.count(cx).is_none();
     for (n, variable) in variables.iter().enumerate() {
-        let (first, ty) = match (&variable.role, variable.value) {
-            (Role::Carried(ty, _), Value::Tensor(id) | Value::Narrow(id, _)) => (id, ty.clone()),
-            (Role::Counts { .. }, Value::Tensor(id)) if asks => (id, cx.graph.ty(id).clone()),
-            (Role::List { by, element: Some(element) }, Value::List(list)) => {
+        let mut add =
+            |counts: bool, first: NodeId, ty: TensorType| all.push(Carried { variable: n, counts, first, ty });
+        match (&variable.role, variable.value) {
+            (Role::Carried(ty, _), Value::Tensor(id) | Value::Narrow(id, _)) => add(false, id, ty.clone()),
+            (Role::Counts { .. }, Value::Tensor(id)) if asks => add(false, id, cx.graph.ty(id).clone()),
+            (Role::List { by, element, counted, .. }, Value::List(list)) => {
                 let of = cx.lists.get(list).clone();
-                let first = room(cx, &of, *by, element, ends)?;
-                (first, cx.graph.ty(first).clone())
+                if let Some(element) = element {
+                    let first = room(cx, &of, by, element, ends)?;
+                    add(false, first, cx.graph.ty(first).clone());
+                }
+                if *counted {
+                    let count = of.count.unwrap_or_else(|| cx.graph.extent(of.length.clone()));
+                    add(true, count, cx.graph.ty(count).clone());
+                }
             }
-            _ => continue,
-        };
-        all.push(Carried { variable: n, first, ty });
+            _ => {}
+        }
     }
     Ok(all)
 }
 
 /// The elements of a list before a loop, with room for those that it gets there.
-fn room(cx: &mut Import, of: &ListOf, by: i64, element: &[Dim], ends: &Ends) -> Result<NodeId> {
+fn room(cx: &mut Import, of: &ListOf, by: &Dim, element: &[Dim], ends: &Ends) -> Result<NodeId> {
     let held = of.data.map_or(of.length.clone(), |id| cx.shape(id)[0].clone());
     let wanted = match ends.count(cx) {
-        _ if by <= 0 => held.clone(),
+        _ if cx.is_nonneg(&-by) => held.clone(),
         Some(count) => cx.greater(&held, &(&of.length + count * by)),
         // The condition has not been looked at, or says nothing.
         None if ends.limits.is_empty() && !ends.asks => held.clone(),
@@ -467,17 +505,10 @@ fn room(cx: &mut Import, of: &ListOf, by: i64, element: &[Dim], ends: &Ends) -> 
             return Err(crate::base::Diagnostic::error(problem).help(help).into());
         }
     };
-    let Some(data) = of.data else {
-        let shape = [&[wanted], element].concat();
-        return zeros(&mut cx.graph, of.dtype, &shape);
-    };
-    let mut high = vec![Dim::zero(); element.len() + 1];
-    high[0] = wanted - held;
-    if high[0].is(0) {
-        return Ok(data);
+    match of.data {
+        Some(data) => with_rows(&mut cx.graph, data, &wanted),
+        None => zeros(&mut cx.graph, of.dtype, &[&[wanted], element].concat()),
     }
-    let zero = cx.scalar_like(data, 0.0)?;
-    Ok(cx.graph.add(Pad { low: vec![Dim::zero(); high.len()], high }, &[data, zero])?)
 }
 
 /// The values of the variables in a region.
@@ -491,7 +522,7 @@ fn arguments<'a>(
     let inputs: Vec<NodeId> = carried.iter().map(|c| region.carried(cx, c.first, c.ty.clone())).collect();
     let mut args = vec![];
     for (n, variable) in variables.iter().enumerate() {
-        let input = carried.iter().position(|c| c.variable == n).map(|at| inputs[at]);
+        let [input, count] = going_round(carried, n, &inputs);
         args.push(match (&variable.role, variable.value, input) {
             (Role::Counts { from, by }, Value::Tensor(id), _) => {
                 let now = from + Dim::from(symbol) * *by;
@@ -499,10 +530,10 @@ fn arguments<'a>(
             }
             (Role::Carried(_, None), _, Some(input)) => input.into(),
             (Role::Carried(_, Some(narrow)), _, Some(input)) => Value::Narrow(input, *narrow),
-            (Role::List { by, .. }, Value::List(list), data) => {
+            (Role::List { by, alike, .. }, Value::List(list), data) => {
                 let of = region.inner.lists.get(list).clone();
-                let length = &of.length + Dim::from(symbol) * *by;
-                Value::List(region.inner.lists.add(ListOf { data, length, ..of }))
+                let (length, alike) = (&of.length + Dim::from(symbol) * by, alike.clone());
+                Value::List(region.inner.lists.add(ListOf { data, length, count, alike, ..of }))
             }
             (_, value, _) => region.bring(cx, value)?,
         });
@@ -510,8 +541,16 @@ fn arguments<'a>(
     Ok(args)
 }
 
-/// What a variable is behind the loop, given what went round and the number of iterations.
-fn behind(cx: &mut Import, variable: Variable, node: Option<NodeId>, count: Option<&Dim>) -> Result<Value> {
+/// What a variable is behind the loop, given what went round and the number of iterations, which is the most that there
+/// can be where the loop `asks` for more.
+fn behind(
+    cx: &mut Import,
+    variable: Variable,
+    [node, counted]: [Option<NodeId>; 2],
+    most: Option<&Dim>,
+    asks: bool,
+) -> Result<Value> {
+    let count = most.filter(|_| !asks);
     Ok(match (variable.role, variable.value) {
         (Role::Same, value) => value,
         (Role::Counts { from, by }, Value::Tensor(id)) => match (count, node) {
@@ -524,19 +563,14 @@ fn behind(cx: &mut Import, variable: Variable, node: Option<NodeId>, count: Opti
         },
         (Role::Carried(_, None), _) => node.expect("it went round").into(),
         (Role::Carried(_, Some(narrow)), _) => Value::Narrow(node.expect("it went round"), narrow),
-        (Role::List { by, .. }, Value::List(list)) => {
+        (Role::List { by, alike, .. }, Value::List(list)) => {
             let of = cx.lists.get(list).clone();
-            let length = match count {
-                _ if by == 0 => of.length.clone(),
+            let length = match count.or(most.filter(|_| counted.is_some())) {
+                _ if by.is(0) => of.length.clone(),
                 Some(count) => &of.length + count * by,
-                None => {
-                    let problem = "the length of a list depends on how often a loop runs, which data decide; that is not \
-                                   supported yet";
-                    let help = "give the array its size and let it stay: `tf.TensorArray(dtype, size=n)`";
-                    return Err(crate::base::Diagnostic::error(problem).help(help).into());
-                }
+                None => return Err(of_data("what stands behind the loop")),
             };
-            Value::List(cx.lists.add(ListOf { data: node.or(of.data), length, ..of }))
+            Value::List(cx.lists.add(ListOf { data: node.or(of.data), length, count: counted, alike, ..of }))
         }
         (_, value) => value,
     })
