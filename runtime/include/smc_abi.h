@@ -83,6 +83,7 @@ struct smc_state {
   int (*init)(void *state, size_t bytes);
   int (*save)(const void *state, void *to, size_t bytes);
   int (*load)(void *state, size_t bytes, const void *from, size_t from_bytes);
+  int (*seed)(void *state, uint64_t seed);
 };
 
 #ifdef __cplusplus

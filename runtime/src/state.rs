@@ -54,8 +54,8 @@ pub fn checksum(words: impl Iterator<Item = u64>) -> u64 {
     })
 }
 
-/// The functions of a model's state, as its object exports them: `m_state_bytes`, `m_state_init`, `m_state_save` and
-/// `m_state_load`. Those that return an `i32` return a [`Status`] code.
+/// The functions of a model's state, as its object exports them: `m_state_bytes`, `m_state_init`, `m_state_save`,
+/// `m_state_load` and `m_state_seed`. Those that return an `i32` return a [`Status`] code.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Functions {
@@ -63,6 +63,7 @@ pub struct Functions {
     pub init: unsafe extern "C" fn(state: *mut c_void, bytes: usize) -> i32,
     pub save: unsafe extern "C" fn(state: *const c_void, to: *mut c_void, bytes: usize) -> i32,
     pub load: unsafe extern "C" fn(state: *mut c_void, bytes: usize, from: *const c_void, from_bytes: usize) -> i32,
+    pub seed: unsafe extern "C" fn(state: *mut c_void, seed: u64) -> i32,
 }
 
 /// The functions of the state of the model with this name, which is linked into the program:
@@ -84,8 +85,10 @@ macro_rules! state_functions {
                 from: *const core::ffi::c_void,
                 from_bytes: usize,
             ) -> i32;
+            #[link_name = concat!(stringify!($name), "_state_seed")]
+            fn seed(state: *mut core::ffi::c_void, seed: u64) -> i32;
         }
-        $crate::state::Functions { bytes, init, save, load }
+        $crate::state::Functions { bytes, init, save, load, seed }
     }};
 }
 
@@ -133,6 +136,12 @@ impl<'m> State<'m> {
     pub fn save(&self, to: &mut [u8]) -> Result<(), Error> {
         // SAFETY: by `new` and `load` the memory is a state of the functions' model.
         told(unsafe { (self.functions.save)(self.memory.as_ptr().cast(), to.as_mut_ptr().cast(), to.len()) })
+    }
+    /// Seeds what draws random numbers without a seed in the model: from here on the state draws what every other one draws
+    /// that was seeded alike. A new state is seeded with 0. Nothing changes where a model draws no such numbers.
+    pub fn seed(&mut self, seed: u64) -> Result<(), Error> {
+        // SAFETY: as in `save`.
+        told(unsafe { (self.functions.seed)(self.memory.as_mut_ptr().cast(), seed) })
     }
     pub(crate) fn address(&mut self) -> *mut c_void {
         self.memory.as_mut_ptr().cast()

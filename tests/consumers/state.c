@@ -58,6 +58,10 @@ int main(void) {
   CHECK(functions.load(three, MEAN_STATE_BYTES, saved, sizeof saved) == SMC_OK);
   CHECK(memcmp(one, three, MEAN_STATE_BYTES) == 0);
   CHECK(feed(three, 5, &mean) == SMC_OK && mean == 3 && *mean_state_mean(one) == 2);
+  /* A seed is refused where there is no state, and changes nothing where nothing is drawn. */
+  CHECK(mean_state_seed(NULL, 1) == SMC_NULL_POINTER);
+  CHECK(mean_state_seed((unsigned char *)two + 64, 1) == SMC_WRONG_STATE);
+  CHECK(functions.seed(two, 1) == SMC_OK && *mean_state_count(two) == 1 && *mean_state_mean(two) == 10);
   /* What was damaged anywhere is refused, and the state stays. */
   for (n = 0; n < sizeof saved; n++) {
     memcpy(damaged, saved, sizeof saved);

@@ -42,6 +42,7 @@ fn compile(path: &str, signatures: &[&str]) -> Compiled {
 type Init = unsafe extern "C" fn(*mut c_void, usize) -> i32;
 type Save = unsafe extern "C" fn(*const c_void, *mut c_void, usize) -> i32;
 type Load = unsafe extern "C" fn(*mut c_void, usize, *const c_void, usize) -> i32;
+type Seed = unsafe extern "C" fn(*mut c_void, u64) -> i32;
 
 fn functions(code: &Loaded) -> Functions {
     let symbol = |name: &str| code.symbol(&format!("m_state_{name}")).unwrap_or_else(|| panic!("{name} is exported"));
@@ -52,6 +53,7 @@ fn functions(code: &Loaded) -> Functions {
             init: std::mem::transmute::<*const u8, Init>(symbol("init")),
             save: std::mem::transmute::<*const u8, Save>(symbol("save")),
             load: std::mem::transmute::<*const u8, Load>(symbol("load")),
+            seed: std::mem::transmute::<*const u8, Seed>(symbol("seed")),
         }
     }
 }
@@ -83,6 +85,7 @@ fn nothing_beside_a_block_is_touched() {
                 assert_eq!((functions.init)(pointer(&block), bytes), 0);
                 assert_eq!((functions.save)(pointer(&block), pointer(&saved), bytes), 0);
                 assert_eq!((functions.load)(pointer(&copy), bytes, pointer(&saved), bytes), 0);
+                assert_eq!((functions.seed)(pointer(&copy), 9), 0);
             }
             assert!(block.bytes() == copy.bytes(), "{signature}: a copy is another one");
             let named: Vec<_> = Saved::new(saved.bytes()).expect("it is whole").variables().map(|v| v.name).collect();
@@ -188,17 +191,22 @@ impl Planned {
     /// `kept` says for each variable whether it changes.
     fn new(text: &str, kept: &[bool]) -> Planned {
         let graph = text::parse(text, &Default::default()).unwrap();
-        let (inputs, outputs) = (graph.inputs.len() - kept.len(), kept.iter().filter(|k| **k).count());
+        let inputs = graph.inputs.len() - kept.len();
         let ty = |n: usize| graph.ty(graph.inputs[inputs + n].node).clone();
         let variables: Vec<smc::emit::state::Variable> = (0..kept.len())
             .map(|n| {
                 let (ty, count) = (ty(n), ty(n).count().as_int().unwrap());
                 let numbers = (0..count).map(|n| smc::tensor::Scalar::from_i64(ty.dtype, n % 100 + 1));
                 let initial = Tensor::from_scalars(ty.dtype, ty.concrete(&Bindings::new()).unwrap(), numbers);
-                smc::emit::state::Variable { name: format!("v{n}"), initial }
+                smc::emit::state::Variable { name: format!("v{n}"), initial, unseeded: false }
             })
             .collect();
-        let layout = smc::emit::state::layout(&variables, cfg!(target_endian = "big"));
+        Planned::of(graph, &variables, kept)
+    }
+    /// The same of a graph whose variables begin so.
+    fn of(graph: Graph, variables: &[smc::emit::state::Variable], kept: &[bool]) -> Planned {
+        let (inputs, outputs) = (graph.inputs.len() - kept.len(), kept.iter().filter(|k| **k).count());
+        let layout = smc::emit::state::layout(variables, cfg!(target_endian = "big"));
         let mut next = graph.outputs.len() - outputs;
         let residents = kept.iter().enumerate().map(|(n, &changes)| {
             let output = changes.then_some(next);
@@ -211,7 +219,7 @@ impl Planned {
         let prepared = plan::prepare(graph.clone(), &Default::default());
         let plan = |level: &smc::native::Level| plan::plan_on("main", &prepared, &residents, &level.info, &mut weights);
         let open: Vec<Program> = target.levels.iter().map(plan).collect();
-        let block = layout.block(&variables, cfg!(target_endian = "big"), &mut weights);
+        let block = layout.block(variables, cfg!(target_endian = "big"), &mut weights);
         Planned { graph, residents, bodies: Bodies { open, equal: None }, weights, target, block, layout }
     }
     /// The kernels that bring values to their places.
@@ -222,6 +230,10 @@ impl Planned {
     }
     /// Calls by the interpreter of entry programs, and compares with the evaluator.
     fn check(&self, calls: &[Vec<Tensor>]) {
+        self.check_seeded(None, calls);
+    }
+    /// The same of a state that is seeded first. Returns the block behind the calls.
+    fn check_seeded(&self, seed: Option<u64>, calls: &[Vec<Tensor>]) -> Vec<u8> {
         let levels = self.target.entry_levels();
         let (weight_offsets, weight_bytes) = self.weights.layout();
         let state = Some(&self.block);
@@ -242,8 +254,13 @@ impl Planned {
             }
         }
         let level = self.target.levels.last().unwrap().number;
+        let mut last = vec![];
         for threads in [None, Some(3)] {
             let mut block = interp::state(&model, &entries, &self.weights).unwrap_or_else(|stop| panic!("{stop:?}"));
+            if let Some(seed) = seed {
+                let status = interp::seed(&model, &entries, &self.weights, &mut block, seed);
+                assert_eq!(status.unwrap_or_else(|stop| panic!("{stop:?}")), Some(0));
+            }
             let mut values: Vec<Tensor> = self.layout.slots.iter().map(|slot| self.value(&block, slot)).collect();
             for inputs in calls {
                 let complete: Vec<Tensor> = inputs.iter().cloned().chain(values.iter().cloned()).collect();
@@ -254,7 +271,9 @@ impl Planned {
                 let ours = ours.unwrap_or_else(|stop| panic!("{stop:?}\n{model}"));
                 match (evaluate(&self.graph, &complete, &bind), ours) {
                     (Ok(expected), Ok(ours)) => {
-                        assert!(ours.iter().zip(&expected).all(|(a, b)| a == b), "{ours:?} is not {expected:?}");
+                        let tolerance = smc_tests::compare::Tolerance { ulps: 2.0, units: 2.0, signed_zeros: false };
+                        let differ = |(a, b)| smc_tests::compare::difference(a, b, tolerance).is_some();
+                        assert!(!ours.iter().zip(&expected).any(differ), "{ours:?} is not {expected:?}");
                         for (resident, slot) in self.residents.iter().zip(&self.layout.slots) {
                             let n = resident.input - (self.graph.inputs.len() - values.len());
                             if let Some(output) = resident.output {
@@ -267,7 +286,9 @@ impl Planned {
                     (expected, ours) => panic!("{ours:?} is not {expected:?}"),
                 }
             }
+            last = block;
         }
+        last
     }
     fn value(&self, block: &[u8], slot: &smc::emit::state::Slot) -> Tensor {
         let bytes = block[slot.at as usize..][..slot.bytes as usize].to_vec();
@@ -384,4 +405,54 @@ fn other_blocks_are_refused() {
     assert!(call.run_on(&mut own, None).is_ok());
     let again = code.load(&code.save(&own).unwrap()).unwrap();
     assert!(again.bytes() == own.bytes());
+}
+
+/// A seed is what all executions make of it: by the interpreter of entry programs, by the evaluator and by machine code.
+#[test]
+fn seeds_begin_streams_alike() {
+    let model = open("tests/models/unseeded");
+    let compiled = compile("tests/models/unseeded", &["bodies"]);
+    let entry = &compiled.entries[0];
+    let layout = &compiled.interface.state.as_ref().expect("it has a state").layout;
+    assert!(layout.is_seeded_by_caller() && layout.slots.iter().all(|slot| slot.unseeded));
+    let kept: Vec<bool> = entry.state.iter().map(|kept| kept.output.is_some()).collect();
+    assert!(kept.iter().all(|changes| *changes), "a generator moves on");
+    let code = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).unwrap();
+    let calls: Vec<Vec<Tensor>> =
+        [3, 0, 5].map(|n| vec![Tensor::from_scalars(DType::I32, [], [smc::tensor::Scalar::Int(n)])]).into();
+    let mut places = vec![];
+    for seed in [0, 1, u64::MAX] {
+        let first = driver::at_first(&model, entry, seed).unwrap_or_else(|e| panic!("{e}"));
+        let variable = |n: usize, initial: &Tensor| {
+            let slot = layout.slots.iter().find(|slot| slot.at == entry.residents[n].at).expect("it has a place");
+            smc::emit::state::Variable { name: slot.name.clone(), initial: initial.clone(), unseeded: true }
+        };
+        let variables: Vec<_> = first.iter().enumerate().map(|(n, initial)| variable(n, initial)).collect();
+        let planned = Planned::of(entry.imported.clone(), &variables, &kept);
+        let by_interpreter = planned.check_seeded(Some(seed), &calls);
+        let mut block = code.state().unwrap().unwrap();
+        code.seed(&mut block, seed).unwrap();
+        let mut values = Values::of(&compiled.interface, Some(&block));
+        assert_eq!(values.complete(entry, &[]), first);
+        for inputs in &calls {
+            let mut call = code.prepare(0, inputs).unwrap();
+            call.run_on(&mut block, None).unwrap();
+            let expected = evaluate(&entry.imported, &values.complete(entry, inputs), call.bindings()).unwrap();
+            let expected = values.take(entry, expected);
+            let tolerance = smc_tests::compare::Tolerance { ulps: 2.0, units: 2.0, signed_zeros: false };
+            for (ours, theirs) in call.results().iter().zip(&expected) {
+                assert_eq!(smc_tests::compare::difference(ours, theirs, tolerance), None, "seed {seed}");
+            }
+        }
+        let behind = Values::of(&compiled.interface, Some(&block));
+        for (n, slot) in planned.layout.slots.iter().enumerate() {
+            assert_eq!(planned.value(&by_interpreter, slot), behind.complete(entry, &[])[n], "{}", slot.name);
+        }
+        places.push(first);
+    }
+    // The key is the seed, and the stream follows from the node.
+    let word = |place: &Tensor, n: usize| place.get(n).as_i64().unwrap();
+    assert!(places[2].iter().all(|place| (word(place, 0), word(place, 2)) == (0, -1)));
+    let streams: std::collections::BTreeSet<i64> = places[0].iter().map(|place| word(place, 1)).collect();
+    assert_eq!(streams.len(), 3, "three operators draw from streams of their own");
 }

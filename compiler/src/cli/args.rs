@@ -220,6 +220,9 @@ pub struct Run {
     /// are after the call
     #[arg(long, value_name = "FILE", conflicts_with = "reference")]
     pub state: Option<PathBuf>,
+    /// The seed of random numbers that the model gives none for [default: 0, or where the file of --state left off]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    pub seed: Option<u64>,
     /// How many threads to use
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = threads)]
     pub threads: usize,
@@ -284,7 +287,7 @@ pub struct Check {
         conflicts_with = "cases"
     )]
     pub random: u64,
-    /// The seed of the random cases
+    /// The seed of the random cases, and of random numbers that the model gives none for
     #[arg(
         long,
         value_name = "N",

@@ -2,6 +2,7 @@
 //! inputs at several extents.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     time::{Duration, Instant},
 };
@@ -55,13 +56,15 @@ pub fn run(args: &Check, term: &Term) -> Result<(), Problems> {
     term.report(&compiled.notes);
     let executable = Executable::new(&compiled.object.bytes(), compiled.interface.clone())?;
     let until = args.limit.map(|limit| Instant::now() + Duration::from_secs_f64(limit));
-    let block = executable.state()?;
-    let mut check =
-        Checker { args, compiled: &compiled, executable: &executable, block, progress, until, rows: vec![] };
+    let mut block = executable.state()?;
+    block.as_mut().map_or(Ok(()), |block| executable.seed(block, args.seed))?;
+    let (rows, drawn) = (vec![], BTreeMap::new());
+    let mut check = Checker { args, compiled: &compiled, executable: &executable, block, progress, until, rows, drawn };
     let left = if args.cases.is_empty() { check.randomly()? } else { check.recorded()? };
-    let Checker { progress, rows, .. } = check;
+    let Checker { progress, rows, drawn, .. } = check;
     drop(progress);
-    report(args, &compiled, &rows, left)
+    let passed_over = drawn.iter().map(|(key, outputs)| passed_over_drawn(key, outputs)).collect();
+    report(args, &compiled, &rows, left, passed_over)
 }
 
 /// What all comparisons share.
@@ -74,6 +77,8 @@ struct Checker<'a> {
     progress: Progress,
     until: Option<Instant>,
     rows: Vec<Comparison>,
+    /// By signature, the recorded outputs that follow from random numbers without a seed.
+    drawn: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Where the limit of time ended the comparison.
@@ -208,6 +213,7 @@ impl Checker<'_> {
     /// was no time for.
     fn recorded(&mut self) -> Result<Option<Left>, Problems> {
         let (compiled, of) = (self.compiled, self.args.cases.len() as u64);
+        let drawn = driver::unseeded_outputs(&compiled.entries);
         for (before, path) in (0..).zip(&self.args.cases) {
             let arrays = npz::read_npz(path)?;
             let part = |prefix: &str| -> Vec<(String, Tensor)> {
@@ -222,6 +228,12 @@ impl Checker<'_> {
             }
             let n = owner(compiled, path, &inputs, &outputs)?;
             let signature = &compiled.interface.signatures[n];
+            let is_drawn = |key: &str| signature.outputs.iter().zip(&drawn[n]).any(|(t, drawn)| t.key == key && *drawn);
+            let (random, outputs): (Vec<_>, Vec<_>) = outputs.into_iter().partition(|(key, _)| is_drawn(key));
+            if !random.is_empty() {
+                let known = self.drawn.entry(signature.key.clone()).or_default();
+                known.extend(random.into_iter().map(|(key, _)| key));
+            }
             let keys: Vec<&str> = signature.inputs.iter().map(|t| t.key.as_str()).collect();
             let inputs = ordered(&keys, inputs)?;
             let bind = self.executable.prepare(n, &inputs)?.bindings().clone();
@@ -364,7 +376,25 @@ fn is_twin(compiled: &Compiled, key: &str) -> bool {
     compiled.entries.iter().any(|e| e.aliases.iter().any(|alias| alias == key))
 }
 
-fn report(args: &Check, compiled: &Compiled, rows: &[Comparison], left: Option<Left>) -> Result<(), Problems> {
+/// What is said of recorded outputs that nobody can compare.
+fn passed_over_drawn(key: &str, outputs: &BTreeSet<String>) -> Diagnostic {
+    let names: Vec<_> = outputs.iter().map(|name| format!("`{name}`")).collect();
+    let what = format!(
+        "recorded values of {} are not compared: they follow from random numbers without a seed, and TensorFlow draws \
+         others than the code",
+        names.join(", ")
+    );
+    let help = "without --case, the code is compared with the reference evaluator, which draws the same";
+    Diagnostic::warning(what).in_signature(format!("`{key}`")).help(help)
+}
+
+fn report(
+    args: &Check,
+    compiled: &Compiled,
+    rows: &[Comparison],
+    left: Option<Left>,
+    passed_over_drawn: Vec<Diagnostic>,
+) -> Result<(), Problems> {
     let wrong = rows.iter().filter(|r| !r.right).count();
     if args.json {
         answer(serde_json::to_string_pretty(rows).expect("plain data"));
@@ -398,7 +428,9 @@ fn report(args: &Check, compiled: &Compiled, rows: &[Comparison], left: Option<L
     if !rows.is_empty() {
         ended.iter().for_each(|text| Term::warn(&Diagnostic::warning(text)));
     }
+    passed_over_drawn.iter().for_each(Term::warn);
     match wrong {
+        0 if rows.is_empty() && !passed_over_drawn.is_empty() => Err(Diagnostic::error("nothing was compared").into()),
         0 if rows.is_empty() && ended.is_some() => {
             Err(Diagnostic::error(ended.unwrap_or_default()).help("give a higher --limit").into())
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use smc::{
     base::{Diagnostic, Problems},
-    driver::{self, Block, Executable, Options, bind, memory},
+    driver::{self, Block, Entry, Executable, Options, bind, memory},
     emit::interface,
     graph::{Port, evaluate},
     plan::Access,
@@ -102,19 +102,47 @@ fn compiled(
     match &args.state {
         Some(path) => {
             let mut kept = Kept::open(path, &executable)?;
+            seed(args, &executable, Some(&mut kept.block))?;
             call.run_on(&mut kept.block, threads)?;
             kept.write(&executable)?;
         }
         None => {
-            call.run(threads)?;
+            let mut block = executable.state()?;
+            seed(args, &executable, block.as_mut())?;
+            match &mut block {
+                Some(block) => call.run_on(block, threads)?,
+                None => call.run(threads)?,
+            }
             if matches!(signature.state, Some((Access::Changes, _))) {
-                let what = "the call changes variables of the model, which nothing keeps";
-                let note = Diagnostic::note(what).help("--state FILE keeps them for the next call");
-                term.report(&note.into());
+                term.report(&kept_nowhere(&compiled.entries[n]).into());
             }
         }
     }
     Ok(signature.outputs.iter().map(|t| t.key.clone()).zip(call.results()).collect())
+}
+
+/// What is said of variables that a call changes and no file keeps.
+fn kept_nowhere(entry: &Entry) -> Diagnostic {
+    if entry.state.iter().all(|kept| kept.variable.is_unseeded()) {
+        let what = "the model draws random numbers without a seed: each run draws the same";
+        return Diagnostic::note(what).help("--seed N draws others, and --state FILE goes on where the last run ended");
+    }
+    let what = "the call changes variables of the model, which nothing keeps";
+    Diagnostic::note(what).help("--state FILE keeps them for the next call")
+}
+
+/// Seeds what draws random numbers without a seed, where the user says so.
+fn seed(args: &Run, executable: &Executable, block: Option<&mut Block>) -> Result<(), Diagnostic> {
+    let Some(seed) = args.seed else { return Ok(()) };
+    let state = executable.interface().state.as_ref();
+    match block.filter(|_| state.is_some_and(|state| state.layout.is_seeded_by_caller())) {
+        Some(block) => executable.seed(block, seed),
+        None => Err(nothing_to_seed()),
+    }
+}
+
+fn nothing_to_seed() -> Diagnostic {
+    Diagnostic::error("nothing in the model draws random numbers without a seed").help("leave --seed out")
 }
 
 /// A state in a file.
@@ -169,20 +197,28 @@ fn reference(
     term: &Term,
 ) -> Result<Vec<(String, Tensor)>, Problems> {
     let (entries, _) = driver::entries(model, &Options { keep_imported: true, ..options.clone() })?;
-    let graph = &entries[0].imported;
+    let entry = &entries[0];
+    if args.seed.is_some() && !entry.state.iter().any(|kept| kept.variable.is_unseeded()) {
+        return Err(nothing_to_seed().into());
+    }
+    let graph = &entry.imported;
+    // The last inputs and outputs are variables.
+    let inputs = graph.inputs.len() - entry.state.len();
+    let results = graph.outputs.len() - entry.state.iter().filter(|kept| kept.output.is_some()).count();
     let port = |p: &Port| {
         let (key, ty) = (p.name.clone(), graph.ty(p.node).clone());
         interface::Tensor { c_name: key.clone(), key, room: ty.count(), ty }
     };
-    let declared: Vec<_> = graph.inputs.iter().map(port).collect();
-    let values = given::values(args, &declared, given, term)?;
+    let declared: Vec<_> = graph.inputs[..inputs].iter().map(port).collect();
+    let mut values = given::values(args, &declared, given, term)?;
     let types: Vec<(&str, &TensorType)> = declared.iter().map(|t| (t.key.as_str(), &t.ty)).collect();
     let bindings = bind(&types, &values)?;
     driver::check_assumptions(graph, &bindings)?;
     memory::evaluation(graph, &bindings)?;
+    values.extend(driver::at_first(model, entry, args.seed.unwrap_or(0))?);
     let outputs = evaluate(graph, &values, &bindings)
         .map_err(|fault| Diagnostic::error(format!("the model stopped: {}", driver::fault_text(fault))))?;
-    Ok(graph.outputs.iter().map(|p| p.name.clone()).zip(outputs).collect())
+    Ok(graph.outputs[..results].iter().map(|p| p.name.clone()).zip(outputs).collect())
 }
 
 /// A pool when more than one thread is asked for.

@@ -227,6 +227,7 @@ impl Block {
 type Init = unsafe extern "C" fn(*mut c_void, usize) -> i32;
 type Save = unsafe extern "C" fn(*const c_void, *mut c_void, usize) -> i32;
 type Load = unsafe extern "C" fn(*mut c_void, usize, *const c_void, usize) -> i32;
+type Seed = unsafe extern "C" fn(*mut c_void, u64) -> i32;
 
 /// The state of a model, by its own functions.
 impl Executable {
@@ -259,6 +260,14 @@ impl Executable {
         // SAFETY: the memory has so many bytes.
         let status = unsafe { load(to, size as usize, from, bytes.len()) };
         failed(status).map_or(Ok(Block(memory)), Err)
+    }
+    /// Lets what draws random numbers without a seed begin at this one.
+    pub fn seed(&self, state: &mut Block, seed: u64) -> Result<(), Diagnostic> {
+        // SAFETY: as in `state`.
+        let function = unsafe { std::mem::transmute::<*const u8, Seed>(self.of_state("seed")) };
+        // SAFETY: the block is one of a model's, whose header tells whose.
+        let status = unsafe { function(state.0.address() as *mut c_void, seed) };
+        failed(status).map_or(Ok(()), Err)
     }
     fn of_state(&self, what: &str) -> *const u8 {
         let name = format!("{}_state_{what}", self.interface.name);

@@ -6,6 +6,7 @@
 mod bind;
 mod conditions;
 pub mod docs;
+mod drawn;
 mod dump;
 mod execute;
 mod layers;
@@ -30,12 +31,14 @@ use smc_runtime::{abi::Status, descriptor::Order};
 
 pub use bind::{bind, check_assumptions};
 use conditions::conditions;
+pub use drawn::unseeded_outputs;
 pub use execute::{Block, Call, Executable};
 pub use layers::{Layer, layers};
 pub use options::{Dump, InputShape, Options, SizeBound};
 pub use profile::{Kernels, Profile, Step, Steps};
 pub use reference::{Reference, coarsest};
 pub use report::{EntryReport, Report};
+pub use state::at_first;
 use state::{Keys, State};
 use twins::{Twins, twins};
 pub use values::Values;

@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Entry, Options, source};
+use super::{Entry, Options, initial, source};
 use crate::{
     base::{Diagnostic, Problems},
     emit::state,
     plan::Resident,
-    saved::{Model, Signature, TfGraph, Variable},
+    saved::{Beginning, Model, Signature, TfGraph, Variable},
     tensor::Tensor,
+    tf::Kept,
 };
 
 /// The keys of the variables that are state.
@@ -74,6 +75,17 @@ pub fn of_others(model: &Model, compiled: &Keys, options: &Options) -> BTreeMap<
     found
 }
 
+/// What the variables of an entry hold at first, where the caller gives this seed.
+pub fn at_first(model: &Model, entry: &Entry, seed: u64) -> Result<Vec<Tensor>, Problems> {
+    let value = |kept: &Kept| match kept.variable.begins {
+        Some(Beginning { place: [low, high, _], unseeded: true }) => {
+            Ok(Tensor::from_i64([3], &[low, high, seed as i64]))
+        }
+        _ => initial::read(model, &kept.variable),
+    };
+    entry.state.iter().map(value).collect()
+}
+
 /// The variables of a model that outlive calls, in the order of their names.
 #[derive(Debug, Default)]
 pub struct State {
@@ -104,7 +116,7 @@ impl State {
         let mut state = State::default();
         for (name, source) in named {
             let initial = read(&source)?;
-            state.variables.push(state::Variable { name, initial });
+            state.variables.push(state::Variable { name, initial, unseeded: source.is_unseeded() });
             state.sources.push(source);
         }
         Ok(state)
@@ -115,17 +127,16 @@ impl State {
             let n = self.sources.iter().position(|known| known.is_stored_as(variable));
             n.zip(layout).map(|(n, layout)| layout.slots[n].at).expect("the variables of all entries are known")
         };
-        let resident =
-            |kept: &crate::tf::Kept| Resident { input: kept.input, output: kept.output, at: place(&kept.variable) };
+        let resident = |kept: &Kept| Resident { input: kept.input, output: kept.output, at: place(&kept.variable) };
         entry.state.iter().map(resident).collect()
     }
 }
 
-/// By which people know variables: the way to them among the saved objects, or their names in graphs of TensorFlow 1.
+/// By which people know variables, each another one.
 fn names(variables: &[Variable]) -> Vec<String> {
     let mut names: Vec<String> = vec![];
     for variable in variables {
-        let short = variable.key.strip_suffix("/.ATTRIBUTES/VARIABLE_VALUE").unwrap_or(&variable.key);
+        let short = variable.short_key();
         let mut name = short.to_string();
         for n in 2.. {
             if !names.contains(&name) {

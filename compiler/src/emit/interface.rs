@@ -144,7 +144,7 @@ pub fn signatures(named: Vec<Named>) -> Vec<Signature> {
 pub fn signatures_beside(named: Vec<Named>, variables: Option<&[Slot]>) -> (Vec<Signature>, Vec<String>) {
     let mut functions = Names::reserved(["workspace_bytes", "descriptor", "invoke", "bind_weights", "weights_bytes"]);
     if variables.is_some() {
-        let own = ["state", "state_bytes", "state_init", "state_save", "state_load"];
+        let own = ["state", "state_bytes", "state_init", "state_save", "state_load", "state_seed"];
         own.iter().for_each(|name| functions.take(name));
     }
     let mut constants = Names::default();

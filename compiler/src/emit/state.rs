@@ -19,6 +19,8 @@ use crate::{
 pub struct Variable {
     pub name: String,
     pub initial: Tensor,
+    /// Whether it is the place of a generator that the caller seeds: i64 `[3]`, the counter and the key.
+    pub unseeded: bool,
 }
 
 /// Variables in a block.
@@ -40,6 +42,8 @@ pub struct Slot {
     /// Bytes from the block's start.
     pub at: u64,
     pub bytes: u64,
+    /// Whether it is the place of a generator that the caller seeds.
+    pub unseeded: bool,
 }
 
 impl Slot {
@@ -59,9 +63,9 @@ pub fn layout(variables: &[Variable], big_endian: bool) -> Layout {
     let first = end.next_multiple_of(ALIGN) as u64;
     let mut slots = vec![];
     let mut bytes = first;
-    for Variable { name, initial } in variables {
-        let size = initial.bytes().len() as u64;
-        slots.push(Slot { name: name.clone(), ty: initial.ty(), at: bytes, bytes: size });
+    for Variable { name, initial, unseeded } in variables {
+        let (size, ty) = (initial.bytes().len() as u64, initial.ty());
+        slots.push(Slot { name: name.clone(), ty, at: bytes, bytes: size, unseeded: *unseeded });
         bytes = (bytes + size).next_multiple_of(ALIGN as u64);
     }
     let mut table = vec![variables.len() as u64, first];
@@ -94,6 +98,10 @@ fn fingerprint(table: &[u64], names: &[u8]) -> [u8; 32] {
 }
 
 impl Layout {
+    /// Whether a generator among the variables is the caller's to seed.
+    pub fn is_seeded_by_caller(&self) -> bool {
+        self.slots.iter().any(|slot| slot.unseeded)
+    }
     /// What the routines know of it. What a block holds at first is among the weights.
     pub fn block(&self, variables: &[Variable], big_endian: bool, weights: &mut Weights) -> StateBlock {
         let words = |bytes: usize| (bytes / 8) as u64;
@@ -113,7 +121,10 @@ impl Layout {
             parts.push(StatePart { words: words(held), from: Some(weights.add(stored)) });
             parts.push(StatePart { words: words(room - held), from: None });
         }
-        StateBlock { bytes: self.bytes, fingerprint: self.fingerprint, parts }
+        let high = |place: &Tensor| place.get(1).as_i64().expect("a place is three integers");
+        let both = self.slots.iter().zip(variables).filter(|(slot, _)| slot.unseeded);
+        let unseeded = both.map(|(slot, variable)| (slot.at, high(&variable.initial))).collect();
+        StateBlock { bytes: self.bytes, fingerprint: self.fingerprint, parts, unseeded }
     }
 }
 

@@ -109,6 +109,22 @@ pub fn state(model: &Model, entries: &[Entry<'_>], weights: &Weights) -> Result<
     }
 }
 
+/// Seeds a block of state, by the model's own function. Panics where the model has none.
+pub fn seed(
+    model: &Model,
+    entries: &[Entry<'_>],
+    weights: &Weights,
+    state: &mut Vec<u8>,
+    seed: u64,
+) -> Result<Option<i64>, Stop> {
+    let mut machine = Machine::new(model, entries, weights, Options::default());
+    let number = model.members.iter().position(|m| m.name.ends_with("_state_seed")).expect("the model has a state");
+    let block = machine.region(state.clone());
+    let status = machine.run(number, &[block, seed as i64])?;
+    *state = machine.memory_of(block)?.to_vec();
+    Ok(status)
+}
+
 /// The result of a function of a model without entries, for arguments that are words.
 #[cfg(test)]
 pub(super) fn run(model: &Model, number: usize, args: &[i64]) -> Result<Option<i64>, Stop> {

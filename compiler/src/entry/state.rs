@@ -19,6 +19,8 @@ pub struct StateBlock {
     pub fingerprint: [u8; 32],
     /// What a block holds at first, from its start to its end.
     pub parts: Vec<StatePart>,
+    /// The generators that the caller seeds: bytes from the block's start, and the high half of the counter.
+    pub unseeded: Vec<(u64, i64)>,
 }
 
 /// Some words of a block at first.
@@ -39,8 +41,13 @@ fn block<'a>(w: &Writer<'a>) -> &'a StateBlock {
 type Function = (&'static str, fn(&Numbers<'_>) -> Routine);
 
 /// The functions in order.
-pub(super) const FUNCTIONS: [Function; 4] =
-    [("state_bytes", state_bytes), ("state_init", state_init), ("state_save", state_save), ("state_load", state_load)];
+pub(super) const FUNCTIONS: [Function; 5] = [
+    ("state_bytes", state_bytes),
+    ("state_init", state_init),
+    ("state_save", state_save),
+    ("state_load", state_load),
+    ("state_seed", state_seed),
+];
 
 /// `size_t NAME_state_bytes(void)`: the bytes of a block.
 fn state_bytes(model: &Numbers<'_>) -> Routine {
@@ -96,6 +103,21 @@ fn state_load(model: &Numbers<'_>) -> Routine {
         w.leave_if(damaged, Status::WrongState);
         copy(w, from, Some(state));
         copy_head(w, from, state, 0.into());
+        w.leave(OK);
+    })
+}
+
+/// `int NAME_state_seed(void *state, uint64_t seed)`: generators that the caller seeds begin again, with this key.
+fn state_seed(model: &Numbers<'_>) -> Routine {
+    write(model, &[Type::Address, Type::Word], Some(Type::Status), |w, params| {
+        let &[state, seed] = params else { unreachable!("the function has two parameters") };
+        check(w, state);
+        for &(at, high) in &block(w).unseeded {
+            let place = w.offset(state, at as i64);
+            w.store(place, Field::Word(0), 0);
+            w.store(place, Field::Word(1), high);
+            w.store(place, Field::Word(2), seed);
+        }
         w.leave(OK);
     })
 }

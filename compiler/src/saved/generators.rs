@@ -1,10 +1,12 @@
 //! Operators that draw random numbers from a generator of their own: its place is a variable that no checkpoint has.
 //!
 //! TensorFlow keeps it in the kernel, which lives as long as the loaded model. With a seed the generator begins where that
-//! says; without one it begins anywhere, and there is no such variable.
+//! says. Without one TensorFlow begins anywhere; here the key is the caller's seed, and the high half of the counter follows
+//! from the node, so that no two nodes draw the same numbers.
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use smc_proto::DataType;
 
 use super::{
@@ -16,6 +18,18 @@ use crate::base::Id;
 
 /// The last part of the keys of such variables.
 const GENERATOR: &str = ".GENERATOR";
+
+/// The key of generators that nobody seeds.
+const NO_SEED: i64 = 0;
+
+/// Where a generator begins that an operator has to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// The counter, low half first, and the key.
+    pub place: [i64; 3],
+    /// Whether the key is the caller's to choose: the model gives no seed.
+    pub unseeded: bool,
+}
 
 /// Whether an operator has a generator of its own.
 pub fn has_generator(op: &str) -> bool {
@@ -29,20 +43,36 @@ pub fn has_generator(op: &str) -> bool {
             | "Multinomial"
             | "RandomGamma"
             | "RandomPoissonV2"
+            | "NonDeterministicInts"
     )
 }
 
-/// Where the generator of a node begins: the counter, low half first, and the key.
-fn beginning(node: &Node) -> Option<[i64; 3]> {
+/// The two seeds of a node that has a generator; zeros are none.
+fn seeds(node: &Node) -> Option<(i64, i64)> {
     let seed = |name| node.attr_int(name).ok();
-    let (key, high) = (seed("seed")?, seed("seed2")?);
-    (has_generator(&node.op) && (key, high) != (0, 0)).then_some([0, high, key])
+    match node.op.as_str() {
+        "NonDeterministicInts" => Some((0, 0)),
+        op if has_generator(op) => Some((seed("seed")?, seed("seed2")?)),
+        _ => None,
+    }
 }
 
-/// The nodes of a graph whose generators have no variable yet, each with the place where it begins.
-fn without(graph: &TfGraph) -> Vec<(Id<Node>, [i64; 3])> {
+/// Where a generator of these seeds begins, whose variable has this key.
+fn beginning(seeds: (i64, i64), key: &str) -> Beginning {
+    match seeds {
+        (0, 0) => {
+            let digest: [u8; 32] = Sha256::digest(key).into();
+            let high = i64::from_le_bytes(*digest.first_chunk().expect("a digest has 32 bytes"));
+            Beginning { place: [0, high, NO_SEED], unseeded: true }
+        }
+        (key, high) => Beginning { place: [0, high, key], unseeded: false },
+    }
+}
+
+/// The nodes of a graph whose generators have no variable yet, each with its seeds.
+fn without(graph: &TfGraph) -> Vec<(Id<Node>, (i64, i64))> {
     let open = graph.nodes.iter().filter(|(id, _)| !graph.variables.contains_key(id));
-    open.filter_map(|(id, node)| Some((id, beginning(node)?))).collect()
+    open.filter_map(|(id, node)| Some((id, seeds(node)?))).collect()
 }
 
 /// Whether a graph or a body in it has such nodes.
@@ -53,13 +83,14 @@ fn lacks_some(graph: &TfGraph) -> bool {
 /// Adds a variable for each generator of a graph, and notes that the graph changes it. `scope` tells the graph's nodes from
 /// others of their names. Bodies that are functions have their own already; others are parts of the graph.
 pub(super) fn add(graph: &mut TfGraph, scope: &str) {
-    for (id, beginning) in without(graph) {
+    for (id, seeds) in without(graph) {
         let node = graph.nodes[id].name.clone();
         let (name, key) = (format!("{node}/generator"), format!("{scope}{node}/{GENERATOR}"));
         let ty = TfType { dtype: DataType::DtInt64, shape: TfShape(Some(vec![Some(3)])) };
         graph.updates.insert(key.clone(), node.clone());
         let (part, initial, assigned_by) = (None, None, Some(node));
-        let variable = Variable { name, ty, key, part, initial, begins: Some(beginning), assigned_by };
+        let begins = Some(beginning(seeds, &key));
+        let variable = Variable { name, ty, key, part, initial, begins, assigned_by };
         graph.variables.insert(id, variable);
     }
     for ((id, which), body) in &mut graph.bodies {

@@ -34,7 +34,7 @@ pub use body::Body;
 pub use bundle::{Bundle, Slice};
 pub use files::{Disk, Files, Memory};
 pub use foreign::EXPORT;
-pub use generators::has_generator;
+pub use generators::{Beginning, has_generator};
 pub use graph::{Node, NodeOutput, Origin, Port, TfGraph};
 pub use init::{Asset, Initialiser};
 pub use initial::Initial;

@@ -12,7 +12,8 @@ use super::{
     bundle::Bundle,
     directory,
     files::{Disk, Files, read_all},
-    foreign, frames, generators,
+    foreign, frames,
+    generators::{self, Beginning},
     graph::{Branches, Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
     init::{self, Asset, Initialiser},
     initial, lent,
@@ -172,8 +173,8 @@ impl Model {
             let what = format!("variable `{}` is set when the model is initialised", variable.name);
             return Err(Diagnostic::error(what).at_node(&initial.writer).into());
         }
-        if let Some(begins) = &variable.begins {
-            return Ok(Tensor::from_i64([begins.len()], begins));
+        if let Some(Beginning { place, .. }) = &variable.begins {
+            return Ok(Tensor::from_i64([place.len()], place));
         }
         let missing = || Diagnostic::error("the model has no variables").in_file(self.shown_folder());
         let bundle = self.bundle.as_ref().ok_or_else(missing)?;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{
     bundle::{Bundle, Slice},
+    generators::Beginning,
     graph::{Node, Origin, TfGraph},
     initial::{Initial, identity},
     objects::Objects,
@@ -31,12 +32,20 @@ pub struct Variable {
     /// What the initialisation assigns to it after it was restored: then that is its value.
     pub initial: Option<Initial>,
     /// What it holds at first where it is the place of a generator, which is stored nowhere.
-    pub begins: Option<[i64; 3]>,
+    pub begins: Option<Beginning>,
     /// A node that changes it, if one does: then its value is state, not a constant.
     pub assigned_by: Option<String>,
 }
 
 impl Variable {
+    /// The key as people know it: the way to the variable among the saved objects, or its name in a graph of TensorFlow 1.
+    pub fn short_key(&self) -> &str {
+        self.key.strip_suffix("/.ATTRIBUTES/VARIABLE_VALUE").unwrap_or(&self.key)
+    }
+    /// Whether it is the place of a generator that the caller seeds.
+    pub fn is_unseeded(&self) -> bool {
+        self.begins.is_some_and(|begins| begins.unseeded)
+    }
     /// Whether both are one variable, by whatever handles: they are stored in one place.
     pub fn is_stored_as(&self, other: &Variable) -> bool {
         (&self.key, &self.part) == (&other.key, &other.part)

@@ -494,7 +494,7 @@ impl<'a> Import<'a> {
         value
     }
 
-    /// The row of a node. A generator that nobody seeded begins anywhere, and has none.
+    /// The row of a node. What draws from a generator of its own has none where the generator has no place.
     fn row(&self, id: Id<Node>) -> Option<&'static TfOp> {
         let op = &self.tf.nodes[id].op;
         find(op).filter(|_| !has_generator(op) || self.tf.variables.contains_key(&id))

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use super::Import;
 use crate::{
     base::Diagnostic,
-    saved::{Node, graph::has_effect, has_generator, op_def},
+    saved::{Node, graph::has_effect, op_def},
 };
 
 /// Why an operator is refused. Each kind but [`Cause::Operator`] is one message for all of its operators.
@@ -85,7 +85,6 @@ fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
     ops.dedup();
     let ops = ops.join(", ");
     let need = if nodes.len() > 1 { format!("; {} nodes need it", nodes.len()) } else { String::new() };
-    let unseeded = if nodes.iter().all(|n| has_generator(&n.op)) { " without a seed" } else { "" };
     let (message, help) = match cause {
         Cause::Loop => (
             format!(
@@ -95,8 +94,8 @@ fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
              `tf.compat.v1.enable_control_flow_v2()` before the model is built, and export it again",
         ),
         Cause::Random => (
-            format!("the signature draws random numbers ({ops}){unseeded}, which is not supported"),
-            "numbers that follow from a seed compile, and those of a `tf.random.Generator`: give a `seed=`. `predict` does not augment or drop, but an exported signature may: export a function that fixes \
+            format!("the signature draws random numbers ({ops}), which is not supported{need}"),
+            "`predict` does not augment or drop, but an exported signature may: export a function that fixes \
              `training=False`, such as `archive.add_endpoint(\"serve\", lambda x: model(x, training=False), [spec])` of a \
              `keras.export.ExportArchive`",
         ),

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::support::{answer, complaint, root};
+use crate::support::{answer, complaint, npz, root, smc};
 
 /// TensorFlow 1 saved it: signatures that get and set a counter, and others with variables of their own.
 fn model() -> String {
@@ -89,4 +89,46 @@ fn check_calls_signatures_on_what_others_left() {
     let text = answer(folder.path(), &args);
     assert!(text.contains("counter__up random 2 variable counter[]: error 0.00e0"), "{text}");
     assert!(text.contains("counter__get random 2 y[]"), "{text}");
+}
+
+/// Random numbers without a seed follow from `--seed`, go on in a file of state, and are nobody's to compare with a recording.
+#[test]
+fn a_seed_decides_what_is_drawn_without_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = root().join("tests/models/unseeded").display().to_string();
+    let run = |more: &[&str]| -> Vec<f64> {
+        let args = ["run", &model, "--signature", "train", "--value", "x=[1, 2, 3]", "--json"];
+        let outputs: Value = serde_json::from_str(&answer(folder.path(), &[&args, more].concat())).expect("JSON");
+        let values = outputs["outputs"]["free"]["values"].as_array().expect("a list").clone();
+        values.iter().map(|x| x.as_f64().expect("a number")).collect()
+    };
+    let (first, other) = (run(&[]), run(&["--seed", "1"]));
+    assert_ne!(first, other);
+    assert_eq!(run(&["--seed", "0"]), first);
+    assert_eq!(run(&["--reference"]), first);
+    assert_eq!(run(&["--reference", "--seed=1"]), other);
+    let kept = ["--state", "s"];
+    assert_eq!(run(&kept), first);
+    let second = run(&kept);
+    assert_ne!(second, first);
+    assert_eq!(run(&["--state", "s", "--seed", "1"]), other);
+    assert_ne!(run(&kept), second);
+    // A recorded value of what is drawn says nothing.
+    let case = |outputs: &[(&str, [f32; 3])]| {
+        let mut arrays = vec![("in:x", vec![3], vec![1.0, 2.0, 3.0])];
+        arrays.extend(outputs.iter().map(|(name, values)| (*name, vec![3], values.to_vec())));
+        npz(&arrays)
+    };
+    fs::write(folder.path().join("both.npz"), case(&[("out:twice", [2.0, 4.0, 6.0]), ("out:free", [0.5; 3])])).unwrap();
+    fs::write(folder.path().join("free.npz"), case(&[("out:free", [0.5; 3])])).unwrap();
+    let check = |file: &str| smc(folder.path(), &["check", &model, "--signature", "train", "--case", file]);
+    let both = check("both.npz");
+    let said = String::from_utf8_lossy(&both.stderr);
+    assert!(both.status.success() && said.contains("recorded values of `free` are not compared"), "{said}");
+    assert!(String::from_utf8_lossy(&both.stdout).contains("1 of 1 outputs agree"));
+    let free = check("free.npz");
+    let said = String::from_utf8_lossy(&free.stderr);
+    assert!(free.status.code() == Some(1) && said.contains("nothing was compared"), "{said}");
+    let text = answer(folder.path(), &["check", &model, "--random", "2"]);
+    assert!(text.contains("train random 1 free[3]"), "{text}");
 }

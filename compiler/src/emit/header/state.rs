@@ -48,6 +48,7 @@ pub fn write(out: &mut String, name: &str, state: &State) {
         line(out, text);
     }
     line(out, &format!("int {name}_state_load(void *state, size_t bytes, const void *from, size_t from_bytes);"));
+    seed(out, name, state.layout.is_seeded_by_caller());
     line(out, "/* The variables in a state. */");
     for (slot, c_name) in state.layout.slots.iter().zip(&state.c_names) {
         let ty = c_type(slot.ty.dtype);
@@ -61,5 +62,28 @@ pub fn write(out: &mut String, name: &str, state: &State) {
         );
     }
     line(out, &format!("#define {upper}_STATE \\"));
-    line(out, &format!("  {{ {name}_state_bytes, {name}_state_init, {name}_state_save, {name}_state_load }}"));
+    line(
+        out,
+        &format!(
+            "  {{ {name}_state_bytes, {name}_state_init, {name}_state_save, {name}_state_load, {name}_state_seed }}"
+        ),
+    );
+}
+
+/// The function that seeds; every model with a state has it, so that callers of any model find it.
+fn seed(out: &mut String, name: &str, does_something: bool) {
+    let texts: &[String] = &match does_something {
+        true => vec![
+            "/* Seeds what draws random numbers without a seed in the model: from here on a state draws what every other one draws".into(),
+            format!(
+                " * that was seeded alike, each operator numbers of its own. {name}_state_init seeds with 0. Returns a status; nothing is"
+            ),
+            " * touched in what is no state of this model. */".into(),
+        ],
+        false => vec![
+            "/* Changes nothing: no operator of this model draws random numbers without a seed. Returns a status. */".into(),
+        ],
+    };
+    texts.iter().for_each(|text| line(out, text));
+    line(out, &format!("int {name}_state_seed(void *state, uint64_t seed);"));
 }

@@ -29,6 +29,7 @@ pub(in crate::tf) const OPS: &[TfOp] = &[
     TfOp { name: "TruncatedNormal", import: |cx| drawn_by_own(cx, truncated_normal) },
     TfOp { name: "RandomShuffle", import: shuffled },
     TfOp { name: "Multinomial", import: classes },
+    TfOp { name: "NonDeterministicInts", import: any_int },
 ];
 
 /// Blocks for each number.
@@ -146,6 +147,14 @@ fn drawn_by_own(cx: &mut Import, draw: Drawn) -> Outputs {
         Ok((numbers, advanced(cx, state, many)?))
     });
     one(drawn?)
+}
+
+/// Integers that follow from no seed of the model.
+fn any_int(cx: &mut Import) -> Outputs {
+    match cx.attr_dtype("dtype")? {
+        DType::I32 | DType::I64 | DType::U32 | DType::U64 => drawn_by_own(cx, uniform_full_int),
+        other => Err(format!("{other} has no integers of any bits").into()),
+    }
 }
 
 /// Rows in another order; each but the last takes a word. One row, or rows without elements, take none.
