@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde::Serialize;
 use smc::{
     base::{Diagnostic, Dim, Problems, Severity, names::advice},
-    driver::{self, Layer, Options},
+    driver::{self, Found, Layer, Options, Seeded, Use},
     saved::{
         TfShape,
         inspect::{Description, SignatureDescription, SlotDescription, describe_by},
@@ -39,6 +39,14 @@ struct Judged {
     compiles: bool,
     /// What stands in the way.
     problems: Vec<String>,
+    /// What to do about it, where that is known.
+    remedies: Vec<String>,
+    /// The variables that outlive calls, as the signatures use them.
+    state: Vec<Use>,
+    /// Whether random numbers follow from the caller's seed.
+    draws_unseeded: bool,
+    /// The outputs of which data decide an extent.
+    found: Vec<Found>,
     parameters: u64,
     multiply_adds: Dim,
     layers: Vec<Layer>,
@@ -46,12 +54,17 @@ struct Judged {
 
 fn judge(verdict: &driver::Verdict) -> Judged {
     let layers = verdict.entry.as_ref().map(driver::layers).unwrap_or_default();
-    let errors =
-        |p: &Problems| p.0.iter().filter(|d| d.severity == Severity::Error).map(|d| d.message.clone()).collect();
+    let errors = verdict.entry.as_ref().err().into_iter().flat_map(|problems| &problems.0);
+    let errors: Vec<&Diagnostic> = errors.filter(|d| d.severity == Severity::Error).collect();
+    let state = verdict.entry.as_ref().map(driver::uses).unwrap_or_default();
     Judged {
         signatures: verdict.signatures.iter().map(|s| s.name.clone()).collect(),
         compiles: verdict.entry.is_ok(),
-        problems: verdict.entry.as_ref().err().map(errors).unwrap_or_default(),
+        problems: errors.iter().map(|d| d.message.clone()).collect(),
+        remedies: errors.iter().filter_map(|d| d.help.clone()).collect(),
+        draws_unseeded: state.iter().any(|used| used.generator == Some(Seeded::Caller)),
+        state,
+        found: verdict.entry.as_ref().map(driver::found).unwrap_or_default(),
         parameters: layers.iter().map(|l| l.parameters).sum(),
         multiply_adds: layers.iter().fold(Dim::zero(), |sum, l| sum + &l.multiply_adds),
         layers,
@@ -153,13 +166,41 @@ fn verdict(out: &mut String, v: &Judged) {
         let first = v.problems.first().map_or("no cause is known", |p| p.as_str());
         let more = if v.problems.len() > 1 { format!(" (and {} more)", v.problems.len() - 1) } else { String::new() };
         let _ = writeln!(out, "\n{names}: refused: {first}{more}");
+        if let Some(remedy) = v.remedies.first() {
+            let _ = writeln!(out, "  what helps: {remedy}");
+        }
         return;
     }
     let _ = writeln!(out, "\n{names}: compiles; {} parameters, {} multiply-adds", v.parameters, v.multiply_adds);
+    for used in &v.state {
+        let _ = writeln!(out, "  {}", use_line(used));
+    }
+    if v.draws_unseeded {
+        let _ = writeln!(out, "  draws random numbers without a seed: NAME_state_seed and `smc run --seed N` give one");
+    }
+    for Found { output, ty, sizes } in &v.found {
+        let sizes: Vec<_> = sizes.iter().map(|size| format!("{}, {} at most", size.name, size.bound)).collect();
+        let _ = writeln!(out, "  output `{output}` is {ty}: data decide {}", sizes.join(" and "));
+    }
     let _ = writeln!(out, "  {:44}{:>12}{:>13}  {:22}result", "layer", "parameters", "bytes", "multiply-adds");
     for l in v.layers.iter().filter(|l| l.parameters > 0 || !l.multiply_adds.is(0)) {
         let (work, name) = (l.multiply_adds.to_string(), &l.name);
         let _ = writeln!(out, "  {name:44}{:>12}{:>13}  {work:22}{}", l.parameters, l.bytes, l.shape);
+    }
+}
+
+/// What a signature does with a variable.
+fn use_line(used: &Use) -> String {
+    let Use { name, ty, .. } = used;
+    let does = match (used.reads, used.changes) {
+        (true, true) => "reads and changes",
+        (false, true) => "changes",
+        _ => "reads",
+    };
+    match used.generator {
+        None => format!("{does} the variable `{name}`, {ty}"),
+        Some(Seeded::Model) => format!("draws from the generator `{name}`, {ty}, which the model seeds"),
+        Some(Seeded::Caller) => format!("draws from the generator `{name}`, {ty}, which the caller seeds"),
     }
 }
 

@@ -23,6 +23,7 @@ mod report;
 mod source;
 mod state;
 mod twins;
+mod uses;
 mod values;
 
 use std::{collections::BTreeSet, time::Instant};
@@ -41,6 +42,7 @@ pub use report::{EntryReport, Report};
 pub use state::at_first;
 use state::{Keys, State};
 use twins::{Twins, twins};
+pub use uses::{Found, Seeded, Size, Use, found, uses};
 pub use values::Values;
 
 use crate::{
