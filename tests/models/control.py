@@ -247,6 +247,7 @@ def v1_initialised(path):
         constant, local = variable("constant", 1.0, False), variable("local", 2.0, True, ["local_variables"])
         chained, counted = variable("chained", 3.0, True), variable("counted", 4.0, False)
         table, restored = variable("table", tf.zeros([3]), True), variable("restored", 5.0, False)
+        drawn = variable("drawn", 8.0, True)
         racy, random = variable("refused_racy", 6.0, True), variable("refused_random", 7.0, True)
         session.run([v1.global_variables_initializer(), v1.local_variables_initializer()])
         first = v1.assign(constant, 0.5)
@@ -258,14 +259,14 @@ def v1_initialised(path):
         with tf.control_dependencies([second]):
             filled = v1.assign(table, tf.cast(tf.range(3), tf.float32) * chained)
         races = [v1.assign(racy, 1.0), v1.assign(racy, 2.0)]
-        drawn = v1.assign(random, tf.random.uniform([]))
-        main_op = tf.group(again, filled, local.initializer, drawn, *races)
+        numbers = [v1.assign(drawn, tf.random.normal([], seed=9)), v1.assign(random, tf.random.uniform([]))]
+        main_op = tf.group(again, filled, local.initializer, *numbers, *races)
 
         def predict(name, value):
             infos = [{key: v1.saved_model.build_tensor_info(t)} for key, t in [("x", x), ("y", value)]]
             return name, v1.saved_model.build_signature_def(*infos, "tensorflow/serving/predict")
 
-        variables = [constant, local, chained, counted, restored, racy, random]
+        variables = [constant, local, chained, counted, restored, drawn, racy, random]
         signatures = dict(predict(v.op.name, x * tf.identity(v)) for v in variables)
         signatures.update([predict("table", x[:1] * table)])
         builder = v1.saved_model.Builder(str(path))

@@ -237,8 +237,28 @@ def refused():
     add("refused", "loop_carried", {"y": v1.while_loop(lambda i, y: i < 3, hand_on, [0, x])[1]}, x=x)
 
 
+def scratch():
+    """Variables that no checkpoint and no initialisation knows of: each call assigns them first."""
+    x, steps = v1.placeholder(tf.float32, [2], "scratch_x"), {}
+    for resource in (False, True):
+        v = v1.get_variable(f"scratch_{resource}", initializer=[0.0, 0.0], collections=["local_variables"], use_resource=resource)
+        with tf.control_dependencies([v1.assign(v, x * 2.0)]):
+            first = v.read_value() + 0.0
+            known = v1.is_variable_initialized(v)
+        with tf.control_dependencies([first, known]):
+            with tf.control_dependencies([v1.assign_add(v, x)]):
+                last = v.read_value()
+        steps |= {f"first_{resource}": first, f"last_{resource}": last, f"known_{resource}": known}
+        add("refused", f"unset_sum_{resource}", {"y": tf.identity(v1.assign_add(v, x))}, x=x)
+        asked = v1.is_variable_initialized(v)
+        with tf.control_dependencies([asked]):
+            add("refused", f"unset_asked_{resource}", {"asked": asked, "y": tf.identity(v1.assign(v, x))}, x=x)
+    add("scratch", "step", steps, x=x)
+    calls("scratch", ("step", {"x": numbers(2)}), ("step", {"x": numbers(2, seed=1)}))
+
+
 def make():
-    for build in (counter, ordered, rows, limited, resources, moving_average, branch, loop, accumulated, only_assigned, refused):
+    for build in (counter, ordered, rows, limited, resources, moving_average, branch, loop, accumulated, only_assigned, scratch, refused):
         build()
     path = HERE / "state_v1"
     shutil.rmtree(path, ignore_errors=True)

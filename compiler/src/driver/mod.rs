@@ -126,7 +126,7 @@ pub fn compile(model: &Model, options: &Options, heard: &mut dyn FnMut(News)) ->
     heard(News::Stage("importing"));
     let (entries, notes) = entries(model, options)?;
     clock.lap("import and optimise");
-    let state = State::of(&entries, &|variable| initial::read(model, variable))?;
+    let state = State::of(&entries, &|variable| initial::at_first(model, variable))?;
     let compiled = back_end((entries, state), model.digest()?, &target, options, heard, clock)?;
     Ok(Compiled { notes: Problems([notes.0, compiled.notes.0].concat()), ..compiled })
 }
@@ -358,7 +358,8 @@ fn entry(
     let imported = tf::import(&source, &|variable| initial::read(model, variable), &import)?;
     let aliases = twins[1..].iter().map(|s| s.name.clone()).collect();
     let scopes = Scopes::new(source.variables.values().map(|v| v.name.as_str()));
-    Ok(Entry { aliases, scopes, ..from_import(signature.name.clone(), imported, options) })
+    let entry = Entry { aliases, scopes, ..from_import(signature.name.clone(), imported, options) };
+    state::unset(&entry).map_or(Ok(entry), |problem| Err(problem.into()))
 }
 
 fn from_import(key: String, imported: tf::Imported, options: &Options) -> Entry {

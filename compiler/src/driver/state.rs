@@ -75,13 +75,28 @@ pub fn of_others(model: &Model, compiled: &Keys, options: &Options) -> BTreeMap<
     found
 }
 
+/// What is wrong with an entry that reads a variable of which nothing gives the value.
+pub fn unset(entry: &Entry) -> Option<Diagnostic> {
+    let graph = &entry.optimised;
+    let mut unset = entry.state.iter().filter(|kept| kept.variable.unset).peekable();
+    let needed = unset.peek().map(|_| graph.needed(graph.outputs.iter().map(|port| port.node)))?;
+    let kept = unset.find(|kept| needed[graph.inputs[kept.input].node.index()])?;
+    let what = format!(
+        "variable `{}` is read before the signature assigns it, and has no value then: no checkpoint and no \
+         initialisation gives it one",
+        kept.variable.name
+    );
+    let help = "export the model with the variable's value in its checkpoint, or assign it first in the signature";
+    Some(Diagnostic::error(what).help(help))
+}
+
 /// What the variables of an entry hold at first, where the caller gives this seed.
 pub fn at_first(model: &Model, entry: &Entry, seed: u64) -> Result<Vec<Tensor>, Problems> {
     let value = |kept: &Kept| match kept.variable.begins {
         Some(Beginning { place: [low, high, _], unseeded: true }) => {
             Ok(Tensor::from_i64([3], &[low, high, seed as i64]))
         }
-        _ => initial::read(model, &kept.variable),
+        _ => initial::at_first(model, &kept.variable),
     };
     entry.state.iter().map(value).collect()
 }

@@ -90,7 +90,7 @@ pub(super) fn add(graph: &mut TfGraph, scope: &str) {
         graph.updates.insert(key.clone(), node.clone());
         let (part, initial, assigned_by) = (None, None, Some(node));
         let begins = Some(beginning(seeds, &key));
-        let variable = Variable { name, ty, key, part, initial, begins, assigned_by };
+        let variable = Variable { name, ty, key, part, initial, begins, unset: false, assigned_by };
         graph.variables.insert(id, variable);
     }
     for ((id, which), body) in &mut graph.bodies {

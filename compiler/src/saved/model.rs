@@ -154,7 +154,7 @@ impl Model {
     }
 
     /// What computes the value of a variable that the initialisation sets: a graph without inputs, whose variables are
-    /// those that were restored.
+    /// those that were restored, and the places of generators.
     pub fn initial(&self, variable: &Variable) -> Result<TfGraph, Problems> {
         let unknown = |why: String| Diagnostic::error(why).in_file(self.shown_path());
         let initial = variable.initial.as_ref().ok_or_else(|| unknown("the initialisation does not set it".into()))?;
@@ -164,7 +164,9 @@ impl Model {
         let sources = self.sources(&library)?;
         let restored = Sources { initialised: Default::default(), ..sources.clone() };
         variables::resolve(&mut graph, Writes::default(), &restored, self.bundle.as_ref())?;
-        frames::functional(graph)
+        let mut graph = frames::functional(graph)?;
+        generators::add(&mut graph, "");
+        Ok(graph)
     }
 
     /// The stored value of a variable, read now.
@@ -172,6 +174,10 @@ impl Model {
         if let Some(initial) = &variable.initial {
             let what = format!("variable `{}` is set when the model is initialised", variable.name);
             return Err(Diagnostic::error(what).at_node(&initial.writer).into());
+        }
+        if variable.unset {
+            let what = format!("variable `{}` has no value before a signature assigns one", variable.name);
+            return Err(Diagnostic::error(what).into());
         }
         if let Some(Beginning { place, .. }) = &variable.begins {
             return Ok(Tensor::from_i64([place.len()], place));

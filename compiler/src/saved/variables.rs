@@ -33,6 +33,8 @@ pub struct Variable {
     pub initial: Option<Initial>,
     /// What it holds at first where it is the place of a generator, which is stored nowhere.
     pub begins: Option<Beginning>,
+    /// Whether nothing gives it a value before a signature assigns one: then what is there at first may not be read.
+    pub unset: bool,
     /// A node that changes it, if one does: then its value is state, not a constant.
     pub assigned_by: Option<String>,
 }
@@ -40,6 +42,9 @@ pub struct Variable {
 impl Variable {
     /// The key as people know it: the way to the variable among the saved objects, or its name in a graph of TensorFlow 1.
     pub fn short_key(&self) -> &str {
+        if self.unset {
+            return &self.name;
+        }
         self.key.strip_suffix("/.ATTRIBUTES/VARIABLE_VALUE").unwrap_or(&self.key)
     }
     /// Whether it is the place of a generator that the caller seeds.
@@ -80,14 +85,19 @@ pub(super) fn resolve(
     let is_shard = |node: &Node| sharded.values().flatten().any(|shard| shard.name == node.name);
     let mut unstored = vec![];
     for (id, node) in graph.nodes.iter().filter(|(_, n)| is_variable(&n.op)) {
-        if bundle.is_none() && initialised_by(node, sources).is_none() {
-            unstored.push(node);
-        }
-        if is_shard(node) || bundle.is_none() && initialised_by(node, sources).is_none() {
-            continue;
-        }
         let by_name = || resource_name(node).and_then(|name| by_name.get(&name).map(ToString::to_string));
         let assigned_by = assigned.remove(&id).or_else(by_name);
+        if let Some(variable) = assigned_by.as_ref().and_then(|_| unset(node, sources, bundle)) {
+            found.insert(id, Variable { assigned_by, ..variable });
+            continue;
+        }
+        if bundle.is_none() && initialised_by(node, sources).is_none() {
+            unstored.push(node);
+            continue;
+        }
+        if is_shard(node) {
+            continue;
+        }
         match resolve_one(node, sources, bundle) {
             Ok(variable) => drop(found.insert(id, Variable { assigned_by, ..variable })),
             Err(problem) => problems.push(problem),
@@ -99,7 +109,11 @@ pub(super) fn resolve(
     problems.0.extend(no_checkpoint(&unstored));
     problems.or(())?;
     let here = found.values().filter_map(|v| Some((v.key.clone(), v.assigned_by.clone()?)));
-    let inside = inside.into_iter().filter_map(|(node, by)| Some((resolve_one(&node, sources, bundle).ok()?.key, by)));
+    let key = |node: &Node| {
+        let known = unset(node, sources, bundle).or_else(|| resolve_one(node, sources, bundle).ok());
+        known.map(|variable| variable.key)
+    };
+    let inside = inside.into_iter().filter_map(|(node, by)| Some((key(&node)?, by)));
     graph.updates = here.chain(inside).collect();
     graph.variables = found;
     Ok(())
@@ -113,7 +127,16 @@ fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Resul
         let key = bundle.and_then(|bundle| stored(node, sources, bundle).ok()?);
         let key = key.map_or_else(|| name.to_string(), |stored| stored.key);
         let initial = Some(initial.clone());
-        return Ok(Variable { name: name.into(), ty, key, part: None, initial, begins: None, assigned_by: None });
+        return Ok(Variable {
+            name: name.into(),
+            ty,
+            key,
+            part: None,
+            initial,
+            begins: None,
+            unset: false,
+            assigned_by: None,
+        });
     }
     let bundle = bundle.ok_or_else(|| node.fault("the model has no checkpoint"))?;
     let Stored { key, part } = stored(node, sources, bundle)?.ok_or_else(|| {
@@ -135,13 +158,51 @@ fn resolve_one(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Resul
         Some(extents) => {
             let shape = TfShape(Some(extents.into_iter().map(|n| Some(n as u64)).collect()));
             let ty = TfType { dtype: stored_ty.dtype, shape };
-            Ok(Variable { name: name.into(), ty, key, part, initial: None, begins: None, assigned_by: None })
+            Ok(Variable {
+                name: name.into(),
+                ty,
+                key,
+                part,
+                initial: None,
+                begins: None,
+                unset: false,
+                assigned_by: None,
+            })
         }
         None => {
             let what = format!("variable `{name}` is {wanted}, but the checkpoint's `{key}` is {stored_ty}");
             Err(node.fault(what).help("the checkpoint belongs to another model"))
         }
     }
+}
+
+/// A variable of a graph that nothing gives a value before a signature assigns one: no checkpoint, no restore and no
+/// initialisation knows of it. None where one does, or where that cannot be told.
+fn unset(node: &Node, sources: &Sources, bundle: Option<&Bundle>) -> Option<Variable> {
+    let Origin::Defined { function, node: own } = &node.origin else { return None };
+    let Sources { objects, restored, restore_faults, .. } = sources;
+    let restores = resource_name(node).is_some_and(|name| restored.of_resource.contains_key(&name))
+        || function.is_empty() && (restored.of_node.contains_key(own) || !objects.keys_of_handle(own).is_empty());
+    let is_known = match bundle {
+        Some(bundle) => !matches!(stored(node, sources, bundle), Ok(None)),
+        None => false,
+    };
+    if restores || is_known || restore_faults.has_errors() || initialised_by(node, sources).is_some() {
+        return None;
+    }
+    let ty = TfType { dtype: node.attr_type("dtype").ok()?, shape: node.attr_shape("shape").ok()? };
+    ty.shape.fixed()?;
+    Some(Variable {
+        name: variable_name(node).into(),
+        ty,
+        // No stored tensor has such a key.
+        key: format!("{}/.UNSET", identity(node)),
+        part: None,
+        initial: None,
+        begins: None,
+        unset: true,
+        assigned_by: None,
+    })
 }
 
 /// What the model calls a variable.

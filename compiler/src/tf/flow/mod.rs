@@ -16,6 +16,7 @@ use super::{
     import::Handle,
     life::{NOT_PRINTED, NUMBERS_UNCHECKED},
     narrow,
+    state::is_initialised,
 };
 use crate::{
     base::Diagnostic,
@@ -47,7 +48,7 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "ReadVariableOp", import: read_variable },
     TfOp { name: "VariableV2", import: ref_variable },
     TfOp { name: "Variable", import: ref_variable },
-    TfOp { name: "VarIsInitializedOp", import: |cx| one(cx.scalar(DType::Bool, 1.0)?) },
+    TfOp { name: "VarIsInitializedOp", import: is_initialised },
     TfOp { name: "Switch", import: switch },
     TfOp { name: "RefSwitch", import: switch },
     TfOp { name: "Merge", import: merge },

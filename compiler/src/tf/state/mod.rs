@@ -29,7 +29,7 @@ use crate::{
     tensor::{DType, TensorType},
 };
 use order::{All, Arg, Carried, Finder, Number, Order, is_reference, keeps_reference, reference_chain};
-pub(super) use rows::{OPS, behind};
+pub(super) use rows::{OPS, behind, is_initialised};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -298,6 +298,20 @@ impl<'a> Import<'a> {
         let (result, behind) = change(self, before)?;
         self.state.behind.insert((self.id, variable), behind.into());
         Ok(result)
+    }
+
+    /// Refuses to tell whether a variable has a value that only earlier calls may have given it.
+    fn require_set(&self, operand: usize) -> Result<()> {
+        // What is no state has its value here.
+        let Value::Variable(handle) = self.value(operand)? else { return Ok(()) };
+        let unset = self.number_of(Value::Variable(handle)).filter(|&number| self.state.all[number].unset);
+        let Some(variable) = unset else { return Ok(()) };
+        if self.seen(self.id, variable)? != self.at_first(variable)? {
+            return Ok(());
+        }
+        let what = "is asked for a value that no checkpoint and no initialisation gives it, which is not supported";
+        let help = "export the model with the variable's value in its checkpoint, or assign it first in the signature";
+        Err(Diagnostic::error(self.of_variable(variable, what)).help(help).into())
     }
 
     /// What is wrong with an operand that should be a variable's handle, and is none.

@@ -43,8 +43,14 @@ pub(in crate::tf) const OPS: &[TfOp] = &[
     TfOp { name: "ScatterNdMin", import: |cx| slices(cx, Combine::Min) },
     TfOp { name: "ScatterNdMax", import: |cx| slices(cx, Combine::Max) },
     TfOp { name: "CountUpTo", import: count_up_to },
-    TfOp { name: "IsVariableInitialized", import: |cx| one(cx.scalar(DType::Bool, 1.0)?) },
+    TfOp { name: "IsVariableInitialized", import: is_initialised },
 ];
+
+/// Every variable has a value at first but those that nothing stores, which have one behind an assignment.
+pub(in crate::tf) fn is_initialised(cx: &mut Import) -> Outputs {
+    cx.require_set(0)?;
+    one(cx.scalar(DType::Bool, 1.0)?)
+}
 
 fn assign(cx: &mut Import) -> Outputs {
     let value = cx.value(1)?;
