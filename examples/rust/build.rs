@@ -1,8 +1,11 @@
-//! Links the compiled model, which `SMC_MODEL` names; by default `libmnist.o` beside this file.
+//! Links the compiled model of each program, which an environment variable names; by default it lies beside this file.
 
 fn main() {
-    let object = std::env::var("SMC_MODEL").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/libmnist.o").into());
-    println!("cargo::rerun-if-env-changed=SMC_MODEL");
-    println!("cargo::rerun-if-changed={object}");
-    println!("cargo::rustc-link-arg-bins={object}");
+    for (program, variable) in [("mnist", "SMC_MODEL"), ("mean", "SMC_MEAN")] {
+        let beside = format!("{}/lib{program}.o", env!("CARGO_MANIFEST_DIR"));
+        let object = std::env::var(variable).unwrap_or(beside);
+        println!("cargo::rerun-if-env-changed={variable}");
+        println!("cargo::rerun-if-changed={object}");
+        println!("cargo::rustc-link-arg-bin={program}={object}");
+    }
 }

@@ -1,6 +1,10 @@
 //! Programs in C, C++, Go, Rust and Python that use compiled models: the examples, and programs that test the ABI.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use smc::driver::{self, Options};
 use smc_tests::{
@@ -92,6 +96,72 @@ fn the_example_with_a_state() {
     fs::write(&file, &bytes).unwrap();
     let refused = run(&["1"]);
     assert_eq!((refused.status.code(), fs::read(&file).unwrap()), (Some(1), bytes));
+}
+
+/// Runs an example in another language that keeps the mean, too, and prints what is more than it.
+fn check_mean(folder: &Path, program: &dyn Fn() -> Command) {
+    let file = folder.join("mean.state");
+    let run = |numbers: &[&str]| program().arg(&file).args(numbers).output().unwrap();
+    for (numbers, printed) in [
+        (&["1", "2", "6"][..], "3 numbers, mean 3; above it: 6\n"),
+        (&["-4", "5"], "5 numbers, mean 2; above it: 5\n"),
+        (&[], "5 numbers, mean 2; above it:\n"),
+        (&["8", "0.5", "3.5"], "8 numbers, mean 2.75; above it: 8 3.5\n"),
+    ] {
+        let out = run(numbers);
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(String::from_utf8_lossy(&out.stdout), printed, "{numbers:?}: {said}");
+        assert!(out.status.success(), "{said}");
+    }
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[300] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let refused = run(&["1"]);
+    assert!(refused.status.code() == Some(1) && fs::read(&file).unwrap() == bytes, "a damaged file was taken");
+}
+
+#[test]
+fn the_cpp_example_with_a_state() {
+    if !have(&["c++"]) {
+        return;
+    }
+    let folder = scratch();
+    let program = link_c("c++", &root().join("examples/cpp/mean.cpp"), &[MEAN], &["-std=c++17"], folder.path());
+    check_mean(folder.path(), &|| Command::new(&program));
+}
+
+#[test]
+fn the_go_example_with_a_state() {
+    if !have(&["go", "cc"]) {
+        return;
+    }
+    let folder = scratch();
+    let program = build_go("./mean", MEAN, folder.path());
+    check_mean(folder.path(), &|| Command::new(&program));
+}
+
+#[test]
+fn the_rust_example_with_a_state() {
+    if !have(&["cargo"]) {
+        return;
+    }
+    let folder = scratch();
+    output(rust_example("build", folder.path()).args(["--bin", "mean"]).env("SMC_MEAN", MEAN.object()));
+    let program = folder.path().join("debug/mean");
+    check_mean(folder.path(), &|| Command::new(&program));
+}
+
+#[test]
+fn the_python_example_with_a_state() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let (folder, library) = (scratch(), MEAN.library());
+    check_mean(folder.path(), &|| {
+        let mut python = Command::new("python3");
+        python.arg(root().join("examples/python/mean.py")).arg(&library);
+        python
+    });
 }
 
 /// Models whose outputs have as many elements as the values say, called by the header, by the descriptor and by the class.
@@ -233,20 +303,33 @@ fn the_cpp_example_with_threads() {
     assert_recognised(&output(Command::new(program).arg(digits())));
 }
 
-/// Builds a program of `examples/go` against a model and runs it.
-fn check_go(package: &str, model: Build) {
-    if !have(&["go", "cc"]) {
-        return;
-    }
-    let folder = scratch();
-    let program = folder.path().join("program");
+/// Builds a program of `examples/go` against a model.
+fn build_go(package: &str, model: Build, folder: &Path) -> PathBuf {
+    let program = folder.join("program");
     let mut go = Command::new("go");
     go.args(["build", "-o"]).arg(&program).arg(package).current_dir(root().join("examples/go"));
     go.env("CGO_ENABLED", "1").env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
     go.env("CGO_LDFLAGS", model.archive());
     go.env("CGO_CFLAGS", format!("-I{}", model.folder().display()));
     output(&mut go);
-    assert_recognised(&output(Command::new(program).arg(digits())));
+    program
+}
+
+/// The same of one that recognises digits, and runs it.
+fn check_go(package: &str, model: Build) {
+    if have(&["go", "cc"]) {
+        let folder = scratch();
+        assert_recognised(&output(Command::new(build_go(package, model, folder.path())).arg(digits())));
+    }
+}
+
+/// What cargo does with `examples/rust`.
+fn rust_example(what: &str, folder: &Path) -> Command {
+    let manifest = root().join("examples/rust/Cargo.toml");
+    let mut cargo = Command::new("cargo");
+    cargo.args([what, "--quiet", "--offline", "--locked", "--manifest-path"]).arg(manifest);
+    cargo.env("CARGO_TARGET_DIR", folder);
+    cargo
 }
 
 #[test]
@@ -265,11 +348,8 @@ fn the_rust_example() {
         return;
     }
     let folder = scratch();
-    let manifest = root().join("examples/rust/Cargo.toml");
-    let mut cargo = Command::new("cargo");
-    cargo.args(["run", "--quiet", "--offline", "--locked", "--manifest-path"]).arg(manifest).arg("--").arg(digits());
-    cargo.env("CARGO_TARGET_DIR", folder.path()).env("SMC_MODEL", Build::MNIST.object());
-    assert_recognised(&output(&mut cargo));
+    let mut cargo = rust_example("run", folder.path());
+    assert_recognised(&output(cargo.arg("--").arg(digits()).env("SMC_MODEL", Build::MNIST.object())));
 }
 
 #[test]
@@ -302,9 +382,18 @@ fn the_object_has_no_undefined_symbols() {
 /// Every command that an example's comment names is one that the tests run in spirit: its files exist.
 #[test]
 fn the_examples_name_files_that_exist() {
-    for example in
-        ["mnist/main.c", "mnist/README.md", "cpp/main.cpp", "go/main.go", "python/main.py", "bare-metal/README.md"]
-    {
+    for example in [
+        "mnist/main.c",
+        "mnist/README.md",
+        "mean/main.c",
+        "cpp/main.cpp",
+        "cpp/mean.cpp",
+        "go/main.go",
+        "go/mean/main.go",
+        "python/main.py",
+        "python/mean.py",
+        "bare-metal/README.md",
+    ] {
         let text = fs::read_to_string(root().join("examples").join(example)).unwrap();
         let named = text.split(|c: char| c.is_whitespace() || c == '`').filter(|w| w.starts_with("examples/"));
         for file in named {

@@ -33,3 +33,33 @@ fn layers_are_drawn() {
     let message = complaint(folder.path(), &["inspect", &mnist(), "--svg", "x.svg", "--signature", "serving"], 1);
     assert!(message.contains("did you mean `serving_default`?"), "{message}");
 }
+
+/// What outlives calls, what is drawn, and which sizes data decide.
+#[test]
+fn state_and_sizes_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let inspect = |model: &str| answer(folder.path(), &["inspect", &root().join(model).display().to_string()]);
+    let mean = inspect("examples/mean/model");
+    for told in [
+        "reads and changes the variable `count`, i64[]",
+        "reads the variable `mean`, f32[]",
+        "output `above` is f32[boolean_mask_Where]: data decide boolean_mask_Where, batch at most",
+    ] {
+        assert!(mean.contains(told), "{told} is not in\n{mean}");
+    }
+    assert!(!mean.contains("without a seed"), "{mean}");
+    let unseeded = inspect("tests/models/unseeded");
+    assert!(unseeded.contains("draws random numbers without a seed"), "{unseeded}");
+    assert_eq!(unseeded.matches("which the model seeds").count(), 1, "{unseeded}");
+    // What is assigned first is not read.
+    let scratch = inspect("tests/models/state_v1");
+    assert!(scratch.contains("\n  changes the variable `scratch_True`, f32[2]\n"), "{scratch}");
+    let model = root().join("examples/mean/model").display().to_string();
+    let json = answer(folder.path(), &["inspect", &model, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let above =
+        json["verdicts"].as_array().unwrap().iter().find(|v| v["signatures"][0] == "above").expect("it compiles");
+    assert_eq!(above["found"][0]["sizes"][0]["bound"], "batch");
+    assert_eq!(above["state"][0]["generator"], serde_json::Value::Null);
+    assert!(above["draws_unseeded"] == false && above["state"][0]["changes"] == true, "{above}");
+}
