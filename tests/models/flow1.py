@@ -618,6 +618,100 @@ def pops_of_data(x, n):
     return {"y": after(i, lambda: V2[1](stack, F32))}
 
 
+# Gradients of arrays: writes add.
+
+
+@program(*[(numbers(n, 3, seed=n),) for n in (0, 1, 4)], x=(F32, [None, 3]))
+def gradient_of_array_reads(x):
+    """Elements are read several times, some never, and all are stacked as well."""
+    a = array(4, clear_after_read=False).write(0, x).write(3, x * 2).write(1, tf.sin(x)).write(2, x)
+    y = a.read(0) * a.read(0) + a.read(3) + tf.reduce_sum(a.gather([1, 1, 0]), 0)
+    return {"y": y, **gradients(y, x=x)}
+
+
+@program(*[(numbers(n, 3, seed=n),) for n in (0, 1, 4)], x=(F32, [None, 3]))
+def gradient_of_array_stack(x):
+    a = array(2).write(0, x * x).write(1, tf.exp(x))
+    y = a.stack() * [[[1.0]], [[2.0]]]
+    return {"y": y, **gradients(y, x=x)}
+
+
+@program((numbers(4, 3),), x=(F32, [4, 3]))
+def gradient_of_array_parts(x):
+    split = array(2, infer_shape=False, clear_after_read=False).split(x * x, [2, 2])
+    joined = array(4, element_shape=[1, 3]).unstack(tf.expand_dims(x, 1)).concat()
+    y = split.read(0) + split.read(1) * split.read(1)
+    return {"y": y, "joined": joined, **gradients(tf.reduce_sum(y) + tf.reduce_sum(tf.sin(joined)), x=x)}
+
+
+@program(*[(numbers(4, 2),), (numbers(4, 2) * 3,)], x=(F32, [4, 2]))
+def gradient_of_array_places(x):
+    a = array(4, clear_after_read=False).scatter([2, 0, 3, 1], x * x)
+    y = tf.reduce_sum(a.gather([3, 0, 0]) * a.read(2))
+    return {"y": y, **gradients(y, x=x)}
+
+
+@program(*[(numbers(n, 2, seed=n),) for n in (0, 1, 5)], x=(F32, [None, 2]))
+def gradient_of_array_in_loop(x):
+    """A loop reads from one array and writes to another."""
+    n = tf.shape(x)[0]
+    rows, out = array(n, element_shape=[2]).unstack(x * 2), array(n, element_shape=[2])
+
+    def body(i, h, out):
+        h = tf.sin(h * 0.5 + rows.read(i))
+        return i + 1, h, out.write(i, h * h)
+
+    _, h, out = v1.while_loop(lambda i, *_: i < n, body, [0, tf.zeros([2]), out])
+    y = out.stack()
+    return {"y": y, "h": h, **gradients(tf.reduce_sum(y) + tf.reduce_sum(h * h), x=x)}
+
+
+@program((numbers(4),), (numbers(1),), x=(F32, [None]))
+def arrays_version_2_gradient(x):
+    return old_gradient(x)
+
+
+@program((numbers(4),), (numbers(1),), x=(F32, [None]))
+def arrays_version_1_gradient(x):
+    return old_gradient(x)
+
+
+def old_gradient(x):
+    """`rewrite` makes these of an older version in the file."""
+    a = array(2, clear_after_read=False).write(0, x * x).write(1, tf.sin(x))
+    y = a.read(0) * a.read(1) + a.read(0)
+    return {"y": y, **gradients(y, x=x)}
+
+
+@program((numbers(2, 3), numbers(2, 3, seed=4)), x=(F32, [2, 3]), y=(F32, [2, 3]))
+def gradient_of_longer_shape(x, y):
+    """A gradient whose elements have another axis before those of the array; what is written twice adds."""
+    a = array(2, element_shape=[3]).write(0, x[0])
+    g = raw.TensorArrayGradWithShape(handle=a.handle, flow_in=a.flow, shape_to_prepend=[2], source="gradients")
+    flow = g.flow_out
+    for index, value in ((1, x), (1, y), (0, y)):
+        flow = raw.TensorArrayWriteV3(handle=g.grad_handle, index=index, value=value, flow_in=flow)
+    return {"first": raw.TensorArrayReadV3(handle=g.grad_handle, index=1, flow_in=flow, dtype=F32)}
+
+
+@program(*[(numbers(n, 3, seed=n),) for n in (1, 4)], x=(F32, [None, 3]))
+def gradient_of_higher_order(x):
+    mapped = tf.map_fn(lambda r: tf.sin(r) * tf.reduce_sum(r), x)
+    scanned = tf.scan(lambda a, r: a * 0.5 + r * r, x)
+    y = tf.reduce_sum(mapped * 2.0) + tf.reduce_sum(scanned) + tf.reduce_sum(tf.foldl(lambda a, r: a * r, x))
+    return {"y": y, **gradients(y, x=x)}
+
+
+def dynamic_gradient(cell, x, **options):
+    y, state = v1.nn.dynamic_rnn(cell(), x, dtype=F32, **options)
+    total = tf.reduce_sum(y * y) + tf.add_n([tf.reduce_sum(part) for part in tf.nest.flatten(state)])
+    return {"y": y, **gradients(total, x=x)}
+
+
+recurrent("gradient_of_dynamic", lambda: cells().BasicRNNCell(4, activation=tf.sin), dynamic_gradient, (numbers(2, 3, 3, seed=1),), (numbers(1, 1, 3, seed=2),))
+recurrent("gradient_of_dynamic_lengths", lambda: cells().BasicRNNCell(4, activation=tf.sin), lambda cell, x, lengths: dynamic_gradient(cell, x, sequence_length=lengths), *SOME, lengths=(I32, [None]))
+
+
 # What is refused.
 
 

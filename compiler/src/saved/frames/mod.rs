@@ -14,9 +14,10 @@
 //! Loops come first, innermost first ([`loops`]), then the branches of each graph ([`branches`]). A branch whose predicate
 //! is written as a constant stays as it is: `tf` follows it. So do those whose `Merge` cannot be paired with its
 //! `Switch`es, which `tf` refuses where data decide them. The stacks that loops push to for their gradients become lists
-//! ([`stacks`]).
+//! ([`stacks`]), and the gradients of arrays are handed on ([`gradients`]).
 
 mod branches;
+mod gradients;
 mod loops;
 mod nest;
 mod part;
@@ -34,7 +35,8 @@ use crate::base::Problems;
 
 /// The graph in which loops and branches are functional.
 pub(super) fn functional(graph: TfGraph) -> Result<TfGraph, Problems> {
-    stacks::functional(branches::functional(loops::functional(graph)?)?)
+    let graph = branches::functional(loops::functional(graph)?)?;
+    gradients::functional(stacks::functional(graph)?)
 }
 
 /// A constant of int32 without axes.

@@ -2,7 +2,7 @@
 //!
 //! An array is a list ([`super::list`]). The handle stands for it as it was made; the array as it is comes with the flow.
 //! TensorFlow keeps one array whoever writes, so two nodes that write to the same state of it are refused. What closes an
-//! array computes nothing, so no graph has it any more.
+//! array computes nothing, so no graph has it any more. The gradient of an array is one to which writes add.
 
 use super::{
     List,
@@ -29,6 +29,10 @@ pub(in crate::tf) const OPS: &[TfOp] = &[
     TfOp { name: "TensorArrayGather", import: gather },
     TfOp { name: "TensorArrayGatherV2", import: gather },
     TfOp { name: "TensorArrayGatherV3", import: gather },
+    TfOp { name: "TensorArrayGrad", import: gradient },
+    TfOp { name: "TensorArrayGradV2", import: gradient },
+    TfOp { name: "TensorArrayGradV3", import: gradient },
+    TfOp { name: "TensorArrayGradWithShape", import: gradient },
     TfOp { name: "TensorArrayPack", import: pack },
     TfOp { name: "TensorArrayRead", import: get },
     TfOp { name: "TensorArrayReadV2", import: get },
@@ -62,6 +66,31 @@ fn create(cx: &mut Import) -> Outputs {
     let array = Some(super::own(cx));
     let array = give(cx, ListOf { grows, array, ..ListOf::new(dtype, data, length, shape) });
     Ok(vec![array, array])
+}
+
+/// The gradient of an array: as many elements, all zeros, of the same shape, or of that behind other axes.
+fn gradient(cx: &mut Import) -> Outputs {
+    let flow = cx.value(1)?;
+    let Some(of) = [flow, cx.value(0)?].into_iter().find_map(|value| match value {
+        Value::List(list) => Some(cx.lists.get(list).clone()),
+        _ => None,
+    }) else {
+        return Err(format!("operand 0 of {} is no array of tensors", cx.node.op).into());
+    };
+    let before = if cx.count() > 2 { cx.dims(2, "the shape before that of the elements")? } else { vec![] };
+    let element = match of.data {
+        Some(data) => Some(cx.shape(data)[1..].to_vec()),
+        None => known(&of.shape),
+    };
+    let element = element.map(|element| [before, element].concat());
+    let data = match &element {
+        Some(element) => Some(zeros(cx, of.dtype, &rows(&of.length, element))?),
+        None => None,
+    };
+    let array = Some(super::own(cx));
+    // Where it is empty, TensorFlow stacks it by the shape alone that is asked for.
+    let made = give(cx, ListOf { array, sums: true, ..ListOf::new(of.dtype, data, of.length, None) });
+    Ok(vec![made, made])
 }
 
 fn attr_shape(cx: &Import, name: &str) -> Result<Open> {
@@ -183,6 +212,14 @@ fn filled(cx: &mut Import, mut array: ListOf, x: NodeId, count: Dim) -> Result<L
         true => array.length = cx.greater(&array.length, &count),
         false => cx.require_at_most(&count, &array.length, "the elements and the length of their array")?,
     }
+    let x = match array.sums {
+        true => {
+            let old = as_long(cx, &mut array, &shape)?;
+            let old = cx.slice_axis(old, 0, Dim::zero(), count.clone())?;
+            cx.add_(old, x)?
+        }
+        false => x,
+    };
     if count == array.length {
         array.data = Some(x);
         return Ok(array);
@@ -236,6 +273,11 @@ fn split(cx: &mut Import) -> Outputs {
         true => {}
         false => cx.require_equal(&parts.length, &array.length, "the number of parts and the length of their array")?,
     }
-    (array.data, array.length) = (parts.data, parts.length);
+    let (old, new) = (array.data, parts.data);
+    array.data = match (old, new) {
+        (Some(old), Some(new)) if array.sums => Some(cx.add_(old, new)?),
+        _ => new,
+    };
+    array.length = parts.length;
     Ok(vec![give(cx, array)])
 }

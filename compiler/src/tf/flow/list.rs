@@ -72,12 +72,25 @@ pub(in crate::tf) struct ListOf {
     pub grows: bool,
     /// The node that made it, where it is an array of TensorFlow 1.
     pub array: Option<Handle>,
+    /// Whether what is written is added to what is there: it is the gradient of an array.
+    pub sums: bool,
 }
 
 impl ListOf {
     /// A list without a limit, which does not grow by itself.
     pub(super) fn new(dtype: DType, data: Option<NodeId>, length: Dim, shape: Open) -> ListOf {
-        ListOf { dtype, data, length, count: None, shape, alike: None, most: None, grows: false, array: None }
+        ListOf {
+            dtype,
+            data,
+            length,
+            count: None,
+            shape,
+            alike: None,
+            most: None,
+            grows: false,
+            array: None,
+            sums: false,
+        }
     }
 }
 
@@ -365,6 +378,13 @@ pub(super) fn with_item(cx: &mut Import, mut list: ListOf, item: NodeId) -> Resu
         data = with_room(cx, data, &list.length)?;
     }
     let place = place(cx, 1, &list.length)?;
+    let item = match list.sums {
+        true => {
+            let before = element(cx, data, place.clone())?;
+            cx.add_(before, item)?
+        }
+        false => item,
+    };
     list.data = Some(replaced(cx, data, place, item)?);
     list.alike = None;
     Ok(list)
@@ -523,7 +543,8 @@ pub(super) fn scattered(cx: &mut Import, mut list: ListOf, x: NodeId, indices: N
     let element = cx.shape(data)[1..].to_vec();
     let x = cx.reshape(x, &rows(&count, &element))?;
     let indices = cx.reshape(indices, &[count, Dim::one()])?;
-    list.data = Some(cx.add(Scatter::checked(Combine::Set, 1), &[data, indices, x])?);
+    let f = if list.sums { Combine::Add } else { Combine::Set };
+    list.data = Some(cx.add(Scatter::checked(f, 1), &[data, indices, x])?);
     list.alike = None;
     Ok(list)
 }
