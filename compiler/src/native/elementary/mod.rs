@@ -129,6 +129,7 @@ pub fn expand(kernel: &Kernel, machine: Machine) -> Kernel {
     pass.w.kernel.buffers = kernel.buffers.clone();
     pass.w.kernel.vars = kernel.vars.clone();
     pass.w.kernel.locals = kernel.locals.clone();
+    pass.w.kernel.turn = kernel.turn.clone();
     pass.block(&kernel.body);
     pass.w.finish()
 }

@@ -394,6 +394,14 @@ fn parts_of_floats_are_exact() {
     }
 }
 
+/// A kernel keeps what it says of its own iterations.
+#[test]
+fn a_kernel_still_takes_turns() {
+    let mut kernel = kernel(Function::Unary(UnaryFn::Exp), DType::F32);
+    kernel.turn = Some("3".parse().unwrap());
+    assert_eq!(expand(&kernel, ALL).turn, kernel.turn);
+}
+
 /// The sign of an exponential's operand costs nothing where constants can take it.
 #[test]
 fn an_opposite_exponential_takes_no_more_steps() {
