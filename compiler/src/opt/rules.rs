@@ -8,6 +8,7 @@ mod borders;
 mod broadcasts;
 mod gathers;
 mod pointwise;
+mod products;
 mod transposes;
 mod views;
 
@@ -31,6 +32,7 @@ pub const RULES: &[&[Rule]] = &[
     transposes::RULES,
     gathers::RULES,
     borders::RULES,
+    products::RULES,
     affine::RULES,
 ];
 
