@@ -23,6 +23,7 @@ mod import;
 mod index;
 mod inputs;
 mod life;
+mod made;
 mod math;
 mod matrix;
 mod narrow;
@@ -40,6 +41,7 @@ mod segment;
 mod shape;
 mod slice;
 mod space;
+mod sparse;
 mod state;
 mod stretch;
 
@@ -131,6 +133,7 @@ const TABLES: &[&[TfOp]] = &[
     nms::OPS,
     scatter::OPS,
     segment::OPS,
+    sparse::OPS,
     state::OPS,
 ];
 

@@ -3,15 +3,19 @@
 //! A loop chooses the best score that is left, and takes away what overlaps it too much, or makes it worth less. So ties go
 //! to the lower index, and NaN is never chosen. TensorFlow computes scores anew only when their box comes up, which gives
 //! the same choice: scores only fall.
+//!
+//! Scores of several batches and classes are chosen from side by side, in the iterations of one loop.
+
+mod combined;
 
 use std::sync::Arc;
 
 use super::{Import, Outputs, Stop, TfOp, Value};
 use crate::{
     base::{Dim, Symbol},
-    graph::{Graph, Loop, NodeId},
+    graph::{Loop, NodeId},
     loops::{BinaryFn, CompareFn, UnaryFn},
-    op::{ArgReduce, Gather, Iota, Put},
+    op::{ArgReduce, Gather, Iota, Put, Reduce},
     tensor::{DType, Scalar, Tensor, TensorType},
 };
 
@@ -24,13 +28,15 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "NonMaxSuppressionV4", import: suppression },
     TfOp { name: "NonMaxSuppressionV5", import: suppression },
     TfOp { name: "NonMaxSuppressionWithOverlaps", import: suppression },
+    TfOp { name: "CombinedNonMaxSuppression", import: combined::combined },
 ];
 
-/// What tells how much two boxes overlap: each of these has a row or an element for each box.
+/// What tells how much two boxes overlap.
 enum Overlap {
-    /// Least and greatest corners, and areas.
+    /// Least and greatest corners, and areas: each has an element for each box, in a shape that can be broadcast to that of
+    /// the scores.
     Boxes([NodeId; 5]),
-    /// A matrix.
+    /// A matrix, for scores that are a vector.
     Given(NodeId),
 }
 
@@ -73,7 +79,7 @@ fn suppression(cx: &mut Import) -> Outputs {
     let (most, whole) = most(cx, n, padded)?;
     let limits = Limits { overlap, score, decay };
     let overlap = if given { Overlap::Given(boxes) } else { corners(cx, boxes)? };
-    let [indices, chosen, count] = choose(cx, scores, &overlap, &limits, n, &most)?;
+    let [indices, chosen, count] = choose(cx, scores, &overlap, &limits, &most)?;
     let (indices, chosen) = match whole {
         Some(whole) => {
             let high = [&whole - &most];
@@ -99,11 +105,17 @@ fn suppression(cx: &mut Import) -> Outputs {
 static FOUR: std::sync::LazyLock<Dim> = std::sync::LazyLock::new(|| Dim::from(4));
 
 fn threshold(cx: &mut Import, n: usize, dtype: DType) -> Result<NodeId> {
-    let x = cx.arg(n)?;
-    if cx.rank(x) != 0 {
-        return Err("a threshold is a scalar".into());
-    }
+    let x = scalar(cx, n, "a threshold")?;
     cx.cast(x, dtype)
+}
+
+/// Operand `n`, which has to be a scalar.
+fn scalar(cx: &Import, n: usize, what: &str) -> Result<NodeId> {
+    let x = cx.arg(n)?;
+    match cx.rank(x) {
+        0 => Ok(x),
+        rank => Err(format!("{what} is a scalar, got rank {rank}").into()),
+    }
 }
 
 /// The threshold; one that is not between 0 and 1 is a fault.
@@ -117,10 +129,7 @@ fn checked(cx: &mut Import, threshold: NodeId) -> Result<NodeId> {
     let (zero, unit) = (cx.scalar_like(threshold, 0.0)?, cx.scalar_like(threshold, 1.0)?);
     let (above, below) = (cx.compare(CompareFn::Ge, threshold, zero)?, cx.compare(CompareFn::Le, threshold, unit)?);
     let fine = cx.and(above, below)?;
-    let (first, nowhere) = (cx.scalar(DType::I64, 0.0)?, cx.scalar(DType::I64, -1.0)?);
-    let place = cx.select(fine, first, nowhere)?;
-    let one = cx.reshape(threshold, &[Dim::one()])?;
-    cx.add(Gather { axis: 0, batch: 0, checked: true }, &[one, place])
+    cx.provided(threshold, fine, "the threshold of the overlap is between 0 and 1")
 }
 
 /// -1/2 over the sigma of V5, where that is more than 0.
@@ -139,6 +148,7 @@ fn decay(cx: &mut Import, dtype: DType) -> Result<Option<NodeId>> {
 /// How many boxes are chosen at most, and how many the result has where it is padded.
 fn most(cx: &mut Import, n: &Dim, padded: bool) -> Result<(Dim, Option<Dim>)> {
     let what = "the greatest number of boxes";
+    scalar(cx, 2, what)?;
     if padded {
         let whole = cx.size(2, what, None)?;
         cx.require_at_most(&Dim::zero(), &whole, what)?;
@@ -154,12 +164,12 @@ fn most(cx: &mut Import, n: &Dim, padded: bool) -> Result<(Dim, Option<Dim>)> {
     Ok((cx.size_at(given, 0, what, Some(n))?, None))
 }
 
-/// The corners of boxes, whichever two of them are given, and their areas.
+/// The corners of boxes `[.., 4]`, whichever two of them are given, and their areas, each `[..]`.
 fn corners(cx: &mut Import, boxes: NodeId) -> Result<Overlap> {
-    let n = cx.shape(boxes)[0].clone();
+    let last = cx.rank(boxes) - 1;
     let side = |cx: &mut Import, at: i64| {
-        let column = cx.slice_axis(boxes, 1, at.into(), Dim::one())?;
-        cx.reshape(column, std::slice::from_ref(&n))
+        let column = cx.slice_axis(boxes, last, at.into(), Dim::one())?;
+        cx.drop_axes(column, &[last])
     };
     let [a, b, c, d] = [side(cx, 0)?, side(cx, 1)?, side(cx, 2)?, side(cx, 3)?];
     let (top, left) = (cx.binary(BinaryFn::Min, a, c)?, cx.binary(BinaryFn::Min, b, d)?);
@@ -169,28 +179,25 @@ fn corners(cx: &mut Import, boxes: NodeId) -> Result<Overlap> {
     Ok(Overlap::Boxes([top, left, bottom, right, area]))
 }
 
-/// The indices of the chosen boxes, their scores, zeros behind those, and how many there are.
-fn choose(
-    cx: &mut Import,
-    scores: NodeId,
-    overlap: &Overlap,
-    limits: &Limits,
-    n: &Dim,
-    most: &Dim,
-) -> Result<[NodeId; 3]> {
+/// Of scores `[.., n]`: the indices of the chosen boxes and their scores, `[.., most]`, with zeros behind those, and how many
+/// there are, `[..]`. Each of the leading axes has choices of its own.
+fn choose(cx: &mut Import, scores: NodeId, overlap: &Overlap, limits: &Limits, most: &Dim) -> Result<[NodeId; 3]> {
     let dtype = cx.dtype(scores);
     let least = cx.scalar(dtype, f64::NEG_INFINITY)?;
     let counts = cx.compare(CompareFn::Gt, scores, limits.score)?;
     let scores = cx.select(counts, scores, least)?;
+    let shape = cx.shape(scores);
+    let (n, lanes) = shape.split_last().expect("scores have an axis of boxes");
+    let places = [lanes, std::slice::from_ref(most)].concat();
     let (zero, none) = (cx.scalar(DType::I64, 0.0)?, cx.scalar(dtype, 0.0)?);
-    let indices = cx.broadcast_to(zero, std::slice::from_ref(most))?;
-    let chosen = cx.broadcast_to(none, std::slice::from_ref(most))?;
+    let (indices, chosen) = (cx.broadcast_to(zero, &places)?, cx.broadcast_to(none, &places)?);
+    let count = cx.broadcast_to(zero, lanes)?;
     if n.is(0) || most.is(0) {
-        return Ok([indices, chosen, zero]);
+        return Ok([indices, chosen, count]);
     }
     let step = Symbol::new(&format!("step{}", cx.loops));
     cx.loops += 1;
-    let carried = [scores, indices, chosen, zero];
+    let carried = [scores, indices, chosen, count];
     let more: Vec<NodeId> = match overlap {
         Overlap::Boxes(sides) => sides.to_vec(),
         Overlap::Given(matrix) => vec![*matrix],
@@ -198,17 +205,25 @@ fn choose(
     let fixed = [&[limits.overlap, limits.score][..], &limits.decay.into_iter().collect::<Vec<_>>(), &more].concat();
     let operands = [&carried[..], &fixed].concat();
     let types: Vec<TensorType> = operands.iter().map(|&id| cx.graph.ty(id).clone()).collect();
-    let body = region(cx, &types, |cx, inputs| {
+    let body = cx.region(&types, |cx, inputs| {
         let (carried, fixed) = inputs.split_at(4);
         let soft = limits.decay.is_some();
         let limits = Limits { overlap: fixed[0], score: fixed[1], decay: soft.then(|| fixed[2]) };
         let sides = &fixed[2 + usize::from(soft)..];
-        Ok(iteration(cx, carried, sides, &limits, n, &step)?.to_vec())
+        Ok(iteration(cx, carried, sides, &limits, &step)?.to_vec())
     })?;
-    let condition = region(cx, &types, |cx, inputs| {
+    let condition = cx.region(&types, |cx, inputs| {
         // As many as iterations: the last one found something.
         let at = cx.dim_scalar(&Dim::from(&step), DType::I64)?;
-        Ok(vec![cx.compare(CompareFn::Eq, inputs[3], at)?])
+        let axes: Vec<usize> = (0..lanes.len()).collect();
+        let most = match axes.is_empty() {
+            true => inputs[3],
+            false => {
+                let most = cx.add(Reduce { f: BinaryFn::Max, axes: axes.clone() }, &[inputs[3]])?;
+                cx.drop_axes(most, &axes)?
+            }
+        };
+        Ok(vec![cx.compare(CompareFn::Eq, most, at)?])
     })?;
     let repeat = Loop { carried: 4, count: Some(most.clone()), condition: Some(condition), step, body };
     let results = cx.graph.control(Arc::new(repeat), &operands)?;
@@ -221,24 +236,23 @@ fn iteration(
     carried: &[NodeId],
     sides: &[NodeId],
     limits: &Limits,
-    n: &Dim,
     step: &Symbol,
 ) -> Result<[NodeId; 4]> {
     let &[scores, indices, chosen, count] = carried else { unreachable!("four values are carried") };
-    let dtype = cx.dtype(scores);
+    let (dtype, shape) = (cx.dtype(scores), cx.shape(scores));
+    let axis = shape.len() - 1;
     let least = cx.scalar(dtype, f64::NEG_INFINITY)?;
-    let best = cx.add(ArgReduce { max: true, axis: 0, to: DType::I64 }, &[scores])?;
-    let pick = Gather { axis: 0, batch: 0, checked: false };
-    let score = cx.add(pick.clone(), &[scores, best])?;
+    let best = cx.add(ArgReduce { max: true, axis, to: DType::I64 }, &[scores])?;
+    let score = cx.add(Gather { axis, batch: axis, checked: false }, &[scores, best])?;
     let some = cx.compare(CompareFn::Gt, score, least)?;
     let (zero, none) = (cx.scalar(DType::I64, 0.0)?, cx.scalar(dtype, 0.0)?);
     let (index, value) = (cx.select(some, best, zero)?, cx.select(some, score, none)?);
-    let put = Put { start: vec![Dim::from(step)] };
+    let put = Put { start: [vec![Dim::zero(); axis], vec![Dim::from(step)]].concat() };
     let (indices, chosen) = (cx.add(put.clone(), &[indices, index])?, cx.add(put, &[chosen, value])?);
     let one = cx.cast(some, DType::I64)?;
-    let one = cx.reshape(one, &[])?;
+    let one = cx.drop_axes(one, &[axis])?;
     let count = cx.add_(count, one)?;
-    let similar = similarity(cx, sides, best, n)?;
+    let similar = similarity(cx, sides, best, &shape)?;
     let left = match limits.decay {
         None => {
             let too_much = cx.compare(CompareFn::Gt, similar, limits.overlap)?;
@@ -254,7 +268,7 @@ fn iteration(
             cx.select(counts, weighed, least)?
         }
     };
-    let place = cx.add(Iota { shape: vec![n.clone()], axis: 0, dtype: DType::I64 }, &[])?;
+    let place = cx.add(Iota { shape, axis, dtype: DType::I64 }, &[])?;
     let is_best = cx.compare(CompareFn::Eq, place, best)?;
     let gone = cx.select(is_best, least, left)?;
     // What is gone already stays so: an infinity would be no number when it is weighed.
@@ -262,14 +276,21 @@ fn iteration(
     Ok([cx.select(was, gone, least)?, indices, chosen, count])
 }
 
-/// How much each box overlaps one of them: the area that both have over that of the two together; 0 for a box without area.
-fn similarity(cx: &mut Import, sides: &[NodeId], best: NodeId, n: &Dim) -> Result<NodeId> {
-    let pick = Gather { axis: 0, batch: 0, checked: false };
-    let &[top, left, bottom, right, area] = sides else {
+/// How much each box overlaps one of them, in the shape of the scores: the area that both have over that of the two together;
+/// 0 for a box without area.
+fn similarity(cx: &mut Import, sides: &[NodeId], best: NodeId, shape: &[Dim]) -> Result<NodeId> {
+    if let &[matrix] = sides {
         // Of the pair, the box that is looked at comes first.
-        let column = cx.add(Gather { axis: 1, ..pick }, &[sides[0], best])?;
-        return cx.reshape(column, std::slice::from_ref(n));
-    };
+        let column = cx.add(Gather { axis: 1, batch: 0, checked: false }, &[matrix, best])?;
+        return cx.reshape(column, shape);
+    }
+    let mut wide = vec![];
+    for &side in sides {
+        wide.push(cx.broadcast_to(side, shape)?);
+    }
+    let &[top, left, bottom, right, area] = &wide[..] else { unreachable!("boxes have five sides") };
+    let axis = shape.len() - 1;
+    let pick = Gather { axis, batch: axis, checked: false };
     let meet = |cx: &mut Import, f: BinaryFn, side: NodeId| {
         let own = cx.add(pick.clone(), &[side, best])?;
         cx.binary(f, side, own)
@@ -287,25 +308,4 @@ fn similarity(cx: &mut Import, sides: &[NodeId], best: NodeId, n: &Dim) -> Resul
     let (flat, own_flat) = (cx.compare(CompareFn::Le, area, zero)?, cx.compare(CompareFn::Le, own, zero)?);
     let flat = cx.or(flat, own_flat)?;
     cx.select(flat, zero, share)
-}
-
-/// A graph of inputs of these types, made by rows.
-fn region(
-    cx: &mut Import,
-    types: &[TensorType],
-    body: impl FnOnce(&mut Import, &[NodeId]) -> Result<Vec<NodeId>>,
-) -> Result<Graph> {
-    let facts = cx.graph.facts().clone();
-    let outer = std::mem::replace(&mut cx.graph, Graph::with_facts(facts));
-    let (bounds, fed_by) = (std::mem::take(&mut cx.bounds), std::mem::take(&mut cx.fed_by));
-    cx.graph.set_origin(Some(cx.shown(&cx.node.name).into()));
-    let inputs: Vec<NodeId> =
-        types.iter().enumerate().map(|(n, ty)| cx.graph.input(format!("x{n}"), ty.clone())).collect();
-    let outputs = body(cx, &inputs);
-    let mut graph = std::mem::replace(&mut cx.graph, outer);
-    (cx.bounds, cx.fed_by) = (bounds, fed_by);
-    for (n, id) in outputs?.into_iter().enumerate() {
-        graph.output(format!("y{n}"), id);
-    }
-    Ok(graph)
 }

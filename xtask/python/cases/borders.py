@@ -425,6 +425,52 @@ def filters():
         sweep("NonMaxSuppressionV4", f"padded {padded}", [(boxes(n), rand(m), const(2), half, const(0, "f32")) for n, m in sizes], pad_to_max_output_size=padded)
         sweep("NonMaxSuppressionV5", f"padded {padded}", [(boxes(n), rand(m), const(2), half, const(0, "f32"), half) for n, m in sizes], pad_to_max_output_size=padded)
     sweep("NonMaxSuppressionWithOverlaps", "boxes", [(rand(n, n), rand(m), const(2), half, const(-64, "f32")) for n, m in sizes])
+    op, limits = "CombinedNonMaxSuppression", (half, const(-64, "f32"))
+    images = lambda b, n, q: np.stack([np.stack([boxes(n) + i + 2 * j for j in range(q)], 1) for i in range(b)]) if b * q else rand(b, n, q, 4)
+    three = (0, 1, 3)
+    for padded in (False, True):
+        attrs = {"pad_per_class": padded, "clip_boxes": False}
+        scored = lambda b, n, c: distinct(b, n, c) / 8
+        sweep(op, f"shared boxes, padded {padded}", [(images(b, n, 1), scored(b, n, c), const(2), const(4), *limits) for b in three for n in (0, 1, 5) for c in three], **attrs)
+        sweep(op, f"boxes of two classes, padded {padded}", [(images(b, n, 2), scored(b, n, c), const(2), const(4), *limits) for b in three for n in (0, 1, 5) for c in (1, 2)], **attrs)
+        sweep(op, f"boxes of classes, padded {padded}", [(images(b, n, q), scored(b, n, c), const(2), const(4), *limits) for b in (0, 2) for n in (0, 4) for q in (0, 2, 3) for c in (0, 2, 3)], **attrs)
+        runs = [(images(b, n, 1), scored(b, n, c), Sizes(X[1] - 1), Sizes(X[1] * 2 - 3), *limits) for b in (0, 2) for n in (0, 1, 2, 5) for c in (0, 2)]
+        sweep(op, f"one less of each, padded {padded}", runs, **attrs)
+    sweep(op, "numbers", [(images(b, n, 1), scored(c, m, 2), const(2), const(4), *limits) for b, c in ((1, 1), (1, 2), (0, 1)) for n, m in sizes], clip_boxes=True)
+
+
+def sparse():
+    """As many elements as a run has, in rows that are in order or not, and of as many rows as something beside them has."""
+
+    def elements(k, rows=3, columns=2):
+        at = np.arange(k) % max(rows * columns, 1)
+        return tensor(np.stack([at // max(columns, 1), at % max(columns, 1)], 1), "i64").reshape(k, 2)
+
+    some, default = (0, 1, 3, 5), tensor(-1.0)
+    for name, turn in {"in order": 1, "out of order": -1}.items():
+        at = lambda k: elements(k)[::turn].copy()
+        sweep("SparseFillEmptyRows", name, [(at(k), rand(m), const([3, 2], "i64"), default) for k in some for m in some])
+        runs = [(at(k), rand(k), Sizes([extent(4, 0), 2], "i64"), default, Beside(rand(n))) for k in some for n in (0, 1, 2, 4)]
+        sweep("SparseFillEmptyRows", f"{name}, open rows", runs)
+        sweep("SparseReorder", name, [(at(k), rand(m), const([3, 2], "i64")) for k in some for m in some])
+        runs = [(at(k), rand(k), Sizes([extent(3, 0), 2], "i64"), Beside(rand(n))) for k in some for n in (0, 3)]
+        sweep("SparseReorder", f"{name}, open rows", runs)
+        for new in ([6], [2, -1], [3, 2]):
+            sweep("SparseReshape", f"{name} to {new}", [(at(k), const([3, 2], "i64"), const(new, "i64")) for k in some])
+        runs = [(at(k), rand(m), const([3, 2], "i64"), rand(n, c)) for k in some for m in (0, 3) for n in (1, 2) for c in (0, 1, 4)]
+        sweep("SparseTensorDenseMatMul", name, runs)
+        runs = [(at(k), rand(k), Sizes([extent(4, 0), 2], "i64"), rand(2, 2), Beside(rand(n))) for k in some for n in (1, 2, 4)]
+        sweep("SparseTensorDenseMatMul", f"{name}, open rows", runs)
+        for validate in (False, True):
+            more = {"validate_indices": validate}
+            sweep("SparseToDense", f"{name}, {validate}", [(at(k), const([3, 2], "i64"), rand(m), default) for k in some for m in (0, 1, 3)], **more)
+            runs = [(at(k), Sizes([extent(4, 0), 2], "i64"), rand(k), default, Beside(rand(n))) for k in some for n in (0, 1, 2, 4)]
+            sweep("SparseToDense", f"{name}, open rows, {validate}", runs, **more)
+    new = [[extent(3, 0), 2], [-1, extent(3, 0)], [2, extent(3, 0)]]
+    for sizes in new:
+        runs = [(elements(k, n), Sizes([extent(3, 0), 2], "i64"), Sizes(sizes, "i64"), Beside(rand(n))) for n in (0, 1, 3) for k in (0, 2 * n)]
+        sweep("SparseReshape", f"open rows to {[form(size) for size in sizes]}", runs)
+    sweep("SparseFillEmptyRowsGrad", "places", [(tensor(np.arange(k)[::-1], "i64"), rand(n)) for k in some for n in some])
 
 
 windows()
@@ -444,3 +490,4 @@ scatters()
 segments()
 partitions()
 filters()
+sparse()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .spec import FLOATS, INTS, NAN, case, const, rand, tensor
+from .spec import FLOATS, INF, INTS, NAN, case, const, distinct, rand, tensor
 
 
 def where():
@@ -103,6 +103,7 @@ def suppression():
     case("NonMaxSuppression", "default", boxes, scores, const(3))
     case("NonMaxSuppression", "given number", boxes, scores, tensor(3, "i32"))
     case("NonMaxSuppression", "no such threshold", boxes, scores, const(3), iou_threshold=1.5, fails=True)
+    case("NonMaxSuppression", "a vector of numbers", boxes, scores, tensor([3], "i32"), fails=True)
     case("NonMaxSuppression", "negative number", boxes, scores, const(-1), fails=True)
     case("NonMaxSuppression", "too few scores", boxes, tensor(SCORES[1:]), const(3), fails=True)
     case("NonMaxSuppression", "too few corners", rand(3, 3), rand(3), const(3), fails=True)
@@ -119,8 +120,76 @@ def suppression():
     case("NonMaxSuppressionWithOverlaps", "no square", rand(3, 2), rand(3), const(2), f32(0.25), f32(0), fails=True)
 
 
+def combined():
+    """Classes have boxes of their own or share them. Scores differ, but where ties are the case."""
+    op = "CombinedNonMaxSuppression"
+    f32 = lambda value: const(value, "f32")
+
+    def boxes(batch, n, q, seed=0):
+        first = rand(batch, n, q, 2, low=-4, high=12, seed=seed)
+        return np.concatenate([first, first + rand(batch, n, q, 2, low=4, high=16, seed=seed + 1)], 3)
+
+    def scores(batch, n, classes):
+        return distinct(batch, n, classes) / 64
+
+    def run(name, batch, n, q, classes, each, total, iou=0.25, score=-0.25, fails=False, **attrs):
+        sizes = [size if not isinstance(size, int) else const(size) for size in (each, total)]
+        limits = [limit if not isinstance(limit, float) else f32(limit) for limit in (iou, score)]
+        case(op, name, boxes(batch, n, q), scores(batch, n, classes), *sizes, *limits, fails=fails, **attrs)
+
+    for padded in (False, True):
+        for clipped in (False, True):
+            for q in (1, 3):
+                run(f"{q} of 3 classes, padded {padded}, clipped {clipped}", 2, 7, q, 3, 3, 5, pad_per_class=padded, clip_boxes=clipped)
+        for each, total in ((1, 1), (2, 100), (100, 2), (100, 100), (1, 2), (7, 21)):
+            run(f"{each} of each, {total} of all, padded {padded}", 2, 7, 1, 3, each, total, pad_per_class=padded)
+        for name, sizes in {"no images": (0, 4, 1, 2), "no boxes": (2, 0, 1, 2), "no classes": (2, 4, 1, 0), "no classes of boxes": (2, 4, 0, 0), "one box": (2, 1, 1, 1)}.items():
+            run(f"{name}, padded {padded}", *sizes, 3, 4, pad_per_class=padded)
+        run(f"given sizes, padded {padded}", 2, 5, 1, 2, tensor(2, "i32"), const(3), pad_per_class=padded)
+        run(f"a great given size, padded {padded}", 2, 5, 1, 2, tensor(2**31 - 1, "i32"), const(3), pad_per_class=padded)
+        run(f"nothing good enough, padded {padded}", 2, 5, 1, 2, 2, 3, score=64.0, pad_per_class=padded)
+    run("one class", 3, 9, 1, 1, 4, 4)
+    run("many", 1, 40, 4, 4, 20, 50, iou=0.5, score=-64.0)
+    for iou in (0.0, 1.0):
+        run(f"threshold {iou}", 1, 9, 1, 2, 9, 18, iou=iou, score=-64.0)
+    run("given thresholds", 2, 7, 1, 3, 3, 5, iou=tensor(0.5), score=tensor(0.0))
+    run("infinite threshold", 1, 5, 1, 2, 3, 5, score=-INF)
+    run("threshold NaN", 1, 5, 1, 2, 3, 5, score=NAN)
+    for iou in (-0.25, 1.5, NAN):
+        run(f"no such threshold {iou}", 1, 5, 1, 2, 3, 5, iou=iou, fails=True)
+        run(f"no such given threshold {iou}", 1, 5, 1, 2, 3, 5, iou=tensor(iou), fails=True)
+    for each, total in ((0, 3), (3, 0), (-1, 3), (3, -1)):
+        run(f"{each} of each, {total} of all", 1, 5, 1, 2, each, total, fails=True)
+    run("none given", 1, 5, 1, 2, tensor(0, "i32"), const(3), fails=True)
+    run("none given, no boxes", 1, 0, 1, 2, tensor(0, "i32"), const(3), fails=True)
+    run("a vector of sizes", 1, 5, 1, 2, tensor([3], "i32"), const(3), fails=True)
+    run("a vector of sizes of all", 1, 5, 1, 2, const(3), tensor([3], "i32"), fails=True)
+    run("a vector of thresholds", 1, 5, 1, 2, 3, 3, iou=tensor([0.5]), fails=True)
+    run("a vector of thresholds of scores", 1, 5, 1, 2, 3, 3, score=tensor([0.5]), fails=True)
+    run("other classes of boxes", 1, 5, 2, 3, 3, 3, fails=True)
+    run("no classes of boxes, but scores", 1, 5, 0, 3, 3, 3, fails=True)
+    more = (const(3), const(4), f32(0.25), f32(-0.25))
+    case(op, "too few scores", boxes(1, 5, 1), scores(1, 4, 2), *more, fails=True)
+    case(op, "other images", boxes(2, 5, 1), scores(1, 5, 2), *more, fails=True)
+    case(op, "too few corners", rand(1, 5, 1, 3), scores(1, 5, 2), *more, fails=True)
+    # Scores without classes end the process.
+    case(op, "boxes without classes", rand(1, 5, 4), scores(1, 5, 2), *more, fails=True)
+    apart = np.stack([np.arange(6), np.zeros(6), np.arange(6) + 0.5, np.ones(6)], 1).astype(np.float32)[None, :, None]
+    for name, values in {"two": [1, 3, 3, 0, -1, -2], "three, and two": [1, 3, 3, 2, 3, 1], "none": [6, 5, 4, 3, 2, 1]}.items():
+        both = np.stack([tensor(values), tensor(values[::-1])], 1)[None]
+        case(op, f"ties of {name}", apart, both, const(6), const(12), f32(0.5), f32(0), clip_boxes=False)
+        case(op, f"ties of {name}, the best", apart, both, const(6), const(4), f32(0.5), f32(0), clip_boxes=False)
+    case(op, "NaN and infinities", boxes(1, 6, 1), tensor([NAN, 0.5, -INF, INF, NAN, 0.0]).reshape(1, 6, 1), const(6), const(6), f32(0.5), f32(-INF))
+    case(op, "boxes of NaN and infinity", np.array([[NAN, 0, 1, 1], [0, 0, NAN, 1], [0, 0, 1, 1], [-INF, 0, INF, INF], [0, 0, 1, 1], [-0.0, -0.0, 2, 0.0]], np.float32)[None, :, None],
+         tensor([6, 5, 4, 3, 2, 1]).reshape(1, 6, 1), const(6), const(6), f32(0.5), f32(0))  # fmt: skip
+    flipped = boxes(1, 7, 1)[..., [2, 1, 0, 3]]
+    case(op, "flipped boxes", flipped, scores(1, 7, 2), const(7), const(9), f32(0.25), f32(-64), clip_boxes=False)
+    case(op, "no area", np.zeros((1, 3, 1, 4), np.float32), tensor([1, 3, 2]).reshape(1, 3, 1), const(3), const(3), f32(0.5), f32(0))
+
+
 where()
 unique()
 list_diff()
 greedy()
 suppression()
+combined()

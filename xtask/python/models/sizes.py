@@ -82,6 +82,17 @@ def detections_by_class(boxes, logits):
     return {"boxes": tf.gather(boxes, all_kept), "classes": classes, "best": tf.concat([tf.gather(p[:, c], k) for c, k in enumerate(kept)], 0)}
 
 
+def anchors(batch, n):
+    return np.stack([boxes(n, seed=i) for i in range(batch)])[:, :, None]
+
+
+@sizes(*[(anchors(b, n), np.random.default_rng(n).uniform(0, 1, (b, n, 3)).astype(np.float32)) for b, n in ((2, 30), (1, 1), (3, 0))], finer=False, boxes=(F32, [None, None, 1, 4]), scores=(F32, [None, None, 3]))
+def combined_detections(boxes, scores):
+    """Suppression for each class of each image, and the best of all classes, as the last layer of a detector has it."""
+    found = tf.image.combined_non_max_suppression(boxes, scores, 5, 8, iou_threshold=0.5, score_threshold=0.2, clip_boxes=False)
+    return {"boxes": found.nmsed_boxes, "scores": found.nmsed_scores, "classes": found.nmsed_classes, "valid": found.valid_detections}
+
+
 @sizes((numbers(6, 2), ints(6, high=3)), (numbers(1, 2), ints(1, high=3)), (numbers(0, 2), ints(0)), x=(F32, [None, 2]), kind=(I32, [None]))
 def experts_by_kind(x, kind):
     """Each row goes to the network of its kind; the results are put back in order."""
@@ -239,3 +250,18 @@ def chunks_of_width(x, width):
     chunks = (n + width - 1) // width
     rows = tf.reshape(tf.pad(x, [[0, chunks * width - n]]), [chunks, width])
     return {"means": tf.reduce_mean(rows, 1), "chunks": chunks}
+
+
+def elements(*rows):
+    """Rows of indices and whole numbers as values, of a sparse tensor."""
+    return np.array(rows, np.int64).reshape(-1, 2), np.arange(len(rows), dtype=np.int64) % 5
+
+
+@sizes(
+    (*elements([0, 0], [0, 2], [3, 1], [1, 0]), np.array([5, 3], np.int64)), (*elements([0, 0]), np.array([1, 1], np.int64)), (*elements(), np.array([3, 4], np.int64)),
+    arguments=bound(StridedSlice=8), at=(I64, [None, 2]), ids=(I64, [None]), shape=(I64, [2]),
+)  # fmt: skip
+def bags_of_words(at, ids, shape):
+    """The mean of the rows of a table that the elements of a sparse row name; one row has the default."""
+    ids = tf.SparseTensor(at, ids, shape)
+    return tf.nn.safe_embedding_lookup_sparse([weights(5, 3)], ids, combiner="mean", default_id=0)
