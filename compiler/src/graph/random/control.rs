@@ -6,8 +6,8 @@ use super::grow::{Grower, NUMERIC};
 use crate::{
     base::{Dim, Symbol},
     graph::{Graph, If, Loop, NodeId},
-    loops::{BinaryFn, CompareFn},
-    op::{Binary, Broadcast, Cast, Compare, Control, ControlResult, Op, Put, Reshape, Slice},
+    loops::{BinaryFn, Combine, CompareFn},
+    op::{Binary, Broadcast, Cast, Compare, Concat, Control, ControlResult, Gather, Op, Put, Reshape, Scatter, Slice},
     tensor::{DType, Tensor, TensorType},
 };
 
@@ -94,7 +94,12 @@ impl Grower {
                 // Mostly a row of the carried value itself, which can be replaced where it lies.
                 let base = if self.rng.once_in(3) { value } else { values[n] };
                 let from = self.rng.pick(&values);
-                value = replaced_row(&mut graph, base, from)?;
+                let last = self.size(&ty.shape[0]) - 1;
+                value = match self.rng.once_in(2) {
+                    true => replaced_row(&mut graph, base, from)?,
+                    // What is read before is written, and may be read again.
+                    false => exchanged_rows(&mut graph, base, from, self.rng.range(0, last))?,
+                };
                 values.push(value);
             }
             graph.output(format!("y{n}"), value);
@@ -122,4 +127,14 @@ fn replaced_row(graph: &mut Graph, base: NodeId, from: NodeId) -> Option<NodeId>
     let (start, stride) = (vec![Dim::zero(); shape.len()], vec![1; shape.len()]);
     let row = graph.add(Slice { start: start.clone(), stride, shape }, &[from]).ok()?;
     graph.add(Put { start }, &[base, row]).ok()
+}
+
+/// A value whose first row and another one are rows of `from`, which may be the value itself, in their other order.
+fn exchanged_rows(graph: &mut Graph, base: NodeId, from: NodeId, other: i64) -> Option<NodeId> {
+    let rows = |places: [i64; 2]| Tensor::from_i64([2], &places);
+    let (places, read) = (graph.constant(rows([0, other])), graph.constant(rows([other, 0])));
+    let both = graph.add(Gather { axis: 0, batch: 0, checked: false }, &[from, read]).ok()?;
+    let both = graph.add(Concat { axis: 0 }, &[both]).ok()?;
+    let places = graph.add(Reshape { shape: vec![2.into(), Dim::one()] }, &[places]).ok()?;
+    graph.add(Scatter::checked(Combine::Set, 1), &[base, places, both]).ok()
 }

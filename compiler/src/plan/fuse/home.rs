@@ -1,7 +1,8 @@
 //! Buffers that lie inside another node's buffer, so that nothing is copied there.
 //!
 //! The operand of a `Pad` lies inside the padded tensor, whose kernel then fills the border alone; the operands of a
-//! `Concat` lie side by side in the result. What a `Scatter` changes, and nothing else reads, is changed where it lies.
+//! `Concat` lie side by side in the result. What a `Scatter` changes is changed where it lies, if all else that reads it is
+//! made before, because the change is made of that: so rows that change places stay in their tensor.
 //! A buffer has at most one home, and homes nest: what is joined and then padded is written where it is read. All that
 //! writes or reads such a node does so through its container's strides.
 //!
@@ -19,6 +20,8 @@ use crate::{
 
 /// Users beyond these are not looked at: the node keeps a buffer of its own.
 const MAX_USERS: usize = 64;
+/// Nor what a change is made of, beyond so many nodes.
+const MAX_NEEDED: usize = 256;
 
 /// A box within a container.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +57,8 @@ impl Fusion {
                 let Some(at) = place(graph, parent, n) else { continue };
                 let fits = match graph.op(parent) {
                     Op::Scatter(_) | Op::Put(_) => {
-                        self.may_change(graph, member, tip, &outputs, yields) && gives_way(graph, member, parent, users)
+                        self.may_change(graph, member, tip, &outputs, yields)
+                            && self.gives_way(graph, member, parent, users)
                     }
                     _ => self.fits(graph, member, users),
                 };
@@ -122,6 +126,48 @@ impl Fusion {
         }
     }
 
+    /// Whether `change` needs a node once, and nobody reads it when `change` begins.
+    fn gives_way(&self, graph: &Graph, id: NodeId, change: NodeId, users: &dyn Fn(NodeId) -> Vec<NodeId>) -> bool {
+        let once = graph.node(change).inputs.iter().filter(|&&operand| operand == id).count() == 1;
+        let others: Vec<NodeId> = users(id).into_iter().filter(|&user| user != change).collect();
+        once && (others.is_empty() || self.are_done_before(graph, others, change, id, users))
+    }
+    /// Whether each of these users of a node is code of kernels alone whose results `change` is made of, and none is code of
+    /// the kernel of `change`.
+    fn are_done_before(
+        &self,
+        graph: &Graph,
+        mut open: Vec<NodeId>,
+        change: NodeId,
+        id: NodeId,
+        users: &dyn Fn(NodeId) -> Vec<NodeId>,
+    ) -> bool {
+        let Some(needed) = needed(graph, change, id) else { return false };
+        let mut seen = 0;
+        while let Some(user) = open.pop() {
+            seen += 1;
+            // Regions find what they read in memory, and hand it on.
+            if seen > MAX_USERS || user == change || matches!(graph.op(user), Op::Control(_)) {
+                return false;
+            }
+            let done = match self.role(user) {
+                Role::Fused => {
+                    let next = users(user);
+                    let goes_on = !next.is_empty();
+                    open.extend(next);
+                    goes_on
+                }
+                Role::Kernel { .. } => needed.contains(&user),
+                Role::Along { tip } => needed.contains(&tip),
+                Role::Leaf | Role::Dead => false,
+            };
+            if !done {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Where a node's buffer lies, unless it is one of its own.
     pub fn home(&self, id: NodeId) -> Option<&Home> {
         self.homes[id.index()].as_ref()
@@ -165,10 +211,19 @@ impl Fusion {
     }
 }
 
-/// Whether nothing but `change` needs a node, and that once.
-fn gives_way(graph: &Graph, id: NodeId, change: NodeId, users: &dyn Fn(NodeId) -> Vec<NodeId>) -> bool {
-    let once = graph.node(change).inputs.iter().filter(|&&operand| operand == id).count() == 1;
-    once && users(id) == [change]
+/// What a node is made of, behind `above`; none where that is much.
+fn needed(graph: &Graph, node: NodeId, above: NodeId) -> Option<Vec<NodeId>> {
+    let (mut all, mut open) = (vec![], graph.node(node).inputs.clone());
+    while let Some(next) = open.pop() {
+        if next.index() > above.index() && !all.contains(&next) {
+            all.push(next);
+            open.extend(&graph.node(next).inputs);
+        }
+        if all.len() > MAX_NEEDED {
+            return None;
+        }
+    }
+    Some(all)
 }
 
 /// Whether a node holds what `from` holds, under another shape at most.

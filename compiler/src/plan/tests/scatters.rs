@@ -32,6 +32,12 @@ fn loads_what_it_writes(program: &Program) -> bool {
     })
 }
 
+/// Whether the scatters of a program read the indices and the updates alone.
+fn is_in_place(program: &Program) -> bool {
+    let mut scatters = program.launches.iter().filter(|launch| launch.kernel.updates());
+    scatters.all(|launch| launch.args.len() <= 3)
+}
+
 #[test]
 fn what_nothing_else_needs_is_changed_where_it_lies() {
     let mut net = Net::default();
@@ -76,7 +82,7 @@ fn an_operand_that_was_read_before_makes_place() {
     let c = net.dot(b, 3);
     let graph = net.done(&[c]);
     check_batches("after its last reader", &graph);
-    assert!(loads_what_it_writes(&planned(&graph)));
+    assert!(is_in_place(&planned(&graph)));
     // And not where the updates are made of it.
     let mut net = Net::default();
     let x = net.input("6,16");
@@ -91,6 +97,76 @@ fn an_operand_that_was_read_before_makes_place() {
     let graph = net.done(&[c]);
     check_batches("of itself", &graph);
     assert!(!loads_what_it_writes(&planned(&graph)));
+}
+
+/// The first operand, two rows of which change places.
+fn exchanged(net: &mut Net, x: NodeId) -> NodeId {
+    let pick = |net: &mut Net, from: i64| {
+        let start = vec![Dim::from(from), Dim::zero()];
+        let shape = vec![Dim::one(), net.graph.shape(x)[1].clone()];
+        net.add(Slice { start, stride: vec![1, 1], shape }, &[x])
+    };
+    let (first, other) = (pick(net, 0), pick(net, 3));
+    let both = net.add(Concat { axis: 0 }, &[other, first]);
+    let places = net.graph.constant(Tensor::from_i64([2, 1], &[0, 3]));
+    net.add(Scatter::checked(Combine::Set, 1), &[x, places, both])
+}
+
+#[test]
+fn rows_change_places_in_their_tensor() {
+    let mut net = Net::default();
+    let x = net.input("6,16");
+    let a = net.dot(x, 40);
+    let b = exchanged(&mut net, a);
+    let c = exchanged(&mut net, b);
+    let graph = net.done(&[c]);
+    check_batches("exchanged", &graph);
+    assert!(is_in_place(&planned(&graph)));
+}
+
+#[test]
+fn what_is_read_later_is_not_changed_in_its_place() {
+    // By code of a later kernel, by one that is no part of the change, and by an output that is a view.
+    type Reader = fn(&mut Net, NodeId, NodeId) -> Vec<NodeId>;
+    let readers: [Reader; 4] = [
+        |net, old, new| {
+            let positive = net.unary(UnaryFn::Abs, old);
+            vec![net.binary(BinaryFn::Sub, new, positive)]
+        },
+        |net, old, new| vec![net.dot(old, 3), new],
+        |net, old, new| vec![net.dot(new, 3), net.dot(old, 5)],
+        |net, old, new| vec![net.add(Reshape { shape: vec![3.into(), 80.into()] }, &[old]), new],
+    ];
+    for (n, reader) in readers.into_iter().enumerate() {
+        let mut net = Net::default();
+        let x = net.input("6,16");
+        let a = net.dot(x, 40);
+        let b = exchanged(&mut net, a);
+        let outputs = reader(&mut net, a, b);
+        let graph = net.done(&outputs);
+        check_batches(&format!("reader {n}"), &graph);
+        assert!(!is_in_place(&planned(&graph)), "reader {n}");
+    }
+}
+
+#[test]
+fn a_loop_that_exchanges_rows_copies_nothing() {
+    let mut net = Net::default();
+    let x = net.input("6,40");
+    let y = exchanged(&mut net, x);
+    let body = net.done(&[y]);
+    let step = Symbol::new("step0");
+    let repeat = crate::graph::Loop { carried: 1, count: Some(Dim::from(5)), condition: None, step, body };
+    let mut net = Net::default();
+    let x = net.input("6,16");
+    let a = net.dot(x, 40);
+    let results = net.graph.control(Arc::new(repeat), &[a]).unwrap();
+    let graph = net.done(&results);
+    check_batches("loop", &graph);
+    let program = planned(&graph);
+    let FlowKind::Loop(plan) = &program.flows[0].kind else { panic!("the flow is a loop") };
+    assert!(plan.carried.iter().all(|carried| matches!(carried, Carried::InPlace)));
+    assert!(is_in_place(&plan.body));
 }
 
 /// What is joined lies in the result, and what is changed lies there too; but then nothing else may need a part of it.
