@@ -259,7 +259,7 @@ def elements(*rows):
 
 @sizes(
     (*elements([0, 0], [0, 2], [3, 1], [1, 0]), np.array([5, 3], np.int64)), (*elements([0, 0]), np.array([1, 1], np.int64)), (*elements(), np.array([3, 4], np.int64)),
-    arguments=bound(StridedSlice=8), at=(I64, [None, 2]), ids=(I64, [None]), shape=(I64, [2]),
+    arguments=bound(SparseFillEmptyRows_SparseFillEmptyRows=8, embedding_lookup=8, shape=8), at=(I64, [None, 2]), ids=(I64, [None]), shape=(I64, [2]),
 )  # fmt: skip
 def bags_of_words(at, ids, shape):
     """The mean of the rows of a table that the elements of a sparse row name; one row has the default."""
