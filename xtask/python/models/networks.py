@@ -108,10 +108,10 @@ def siamese():
 @model("wide_and_deep", "export", feeds={"user": (0, 30), "item": (0, 50)})
 def wide_and_deep():
     user, item = keras.Input((), dtype="int32", name="user"), keras.Input((3,), dtype="int64", name="item")
-    dense = keras.Input((5,), name="dense")
-    deep = L.Concatenate()([L.Embedding(30, 8)(user), L.Flatten()(L.Embedding(50, 4)(item)), dense])
+    numbers = keras.Input((5,), name="numbers")
+    deep = L.Concatenate()([L.Embedding(30, 8)(user), L.Flatten()(L.Embedding(50, 4)(item)), numbers])
     deep = L.Dense(16, activation="relu")(deep)
-    return keras.Model([user, item, dense], L.Dense(1, activation="sigmoid")(L.Add()([L.Dense(4)(deep), L.Dense(4)(dense)])))
+    return keras.Model([user, item, numbers], L.Dense(1, activation="sigmoid")(L.Add()([L.Dense(4)(deep), L.Dense(4)(numbers)])))
 
 
 @model("text_average", *ROUTES, feeds={"": (0, 100)})
