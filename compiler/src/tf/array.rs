@@ -23,6 +23,7 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "Pad", import: pad },
     TfOp { name: "PadV2", import: pad },
     TfOp { name: "MirrorPad", import: mirror_pad },
+    TfOp { name: "MirrorPadGrad", import: mirror_pad_grad },
     TfOp { name: "Tile", import: tile },
     TfOp { name: "ReverseV2", import: reverse },
     TfOp { name: "Reverse", import: reverse_by_mask },
@@ -204,11 +205,7 @@ fn pad(cx: &mut Import) -> Outputs {
 /// REFLECT leaves the edge out, SYMMETRIC repeats it.
 fn mirror_pad(cx: &mut Import) -> Outputs {
     let mut x = cx.arg(0)?;
-    let skip = match cx.node.attr_str("mode")? {
-        "REFLECT" => 1,
-        "SYMMETRIC" => 0,
-        other => return Err(format!("mode {other} is not supported").into()),
-    };
+    let skip = skipped(cx)?;
     let rank = cx.rank(x);
     let (low, high) = paddings(cx, rank)?;
     for axis in 0..rank {
@@ -226,6 +223,48 @@ fn mirror_pad(cx: &mut Import) -> Outputs {
             parts.push(cx.reverse(edge, &[axis])?);
         }
         x = cx.concat(&[parts[0], x, parts[1]], axis)?;
+    }
+    one(x)
+}
+
+/// Elements at an edge that a mirror leaves out.
+fn skipped(cx: &Import) -> Result<i64> {
+    match cx.node.attr_str("mode")? {
+        "REFLECT" => Ok(1),
+        "SYMMETRIC" => Ok(0),
+        other => Err(format!("mode {other} is not supported").into()),
+    }
+}
+
+/// What lies in a mirrored border is added to what it mirrors.
+fn mirror_pad_grad(cx: &mut Import) -> Outputs {
+    let mut x = cx.arg(0)?;
+    let skip = skipped(cx)?;
+    let rank = cx.rank(x);
+    let (low, high) = paddings(cx, rank)?;
+    for axis in 0..rank {
+        let n = &cx.shape(x)[axis] - &low[axis] - &high[axis];
+        cx.require_at_most(&Dim::one(), &n, "the paddings are as large as what is padded")?;
+        for pad in [&low[axis], &high[axis]] {
+            cx.require_at_most(&(pad + skip), &n, "a mirrored padding is larger than the extent allows")?;
+        }
+        let mut sum = cx.slice_axis(x, axis, low[axis].clone(), n.clone())?;
+        let zero = cx.scalar_like(x, 0.0)?;
+        let borders =
+            [(Dim::zero(), &low[axis], Dim::from(skip)), (&low[axis] + &n, &high[axis], &n - &high[axis] - skip)];
+        for (from, pad, to) in borders {
+            if pad.is(0) {
+                continue;
+            }
+            let edge = cx.slice_axis(x, axis, from, pad.clone())?;
+            let edge = cx.reverse(edge, &[axis])?;
+            let (mut before, mut behind) = (vec![Dim::zero(); rank], vec![Dim::zero(); rank]);
+            behind[axis] = &n - &to - pad;
+            before[axis] = to;
+            let wide = cx.pad(edge, zero, &before, &behind)?;
+            sum = cx.add_(sum, wide)?;
+        }
+        x = sum;
     }
     one(x)
 }

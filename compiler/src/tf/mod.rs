@@ -17,6 +17,7 @@ mod einsum;
 mod filter;
 mod flow;
 mod found;
+mod gradient;
 mod guard;
 mod image;
 mod import;
@@ -110,6 +111,7 @@ const TABLES: &[&[TfOp]] = &[
     math::OPS,
     convert::OPS,
     nn::OPS,
+    gradient::OPS,
     norm::OPS,
     conv::OPS,
     pool::OPS,

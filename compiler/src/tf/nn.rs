@@ -18,7 +18,7 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "Elu", import: |cx| single(cx, |cx, x| exponential_below_zero(cx, x, 1.0, 1.0)) },
     TfOp {
         name: "Selu",
-        import: |cx| single(cx, |cx, x| exponential_below_zero(cx, x, SELU_SCALE, SELU_SCALE * SELU_ALPHA)),
+        import: |cx| single(cx, |cx, x| exponential_below_zero(cx, x, SELU_SCALE, SELU_SCALED_ALPHA)),
     },
     TfOp { name: "Sigmoid", import: |cx| single(cx, sigmoid) },
     TfOp { name: "Softplus", import: softplus },
@@ -27,12 +27,13 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "LogSoftmax", import: |cx| single(cx, log_softmax) },
     TfOp { name: "BiasAdd", import: bias_add },
     TfOp { name: "BiasAddV1", import: bias_add },
+    TfOp { name: "BiasAddGrad", import: bias_add_grad },
     TfOp { name: "L2Loss", import: l2_loss },
 ];
 
 /// The constants of the paper on self-normalising networks, as TensorFlow has them.
-const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
-const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+pub(super) const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+pub(super) const SELU_SCALED_ALPHA: f64 = 1.758_099_340_847_376_9;
 
 fn single(cx: &mut Import, f: fn(&mut Import, NodeId) -> Result<NodeId>) -> Outputs {
     let x = cx.arg(0)?;
@@ -154,12 +155,7 @@ fn bias_add(cx: &mut Import) -> Outputs {
     if rank < 2 || cx.rank(bias) != 1 {
         return Err(format!("cannot add a bias of rank {} to a tensor of rank {rank}", cx.rank(bias)).into());
     }
-    let format = if cx.node.op == "BiasAddV1" { "NHWC" } else { cx.node.attr_str("data_format")? };
-    let channels = match format {
-        "NHWC" => rank - 1,
-        "NCHW" => 1,
-        other => return Err(format!("data format {other} is not supported").into()),
-    };
+    let channels = channels(cx, rank)?;
     let shape = cx.shape(x);
     let extent = cx.shape(bias)[0].clone();
     cx.require_equal(&shape[channels], &extent, "the channels and the bias")?;
@@ -167,6 +163,28 @@ fn bias_add(cx: &mut Import) -> Outputs {
     wide[channels] = extent;
     let bias = cx.reshape(bias, &wide)?;
     one(cx.add_(x, bias)?)
+}
+
+/// The axis of the channels.
+fn channels(cx: &Import, rank: usize) -> Result<usize> {
+    match if cx.node.op == "BiasAddV1" { "NHWC" } else { cx.node.attr_str("data_format")? } {
+        "NHWC" => Ok(rank - 1),
+        "NCHW" => Ok(1),
+        other => Err(format!("data format {other} is not supported").into()),
+    }
+}
+
+/// The sum over all axes but that of the channels.
+fn bias_add_grad(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let rank = cx.rank(x);
+    if rank < 2 {
+        return Err(format!("a bias has no gradient by a tensor of rank {rank}").into());
+    }
+    let channels = channels(cx, rank)?;
+    let axes: Vec<usize> = (0..rank).filter(|&axis| axis != channels).collect();
+    let sum = cx.add(Reduce { f: BinaryFn::Add, axes: axes.clone() }, &[x])?;
+    one(cx.drop_axes(sum, &axes)?)
 }
 
 /// Half the sum of squares.

@@ -5,15 +5,18 @@ use super::{Import, Outputs, Stop, TfOp, build::one, shape::nonneg_unless_empty}
 use crate::{
     base::{Dim, dim::Atom},
     graph::NodeId,
-    loops::{BinaryFn, CompareFn},
-    op::Gather,
+    loops::{BinaryFn, Combine, CompareFn},
+    op::{Gather, Scatter},
     tensor::DType,
 };
 
 type Result<T> = std::result::Result<T, Stop>;
 
-pub(super) const OPS: &[TfOp] =
-    &[TfOp { name: "Slice", import: slice }, TfOp { name: "StridedSlice", import: strided }];
+pub(super) const OPS: &[TfOp] = &[
+    TfOp { name: "Slice", import: slice },
+    TfOp { name: "StridedSlice", import: strided },
+    TfOp { name: "StridedSliceGrad", import: strided_grad },
+];
 
 /// A size of -1 means to the end; nothing is clamped.
 fn slice(cx: &mut Import) -> Outputs {
@@ -111,9 +114,18 @@ fn has(mask: i64, bit: usize) -> bool {
     bit < 64 && mask >> bit & 1 == 1
 }
 
-fn strided(cx: &mut Import) -> Outputs {
-    let mut x = cx.arg(0)?;
-    let shape = cx.shape(x);
+/// What a strided slice takes of a tensor.
+struct Taken {
+    /// What of each axis.
+    cuts: Vec<Cut>,
+    /// Axes of which data choose one index, each with the number of its entry.
+    picked: Vec<(usize, usize)>,
+    /// The shape of the result.
+    shape: Vec<Dim>,
+}
+
+/// What begin, end and strides, which are operands 1 to 3, take of a tensor of this shape.
+fn taken(cx: &mut Import, shape: &[Dim]) -> Result<Taken> {
     let masks = Masks {
         begin: cx.node.attr_int("begin_mask")?,
         end: cx.node.attr_int("end_mask")?,
@@ -127,6 +139,7 @@ fn strided(cx: &mut Import) -> Outputs {
     let Entries { axes, places } = axes_of_entries(&masks, strides.len(), shape.len())?;
     let mut cuts: Vec<Cut> =
         shape.iter().map(|n| Cut { start: Dim::zero(), stride: 1, extent: n.clone(), single: false }).collect();
+    let mut picked = vec![];
     for (n, axis) in axes {
         cuts[axis] = match strides[n] {
             0 => return Err("a stride is 0".into()),
@@ -135,7 +148,7 @@ fn strided(cx: &mut Import) -> Outputs {
                 match entry(&ends.begin, n).ok().map(|at| index(cx, &at, &shape[axis])).transpose()?.flatten() {
                     Some(cut) => cut,
                     None => {
-                        x = picked(cx, x, axis, n)?;
+                        picked.push((axis, n));
                         Cut { start: Dim::zero(), stride: 1, extent: Dim::one(), single: true }
                     }
                 }
@@ -143,19 +156,102 @@ fn strided(cx: &mut Import) -> Outputs {
             stride => ends.cut(cx, &masks, n, stride, &shape[axis])?,
         };
     }
-    let result: Vec<Dim> = places
-        .iter()
-        .filter_map(|place| match place {
-            Place::New => Some(Dim::one()),
-            Place::Axis(a) if cuts[*a].single => None,
-            Place::Axis(a) => Some(cuts[*a].extent.clone()),
-        })
-        .collect();
+    let shape = places.iter().filter_map(|place| match place {
+        Place::New => Some(Dim::one()),
+        Place::Axis(a) if cuts[*a].single => None,
+        Place::Axis(a) => Some(cuts[*a].extent.clone()),
+    });
+    let shape = shape.collect();
+    Ok(Taken { cuts, picked, shape })
+}
+
+fn strided(cx: &mut Import) -> Outputs {
+    let mut x = cx.arg(0)?;
+    let shape = cx.shape(x);
+    let Taken { cuts, picked, shape: result } = taken(cx, &shape)?;
+    for (axis, n) in picked {
+        // The axis stays, with one index.
+        let at = index_by_data(cx, n, &shape[axis])?;
+        x = cx.add(Gather { axis, batch: 0, checked: true }, &[x, at])?;
+    }
     let start = cuts.iter().map(|c| c.start.clone()).collect();
     let stride = cuts.iter().map(|c| c.stride).collect();
     let extents = cuts.into_iter().map(|c| c.extent).collect();
     let y = cx.slice(x, start, stride, extents)?;
     one(cx.reshape(y, &result)?)
+}
+
+/// Zeros in the shape of what was sliced, with the gradient of the slice where that was taken.
+fn strided_grad(cx: &mut Import) -> Outputs {
+    let (shape, mut x) = (cx.dims(0, "the shape")?, cx.arg(4)?);
+    let Taken { cuts, picked, shape: wanted } = taken(cx, &shape)?;
+    if cx.rank(x) != wanted.len() {
+        return Err(format!("a gradient of rank {} does not fit a slice of rank {}", cx.rank(x), wanted.len()).into());
+    }
+    for (a, b) in cx.shape(x).iter().zip(&wanted) {
+        cx.require_equal(a, b, "the extents of a gradient and of its slice")?;
+    }
+    let extents: Vec<Dim> = cuts.iter().map(|cut| cut.extent.clone()).collect();
+    x = cx.reshape(x, &extents)?;
+    for (axis, cut) in cuts.iter().enumerate() {
+        x = match picked.iter().find(|(at, _)| *at == axis) {
+            Some(&(_, n)) => put_by_data(cx, x, axis, n, &shape[axis])?,
+            None => put_back(cx, x, axis, cut, &shape[axis])?,
+        };
+    }
+    one(x)
+}
+
+/// One axis as it was before a cut, with zeros where nothing was taken.
+fn put_back(cx: &mut Import, mut x: NodeId, axis: usize, cut: &Cut, extent: &Dim) -> Result<NodeId> {
+    let step = i64::try_from(cut.stride.unsigned_abs()).map_err(|_| "a stride is too large")?;
+    let zero = cx.scalar_like(x, 0.0)?;
+    if cut.stride < 0 {
+        x = cx.reverse(x, &[axis])?;
+    }
+    let mut length = cut.extent.clone();
+    if step > 1 {
+        // Zeros behind each element, but for the last.
+        let shape = cx.shape(x);
+        let mut padding = vec![Dim::zero(); shape.len() + 1];
+        let none = padding.clone();
+        padding[axis + 1] = Dim::from(step - 1);
+        x = cx.insert_axes(x, &[axis + 1])?;
+        x = cx.pad(x, zero, &none, &padding)?;
+        let mut joined = shape;
+        joined[axis] = &length * step;
+        x = cx.reshape(x, &joined)?;
+        length = ((&length - 1) * step + 1).at_least(&Dim::zero());
+        x = cx.slice_axis(x, axis, Dim::zero(), length.clone())?;
+    }
+    let (before, behind) = match cut.stride > 0 {
+        true => (cut.start.clone(), extent - &cut.start - &length),
+        false => {
+            let behind = (extent - 1 - &cut.start).at_least(&Dim::zero());
+            (extent - &length - &behind, behind)
+        }
+    };
+    let (mut low, mut high) = (vec![Dim::zero(); cx.rank(x)], vec![Dim::zero(); cx.rank(x)]);
+    (low[axis], high[axis]) = (before, behind);
+    cx.pad(x, zero, &low, &high)
+}
+
+/// One axis as it was before data chose one index of it.
+fn put_by_data(cx: &mut Import, x: NodeId, axis: usize, n: usize, extent: &Dim) -> Result<NodeId> {
+    let at = index_by_data(cx, n, extent)?;
+    let at = cx.insert_axes(at, &[1])?;
+    let mut to_front: Vec<usize> = (0..cx.rank(x)).collect();
+    to_front.remove(axis);
+    to_front.insert(0, axis);
+    let mut back: Vec<usize> = (1..cx.rank(x)).collect();
+    back.insert(axis, 0);
+    let row = cx.transpose(x, &to_front)?;
+    let mut shape = cx.shape(row);
+    shape[0] = extent.clone();
+    let zero = cx.scalar_like(x, 0.0)?;
+    let zeros = cx.broadcast_to(zero, &shape)?;
+    let put = cx.add(Scatter::checked(Combine::Set, 1), &[zeros, at, row])?;
+    cx.transpose(put, &back)
 }
 
 /// The operands that say where the entries begin and end. They may depend on values where masks make them idle.
@@ -270,16 +366,14 @@ fn index(cx: &mut Import, at: &Dim, extent: &Dim) -> Result<Option<Cut>> {
     Ok(start.map(|start| Cut { start, stride: 1, extent: Dim::one(), single: true }))
 }
 
-/// Entry `n` of the begin as an index on one axis, which is looked at where the slice is computed. The axis stays, with
-/// one index.
-fn picked(cx: &mut Import, x: NodeId, axis: usize, n: usize) -> Result<NodeId> {
+/// Entry `n` of the begin as an index, from the front, of an axis: `i64[1]`. It is looked at where it is used.
+fn index_by_data(cx: &mut Import, n: usize, extent: &Dim) -> Result<NodeId> {
     let begin = cx.arg(1)?;
     let at = cx.slice_axis(begin, 0, n.into(), Dim::one())?;
     let at = cx.cast(at, DType::I64)?;
-    let (extent, zero) = (cx.dim_scalar(&cx.shape(x)[axis], DType::I64)?, cx.scalar(DType::I64, 0.0)?);
+    let (extent, zero) = (cx.dim_scalar(extent, DType::I64)?, cx.scalar(DType::I64, 0.0)?);
     let (from_end, below) = (cx.add_(at, extent)?, cx.compare(CompareFn::Lt, at, zero)?);
-    let at = cx.select(below, from_end, at)?;
-    cx.add(Gather { axis, batch: 0, checked: true }, &[x, at])
+    cx.select(below, from_end, at)
 }
 
 /// An index out of range is an error.

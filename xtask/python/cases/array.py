@@ -112,6 +112,39 @@ def joins():
     case("SplitV", "wrong sum", x, const([4, 1]), const(1), num_split=2, fails=True)
 
 
+MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+# Slices of a tensor of 3x4x5: begin, end, strides and masks.
+SLICES = {
+    "plain": ([0, 1, 2], [2, 3, 4], [1, 1, 1], {}),
+    "stride 2": ([0, 0, 0], [3, 4, 5], [2, 2, 2], {}),
+    "stride 3, odd": ([1, 0, 1], [3, 4, 5], [1, 3, 3], {}),
+    "negative indices": ([-2, -3, -4], [-1, -1, -1], [1, 1, 1], {}),
+    "clamped": ([-100, 2, 0], [100, 100, -100], [1, 1, 1], {}),
+    "clamped, whole": ([-100, -9, -7], [100, 9, 7], [1, 1, 1], {}),
+    "negative stride": ([2, 3, 4], [0, 0, 0], [-1, -1, -2], {}),
+    "negative stride to the start": ([-1, -1, -1], [0, 0, 0], [-1, -2, -1], {"end_mask": 7}),
+    "negative stride, all masked": ([9, 9, 9], [9, 9, 9], [-1, -1, -1], {"begin_mask": 7, "end_mask": 7}),
+    "negative stride clamped": ([100, 100, 1], [-100, 1, -100], [-1, -1, -1], {}),
+    "begin masked": ([9, 1, 9], [2, 3, 4], [1, 1, 1], {"begin_mask": 5}),
+    "end masked": ([1, 1, 1], [0, 3, 0], [1, 1, 1], {"end_mask": 5}),
+    "end before begin": ([2, 0, 0], [1, 4, 5], [1, 1, 1], {}),
+    "fewer specs": ([1], [2], [1], {}),
+    "shrink first": ([1, 0], [2, 2], [1, 1], {"shrink_axis_mask": 1}),
+    "shrink negative": ([-1, 0, 0], [0, 4, 5], [1, 1, 1], {"shrink_axis_mask": 1}),
+    "shrink all": ([1, 2, 3], [2, 3, 4], [1, 1, 1], {"shrink_axis_mask": 7}),
+    "shrink ignores masks": ([1, 0, 0], [0, 2, 2], [1, 1, 1], {"shrink_axis_mask": 1, "end_mask": 1}),
+    "new axis first": ([0, 1], [0, 3], [1, 1], {"new_axis_mask": 1}),
+    "new axis last": ([0, 0, 0, 0], [3, 4, 5, 0], [1, 1, 1, 1], {"new_axis_mask": 8}),
+    "new axis beats shrink": ([0, 1], [0, 2], [1, 1], {"new_axis_mask": 1, "shrink_axis_mask": 1}),
+    "ellipsis first": ([0, 1], [0, 3], [1, 1], {"ellipsis_mask": 1}),
+    "ellipsis middle": ([1, 0, 1], [3, 0, 4], [1, 1, 2], {"ellipsis_mask": 2}),
+    "ellipsis of nothing": ([1, 0, 0, 0], [2, 0, 2, 2], [1, 1, 1, 1], {"ellipsis_mask": 2}),
+    "ellipsis and new axis": ([0, 0, 1], [0, 0, 3], [1, 1, 1], {"ellipsis_mask": 1, "new_axis_mask": 2}),
+    "ellipsis and shrink": ([0, 2], [0, 3], [1, 1], {"ellipsis_mask": 1, "shrink_axis_mask": 2}),
+    "channels last": ([0, 0, 0], [0, 0, 2], [1, 1, 1], {"begin_mask": 3, "end_mask": 3}),
+}
+
+
 def slices():
     x = rand(3, 4, 5)
     for dtype in (*MOVED, "str"):
@@ -123,38 +156,8 @@ def slices():
     case("Slice", "nothing", x, const([0, 4, 0]), const([3, 0, 5]))
     case("Slice", "scalar", tensor(1.0), const([], "i32"), const([], "i32"))
     case("Slice", "beyond the end", x, const([0, 2, 0]), const([3, 3, 5]), fails=True)
-    masks = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
-    table = {
-        "plain": ([0, 1, 2], [2, 3, 4], [1, 1, 1], {}),
-        "stride 2": ([0, 0, 0], [3, 4, 5], [2, 2, 2], {}),
-        "stride 3, odd": ([1, 0, 1], [3, 4, 5], [1, 3, 3], {}),
-        "negative indices": ([-2, -3, -4], [-1, -1, -1], [1, 1, 1], {}),
-        "clamped": ([-100, 2, 0], [100, 100, -100], [1, 1, 1], {}),
-        "clamped, whole": ([-100, -9, -7], [100, 9, 7], [1, 1, 1], {}),
-        "negative stride": ([2, 3, 4], [0, 0, 0], [-1, -1, -2], {}),
-        "negative stride to the start": ([-1, -1, -1], [0, 0, 0], [-1, -2, -1], {"end_mask": 7}),
-        "negative stride, all masked": ([9, 9, 9], [9, 9, 9], [-1, -1, -1], {"begin_mask": 7, "end_mask": 7}),
-        "negative stride clamped": ([100, 100, 1], [-100, 1, -100], [-1, -1, -1], {}),
-        "begin masked": ([9, 1, 9], [2, 3, 4], [1, 1, 1], {"begin_mask": 5}),
-        "end masked": ([1, 1, 1], [0, 3, 0], [1, 1, 1], {"end_mask": 5}),
-        "end before begin": ([2, 0, 0], [1, 4, 5], [1, 1, 1], {}),
-        "fewer specs": ([1], [2], [1], {}),
-        "shrink first": ([1, 0], [2, 2], [1, 1], {"shrink_axis_mask": 1}),
-        "shrink negative": ([-1, 0, 0], [0, 4, 5], [1, 1, 1], {"shrink_axis_mask": 1}),
-        "shrink all": ([1, 2, 3], [2, 3, 4], [1, 1, 1], {"shrink_axis_mask": 7}),
-        "shrink ignores masks": ([1, 0, 0], [0, 2, 2], [1, 1, 1], {"shrink_axis_mask": 1, "end_mask": 1}),
-        "new axis first": ([0, 1], [0, 3], [1, 1], {"new_axis_mask": 1}),
-        "new axis last": ([0, 0, 0, 0], [3, 4, 5, 0], [1, 1, 1, 1], {"new_axis_mask": 8}),
-        "new axis beats shrink": ([0, 1], [0, 2], [1, 1], {"new_axis_mask": 1, "shrink_axis_mask": 1}),
-        "ellipsis first": ([0, 1], [0, 3], [1, 1], {"ellipsis_mask": 1}),
-        "ellipsis middle": ([1, 0, 1], [3, 0, 4], [1, 1, 2], {"ellipsis_mask": 2}),
-        "ellipsis of nothing": ([1, 0, 0, 0], [2, 0, 2, 2], [1, 1, 1, 1], {"ellipsis_mask": 2}),
-        "ellipsis and new axis": ([0, 0, 1], [0, 0, 3], [1, 1, 1], {"ellipsis_mask": 1, "new_axis_mask": 2}),
-        "ellipsis and shrink": ([0, 2], [0, 3], [1, 1], {"ellipsis_mask": 1, "shrink_axis_mask": 2}),
-        "channels last": ([0, 0, 0], [0, 0, 2], [1, 1, 1], {"begin_mask": 3, "end_mask": 3}),
-    }
-    for name, (begin, end, strides, given) in table.items():
-        case("StridedSlice", name, x, const(begin), const(end), const(strides), **{m: given.get(m, 0) for m in masks})
+    for name, (begin, end, strides, given) in SLICES.items():
+        case("StridedSlice", name, x, const(begin), const(end), const(strides), **{m: given.get(m, 0) for m in MASKS})
     case("StridedSlice", "no specs", x, const([], "i32"), const([], "i32"), const([], "i32"))
     case("StridedSlice", "of 64 bits", x, const([0, 1], "i64"), const([2, 3], "i64"), const([1, 1], "i64"))
     case("StridedSlice", "of a shape", tensor([7, 28, 28, 1], "i32"), const([0]), const([1]), const([1]), shrink_axis_mask=1)
