@@ -10,33 +10,31 @@
 //!                └▶ TensorArrayGradV3 ─▶ Read
 //! ```
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
-use smc_proto::{AttrValue, DataType, TensorProto, attr_value::Value};
+use smc_proto::{DataType, TensorProto};
 
-use super::resources::{
-    bodies, do_nothing, first, first_argument, handed_on, inside, look_at_effects, places, replace,
+use super::{
+    constant,
+    resources::{
+        bodies, bodies_first, change_bodies, do_nothing, first_argument, handed_on, has_any, places, replace,
+        runs_before,
+    },
 };
 use crate::{
     base::{Diagnostic, Id, Problems},
     saved::{
-        graph::{Node, NodeOutput, Origin, Port, TfGraph, is_branch, is_functional, sorted},
+        graph::{Node, NodeOutput, Port, TfGraph, is_branch, is_functional, sorted},
         types::{TfShape, TfType},
     },
 };
 
 /// The graph in which each gradient of its arrays and of those in its bodies is one value.
 pub fn functional(mut graph: TfGraph) -> Result<TfGraph, Problems> {
-    if !has_gradients(&graph) {
+    if !has_any(&graph, makes_gradient) {
         return Ok(graph);
     }
-    for body in graph.bodies.values_mut() {
-        if let Ok(inner) = body
-            && has_gradients(inner)
-        {
-            *body = functional(TfGraph::clone(inner)).map(Arc::new);
-        }
-    }
+    bodies_first(&mut graph, makes_gradient, functional);
     let mut found = vec![];
     for (id, _) in graph.nodes.iter().filter(|(_, node)| makes_array(node)) {
         let handles = vec![NodeOutput { node: id, index: 0 }];
@@ -58,11 +56,6 @@ pub fn functional(mut graph: TfGraph) -> Result<TfGraph, Problems> {
         }
     }
     sorted(graph)
-}
-
-fn has_gradients(graph: &TfGraph) -> bool {
-    let within = |body: &Result<Arc<TfGraph>, Problems>| body.as_ref().is_ok_and(|body| has_gradients(body));
-    graph.nodes.iter().any(|(_, node)| makes_gradient(node)) || graph.bodies.values().any(within)
 }
 
 fn makes_array(node: &Node) -> bool {
@@ -151,9 +144,8 @@ impl Gradient {
         for (n, &(id, one)) in uses.iter().enumerate() {
             let others =
                 uses[..n].iter().filter(|(_, other)| one.writes() && other.reads() || one.reads() && other.writes());
-            let others: Vec<Id<Node>> = others.map(|(id, _)| *id).collect();
-            let before = if others.is_empty() { vec![] } else { ancestors(graph, id) };
-            if let Some(other) = others.into_iter().find(|other| !before[other.index()]) {
+            let others = others.map(|(id, _)| *id);
+            if let Some(other) = others.into_iter().find(|&other| !runs_before(graph, other, id)) {
                 let what = format!(
                     "this node uses the gradient of an array, and nothing says whether it runs before `{}` or behind it",
                     graph.nodes[other].name
@@ -206,7 +198,7 @@ impl Gradient {
     }
 
     /// Lets it go through all who use it; where it is behind them. Where it is none, nobody reads it, and it goes.
-    fn hand_on(&self, graph: &mut TfGraph, made: Option<NodeOutput>) -> Result<Option<NodeOutput>, Diagnostic> {
+    fn hand_on(&self, graph: &mut TfGraph, made: Option<NodeOutput>) -> Result<Option<NodeOutput>, Problems> {
         let mut at = made;
         let mut zero = None;
         let mut uses = self.uses(graph);
@@ -248,30 +240,25 @@ impl Gradient {
         graph: &mut TfGraph,
         id: Id<Node>,
         at: Option<NodeOutput>,
-    ) -> Result<Option<NodeOutput>, Diagnostic> {
-        let is_loop = !is_branch(&graph.nodes[id].op);
-        let all: Vec<usize> = bodies(graph, id, &self.handles).map(|(which, ..)| which).collect();
+    ) -> Result<Option<NodeOutput>, Problems> {
+        let node = graph.nodes[id].clone();
+        let is_loop = !is_branch(&node.op);
         let mut result = 0;
-        for which in all {
-            let Some(Ok(body)) = graph.bodies.get(&(id, which)) else { continue };
-            let (mut body, handles) = (body.clone(), inside(graph, id, &self.handles, body));
-            let inner = Arc::make_mut(&mut body);
+        change_bodies(graph, id, &self.handles, |which, inner, handles| {
+            let own = self.with(handles);
             let argument = at.map(|_| argument(inner));
             if is_loop && which == 0 {
-                if !self.with(handles).uses(inner).is_empty() {
-                    let what = "the condition of this loop uses the gradient of an array, which is not supported";
-                    return Err(graph.nodes[id].fault(what));
-                }
-            } else if let Some(source) = self.with(handles).hand_on(inner, argument)? {
+                let what = "the condition of this loop uses the gradient of an array, which is not supported";
+                return if own.uses(inner).is_empty() { Ok(()) } else { Err(node.fault(what).into()) };
+            }
+            if let Some(source) = own.hand_on(inner, argument)? {
                 result = inner.outputs.len();
                 let ty = TfType { dtype: DataType::DtFloat, shape: TfShape::UNKNOWN };
                 inner.outputs.push(Port { key: format!("result{result}"), source, ty });
             }
-            let inner = sorted(std::mem::take(inner)).map_err(first)?;
-            graph.bodies.insert((id, which), Ok(Arc::new(inner)));
-        }
+            Ok(())
+        })?;
         graph.nodes[id].inputs.extend(at);
-        look_at_effects(graph, id);
         Ok(at.map(|_| NodeOutput { node: id, index: result as u32 }))
     }
 }
@@ -308,26 +295,7 @@ fn argument(body: &mut TfGraph) -> NodeOutput {
 
 /// A number in the place of a flow that carries nothing.
 fn zero_in(graph: &mut TfGraph, beside: Id<Node>) -> NodeOutput {
-    let dtype = DataType::DtFloat as i32;
-    let value = TensorProto { dtype, float_val: vec![0.0], ..Default::default() };
-    let attr = |value| AttrValue { value: Some(value) };
-    let attrs = [("dtype".into(), attr(Value::Type(dtype))), ("value".into(), attr(Value::Tensor(value)))].into();
-    let name = format!("{}/flow", graph.nodes[beside].name);
-    let node = Node { name, op: "Const".into(), inputs: vec![], controls: vec![], attrs, origin: Origin::Order };
+    let zero = TensorProto { dtype: DataType::DtFloat as i32, float_val: vec![0.0], ..Default::default() };
+    let node = constant(format!("{}/flow", graph.nodes[beside].name), zero);
     NodeOutput { node: graph.nodes.push(node), index: 0 }
-}
-
-/// The nodes that run before a node, by edges.
-fn ancestors(graph: &TfGraph, id: Id<Node>) -> Vec<bool> {
-    let mut seen = vec![false; graph.nodes.len()];
-    let mut todo = vec![id];
-    while let Some(at) = todo.pop() {
-        let edges = graph.nodes[at].inputs.iter().map(|edge| edge.node).chain(graph.nodes[at].controls.iter().copied());
-        for edge in edges.filter(|&edge| edge < at) {
-            if !std::mem::replace(&mut seen[edge.index()], true) {
-                todo.push(edge);
-            }
-        }
-    }
-    seen
 }

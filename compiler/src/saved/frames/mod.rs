@@ -41,10 +41,12 @@ pub(super) fn functional(graph: TfGraph) -> Result<TfGraph, Problems> {
 
 /// A constant of int32 without axes.
 fn scalar(name: String, value: i32) -> Node {
-    let dtype = DataType::DtInt32 as i32;
-    let value = TensorProto { dtype, int_val: vec![value], ..Default::default() };
+    constant(name, TensorProto { dtype: DataType::DtInt32 as i32, int_val: vec![value], ..Default::default() })
+}
+
+fn constant(name: String, value: TensorProto) -> Node {
     let attr = |value| AttrValue { value: Some(value) };
-    let attrs = [("dtype".into(), attr(Value::Type(dtype))), ("value".into(), attr(Value::Tensor(value)))].into();
+    let attrs = [("dtype".into(), attr(Value::Type(value.dtype))), ("value".into(), attr(Value::Tensor(value)))].into();
     Node { name, op: "Const".into(), inputs: vec![], controls: vec![], attrs, origin: Origin::Order }
 }
 

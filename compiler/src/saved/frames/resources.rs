@@ -1,9 +1,11 @@
 //! Follows a resource through a graph, stacks and gradients of arrays: which edges carry its handle, and who gets it.
 
+use std::sync::Arc;
+
 use super::part::effects_of;
 use crate::{
     base::{Diagnostic, Id, Problems},
-    saved::graph::{Node, NodeOutput, TfGraph, is_branch},
+    saved::graph::{Node, NodeOutput, TfGraph, is_branch, sorted},
 };
 
 /// The operands of a node that are such handles.
@@ -36,8 +38,45 @@ pub fn bodies<'g>(
     })
 }
 
+/// Whether a graph or a body in it has such a node.
+pub fn has_any(graph: &TfGraph, is: fn(&Node) -> bool) -> bool {
+    let within = |body: &Result<Arc<TfGraph>, Problems>| body.as_ref().is_ok_and(|body| has_any(body, is));
+    graph.nodes.iter().any(|(_, node)| is(node)) || graph.bodies.values().any(within)
+}
+
+/// Makes each body that has such a node another graph.
+pub fn bodies_first(graph: &mut TfGraph, is: fn(&Node) -> bool, change: fn(TfGraph) -> Result<TfGraph, Problems>) {
+    for body in graph.bodies.values_mut() {
+        if let Ok(inner) = body
+            && has_any(inner, is)
+        {
+            *body = change(TfGraph::clone(inner)).map(Arc::new);
+        }
+    }
+}
+
+/// Changes the bodies of a node, each with its number and what the handles are in it, and notes anew what they do beside
+/// computing.
+pub fn change_bodies(
+    graph: &mut TfGraph,
+    id: Id<Node>,
+    handles: &[NodeOutput],
+    mut change: impl FnMut(usize, &mut TfGraph, Vec<NodeOutput>) -> Result<(), Problems>,
+) -> Result<(), Problems> {
+    let all: Vec<(usize, Vec<NodeOutput>)> =
+        bodies(graph, id, handles).map(|(which, _, handles)| (which, handles)).collect();
+    for (which, handles) in all {
+        let Some(Ok(body)) = graph.bodies.get_mut(&(id, which)) else { continue };
+        let inner = Arc::make_mut(body);
+        change(which, inner, handles)?;
+        *inner = sorted(std::mem::take(inner))?;
+    }
+    look_at_effects(graph, id);
+    Ok(())
+}
+
 /// What the handles are in a body of a node.
-pub fn inside(graph: &TfGraph, id: Id<Node>, handles: &[NodeOutput], body: &TfGraph) -> Vec<NodeOutput> {
+fn inside(graph: &TfGraph, id: Id<Node>, handles: &[NodeOutput], body: &TfGraph) -> Vec<NodeOutput> {
     let node = &graph.nodes[id];
     let arguments = places(graph, node, handles).filter_map(|n| n.checked_sub(first_argument(node)));
     arguments.filter_map(|n| Some(body.inputs.get(n)?.source)).collect()
@@ -69,7 +108,7 @@ pub fn replace(graph: &mut TfGraph, from: NodeOutput, to: NodeOutput) {
 }
 
 /// Notes anew what the bodies of a node do beside computing.
-pub fn look_at_effects(graph: &mut TfGraph, id: Id<Node>) {
+fn look_at_effects(graph: &mut TfGraph, id: Id<Node>) {
     let all = graph.bodies.range((id, 0)..=(id, usize::MAX));
     let effects = effects_of(all.filter_map(|(_, body)| body.as_deref().ok()));
     match effects.is_empty() {
@@ -78,9 +117,22 @@ pub fn look_at_effects(graph: &mut TfGraph, id: Id<Node>) {
     };
 }
 
-/// One of several problems.
-pub fn first(problems: Problems) -> Diagnostic {
-    problems.0.into_iter().next().expect("what failed says why")
+/// Whether edges say that a node runs before another one, which stands behind it.
+pub fn runs_before(graph: &TfGraph, before: Id<Node>, id: Id<Node>) -> bool {
+    let mut seen = vec![false; graph.nodes.len()];
+    let mut todo = vec![id];
+    while let Some(at) = todo.pop() {
+        let edges = graph.nodes[at].inputs.iter().map(|edge| edge.node).chain(graph.nodes[at].controls.iter().copied());
+        for edge in edges.filter(|&edge| edge >= before && edge < at) {
+            if edge == before {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[edge.index()], true) {
+                todo.push(edge);
+            }
+        }
+    }
+    false
 }
 
 /// What a node reads at a place.

@@ -12,12 +12,14 @@
 //! A branch gives the list as one more result. A stack of which nobody reads what was pushed goes: the flow of an array is
 //! pushed so that a gradient waits for it. What cannot be followed keeps its operators, which `tf` refuses.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use smc_proto::{AttrValue, DataType, attr_value::Value};
 
 use super::{
-    resources::{bodies, do_nothing, first, handed_on, inside, look_at_effects, operand, places, replace},
+    resources::{
+        bodies, bodies_first, change_bodies, do_nothing, handed_on, has_any, operand, places, replace, runs_before,
+    },
     scalar,
 };
 use crate::{
@@ -30,16 +32,10 @@ use crate::{
 
 /// The graph in which the stacks that it and its bodies make are lists.
 pub fn functional(mut graph: TfGraph) -> Result<TfGraph, Problems> {
-    if !has_stacks(&graph) {
+    if !has_any(&graph, makes_stack) {
         return Ok(graph);
     }
-    for body in graph.bodies.values_mut() {
-        if let Ok(inner) = body
-            && has_stacks(inner)
-        {
-            *body = functional(TfGraph::clone(inner)).map(Arc::new);
-        }
-    }
+    bodies_first(&mut graph, makes_stack, functional);
     let made: Vec<Id<Node>> = graph.nodes.iter().filter(|(_, node)| makes_stack(node)).map(|(id, _)| id).collect();
     for id in made {
         let handles = [NodeOutput { node: id, index: 0 }];
@@ -49,18 +45,13 @@ pub fn functional(mut graph: TfGraph) -> Result<TfGraph, Problems> {
                 hand_on(&mut graph, &handles)?;
             }
             false => {
-                leave_out(&mut graph, &handles);
+                leave_out(&mut graph, &handles)?;
                 // Loops may still have the handle.
                 graph.nodes[id] = scalar(std::mem::take(&mut graph.nodes[id].name), 0);
             }
         }
     }
     sorted(graph)
-}
-
-fn has_stacks(graph: &TfGraph) -> bool {
-    let within = |body: &Result<Arc<TfGraph>, Problems>| body.as_ref().is_ok_and(|body| has_stacks(body));
-    graph.nodes.iter().any(|(_, node)| makes_stack(node)) || graph.bodies.values().any(within)
 }
 
 fn makes_stack(node: &Node) -> bool {
@@ -119,7 +110,7 @@ fn is_read(graph: &TfGraph, handles: &[NodeOutput]) -> bool {
 }
 
 /// Takes away what uses a stack that nobody reads.
-fn leave_out(graph: &mut TfGraph, handles: &[NodeOutput]) {
+fn leave_out(graph: &mut TfGraph, handles: &[NodeOutput]) -> Result<(), Problems> {
     for (id, one) in uses(graph, handles) {
         match one {
             Use::Push => {
@@ -129,18 +120,10 @@ fn leave_out(graph: &mut TfGraph, handles: &[NodeOutput]) {
                 do_nothing(&mut graph.nodes[id]);
             }
             Use::Pop | Use::Close => do_nothing(&mut graph.nodes[id]),
-            Use::Bodies(_) => {
-                let all: Vec<usize> = bodies(graph, id, handles).map(|(which, ..)| which).collect();
-                for which in all {
-                    let Some(Ok(body)) = graph.bodies.get(&(id, which)) else { continue };
-                    let (mut body, handles) = (body.clone(), inside(graph, id, handles, body));
-                    leave_out(Arc::make_mut(&mut body), &handles);
-                    graph.bodies.insert((id, which), Ok(body));
-                }
-                look_at_effects(graph, id);
-            }
+            Use::Bodies(_) => change_bodies(graph, id, handles, |_, body, handles| leave_out(body, &handles))?,
         }
     }
+    Ok(())
 }
 
 /// Makes a stack an empty list.
@@ -156,7 +139,7 @@ fn become_list(graph: &mut TfGraph, id: Id<Node>) -> Result<(), Diagnostic> {
 
 /// Lets the list of a stack go through the nodes that use it, one behind the other; where it is behind the last one. The
 /// first handle is where it begins.
-fn hand_on(graph: &mut TfGraph, handles: &[NodeOutput]) -> Result<NodeOutput, Diagnostic> {
+fn hand_on(graph: &mut TfGraph, handles: &[NodeOutput]) -> Result<NodeOutput, Problems> {
     let (mut list, mut before) = (handles[0], None::<Id<Node>>);
     for (id, one) in uses(graph, handles) {
         if let Some(before) = before {
@@ -194,18 +177,8 @@ fn check_order(graph: &TfGraph, before: Id<Node>, id: Id<Node>) -> Result<(), Di
     if other.op == "NoOp" {
         return Err(node.fault(format!("the stack that this node uses was closed by `{}`", other.name)));
     }
-    let mut seen = vec![false; graph.nodes.len()];
-    let mut todo = vec![id];
-    while let Some(at) = todo.pop() {
-        let edges = graph.nodes[at].inputs.iter().map(|edge| edge.node).chain(graph.nodes[at].controls.iter().copied());
-        for edge in edges.filter(|&edge| edge >= before && edge < at) {
-            if edge == before {
-                return Ok(());
-            }
-            if !std::mem::replace(&mut seen[edge.index()], true) {
-                todo.push(edge);
-            }
-        }
+    if runs_before(graph, before, id) {
+        return Ok(());
     }
     let what = format!("this node uses a stack, and nothing says whether it runs before `{}` or behind it", other.name);
     Err(node.fault(what).help("let one wait for the other: `tf.control_dependencies`"))
@@ -218,24 +191,17 @@ fn hand_through(
     place: usize,
     list: NodeOutput,
     handles: &[NodeOutput],
-) -> Result<NodeOutput, Diagnostic> {
-    let is_loop = !is_branch(&graph.nodes[id].op);
-    let all: Vec<usize> = bodies(graph, id, handles).map(|(which, ..)| which).collect();
+) -> Result<NodeOutput, Problems> {
+    let node = graph.nodes[id].clone();
+    let is_loop = !is_branch(&node.op);
     let mut result = place;
-    for which in all {
-        let Some(Ok(body)) = graph.bodies.get(&(id, which)) else { continue };
-        let (mut body, handles) = (body.clone(), inside(graph, id, handles, body));
+    change_bodies(graph, id, handles, |which, inner, handles| {
         if is_loop && which == 0 {
-            if !uses(&body, &handles).is_empty() {
-                return Err(graph.nodes[id].fault("the condition of this loop uses a stack, which is not supported"));
-            }
-            continue;
+            let what = "the condition of this loop uses a stack, which is not supported";
+            return if uses(inner, &handles).is_empty() { Ok(()) } else { Err(node.fault(what).into()) };
         }
-        let inner = Arc::make_mut(&mut body);
         if is_loop && inner.outputs.get(place).map(|port| handed_on(inner, port.source)) != handles.first().copied() {
-            return Err(
-                graph.nodes[id].fault("the loop gives its next iteration another stack, which is not supported")
-            );
+            return Err(node.fault("the loop gives its next iteration another stack, which is not supported").into());
         }
         let source = hand_on(inner, &handles)?;
         match is_loop {
@@ -246,11 +212,9 @@ fn hand_through(
                 inner.outputs.push(Port { key: format!("result{result}"), source, ty });
             }
         }
-        let inner = sorted(std::mem::take(inner)).map_err(first)?;
-        graph.bodies.insert((id, which), Ok(Arc::new(inner)));
-    }
+        Ok(())
+    })?;
     graph.nodes[id].inputs[place] = list;
-    look_at_effects(graph, id);
     Ok(NodeOutput { node: id, index: result as u32 })
 }
 
