@@ -31,6 +31,7 @@ fn graph(lines: &str, outputs: &[&str]) -> Result<TfGraph, String> {
                 (op, "attr { key: \"value\" value { tensor { dtype: DT_INT32 tensor_shape { } int_val: 1 } } }".into())
             }
             "StackV2" | "StackPopV2" => (op, "attr { key: \"elem_type\" value { type: DT_FLOAT } }".into()),
+            "TensorArrayGradV3" => (op, "attr { key: \"source\" value { s: \"gradients\" } }".into()),
             "StackPushV2" => (op, "attr { key: \"T\" value { type: DT_FLOAT } }".into()),
             op => (op, String::new()),
         };
@@ -214,6 +215,19 @@ fn stacks_without_an_order_are_refused() {
     );
     let closed = "h = StackV2(p)\nu = StackPushV2(h, x)\nc = StackCloseV2(h, ^u)\no = StackPopV2(h, ^c)";
     check(closed, "the stack that this node uses was closed by `c`");
+}
+
+#[test]
+fn gradients_of_arrays_without_an_order_are_refused() {
+    let array = "h = TensorArrayV3(x)\ng = TensorArrayGradV3(h, h:1)\nw = TensorArrayWriteV3(g, p, x, g:1)";
+    let read = |flow: &str| {
+        let lines = format!("{array}\no = TensorArrayReadV3(g, p, {flow})");
+        graph(&lines, &["o", "w"]).map_or_else(|e| e, |g| print(&g))
+    };
+    let refused = read("g:1");
+    assert!(refused.contains("nothing says whether it runs before `o`"), "{refused}");
+    let ordered = read("w");
+    assert!(ordered.contains("o = TensorArrayReadV3(w, p, w)"), "{ordered}");
 }
 
 #[test]
