@@ -202,14 +202,12 @@ fn reference(
         return Err(nothing_to_seed().into());
     }
     let graph = &entry.imported;
-    // The last inputs and outputs are variables.
-    let inputs = graph.inputs.len() - entry.state.len();
-    let results = graph.outputs.len() - entry.state.iter().filter(|kept| kept.output.is_some()).count();
+    let (inputs, results) = entry.ports(graph);
     let port = |p: &Port| {
         let (key, ty) = (p.name.clone(), graph.ty(p.node).clone());
         interface::Tensor { c_name: key.clone(), key, room: ty.count(), ty }
     };
-    let declared: Vec<_> = graph.inputs[..inputs].iter().map(port).collect();
+    let declared: Vec<_> = inputs.iter().map(port).collect();
     let mut values = given::values(args, &declared, given, term)?;
     let types: Vec<(&str, &TensorType)> = declared.iter().map(|t| (t.key.as_str(), &t.ty)).collect();
     let bindings = bind(&types, &values)?;
@@ -218,7 +216,7 @@ fn reference(
     values.extend(driver::at_first(model, entry, args.seed.unwrap_or(0))?);
     let outputs = evaluate(graph, &values, &bindings)
         .map_err(|fault| Diagnostic::error(format!("the model stopped: {}", driver::fault_text(fault))))?;
-    Ok(graph.outputs[..results].iter().map(|p| p.name.clone()).zip(outputs).collect())
+    Ok(results.iter().map(|p| p.name.clone()).zip(outputs).collect())
 }
 
 /// A pool when more than one thread is asked for.

@@ -57,7 +57,7 @@ use crate::{
         weights::{self, Stored},
     },
     entry::{self, Reach},
-    graph::Graph,
+    graph::{Graph, Port},
     loops::Fault,
     native::{self, Target},
     opt,
@@ -89,6 +89,15 @@ pub struct Entry {
     pub notes: Vec<Diagnostic>,
     /// Where the model's variables are, by which its layers are known.
     pub scopes: Scopes,
+}
+
+impl Entry {
+    /// The inputs and outputs of one of its graphs that callers see: those of variables come behind them.
+    pub fn ports<'g>(&self, graph: &'g Graph) -> (&'g [Port], &'g [Port]) {
+        let changed = self.state.iter().filter(|kept| kept.output.is_some()).count();
+        let [inputs, outputs] = [graph.inputs.len() - self.state.len(), graph.outputs.len() - changed];
+        (&graph.inputs[..inputs], &graph.outputs[..outputs])
+    }
 }
 
 /// What a compilation leaves.

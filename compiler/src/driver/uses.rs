@@ -63,7 +63,6 @@ pub fn uses(entry: &Entry) -> Vec<Use> {
 /// The outputs of such an entry whose extents data decide.
 pub fn found(entry: &Entry) -> Vec<Found> {
     let graph = &entry.optimised;
-    let results = graph.outputs.len() - entry.state.iter().filter(|kept| kept.output.is_some()).count();
     let of = |port: &Port| {
         let ty = graph.ty(port.node);
         let symbols: Vec<_> = ty.shape.iter().flat_map(Dim::symbols).collect();
@@ -72,5 +71,5 @@ pub fn found(entry: &Entry) -> Vec<Found> {
         let sizes: Vec<Size> = named.map(|(_, bind)| size(bind)).collect();
         (!sizes.is_empty()).then(|| Found { output: port.name.clone(), ty: ty.to_string(), sizes })
     };
-    graph.outputs[..results].iter().filter_map(of).collect()
+    entry.ports(graph).1.iter().filter_map(of).collect()
 }
