@@ -51,6 +51,14 @@ impl Import<'_> {
         }
     }
     /// All operands, which have to be tensors.
+    /// The tensor that is operand `n`, which has to be a scalar.
+    pub(super) fn scalar_arg(&self, n: usize, what: &str) -> Result<NodeId, Stop> {
+        let x = self.arg(n)?;
+        match self.rank(x) {
+            0 => Ok(x),
+            rank => Err(format!("{what} is a scalar, got rank {rank}").into()),
+        }
+    }
     pub(super) fn args(&self) -> Result<Vec<NodeId>, Stop> {
         (0..self.count()).map(|n| self.arg(n)).collect()
     }

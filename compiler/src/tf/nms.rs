@@ -105,17 +105,8 @@ fn suppression(cx: &mut Import) -> Outputs {
 static FOUR: std::sync::LazyLock<Dim> = std::sync::LazyLock::new(|| Dim::from(4));
 
 fn threshold(cx: &mut Import, n: usize, dtype: DType) -> Result<NodeId> {
-    let x = scalar(cx, n, "a threshold")?;
+    let x = cx.scalar_arg(n, "a threshold")?;
     cx.cast(x, dtype)
-}
-
-/// Operand `n`, which has to be a scalar.
-fn scalar(cx: &Import, n: usize, what: &str) -> Result<NodeId> {
-    let x = cx.arg(n)?;
-    match cx.rank(x) {
-        0 => Ok(x),
-        rank => Err(format!("{what} is a scalar, got rank {rank}").into()),
-    }
 }
 
 /// The threshold; one that is not between 0 and 1 is a fault.
@@ -148,7 +139,7 @@ fn decay(cx: &mut Import, dtype: DType) -> Result<Option<NodeId>> {
 /// How many boxes are chosen at most, and how many the result has where it is padded.
 fn most(cx: &mut Import, n: &Dim, padded: bool) -> Result<(Dim, Option<Dim>)> {
     let what = "the greatest number of boxes";
-    scalar(cx, 2, what)?;
+    cx.scalar_arg(2, what)?;
     if padded {
         let whole = cx.size(2, what, None)?;
         cx.require_at_most(&Dim::zero(), &whole, what)?;

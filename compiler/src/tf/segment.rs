@@ -76,11 +76,10 @@ fn counts(cx: &Import, known: &[i64]) -> Result<Vec<i64>> {
 
 /// The number of segments that operand `n`, a scalar, gives.
 fn segments(cx: &mut Import, n: usize) -> Result<Dim> {
-    let number = cx.size(n, "the number of segments", None)?;
-    if cx.rank(cx.arg(n)?) != 0 {
-        return Err("the number of segments is no scalar".into());
-    }
-    cx.require_at_most(&Dim::zero(), &number, "the number of segments")?;
+    let what = "the number of segments";
+    let number = cx.size(n, what, None)?;
+    cx.scalar_arg(n, what)?;
+    cx.require_at_most(&Dim::zero(), &number, what)?;
     Ok(number)
 }
 

@@ -128,10 +128,8 @@ fn places(cx: &mut Import, columns: &[NodeId], n: &Dim) -> Result<NodeId> {
 /// those; where each element has gone.
 fn fill_empty_rows(cx: &mut Import) -> Outputs {
     let (indices, number, rank) = indices(cx, 0)?;
-    let (values, shape, default) = (values(cx, 1, &number)?, vector(cx, 2, "extents")?, cx.arg(3)?);
-    if cx.rank(default) != 0 {
-        return Err("the default value is no scalar".into());
-    }
+    let (values, shape, default) =
+        (values(cx, 1, &number)?, vector(cx, 2, "extents")?, cx.scalar_arg(3, "the default value")?);
     cx.require_at_most(&Dim::one(), &cx.shape(shape)[0].clone(), "the number of extents")?;
     if rank == 0 {
         return Err("rows of no indices are not supported".into());
@@ -299,7 +297,7 @@ fn spread(cx: &mut Import, mut place: NodeId, shape: NodeId, rank: usize) -> Res
 /// A dense tensor of the default value, with the elements at their places. Where they are to be validated, one that does not
 /// come after the one before it is a fault.
 fn to_dense(cx: &mut Import) -> Outputs {
-    let (at, values, default) = (cx.arg(0)?, cx.arg(2)?, cx.arg(3)?);
+    let (at, values, default) = (cx.arg(0)?, cx.arg(2)?, cx.scalar_arg(3, "the default value")?);
     let of_indices = cx.shape(at);
     let (number, depth) = match &of_indices[..] {
         [] => (Dim::one(), Dim::one()),
@@ -314,9 +312,6 @@ fn to_dense(cx: &mut Import) -> Outputs {
     }
     for extent in &shape {
         cx.require_at_most(&Dim::zero(), extent, "an extent of the dense shape")?;
-    }
-    if cx.rank(default) != 0 {
-        return Err("the default value is no scalar".into());
     }
     let values = match &cx.shape(values)[..] {
         [] => cx.broadcast_to(values, std::slice::from_ref(&number))?,

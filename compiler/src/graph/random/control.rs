@@ -134,6 +134,7 @@ fn exchanged_rows(graph: &mut Graph, base: NodeId, from: NodeId, other: i64) -> 
     let rows = |places: [i64; 2]| Tensor::from_i64([2], &places);
     let (places, read) = (graph.constant(rows([0, other])), graph.constant(rows([other, 0])));
     let both = graph.add(Gather { axis: 0, batch: 0, checked: false }, &[from, read]).ok()?;
+    // A kernel of its own reads them: a gather would be code within the scatter.
     let both = graph.add(Concat { axis: 0 }, &[both]).ok()?;
     let places = graph.add(Reshape { shape: vec![2.into(), Dim::one()] }, &[places]).ok()?;
     graph.add(Scatter::checked(Combine::Set, 1), &[base, places, both]).ok()

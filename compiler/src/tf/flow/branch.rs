@@ -309,7 +309,7 @@ pub(super) fn with_rows(graph: &mut Graph, x: NodeId, rows: &Dim) -> Result<Node
         return Ok(x);
     }
     let dtype = graph.ty(x).dtype;
-    let zero = graph.constant(Tensor::from_scalars(dtype, vec![], [Scalar::zero(dtype)]));
+    let zero = graph.constant(Tensor::scalar(dtype, Scalar::zero(dtype)));
     Ok(graph.add(Pad { low: vec![Dim::zero(); high.len()], high }, &[x, zero])?)
 }
 

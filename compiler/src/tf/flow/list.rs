@@ -428,11 +428,11 @@ fn pop(cx: &mut Import) -> Outputs {
         let item = alike(cx, &list, item)?;
         return Ok(vec![give(cx, list), item.into()]);
     }
-    let is_known = cx.is_nonneg(&(&list.length - 1)) || list.length.as_int().is_some();
     list.length = &list.length - 1;
     let last = list.length.clone();
-    let place = match cx.conditional && !is_known {
-        // In a body that may not run, it is no condition of the call.
+    // In a body that may not run, what is not known is no condition of the call.
+    let looks_when_run = cx.conditional && last.as_int().is_none() && !cx.is_nonneg(&last);
+    let place = match looks_when_run {
         true => Place::Computed(cx.dim_scalar(&last, DType::I64)?),
         false => {
             cx.require_at_most(&Dim::one(), &(&last + 1), "the length of a list of which one is taken")?;
@@ -441,7 +441,7 @@ fn pop(cx: &mut Import) -> Outputs {
     };
     let item = element(cx, data, place.clone())?;
     // What is pushed behind an element that was taken replaces it; what is only counted must be zero.
-    list.data = Some(match cx.varies(&last) || cx.conditional && !is_known {
+    list.data = Some(match looks_when_run || cx.varies(&last) {
         true => {
             let element = cx.shape(item);
             let zero = zeros(cx, list.dtype, &element)?;

@@ -1,10 +1,10 @@
 //! Boxes of several images and classes: those that each class chooses, and of an image's the best ones of all classes.
 //!
-//! Of equal scores the first class and its first choice win. TensorFlow sorts by what the C++ library has, which keeps the
-//! order of 16 choices; docs/limits.md says what it does to more.
+//! Of equal scores the lower class wins, and within it the lower index. TensorFlow takes equal scores from a heap and a sort that
+//! keep no order; docs/limits.md says from how many on that shows.
 
 use super::super::{Import, Outputs, Stop, filter::index_on};
-use super::{Limits, checked, choose, corners, scalar, threshold};
+use super::{Limits, checked, choose, corners, threshold};
 use crate::{
     base::Dim,
     graph::NodeId,
@@ -15,7 +15,8 @@ use crate::{
 
 type Result<T> = std::result::Result<T, Stop>;
 
-/// What the best boxes of each image are: `f32[batch, k, 4]`, `f32[batch, k]`, and `bool[batch, k]`, whether there is one.
+/// What the best boxes of each image are: `f32[batch, k, 4]`, scores and classes `f32[batch, k]`, and `bool[batch, k]`, whether
+/// there is one.
 struct Best {
     boxes: NodeId,
     scores: NodeId,
@@ -55,8 +56,8 @@ pub(super) fn combined(cx: &mut Import) -> Outputs {
 /// How many boxes a class chooses at most, and how many an image has in the results.
 fn sizes(cx: &mut Import, n: &Dim, classes: &Dim) -> Result<(Dim, Dim)> {
     let (of_class, of_all) = ("the greatest number of boxes of a class", "the greatest number of boxes of all classes");
-    let given = scalar(cx, 2, of_class)?;
-    scalar(cx, 3, of_all)?;
+    let given = cx.scalar_arg(2, of_class)?;
+    cx.scalar_arg(3, of_all)?;
     let total = cx.size(3, of_all, None)?;
     cx.require_at_most(&Dim::one(), &total, of_all)?;
     let each = match cx.dim(2, of_class) {

@@ -83,10 +83,7 @@ fn behind_blocks(cx: &mut Import, state: NodeId, blocks: NodeId) -> Result<NodeI
 
 /// The number in an operand, a scalar, as a u64.
 fn many(cx: &mut Import, n: usize) -> Result<NodeId> {
-    let many = cx.arg(n)?;
-    if cx.rank(many) != 0 {
-        return Err(format!("the number of numbers is a scalar, not of rank {}", cx.rank(many)).into());
-    }
+    let many = cx.scalar_arg(n, "the number of numbers")?;
     cx.cast(many, DType::U64)
 }
 
