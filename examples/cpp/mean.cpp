@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "libmean.h"
@@ -41,7 +42,11 @@ int main(int argc, char **argv) try {
 
   std::vector<float> numbers;
   numbers.reserve(static_cast<std::size_t>(argc));
-  for (int n = 2; n < argc; n++) numbers.push_back(std::strtof(argv[n], nullptr));
+  for (int n = 2; n < argc; n++) {
+    char *end;
+    numbers.push_back(std::strtof(argv[n], &end));
+    if (end == argv[n] || *end != '\0') throw std::runtime_error(std::string(argv[n]) + " is not a number");
+  }
   // An output whose size data decide has room for the most that there can be; a span may be longer.
   std::vector<float> above(numbers.size() + 1);
   std::int64_t count[1];
