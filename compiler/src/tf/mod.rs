@@ -24,6 +24,7 @@ mod import;
 mod index;
 mod inputs;
 mod life;
+mod loss;
 mod made;
 mod math;
 mod matrix;
@@ -111,6 +112,7 @@ const TABLES: &[&[TfOp]] = &[
     math::OPS,
     convert::OPS,
     nn::OPS,
+    loss::OPS,
     gradient::OPS,
     norm::OPS,
     conv::OPS,

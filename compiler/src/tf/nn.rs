@@ -120,7 +120,7 @@ fn last_axis(cx: &Import, x: NodeId) -> Result<usize> {
 }
 
 /// The operand less its maximum along the last axis, which makes the exponential at most 1.
-fn less_maximum(cx: &mut Import, x: NodeId) -> Result<NodeId> {
+pub(super) fn less_maximum(cx: &mut Import, x: NodeId) -> Result<NodeId> {
     let axis = last_axis(cx, x)?;
     let max = cx.add(Reduce { f: BinaryFn::Max, axes: vec![axis] }, &[x])?;
     cx.sub(x, max)
