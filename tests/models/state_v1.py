@@ -257,10 +257,11 @@ def scratch():
     calls("scratch", ("step", {"x": numbers(2)}), ("step", {"x": numbers(2, seed=1)}))
 
 
-def make():
-    for build in (counter, ordered, rows, limited, resources, moving_average, branch, loop, accumulated, only_assigned, scratch, refused):
+def make(model, builders):
+    """Saves what the builders add as a model, and calls of it beside it."""
+    for build in builders:
         build()
-    path = HERE / "state_v1"
+    path = HERE / model
     shutil.rmtree(path, ignore_errors=True)
     with v1.Session() as session:
         session.run(v1.global_variables_initializer())
@@ -281,8 +282,8 @@ def make():
                     answer = {"error": error.message.splitlines()[0][:120]}
                 answers[program].append({"function": name, "inputs": tensors(given), **answer})
             print(program, [a.get("outputs", a.get("error")) for a in answers[program]])
-    write("state_v1", answers)
+    write(model, answers)
 
 
 if __name__ == "__main__":
-    make()
+    make("state_v1", (counter, ordered, rows, limited, resources, moving_average, branch, loop, accumulated, only_assigned, scratch, refused))

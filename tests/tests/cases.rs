@@ -159,7 +159,12 @@ fn is_by_programs(op: &str) -> bool {
 fn assigns(op: &str) -> bool {
     let draws = op.starts_with("Rng") || op.starts_with("Stateful");
     has_generator(op)
-        || has_effect(op) && (draws || op.starts_with("Assign") || op.contains("Scatter") || op.ends_with("CountUpTo"))
+        || has_effect(op)
+            && (draws
+                || op.starts_with("Assign")
+                || op.contains("Scatter")
+                || op.contains("Apply")
+                || op.ends_with("CountUpTo"))
 }
 
 #[test]

@@ -83,9 +83,10 @@ impl Program {
 /// Each row that assigns a variable is in a program.
 #[test]
 fn programs_have_all_operators() {
-    let found = operators(&["state", "state_v1", "generators", "unseeded"]);
+    let found = operators(&["state", "state_v1", "optimisers", "optimisers_v1", "generators", "unseeded"]);
     let assigns = |op: &str| {
         op.starts_with("Assign")
+            || op.contains("Apply") && has_effect(op)
             || op.ends_with("CountUpTo")
             || has_generator(op)
             || op.starts_with("Rng")
@@ -96,7 +97,18 @@ fn programs_have_all_operators() {
                 && !op.starts_with("TensorArray")
     };
     let missing: Vec<&str> = tf::ops().map(|op| op.name).filter(|op| assigns(op) && !found.contains(*op)).collect();
-    assert!(missing.is_empty(), "no program of tests/models/state.py, generators.py or unseeded.py has {missing:?}");
+    assert!(missing.is_empty(), "no program of state.py, optimisers.py, generators.py or unseeded.py has {missing:?}");
+}
+
+/// Steps of optimisers change several variables at once.
+#[test]
+fn optimisers_change_variables_as_tensorflow_does() {
+    answers_agree("optimisers");
+}
+
+#[test]
+fn optimisers_of_version_1_change_variables_as_tensorflow_does() {
+    answers_agree("optimisers_v1");
 }
 
 #[test]

@@ -256,7 +256,10 @@ fn assertions_vanish_or_are_noted_and_effects_are_refused() {
     assert!(with("Assert", true).unwrap().notes.is_empty());
     assert_eq!(with("Assert", false).unwrap().notes.len(), 1);
     assert!(
-        with("ResourceApplyAdam", false).unwrap_err().to_string().contains("changes a variable by ResourceApplyAdam")
+        with("ResourceStridedSliceAssign", false)
+            .unwrap_err()
+            .to_string()
+            .contains("changes a variable by ResourceStrided")
     );
     assert!(with("AssignVariableOp", false).unwrap_err().to_string().contains("lacks its operand 1"));
 }

@@ -134,24 +134,28 @@ fn square(cx: &mut Import) -> Outputs {
     one(cx.mul(x, x)?)
 }
 
-/// 1, -1 or +0; NaN stays.
 fn sign(cx: &mut Import) -> Outputs {
     let x = cx.arg(0)?;
+    one(sign_of(cx, x)?)
+}
+
+/// 1, -1 or +0; NaN stays.
+pub(super) fn sign_of(cx: &mut Import, x: NodeId) -> Result<NodeId> {
     let dtype = cx.dtype(x);
     let zero = cx.scalar(dtype, 0.0)?;
     let positive = cx.compare(CompareFn::Gt, x, zero)?;
     let positive = cx.cast(positive, dtype)?;
     if dtype.is_unsigned_int() {
-        return one(positive);
+        return Ok(positive);
     }
     let negative = cx.compare(CompareFn::Lt, x, zero)?;
     let negative = cx.cast(negative, dtype)?;
     let sign = cx.sub(positive, negative)?;
     if !dtype.is_float() {
-        return one(sign);
+        return Ok(sign);
     }
     let nan = cx.compare(CompareFn::Ne, x, x)?;
-    one(cx.select(nan, x, sign)?)
+    cx.select(nan, x, sign)
 }
 
 fn reciprocal(cx: &mut Import) -> Outputs {

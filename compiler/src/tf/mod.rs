@@ -139,6 +139,7 @@ const TABLES: &[&[TfOp]] = &[
     segment::OPS,
     sparse::OPS,
     state::OPS,
+    state::optimise::OPS,
 ];
 
 /// Every operator that can be imported.

@@ -137,10 +137,10 @@ def probe_vocabulary():
     return module, serve
 
 
-LESSON = ("train", {"x": numbers(4, 3), "y": numbers(4, 1)})
+LESSONS = (*(("train", {"x": numbers(4, 3, seed=s), "y": numbers(4, 1, seed=s)}) for s in range(3)), ("infer", {"x": numbers(2, 3)}))
 
 
-@model("probe_train_and_infer", "module", calls=(("infer", {"x": numbers(2, 3)}), LESSON), finer=False, refused={"train": "is not supported yet"})
+@model("probe_train_and_infer", "module", calls=(("infer", {"x": numbers(2, 3)}), *LESSONS), state=True)
 def probe_train_and_infer():
     """A signature that trains by a tape and an optimiser's update, and one that infers with the same variables."""
     module = tf.Module()

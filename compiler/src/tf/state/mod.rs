@@ -5,8 +5,10 @@
 //! that it changes ([`Kept`]). A body gets the values of the variables that it touches beside its arguments, and gives
 //! them back beside its results.
 
+pub(super) mod optimise;
 mod order;
 mod rows;
+mod rules;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -239,10 +241,10 @@ impl<'a> Import<'a> {
         }
     }
 
-    /// Lets the variable whose handle operand 0 is have a value behind the current node.
-    fn assign(&mut self, value: Value) -> Result<()> {
-        let Value::Variable(handle) = self.value(0)? else {
-            return Err(self.no_handle(0));
+    /// Lets the variable whose handle operand `n` is have a value behind the current node.
+    fn assign(&mut self, n: usize, value: Value) -> Result<()> {
+        let Value::Variable(handle) = self.value(n)? else {
+            return Err(self.no_handle(n));
         };
         let Some(variable) = self.number_of(Value::Variable(handle)) else {
             return self.give_back(handle, value);
@@ -269,7 +271,10 @@ impl<'a> Import<'a> {
         };
         // The order must be known, whoever reads the variable.
         self.state.varies[variable] |= self.seen(self.id, variable)? != value;
-        self.state.behind.insert((self.id, variable), value);
+        if self.state.behind.insert((self.id, variable), value).is_some() {
+            let what = format!("is changed twice by one {}, which is not supported", self.node.op);
+            return Err(self.of_variable(variable, &what).into());
+        }
         Ok(())
     }
 

@@ -54,12 +54,12 @@ pub(in crate::tf) fn is_initialised(cx: &mut Import) -> Outputs {
 
 fn assign(cx: &mut Import) -> Outputs {
     let value = cx.value(1)?;
-    cx.assign(value)?;
+    cx.assign(0, value)?;
     Ok(reference(cx))
 }
 
 /// The reference that operators on variables of the old kind give again.
-fn reference(cx: &Import) -> Vec<Value> {
+pub(super) fn reference(cx: &Import) -> Vec<Value> {
     cx.operands.first().copied().filter(|_| takes_reference(&cx.node.op, 0)).into_iter().collect()
 }
 
@@ -69,7 +69,7 @@ pub(in crate::tf) fn behind(cx: &mut Import, change: impl FnOnce(&mut Import, No
     let old = variable(cx, 0)?;
     let new = change(cx, old)?;
     cx.operands[0] = handle;
-    cx.assign(new.into())?;
+    cx.assign(0, new.into())?;
     Ok(reference(cx))
 }
 
