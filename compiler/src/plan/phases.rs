@@ -41,9 +41,21 @@ struct Axis {
 }
 
 impl Phases {
-    /// The convolution of `x` with a filter of finite elements; none when it is not spread, or is better left alone.
-    pub fn convolution(&mut self, to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId) -> Option<NodeId> {
+    /// The convolution of `x` with a filter, of `finite` elements or not; none when it is not spread, or is better left alone.
+    /// Zeros between elements are not multiplied. Those of a border are, so that other filters are for what has none: there,
+    /// zeros are multiplied for results that are cut off again.
+    pub fn convolution(
+        &mut self,
+        to: &mut Graph,
+        conv: &Conv,
+        x: NodeId,
+        filter: NodeId,
+        finite: bool,
+    ) -> Option<NodeId> {
         let ones = |list: &[i64]| list.iter().all(|&n| n == 1);
+        if !finite && !conv.low.iter().chain(&conv.high).all(|d| (-d).is_nonneg(&NoVars)) {
+            return None;
+        }
         let gaps = &conv.input_dilation;
         if ones(gaps) || !ones(&conv.stride) || !ones(&conv.dilation) || gaps.iter().product::<i64>() > MAX_PHASES {
             return None;
@@ -60,9 +72,6 @@ impl Phases {
             let more = 2 - gap + low + high - taps;
             let (rounds, rest) = (more.div_euclid(gap), more.rem_euclid(gap));
             let rounds = rounds + (rest > 0) as i64;
-            if taps < gap || rounds < 0 {
-                return None;
-            }
             axes.push((0..gap).map(|p| Axis::of(p, gap, taps, low, rounds)).collect::<Vec<_>>());
             extents.push(&shape[s + 1] + rounds);
             whole.push(&shape[s + 1] * gap + more);
@@ -138,7 +147,8 @@ impl Phases {
     }
 }
 
-/// The convolutions of the phases, in row-major order. They read one padded operand, and each its taps of the filter.
+/// The convolutions of the phases, in row-major order. They read one padded operand, and each its taps of the filter; a phase
+/// without taps is zeros.
 fn parts(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId, axes: &[Vec<Axis>]) -> Option<Vec<NodeId>> {
     let (gaps, spatial, taps) = (&conv.input_dilation, conv.spatial(), to.shape(filter).to_vec());
     let most = |axis: &[Axis], side: fn(&Axis) -> i64| axis.iter().map(side).max().unwrap_or(0).max(0);
@@ -148,7 +158,7 @@ fn parts(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId, axes: &[Vec<Axi
         std::iter::once(Dim::zero()).chain(inner).chain([Dim::zero()]).collect::<Vec<Dim>>()
     };
     let pad = Pad { low: surround(|o| o.0), high: surround(|o| o.1) };
-    let dtype = to.ty(x).dtype;
+    let (dtype, batch, x_shape) = (to.ty(x).dtype, to.shape(x)[0].clone(), to.shape(x)[1..=spatial].to_vec());
     let zero = to.constant(Tensor::scalar(dtype, Scalar::zero(dtype)));
     let x = if outside.iter().all(|o| *o == (0, 0)) { x } else { to.add(pad, &[x, zero]).ok()? };
     let mut parts = vec![];
@@ -160,6 +170,13 @@ fn parts(to: &mut Graph, conv: &Conv, x: NodeId, filter: NodeId, axes: &[Vec<Axi
             stride: [&gaps[..], &[1, 1]].concat(),
             shape: [of.iter().map(|a| Dim::from(a.taps)).collect(), taps[spatial..].to_vec()].concat(),
         };
+        if of.iter().any(|axis| axis.taps == 0) {
+            let extents = x_shape.iter().zip(&of).map(|(n, axis)| n + axis.low + axis.high + 1 - axis.taps);
+            let shape = [batch.clone()].into_iter().chain(extents).chain(taps.last().cloned()).collect::<Vec<Dim>>();
+            let one = to.add(Reshape { shape: vec![Dim::one(); shape.len()] }, &[zero]).ok()?;
+            parts.push(to.broadcast(one, &shape).ok()?);
+            continue;
+        }
         let filter = to.add(every, &[filter]).ok()?;
         let conv = Conv {
             input_dilation: vec![1; spatial],

@@ -110,7 +110,7 @@ fn convolution(
     if let Some(fast) = fast {
         return (fast, true);
     }
-    let apart = finite.then(|| phases.convolution(to, &conv, inputs[0], inputs[1])).flatten();
+    let apart = phases.convolution(to, &conv, inputs[0], inputs[1], finite);
     (apart.unwrap_or_else(|| bordered(to, &conv, &inputs)), false)
 }
 
