@@ -215,7 +215,7 @@ def attrs_by_hand(op, inputs, attrs):
             found[arg.type_attr] = {"type": types_pb2.DataType.Name(tf.as_dtype(first.dtype).as_datatype_enum)}
     for attr in definition.attr:
         if attr.name in attrs:
-            kind = {"int": "i", "float": "f", "bool": "b", "shape": "shape"}[attr.type]
+            kind = {"int": "i", "float": "f", "bool": "b", "string": "s", "shape": "shape", "list(int)": "list_i"}[attr.type]
             found[attr.name] = {kind: attrs[attr.name]}
         elif attr.name not in found:
             found[attr.name] = attr_value(attr.default_value, attr.type)

@@ -4,8 +4,15 @@
 //! first. A transposed convolution spreads its operand by the stride and is padded so that it undoes the forward one
 //! whose input sizes it is given: the sizes decide the alignment.
 
+use std::collections::BTreeSet;
+
 use super::{Import, Outputs, Stop, TfOp, build::one};
-use crate::{base::Dim, graph::NodeId, op::Conv, tensor::DType};
+use crate::{
+    base::Dim,
+    graph::NodeId,
+    op::{Conv, Op},
+    tensor::DType,
+};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -13,8 +20,11 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "Conv2D", import: conv },
     TfOp { name: "Conv3D", import: conv },
     TfOp { name: "DepthwiseConv2dNative", import: depthwise },
-    TfOp { name: "Conv2DBackpropInput", import: transposed },
-    TfOp { name: "Conv3DBackpropInputV2", import: transposed },
+    TfOp { name: "Conv2DBackpropInput", import: |cx| by_sizes(cx, 0, transposed) },
+    TfOp { name: "Conv2DBackpropInputV2", import: |cx| by_shape(cx, 0, transposed) },
+    TfOp { name: "Conv3DBackpropInput", import: |cx| by_shape(cx, 0, transposed) },
+    TfOp { name: "Conv3DBackpropInputV2", import: |cx| by_sizes(cx, 0, transposed) },
+    TfOp { name: "DepthwiseConv2dNativeBackpropInput", import: |cx| by_sizes(cx, 0, depthwise_transposed) },
 ];
 
 /// Where the channels and the spatial axes of a data format lie.
@@ -124,22 +134,25 @@ fn same(n: &Dim, step: &Step) -> Margin {
     Margin { high: total - &low, low }
 }
 
-fn steps(cx: &Import, layout: &Layout, sizes: &[Dim]) -> Result<Vec<Step>> {
+pub(super) fn steps(cx: &Import, layout: &Layout, sizes: &[Dim]) -> Result<Vec<Step>> {
     let (strides, dilations) = (layout.spatial_attr(cx, "strides")?, layout.spatial_attr(cx, "dilations")?);
     let step = |a: usize| Step { size: sizes[a].clone(), stride: strides[a], dilation: dilations[a] };
     Ok((0..sizes.len()).map(step).collect())
 }
 
-/// The spatial rank is the operator's; the operands must have it.
-fn layout(cx: &Import, x: NodeId, filter: NodeId) -> Result<Layout> {
-    let rank = if cx.node.op.starts_with("Conv3D") { 5 } else { 4 };
-    if [cx.rank(x), cx.rank(filter)] != [rank; 2] {
-        return Err(format!("expected operands of rank {rank}, got {} and {}", cx.rank(x), cx.rank(filter)).into());
+/// The spatial rank is the operator's; the operands must have it. The first gradients in three dimensions have channels
+/// last, and no attribute that says so.
+pub(super) fn layout(cx: &Import, x: NodeId, other: NodeId) -> Result<Layout> {
+    let op = &cx.node.op[..];
+    let rank = if op.starts_with("Conv3D") { 5 } else { 4 };
+    if [cx.rank(x), cx.rank(other)] != [rank; 2] {
+        return Err(format!("expected operands of rank {rank}, got {} and {}", cx.rank(x), cx.rank(other)).into());
     }
-    Layout::of(cx.node.attr_str("data_format")?, rank)
+    let first = matches!(op, "Conv3DBackpropInput" | "Conv3DBackpropFilter");
+    Layout::of(if first { "NDHWC" } else { cx.node.attr_str("data_format")? }, rank)
 }
 
-fn fixed(dim: &Dim, what: &str) -> Result<usize> {
+pub(super) fn fixed(dim: &Dim, what: &str) -> Result<usize> {
     let n = dim.as_int().and_then(|n| usize::try_from(n).ok());
     n.ok_or_else(|| format!("{what} must be fixed, but is {dim}").into())
 }
@@ -158,8 +171,44 @@ fn forward(cx: &mut Import, x: NodeId, filter: NodeId, layout: &Layout, groups: 
         high: margins.iter().map(|m| m.high.clone()).collect(),
         groups,
     };
-    let y = cx.add(conv, &[x, filter])?;
+    let y = convolve(cx, conv, x, filter)?;
     cx.transpose(y, &layout.back())
+}
+
+/// The convolution. What surrounds the operand is the plan's concern where the filter follows from constants, so that it
+/// knows whether zeros may be multiplied. Where nobody knows, the border is made here and is multiplied: an infinity in a
+/// filter then makes NaN at the border, as it does in TensorFlow's kernels for double precision.
+fn convolve(cx: &mut Import, mut conv: Conv, x: NodeId, filter: NodeId) -> Result<NodeId> {
+    if follows_from_constants(cx, filter) {
+        return cx.add(conv, &[x, filter]);
+    }
+    let spread = conv.input_dilation.clone();
+    let outside = |cut: &mut [Dim]| {
+        let mut padding = vec![Dim::zero(); cut.len() + 2];
+        for (axis, (d, &spread)) in cut.iter_mut().zip(&spread).enumerate() {
+            padding[axis + 1] = d.at_least(&Dim::zero()).ceil_div(&Dim::from(spread));
+            *d = &*d - &padding[axis + 1] * spread;
+        }
+        padding
+    };
+    let (low, high) = (outside(&mut conv.low), outside(&mut conv.high));
+    let zero = cx.scalar_like(x, 0.0)?;
+    let x = cx.pad(x, zero, &low, &high)?;
+    cx.add(conv, &[x, filter])
+}
+
+/// What is made of constants in more steps than this counts as unknown.
+const MAX_STEPS: usize = 64;
+
+fn follows_from_constants(cx: &Import, id: NodeId) -> bool {
+    let (mut seen, mut open) = (BTreeSet::from([id]), vec![id]);
+    while let Some(node) = open.pop().map(|id| cx.graph.node(id)) {
+        if seen.len() > MAX_STEPS || matches!(node.op, Op::Input | Op::Control(_)) {
+            return false;
+        }
+        open.extend(node.inputs.iter().filter(|&&i| seen.insert(i)));
+    }
+    true
 }
 
 fn conv(cx: &mut Import) -> Outputs {
@@ -172,7 +221,7 @@ fn conv(cx: &mut Import) -> Outputs {
 }
 
 /// The channels of the operand over those of the filter.
-fn group_count(cx: &mut Import, channels: &Dim, per_group: &Dim) -> Result<usize> {
+pub(super) fn group_count(cx: &mut Import, channels: &Dim, per_group: &Dim) -> Result<usize> {
     if channels == per_group {
         return Ok(1);
     }
@@ -200,32 +249,83 @@ fn depthwise(cx: &mut Import) -> Outputs {
     one(forward(cx, x, filter, &layout, channels)?)
 }
 
-/// Operands: the sizes of the result, the filter `[spatial.., I/groups, O]`, the tensor `[N, spatial.., O]`.
-fn transposed(cx: &mut Import) -> Outputs {
+/// A gradient for a tensor of these sizes.
+type Gradient = fn(&mut Import, Vec<Dim>) -> Outputs;
+
+/// The sizes of the result are an operand.
+pub(super) fn by_sizes(cx: &mut Import, operand: usize, gradient: Gradient) -> Outputs {
+    let sizes = cx.dims(operand, "the sizes")?;
+    gradient(cx, sizes)
+}
+
+/// The result has the shape of an operand whose values do not matter.
+pub(super) fn by_shape(cx: &mut Import, operand: usize, gradient: Gradient) -> Outputs {
+    let sizes = cx.shape(cx.arg(operand)?);
+    gradient(cx, sizes)
+}
+
+/// Operands: what says the sizes of the result, the filter `[spatial.., I/groups, O]`, the tensor `[N, spatial.., O]`.
+fn transposed(cx: &mut Import, sizes: Vec<Dim>) -> Outputs {
     let (filter, grad) = (cx.arg(1)?, cx.arg(2)?);
     let layout = layout(cx, grad, filter)?;
-    let (rank, n) = (layout.rank, layout.rank - 2);
     let grad = cx.transpose(grad, &layout.channels_last())?;
-    let sizes = sizes(cx, &layout, grad)?;
+    let sizes = whole_sizes(cx, sizes, &layout, grad)?;
+    let (depth, inner) = (&sizes[layout.rank - 1], &cx.shape(filter)[layout.rank - 2]);
+    let groups = group_count(cx, depth, inner)?;
+    one(transposed_by(cx, &layout, &sizes, filter, grad, groups)?)
+}
+
+/// Filter `[h, w, C, M]`: channel `c * M + m` of the tensor belongs to channel `c` of the result.
+fn depthwise_transposed(cx: &mut Import, sizes: Vec<Dim>) -> Outputs {
+    let (filter, grad) = (cx.arg(1)?, cx.arg(2)?);
+    let layout = layout(cx, grad, filter)?;
+    refuse_dilations(cx, &layout)?;
+    let grad = cx.transpose(grad, &layout.channels_last())?;
+    let sizes = whole_sizes(cx, sizes, &layout, grad)?;
+    let mut shape = cx.shape(filter);
+    cx.require_equal(&sizes[3], &shape[2], "the channels of the sizes and the filter")?;
+    let channels = fixed(&shape[2], "the number of channels")?;
+    shape[3] = &shape[2] * &shape[3];
+    shape[2] = Dim::one();
+    let filter = cx.reshape(filter, &shape)?;
+    one(transposed_by(cx, &layout, &sizes, filter, grad, channels)?)
+}
+
+/// TensorFlow's kernels for the gradients of depthwise convolutions pass over dilations, without a word.
+pub(super) fn refuse_dilations(cx: &Import, layout: &Layout) -> Result<()> {
+    match layout.spatial_attr(cx, "dilations")?.iter().all(|&n| n == 1) {
+        true => Ok(()),
+        false => {
+            Err("gradients of depthwise convolutions with dilations are not supported: TensorFlow's are wrong".into())
+        }
+    }
+}
+
+/// The convolution that undoes one with this filter; `sizes` and the tensor `grad` have their channels last.
+fn transposed_by(
+    cx: &mut Import,
+    layout: &Layout,
+    sizes: &[Dim],
+    filter: NodeId,
+    grad: NodeId,
+    groups: usize,
+) -> Result<NodeId> {
+    let (rank, n) = (layout.rank, layout.rank - 2);
     let filter_shape = cx.shape(filter);
-    let steps = steps(cx, &layout, &filter_shape[..n])?;
-    let margins = margins(cx, &layout, &sizes[1..=n], &steps)?;
+    let steps = steps(cx, layout, &filter_shape[..n])?;
+    let margins = margins(cx, layout, &sizes[1..=n], &steps)?;
     let shape = cx.shape(grad);
     cx.require_equal(&sizes[0], &shape[0], "the batch of the sizes and the operand")?;
     cx.require_equal(&filter_shape[n + 1], &shape[rank - 1], "the channels of the operand and the filter")?;
+    require_places(cx, &sizes[1..=n], &shape[1..=n], &steps, &margins)?;
     let (mut low, mut high) = (vec![], vec![]);
     for a in 0..n {
         let (step, margin, size) = (&steps[a], &margins[a], &sizes[a + 1]);
-        cx.require_at_most(&Dim::zero(), size, "a size is negative")?;
         let reach = (&step.size - 1) * step.dilation;
-        let places = (size + &margin.low + &margin.high - &reach - 1).floor_div(&Dim::from(step.stride)) + 1;
-        let places = places.at_least(&Dim::zero());
-        cx.require_equal(&places, &shape[a + 1], "the extent of the operand and what its size calls for")?;
         let spread = (&shape[a + 1] - 1) * step.stride + 1;
         low.push(&reach - &margin.low);
         high.push(size - spread - (&reach - &margin.low) + reach);
     }
-    let groups = group_count(cx, &sizes[rank - 1], &filter_shape[n])?;
     let filter = turned(cx, filter, n, groups)?;
     let conv = Conv {
         stride: vec![1; n],
@@ -235,14 +335,29 @@ fn transposed(cx: &mut Import) -> Outputs {
         high,
         groups,
     };
-    let y = cx.add(conv, &[grad, filter])?;
-    let y = cx.transpose(y, &layout.back())?;
-    one(y)
+    let y = convolve(cx, conv, grad, filter)?;
+    cx.transpose(y, &layout.back())
+}
+
+/// A forward convolution of extents `sizes` has to have `extents`.
+pub(super) fn require_places(
+    cx: &mut Import,
+    sizes: &[Dim],
+    extents: &[Dim],
+    steps: &[Step],
+    margins: &[Margin],
+) -> Result<()> {
+    for (((size, extent), step), margin) in sizes.iter().zip(extents).zip(steps).zip(margins) {
+        cx.require_at_most(&Dim::zero(), size, "a size is negative")?;
+        let moves = (size + &margin.low + &margin.high - step.span()).floor_div(&Dim::from(step.stride));
+        let places = (moves + 1).at_least(&Dim::zero());
+        cx.require_equal(&places, extent, "the extent of the operand and what its size calls for")?;
+    }
+    Ok(())
 }
 
 /// The sizes of the result, channels last; the second version of an operator may give the spatial ones only.
-fn sizes(cx: &mut Import, layout: &Layout, grad: NodeId) -> Result<Vec<Dim>> {
-    let given = cx.dims(0, "the sizes")?;
+fn whole_sizes(cx: &mut Import, given: Vec<Dim>, layout: &Layout, grad: NodeId) -> Result<Vec<Dim>> {
     if given.len() == layout.rank {
         return Ok(layout.channels_last().into_iter().map(|a| given[a].clone()).collect());
     }

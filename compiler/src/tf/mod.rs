@@ -9,6 +9,7 @@ mod array;
 mod branch;
 mod build;
 mod conv;
+mod conv_filter;
 mod convert;
 mod count;
 mod ctc;
@@ -116,6 +117,7 @@ const TABLES: &[&[TfOp]] = &[
     gradient::OPS,
     norm::OPS,
     conv::OPS,
+    conv_filter::OPS,
     pool::OPS,
     matrix::OPS,
     einsum::OPS,

@@ -20,8 +20,8 @@ def first_list(values):
     return [values[0], values[-1], *values[1:-1]]
 
 
-def both_layouts(op, name, inputs, moved=(0,), layout="NHWC", shape_operand=None, **attrs):
-    """The case in both layouts; `moved` numbers the operands and outputs that carry channels.
+def both_layouts(op, name, inputs, moved=(0,), layout="NHWC", shape_operand=None, moves_result=True, **attrs):
+    """The case in both layouts; `moved` numbers the operands that carry channels, as the first output does unless it is a filter.
 
     Where TensorFlow refuses the channels-first one, its outputs come from the channels-last run.
     """
@@ -37,5 +37,5 @@ def both_layouts(op, name, inputs, moved=(0,), layout="NHWC", shape_operand=None
     turned = [first(v) if i in moved else v for i, v in enumerate(inputs)]
     if shape_operand is not None:
         turned[shape_operand] = Const(np.array(first_list(list(inputs[shape_operand].value)), inputs[shape_operand].value.dtype))
-    via = Run(op, tuple(inputs), {**attrs, "data_format": layout}, lambda outputs: [first(outputs[0]), *outputs[1:]])
+    via = Run(op, tuple(inputs), {**attrs, "data_format": layout}, lambda outputs: [first(outputs[0]) if moves_result else outputs[0], *outputs[1:]])
     case(op, f"{name}, channels first", *turned, data_format=FIRST[layout], via=via, optional=optional, **swapped)

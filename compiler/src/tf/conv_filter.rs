@@ -1,0 +1,125 @@
+//! Gradients of convolutions by their filters.
+//!
+//! `dW[k.., i, o] = sum over n, p.. of x[n, p * stride + k * dilation - low, i] * g[n, p.., o]`: a convolution of the padded
+//! operand with the gradient as its filter, in which the batch and the operand's channels are spatial axes too. The batch is as
+//! long as the filter, so that it is summed over; of channels, each is a place. So neither tensor is transposed, and the
+//! result has the filter's own layout.
+
+use super::{
+    Import, Outputs, Stop, TfOp,
+    build::one,
+    conv::{
+        Margin, Step, by_shape, by_sizes, fixed, group_count, layout, margins, refuse_dilations, require_places, steps,
+    },
+};
+use crate::{base::Dim, graph::NodeId, op::Conv};
+
+type Result<T> = std::result::Result<T, Stop>;
+
+pub(super) const OPS: &[TfOp] = &[
+    TfOp { name: "Conv2DBackpropFilter", import: |cx| by_sizes(cx, 1, gradient) },
+    TfOp { name: "Conv2DBackpropFilterV2", import: |cx| by_shape(cx, 1, gradient) },
+    TfOp { name: "Conv3DBackpropFilter", import: |cx| by_shape(cx, 1, gradient) },
+    TfOp { name: "Conv3DBackpropFilterV2", import: |cx| by_sizes(cx, 1, gradient) },
+    TfOp { name: "DepthwiseConv2dNativeBackpropFilter", import: |cx| by_sizes(cx, 1, depthwise) },
+];
+
+/// A forward convolution whose filter is asked for: the operand and the gradient of the result, channels last, and how the
+/// window moves along each spatial axis.
+struct Forward {
+    x: NodeId,
+    grad: NodeId,
+    steps: Vec<Step>,
+    margins: Vec<Margin>,
+}
+
+impl Forward {
+    /// Operands: the tensor `[N, spatial.., I]`, what says the sizes of the filter, the gradient `[N, spatial.., O]`.
+    fn of(cx: &mut Import, sizes: &[Dim]) -> Result<Forward> {
+        let (x, grad) = (cx.arg(0)?, cx.arg(2)?);
+        let layout = layout(cx, x, grad)?;
+        if sizes.len() != layout.rank {
+            return Err(format!("{} sizes of a filter do not fit rank {}", sizes.len(), layout.rank).into());
+        }
+        for size in sizes {
+            cx.require_at_most(&Dim::zero(), size, "a size of the filter is negative")?;
+        }
+        let n = layout.rank - 2;
+        let x = cx.transpose(x, &layout.channels_last())?;
+        let grad = cx.transpose(grad, &layout.channels_last())?;
+        let (from, to) = (cx.shape(x), cx.shape(grad));
+        cx.require_equal(&from[0], &to[0], "the batch of the operand and of the gradient")?;
+        let steps = steps(cx, &layout, &sizes[..n])?;
+        let margins = margins(cx, &layout, &from[1..=n], &steps)?;
+        require_places(cx, &from[1..=n], &to[1..=n], &steps, &margins)?;
+        Ok(Forward { x, grad, steps, margins })
+    }
+    /// The operand with its padding.
+    fn padded(&self, cx: &mut Import) -> Result<NodeId> {
+        let around = |side: fn(&Margin) -> &Dim| {
+            let inner = self.margins.iter().map(|margin| side(margin).clone());
+            [Dim::zero()].into_iter().chain(inner).chain([Dim::zero()]).collect::<Vec<Dim>>()
+        };
+        let zero = cx.scalar_like(self.x, 0.0)?;
+        cx.pad(self.x, zero, &around(|m| &m.low), &around(|m| &m.high))
+    }
+    /// `[spatial.., within, O]`, where the operand's channels are `groups` of `within`, each with as many of the O.
+    fn gradient(&self, cx: &mut Import, groups: usize, within: &Dim) -> Result<NodeId> {
+        let n = self.steps.len();
+        let x = self.padded(cx)?;
+        let (from, to) = (cx.shape(x), cx.shape(self.grad));
+        let (images, outputs) = (&from[..=n], &to[n + 1]);
+        // Groups are channels. What a group has is a spatial axis, if there is more than one.
+        let places = if within.is(1) { vec![] } else { vec![within.clone()] };
+        let (one, many) = ([Dim::one()], [Dim::from(groups)]);
+        let apart = cx.reshape(x, &[images, &many, &places].concat())?;
+        let last: Vec<usize> = (0..=n).chain((0..places.len()).map(|a| n + 2 + a)).chain([n + 1]).collect();
+        let x = cx.transpose(apart, &last)?;
+        let x = cx.reshape(x, &[&one[..], images, &places, &many].concat())?;
+        let ones = vec![Dim::one(); places.len() + 1];
+        let filter = cx.reshape(self.grad, &[&to[..=n], &ones, std::slice::from_ref(outputs)].concat())?;
+        let along = |of: fn(&Step) -> i64| {
+            let all = [1].into_iter().chain(self.steps.iter().map(of)).chain(places.iter().map(|_| 1));
+            all.collect::<Vec<i64>>()
+        };
+        let mut high = vec![Dim::zero(); 1 + n + places.len()];
+        for (a, step) in self.steps.iter().enumerate() {
+            // Places behind the last tap are cut off.
+            high[a + 1] = (&step.size - 1) * step.dilation + (&to[a + 1] - 1) * step.stride + 1 - &from[a + 1];
+        }
+        let conv = Conv {
+            stride: along(|step| step.dilation),
+            dilation: along(|step| step.stride),
+            input_dilation: vec![1; high.len()],
+            low: vec![Dim::zero(); high.len()],
+            high,
+            groups,
+        };
+        let y = cx.add(conv, &[x, filter])?;
+        let taps = self.steps.iter().map(|step| step.size.clone());
+        cx.reshape(y, &taps.chain([within.clone(), outputs.clone()]).collect::<Vec<_>>())
+    }
+}
+
+/// A filter `[spatial.., I/groups, O]`.
+fn gradient(cx: &mut Import, sizes: Vec<Dim>) -> Outputs {
+    let forward = Forward::of(cx, &sizes)?;
+    let (inner, outer) = (&sizes[sizes.len() - 2], &sizes[sizes.len() - 1]);
+    let channels = |cx: &Import, x: NodeId| cx.shape(x)[sizes.len() - 1].clone();
+    cx.require_equal(outer, &channels(cx, forward.grad), "the channels of the gradient and the filter")?;
+    let depth = channels(cx, forward.x);
+    let groups = group_count(cx, &depth, inner)?;
+    one(forward.gradient(cx, groups, inner)?)
+}
+
+/// A filter `[h, w, C, M]`.
+fn depthwise(cx: &mut Import, sizes: Vec<Dim>) -> Outputs {
+    let forward = Forward::of(cx, &sizes)?;
+    refuse_dilations(cx, &layout(cx, forward.x, forward.grad)?)?;
+    let (channels, each) = (&sizes[2], &sizes[3]);
+    cx.require_equal(channels, &cx.shape(forward.x)[3], "the channels of the operand and the filter")?;
+    cx.require_equal(&(channels * each), &cx.shape(forward.grad)[3], "the channels of the gradient and the filter")?;
+    let groups = fixed(channels, "the number of channels")?;
+    let y = forward.gradient(cx, groups, &Dim::one())?;
+    one(cx.reshape(y, &sizes)?)
+}
