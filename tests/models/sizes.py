@@ -474,7 +474,7 @@ def refused_shrinks_in_a_loop(x):
 
 @program(x=(F32, [3]))
 def refused_elements_of_a_list(x):
-    return {"y": tf.map_fn(lambda e: tf.boolean_mask(x, x > 0), x)}
+    return {"y": tf.map_fn(lambda e: tf.boolean_mask(x, x > 0)[None], x)}
 
 
 @program(n=(I32, []))

@@ -26,6 +26,8 @@ pub(super) struct Found {
     pub names: Vec<String>,
     /// The symbols, those of graphs around included.
     pub symbols: Vec<Symbol>,
+    /// What each of them is at most, without any of them.
+    most: Vec<(Symbol, Dim)>,
     /// What elements of tensors of this graph are.
     known: Vec<((NodeId, usize), Dim)>,
     /// By a mask of this graph: how many of its elements hold, and their places.
@@ -44,6 +46,11 @@ impl Found {
         self.unbounded = std::mem::take(&mut inner.unbounded);
         self.names = std::mem::take(&mut inner.names);
         self.symbols = std::mem::take(&mut inner.symbols);
+        self.most = std::mem::take(&mut inner.most);
+    }
+    /// Whether nothing bounds one of the sizes: what is computed with it is a guess.
+    pub fn lacks_bounds(&self) -> bool {
+        !self.unbounded.is_empty()
     }
     /// A refusal for the sizes that nothing bounds, which says how to bound all of them.
     pub fn refusal(&mut self) -> Option<Diagnostic> {
@@ -67,6 +74,15 @@ impl Import<'_> {
     /// Whether data decide about a dim.
     pub(super) fn is_found(&self, dim: &Dim) -> bool {
         !self.found.symbols.is_empty() && dim.symbols().iter().any(|symbol| self.found.symbols.contains(symbol))
+    }
+    /// What a dim is at most, before anything is found.
+    pub(super) fn found_at_most(&self, dim: &Dim) -> Result<Dim> {
+        if !self.is_found(dim) {
+            return Ok(dim.clone());
+        }
+        let bound =
+            |symbol: &Symbol| self.found.most.iter().find(|(known, _)| known == symbol).map(|(_, most)| most.clone());
+        dim.greatest(&bound).ok_or_else(|| format!("nothing tells what {dim} is at most").into())
     }
     /// The elements of integer operand `n` as extents: those that data decide are at least 0 and at most what follows from
     /// them, else `within`, else what the user states.
@@ -149,6 +165,8 @@ impl Import<'_> {
         let symbol = Symbol::new(&name);
         self.found.names.push(name);
         self.found.symbols.push(symbol.clone());
+        let most = self.found_at_most(&bound)?;
+        self.found.most.push((symbol.clone(), most));
         self.graph.add(Bind { symbol: symbol.clone(), bound }, &[value])?;
         Ok(Dim::from(&symbol))
     }

@@ -529,6 +529,8 @@ impl<'a> Import<'a> {
                     self.graph.set_origin(Some(self.shown(&node.name).into()));
                     match narrow::run(self, row) {
                         Ok(values) => Done::Values(values),
+                        // It may follow from the bound that is lacking, of which a refusal tells.
+                        Err(Stop::Fault(_)) if self.found.lacks_bounds() => Done::Failed,
                         Err(Stop::Fault(problems)) => {
                             let layer = node.layer();
                             self.problems.extend(problems.map(|problem| {

@@ -7,6 +7,7 @@ use super::{
     Import, Outputs, Stop, TfOp,
     build::{one, widened},
     convert::unsigned,
+    flow::sum,
 };
 use crate::{
     base::Dim,
@@ -179,6 +180,9 @@ fn against_infinity(cx: &mut Import, f: CompareFn) -> Outputs {
 
 /// The sum of operands of one shape, which are not broadcast.
 fn add_n(cx: &mut Import) -> Outputs {
+    if sum::is_of_lists(cx) {
+        return sum::added(cx);
+    }
     let args = cx.args()?;
     let Some((&first, rest)) = args.split_first() else { return Err("expected at least one operand".into()) };
     let mut sum = first;

@@ -1,6 +1,10 @@
 //! Shapes as values and values by shape: what a model computes of extents becomes symbolic dims here.
 
-use super::{Import, Outputs, Stop, TfOp, build::one, flow::variable};
+use super::{
+    Import, Outputs, Stop, TfOp,
+    build::one,
+    flow::{sum, variable},
+};
 use crate::{
     base::{
         Diagnostic, Dim,
@@ -27,7 +31,7 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "BroadcastArgs", import: broadcast_args },
     TfOp { name: "BroadcastGradientArgs", import: broadcast_gradient_args },
     TfOp { name: "Fill", import: fill },
-    TfOp { name: "ZerosLike", import: |cx| like(cx, 0.0) },
+    TfOp { name: "ZerosLike", import: zeros_like },
     TfOp { name: "OnesLike", import: |cx| like(cx, 1.0) },
     TfOp { name: "Range", import: range },
     TfOp { name: "LinSpace", import: lin_space },
@@ -223,6 +227,10 @@ fn fill(cx: &mut Import) -> Outputs {
         return Err(format!("expected one value, got rank {}", cx.rank(value)).into());
     }
     one(cx.broadcast_to(value, &shape)?)
+}
+
+fn zeros_like(cx: &mut Import) -> Outputs {
+    if sum::is_of_lists(cx) { sum::zeros_like(cx) } else { like(cx, 0.0) }
 }
 
 fn like(cx: &mut Import, value: f64) -> Outputs {

@@ -575,3 +575,104 @@ def online_softmax(x):
         total = total * tf.exp(high - new) + tf.exp(tf.minimum(v, 1e6) - new)
         high = new
     return {"high": high, "logsum": high + tf.math.log(total)}
+
+
+@flow((ints(2, 5, low=3, high=10),), (ints(1, 5, low=3, high=10, seed=4),), source=(I32, [None, 5]))
+def transformer_translates(source):
+    """A small transformer: an encoder of one block, then greedy words by a decoder of two, whose caches of keys and values grow up to
+    eight steps; it ends once every sequence has."""
+    batch, steps, heads, size = tf.shape(source)[0], 8, 2, 4
+    table, width = weights(10, 8), 8
+    split = lambda x: tf.transpose(tf.reshape(x, [batch, -1, heads, size]), [0, 2, 1, 3])
+    join = lambda x: tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, -1, width])
+    norm = lambda x: (x - tf.reduce_mean(x, -1, keepdims=True)) * tf.math.rsqrt(tf.math.reduce_variance(x, -1, keepdims=True) + 1e-3)
+
+    def attend(q, k, v, fits=None):
+        scores = tf.matmul(q, k, transpose_b=True) / 2.0
+        return tf.matmul(tf.nn.softmax(scores if fits is None else tf.where(fits, scores, -1e9)), v)
+
+    x = tf.gather(table, source)
+    q, k, v = (split(x @ weights(8, 8, seed=s)) for s in (11, 12, 13))
+    memory = norm(x + join(attend(q, k, v)))
+    across = [tuple(split(memory @ weights(8, 8, seed=20 + 2 * n + s)) for s in (0, 1)) for n in range(2)]
+    keys, values = (tf.zeros([2, batch, heads, steps, size]) for _ in range(2))
+    token, ended, said = tf.fill([batch], 1), tf.zeros([batch], BOOL), tf.zeros([batch, steps], I32)
+    for t in tf.range(steps):
+        y = tf.gather(table, token)[:, None] + tf.sin(tf.cast(t, F32) * tf.linspace(0.1, 1.0, 8))
+        new_keys, new_values = [], []
+        here = tf.one_hot(t, steps)[None, None, :, None]
+        for n in range(2):
+            q, k, v = (split(norm(y) @ weights(8, 8, seed=30 + 3 * n + s)) for s in range(3))
+            all_keys, all_values = keys[n] + here * k, values[n] + here * v
+            y += join(attend(q, all_keys, all_values, tf.range(steps) <= t))
+            y += join(attend(split(norm(y) @ weights(8, 8, seed=40 + n)), *across[n]))
+            y += tf.nn.relu(norm(y) @ weights(8, 12, seed=50 + n)) @ weights(12, 8, seed=60 + n)
+            new_keys.append(all_keys)
+            new_values.append(all_values)
+        keys, values = tf.stack(new_keys), tf.stack(new_values)
+        token = tf.where(ended, 0, tf.argmax(tf.squeeze(norm(y), 1) @ tf.transpose(table), -1, I32))
+        said = tf.tensor_scatter_nd_update(said, tf.stack([tf.range(batch), tf.fill([batch], t)], 1), token)
+        ended = tf.logical_or(ended, token == 2)
+        if tf.reduce_all(ended):
+            break
+    return {"said": said, "keys": keys}
+
+
+def lstm_step(x, h, c, seed):
+    i, f, g, o = tf.split(tf.concat([x, h], -1) @ weights(x.shape[-1] + 6, 24, seed=seed), 4, -1)
+    c = tf.sigmoid(f + 1.0) * c + tf.sigmoid(i) * tf.tanh(g)
+    return tf.sigmoid(o) * tf.tanh(c), c
+
+
+@flow((numbers(2, 4, 3),), (numbers(1, 4, 3, seed=2),), x=(F32, [None, 4, 3]))
+def lstm_beam_search(x):
+    """A sequence-to-sequence network: an LSTM reads, another one with attention writes beams of two, over five steps at most."""
+    batch, beams, vocabulary, steps = tf.shape(x)[0], 2, 7, 5
+    h = c = tf.zeros([batch, 6])
+    read = tf.TensorArray(F32, 4, element_shape=[None, 6])
+    for t in tf.range(4):
+        h, c = lstm_step(x[:, t], h, c, 71)
+        read = read.write(t, h)
+    memory = tf.transpose(read.stack(), [1, 0, 2])
+    h, c = (tf.repeat(s, beams, 0) for s in (h, c))
+    memory = tf.repeat(memory, beams, 0)
+    scores, token = tf.tile(tf.constant([[0.0, -1e4]]), [batch, 1]), tf.ones([batch * beams], I32)
+    words, parents = (tf.TensorArray(I32, steps, element_shape=[None, 2]) for _ in range(2))
+    for t in tf.range(steps):
+        weight = tf.nn.softmax(tf.reduce_sum(tf.tanh(memory @ weights(6, 6, seed=72) + (h @ weights(6, 6, seed=73))[:, None]) * weights(6, seed=74), -1))
+        seen = tf.einsum("bt,btd->bd", weight, memory)
+        h, c = lstm_step(tf.concat([tf.gather(weights(vocabulary, 3), token), seen], -1), h, c, 75)
+        logp = tf.nn.log_softmax(tf.concat([h, seen], -1) @ weights(12, vocabulary, seed=76))
+        total = tf.reshape(tf.repeat(tf.reshape(scores, [-1, 1]), vocabulary, 1) + logp, [batch, beams * vocabulary])
+        scores, place = tf.math.top_k(total, beams)
+        parent, word = place // vocabulary, place % vocabulary
+        rows = tf.reshape(parent + tf.range(batch)[:, None] * beams, [-1])
+        h, c, token = tf.gather(h, rows), tf.gather(c, rows), tf.reshape(word, [-1])
+        words, parents = words.write(t, word), parents.write(t, parent)
+    best, at = tf.zeros([batch, steps], I32), tf.zeros([batch], I32)
+    for back in tf.range(steps):
+        t = steps - 1 - back
+        best += tf.one_hot(t, steps, dtype=I32) * tf.gather(words.read(t), at, batch_dims=1)[:, None]
+        at = tf.gather(parents.read(t), at, batch_dims=1)
+    return {"best": best, "scores": scores}
+
+
+@flow((numbers(6),), (-np.abs(numbers(6)),), (np.abs(numbers(6)),), x=(F32, [6]))
+def break_and_continue_with_lists(x):
+    """Python's `continue` and `break` around writes to an array of a fixed size, in a loop and in one within it."""
+    kept, sums = tf.TensorArray(F32, 6, element_shape=[]), tf.TensorArray(F32, 6, element_shape=[])
+    for n in tf.range(6):
+        if x[n] < -0.5:
+            continue
+        if x[n] > 1.0:
+            break
+        kept = kept.write(n, tf.sqrt(tf.abs(x[n])))
+        total = 0.0
+        for m in tf.range(n + 1):
+            if total > 0.7:
+                break
+            if x[m] < 0:
+                continue
+            total += x[m]
+        sums = sums.write(n, total)
+    return {"kept": kept.stack(), "sums": sums.stack()}

@@ -343,3 +343,81 @@ def one_loop_after_another(x, n):
     _, b = v1.while_loop(lambda i, y: tf.reduce_sum(tf.abs(y)) > 1.0, lambda i, y: (i + 1, y * 0.5), [0, a])
     k, _ = v1.while_loop(lambda k, s: s < 20, lambda k, s: (k + 1, s + k + n), [0, 0])
     return {"a": a, "b": b, "k": k}
+
+
+@frames((numbers(6, 2),), routes=SIMPLE, x=(F32, [6, 2]))
+def parts_of_an_array(x):
+    """Parts of unequal lengths, and their gradients."""
+    parts = v1.TensorArray(F32, 3, infer_shape=False).split(x, [1, 3, 2])
+    scaled = v1.TensorArray(F32, 3, infer_shape=False)
+    for n in range(3):
+        scaled = scaled.write(n, tf.sin(parts.read(n)) * (n + 1.0))
+    joined = scaled.concat()
+    return {"joined": joined, "gradient": v1.gradients(joined, x)[0]}
+
+
+@frames((numbers(4, 3), np.int32(4)), (numbers(4, 3), np.int32(1)), routes=SIMPLE, x=(F32, [4, 3]), n=(I32, []))
+def filtered_rows(x, n):
+    """A loop writes as many elements as data say."""
+    array = v1.TensorArray(F32, 4, infer_shape=False)
+    write = lambda i, a: (i + 1, a.write(i, tf.boolean_mask(x[i], x[i] > 0.1 * tf.cast(n, F32))))
+    _, array = v1.while_loop(lambda i, a: i < 4, write, [0, array])
+    return {"joined": array.concat(), "size": array.size()}
+
+
+@frames((numbers(3, 4),), (numbers(1, 4),), routes=BUILDER, x=(F32, [None, 4]))
+def gradient_of_mapped_rows(x):
+    """Differentiation through `map_fn`, whose body has weights."""
+    w = variable("w", 4, 4)
+    y = tf.map_fn(lambda row: tf.tanh(tf.squeeze(row[None] @ w, 0)) * row, x)
+    return {"y": y, **dict(zip(("dx", "dw"), v1.gradients(tf.reduce_sum(y * y), [x, w])))}
+
+
+@frames((numbers(4, 3),), (numbers(1, 3),), routes=BUILDER, x=(F32, [None, 3]))
+def gradient_of_scan(x):
+    """Differentiation through `scan` and the two folds."""
+    first = variable("first", 3)
+    states = tf.scan(lambda s, e: tf.sin(s) * 0.5 + e, x, first + 0.0)
+    total = tf.foldl(lambda s, e: s * 0.5 + e * e, x, tf.zeros([3])) + tf.foldr(lambda s, e: tf.cos(s) + e, x, tf.zeros([3]))
+    return {"states": states, **dict(zip(("dx", "dfirst"), v1.gradients(tf.reduce_sum(states * states) + tf.reduce_sum(total), [x, first])))}
+
+
+@frames((numbers(4, 2), np.int32(4)), (numbers(4, 2), np.int32(2)), (numbers(4, 2), np.int32(0)), routes=SIMPLE, x=(F32, [4, 2]), n=(I32, []))
+def gradient_of_arrays_in_a_loop(x, n):
+    """An array is read, another one written, both in a loop, and what was written is read again."""
+    source = v1.TensorArray(F32, 4, element_shape=[2], clear_after_read=False).unstack(x)
+    made = v1.TensorArray(F32, 4, element_shape=[2], clear_after_read=False)
+    step = lambda i, s, a: (i + 1, tf.tanh(s + source.read(i)), a.write(i, s * source.read(3 - i)))
+    _, s, made = v1.while_loop(lambda i, s, a: i < 4, step, [0, tf.ones([2]), made])
+    y = tf.reduce_sum(made.gather([0, 2]) * s) + tf.reduce_sum(tf.square(made.stack())) * tf.cast(n, F32)
+    return {"y": y, "dx": v1.gradients(y, x)[0]}
+
+
+@frames((numbers(2, 5, 3), np.int32([5, 2])), (numbers(1, 5, 3), np.int32([1])), routes=BUILDER, x=(F32, [None, 5, 3]), lengths=(I32, [None]))
+def translates(x, lengths):
+    """A sequence-to-sequence network of LSTMs: words by greed, with attention over what was read; behind its end each has zeros."""
+    batch = tf.shape(x)[0]
+    read, (c, h) = v1.nn.dynamic_rnn(cells().LSTMCell(4), x, lengths, dtype=F32)
+    words, out, cell = variable("words", 7, 3), variable("out", 8, 7), cells().LSTMCell(4)
+    mask = tf.sequence_mask(lengths, 5, F32)
+
+    def step(t, c, h, token, ended, said):
+        with v1.variable_scope("decoder", reuse=v1.AUTO_REUSE):
+            _, (c, h) = cell(tf.gather(words, token), cells().LSTMStateTuple(c, h))
+        scores = tf.einsum("btd,bd->bt", read, h) + (mask - 1.0) * 1e9
+        seen = tf.einsum("bt,btd->bd", tf.nn.softmax(scores), read)
+        token = tf.where(ended, tf.zeros_like(token), tf.argmax(tf.concat([h, seen], 1) @ out, 1, I32))
+        return t + 1, c, h, token, tf.logical_or(ended, tf.equal(token, 2)), said.write(t, token)
+
+    said = v1.TensorArray(I32, 6, element_shape=[None])
+    for_all = lambda value, dtype: tf.fill([batch], tf.constant(value, dtype))
+    t, c, h, _, _, said = v1.while_loop(lambda t, *_: t < 6, step, [0, c, h, for_all(1, I32), for_all(False, BOOL), said])
+    return {"steps": t, "said": tf.transpose(said.stack()), "h": h}
+
+
+@frames((np.float32(0.5), np.int32(3)), (np.float32(2), np.int32(0)), routes=("builder", "simple_save"), x=(F32, []), n=(I32, []))
+def loop_begins_with_a_variable(x, n):
+    """What goes round a loop begins as a variable of the old kind."""
+    w = variable("w", 2)
+    y = v1.while_loop(lambda i, y: i < n, lambda i, y: (i + 1, y * x + w), [0, w])[1]
+    return {"y": y}

@@ -265,3 +265,95 @@ def bags_of_words(at, ids, shape):
     """The mean of the rows of a table that the elements of a sparse row name; one row has the default."""
     ids = tf.SparseTensor(at, ids, shape)
     return tf.nn.safe_embedding_lookup_sparse([weights(5, 3)], ids, combiner="mean", default_id=0)
+
+
+@sizes((numbers(6, 2),), (numbers(6, 2, seed=1),), x=(F32, [6, 2]))
+def parts_of_unequal_lengths(x):
+    """A list of parts that constants say, each treated by itself, one replaced, and joined again."""
+    array = tf.TensorArray(F32, size=3, infer_shape=False).split(x, [1, 3, 2])
+    sums = tf.stack([tf.reduce_sum(array.read(n)) for n in range(3)])
+    array = array.write(1, x[:2] * 2.0)
+    return {"joined": array.concat(), "sums": sums, "size": array.size()}
+
+
+@sizes((numbers(6, 2), ints(3, low=2, high=3)), (numbers(5, 2), np.array([0, 5, 0], np.int32)), (numbers(0, 2), np.zeros(3, np.int32)), x=(F32, [None, 2]), lengths=(I32, [3]))
+def parts_of_given_lengths(x, lengths):
+    """The lengths of parts are data: each part is scaled by its greatest element."""
+    array = tf.TensorArray(F32, size=3, infer_shape=False).split(x, lengths)
+    scaled = tf.TensorArray(F32, size=3, infer_shape=False)
+    for n in range(3):
+        part = array.read(n)
+        scaled = scaled.write(n, part / (1.0 + tf.reduce_sum(tf.abs(part))))
+    return {"joined": scaled.concat(), "first": array.read(0)}
+
+
+@sizes((numbers(3, 5),), (numbers(1, 5),), (np.ones((2, 5), np.float32),), (-np.ones((2, 5), np.float32),), x=(F32, [None, 5]))
+def rows_filtered_in_a_loop(x):
+    """Each iteration adds as many elements as data say."""
+    array = tf.TensorArray(F32, size=tf.shape(x)[0], infer_shape=False, element_shape=[None])
+    for n in tf.range(tf.shape(x)[0]):
+        array = array.write(n, tf.boolean_mask(x[n], x[n] > 0))
+    return {"joined": array.concat(), "size": array.size()}
+
+
+@sizes((boxes(8).reshape(2, 4, 4), numbers(2, 4)), (boxes(12).reshape(3, 4, 4), numbers(3, 4)), finer=False, boxes=(F32, [None, 4, 4]), scores=(F32, [None, 4]))
+def detections_of_each_image(boxes, scores):
+    """Suppression image by image, the boxes of all behind each other, and of which image each is."""
+    n = tf.shape(boxes)[0]
+    kept, images = (tf.TensorArray(dtype, size=n, infer_shape=False, element_shape=shape) for dtype, shape in ((F32, [None, 4]), (I32, [None])))
+    for i in tf.range(n):
+        places = tf.image.non_max_suppression(boxes[i], scores[i], 3, iou_threshold=0.3, score_threshold=-0.5)
+        kept, images = kept.write(i, tf.gather(boxes[i], places)), images.write(i, tf.fill([tf.size(places)], i))
+    return {"boxes": kept.concat(), "images": images.concat()}
+
+
+@sizes((numbers(4, 3), np.bool_(True)), (numbers(4, 3), np.bool_(False)), x=(F32, [4, 3]), flag=(BOOL, []))
+def unequal_lists_of_branches(x, flag):
+    """Branches give lists of as many elements, of other lengths."""
+    empty = tf.TensorArray(F32, size=2, infer_shape=False, element_shape=[None, 3])
+    a = tf.cond(flag, lambda: empty.split(x, [1, 3]).flow, lambda: empty.split(x[:3], [2, 1]).flow)
+    array = tf.TensorArray(F32, flow=a, infer_shape=False)
+    return {"joined": array.concat(), "sum": tf.reduce_sum(array.read(0), 0)}
+
+
+@sizes((numbers(5, 2), numbers(5)), x=(F32, [5, 2]), w=(F32, [5]))
+def gradient_of_unequal_parts(x, w):
+    """Differentiation through parts and what joins them."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        array = tf.TensorArray(F32, size=2, infer_shape=False, element_shape=[None, 2]).split(x, [2, 3])
+        scaled = tf.TensorArray(F32, size=2, infer_shape=False, element_shape=[None, 2])
+        scaled = scaled.write(0, tf.sin(array.read(0))).write(1, tf.square(array.read(1)))
+        loss = tf.reduce_sum(scaled.concat() * w[:, None])
+    return {"gradient": tape.gradient(loss, x), "loss": loss}
+
+
+ROWS = (numbers(6, 2),), (numbers(1, 2),), (numbers(0, 2),), (-np.abs(numbers(3, 2)),), (np.abs(numbers(3, 2)),)
+
+
+@sizes(*ROWS, x=(F32, [None, 2]))
+def rows_until_one_is_negative(x):
+    """A loop that ends by data fills an array from its front."""
+    array = tf.TensorArray(F32, size=0, dynamic_size=True, element_shape=[2])
+    for n in tf.range(tf.shape(x)[0]):
+        if tf.reduce_sum(x[n]) < 0:
+            break
+        array = array.write(n, x[n] * 2.0)
+    return {"rows": array.stack(), "size": array.size()}
+
+
+@sizes(*ROWS, x=(F32, [None, 2]))
+def rows_pushed_in_a_branch(x):
+    """A branch in a loop adds an element behind the last one."""
+    array = tf.TensorArray(F32, size=0, dynamic_size=True, element_shape=[2])
+    for n in tf.range(tf.shape(x)[0]):
+        if tf.reduce_sum(x[n]) > 0:
+            array = array.write(array.size(), x[n] + tf.cast(array.size(), F32))
+    rows = array.stack()
+    return {"rows": rows, "last": tf.reduce_sum(rows[-1:]), "size": array.size()}
+
+
+@sizes((numbers(4),), (-np.ones(3, np.float32),), x=(F32, [None]))
+def mapped_to_what_is_found(x):
+    """Data decide how large the elements of a map are, all alike."""
+    return {"y": tf.map_fn(lambda e: e * tf.boolean_mask(x, x > 0), x)}

@@ -10,6 +10,7 @@ use super::{
         ListOf, Open, data, dtype, elements, fits, give, joined, known, open, parted, read, refuse_empty, rows,
         scattered, with_item, with_room, zeros,
     },
+    uneven,
 };
 use crate::{
     base::{Diagnostic, Dim},
@@ -82,14 +83,18 @@ fn gradient(cx: &mut Import) -> Outputs {
         Some(data) => Some(cx.shape(data)[1..].to_vec()),
         None => known(&of.shape),
     };
+    let before_is_none = before.is_empty();
     let element = element.map(|element| [before, element].concat());
+    // Extents tell of each row that there is.
+    let held = of.data.filter(|_| of.extents.is_some()).map_or(of.length.clone(), |data| cx.shape(data)[0].clone());
     let data = match &element {
-        Some(element) => Some(zeros(cx, of.dtype, &rows(&of.length, element))?),
+        Some(element) => Some(zeros(cx, of.dtype, &rows(&held, element))?),
         None => None,
     };
     let array = Some(super::own(cx));
     // Where it is empty, TensorFlow stacks it by the shape alone that is asked for.
-    let made = give(cx, ListOf { array, sums: true, ..ListOf::new(of.dtype, data, of.length, None) });
+    let extents = of.extents.filter(|_| before_is_none);
+    let made = give(cx, ListOf { array, extents, sums: true, ..ListOf::new(of.dtype, data, of.length, None) });
     Ok(vec![made, made])
 }
 
@@ -151,9 +156,10 @@ fn pack(cx: &mut Import) -> Outputs {
 }
 
 fn stacked(cx: &mut Import, array: &ListOf, shape: &Open) -> Outputs {
-    fits(cx, array, shape)?;
-    refuse_empty(cx, array, shape)?;
-    one(elements(cx, array, shape)?)
+    let array = uneven::even(cx, array.clone())?;
+    fits(cx, &array, shape)?;
+    refuse_empty(cx, &array, shape)?;
+    one(elements(cx, &array, shape)?)
 }
 
 fn gather(cx: &mut Import) -> Outputs {
@@ -161,6 +167,7 @@ fn gather(cx: &mut Import) -> Outputs {
     if counts(cx, indices).is_some_and(|count| count == array.length) {
         return stacked(cx, &array, &shape);
     }
+    let array = uneven::even(cx, array)?;
     fits(cx, &array, &shape)?;
     let data = elements(cx, &array, &shape)?;
     one(cx.add(Gather { axis: 0, batch: 0, checked: true }, &[data, indices])?)
@@ -205,6 +212,7 @@ fn element(cx: &mut Import, array: &ListOf, x: NodeId) -> Result<Open> {
 
 /// The array whose first `count` elements are the rows of `x`.
 fn filled(cx: &mut Import, mut array: ListOf, x: NodeId, count: Dim) -> Result<ListOf> {
+    array = uneven::even(cx, array)?;
     let shape = element(cx, &array, x)?;
     let held = cx.shape(x)[0].clone();
     cx.require_equal(&count, &held, "the number of indices and of elements")?;
@@ -233,6 +241,7 @@ fn filled(cx: &mut Import, mut array: ListOf, x: NodeId, count: Dim) -> Result<L
 
 /// The array with the rows of `x` at these indices.
 fn scattered_into(cx: &mut Import, mut array: ListOf, x: NodeId, indices: NodeId) -> Result<ListOf> {
+    array = uneven::even(cx, array)?;
     let shape = element(cx, &array, x)?;
     if array.grows {
         let Some(known) = cx.known_ints(indices) else {
@@ -273,11 +282,13 @@ fn split(cx: &mut Import) -> Outputs {
         true => {}
         false => cx.require_equal(&parts.length, &array.length, "the number of parts and the length of their array")?,
     }
-    let (old, new) = (array.data, parts.data);
-    array.data = match (old, new) {
-        (Some(old), Some(new)) if array.sums => Some(cx.add_(old, new)?),
-        _ => new,
+    let (data, extents) = match (array.data, parts.data) {
+        (Some(_), Some(_)) if array.sums && (array.extents.is_some() || parts.extents.is_some()) => {
+            uneven::sum(cx, array.clone(), parts.clone())?
+        }
+        (Some(old), Some(new)) if array.sums => (Some(cx.add_(old, new)?), None),
+        (_, new) => (new, parts.extents),
     };
-    array.length = parts.length;
+    array = ListOf { data, extents, length: parts.length, ..array };
     Ok(vec![give(cx, array)])
 }

@@ -11,7 +11,7 @@ use super::{
     region::{Closed, Region},
 };
 use crate::{
-    base::{Diagnostic, Dim},
+    base::{Diagnostic, Dim, dim::Known},
     graph::{Graph, If, NodeId},
     loops::CompareFn,
     op::{Pad, Reshape},
@@ -116,8 +116,8 @@ enum Merged {
     /// A result of the operator: its place.
     Slot(usize),
     Narrow(usize, crate::tensor::Narrow),
-    /// A list, and the places of its elements and of their number, where branches decide about them.
-    List(ListOf, [Option<usize>; 2]),
+    /// A list, and the places of its elements, of their number and of their first extents, where branches decide about them.
+    List(ListOf, [Option<usize>; 3]),
 }
 
 impl Merged {
@@ -126,9 +126,10 @@ impl Merged {
             Merged::Value(value) => value,
             Merged::Slot(n) => nodes[n].into(),
             Merged::Narrow(n, narrow) => Value::Narrow(nodes[n], narrow),
-            Merged::List(of, [data, count]) => {
-                let (data, count) = (data.map(|n| nodes[n]).or(of.data), count.map(|n| nodes[n]).or(of.count));
-                Value::List(cx.lists.add(ListOf { data, count, ..of }))
+            Merged::List(of, places) => {
+                let [data, count, extents] = places.map(|place| place.map(|n| nodes[n]));
+                let (data, count, extents) = (data.or(of.data), count.or(of.count), extents.or(of.extents));
+                Value::List(cx.lists.add(ListOf { data, count, extents, ..of }))
             }
         }
     }
@@ -248,11 +249,15 @@ impl Merge<'_> {
     /// A list of all branches. Where they make it differently long, it has a number of elements that data decide.
     fn list(&mut self, cx: &mut Import, lists: Vec<List>, what: &str) -> Result<Merged> {
         let all: Vec<ListOf> = lists.iter().map(|&list| cx.lists.get(list).clone()).collect();
-        let mut of = ListOf { data: None, count: None, ..all[0].clone() };
+        let mut of = ListOf { data: None, count: None, extents: None, ..all[0].clone() };
         // An empty list is as good as any.
         let alike = || all.iter().filter(|list| !list.length.is(0)).map(|list| &list.alike);
         of.alike = alike().next().cloned().flatten().filter(|_| alike().all(|other| Some(other) == alike().next()));
-        let differs = |list: &ListOf| (&list.length - &of.length).as_int().is_some_and(|by| by != 0);
+        // What differs in some iterations is no condition of a call.
+        let differs = |list: &ListOf| {
+            let by = &list.length - &of.length;
+            cx.varies(&by) || by.as_int().is_some_and(|by| by != 0)
+        };
         let is_counted = all.iter().any(|list| list.count.is_some()) || of.array.is_none() && all.iter().any(differs);
         for other in &all {
             match is_counted {
@@ -260,7 +265,8 @@ impl Merge<'_> {
                 false => cx.require_equal(&of.length, &other.length, &format!("the lengths of {what}"))?,
             }
         }
-        let mut slots = [None, None];
+        let all = self.alike(cx, all)?;
+        let mut slots = [None, None, None];
         if let Some(like) = (0..all.len()).find(|&n| all[n].data.is_some()) {
             let ids = self.rows(cx, &all, like, is_counted)?;
             match self.settled(cx, &ids)? {
@@ -278,10 +284,49 @@ impl Merge<'_> {
                 None => slots[1] = Some(self.slot(cx, counts, what)?),
             }
         }
+        if all[0].extents.is_some() {
+            let ids = all.iter().map(|list| list.extents.expect("all have them")).collect::<Vec<_>>();
+            let held = ids.iter().zip(&self.branches).map(|(&id, branch)| branch.graph.shape(id)[0].clone());
+            let held = held.reduce(|a, b| cx.greater(&a, &b)).expect("there are branches");
+            let ids = ids.into_iter().zip(&mut self.branches);
+            let ids = ids.map(|(id, branch)| with_rows(&mut branch.graph, id, &held)).collect::<Result<Vec<_>>>()?;
+            match self.settled(cx, &ids)? {
+                Some(id) => of.extents = Some(id),
+                None => slots[2] = Some(self.slot(cx, ids, what)?),
+            }
+        }
         Ok(match slots {
-            [None, None] => Merged::Value(Value::List(cx.lists.add(of))),
+            [None, None, None] => Merged::Value(Value::List(cx.lists.add(of))),
             _ => Merged::List(of, slots),
         })
+    }
+
+    /// The same lists, uneven where one of them is, or where the first extents of elements differ between branches.
+    fn alike(&mut self, cx: &Import, mut all: Vec<ListOf>) -> Result<Vec<ListOf>> {
+        let graphs = || self.branches.iter().map(|branch| &branch.graph);
+        let own = all.iter().zip(graphs()).filter_map(|(list, graph)| graph.shape(list.data?).get(1).cloned());
+        let own: Vec<Dim> = own.collect();
+        let differs = own.iter().any(|extent| cx.graph.facts().same(extent, &own[0]) == Known::Never);
+        if !differs && all.iter().all(|list| list.extents.is_none()) {
+            return Ok(all);
+        }
+        let most = own.iter().cloned().reduce(|a, b| cx.greater(&a, &b)).expect("one has elements");
+        let like = (0..all.len()).find(|&n| all[n].data.is_some()).expect("one has elements");
+        let mut shape = self.branches[like].graph.shape(all[like].data.expect("it has")).to_vec();
+        shape[1] = most;
+        for (list, branch) in all.iter_mut().zip(&mut self.branches) {
+            let graph = &mut branch.graph;
+            let rows = list.data.map_or(list.length.clone(), |id| graph.shape(id)[0].clone());
+            if list.extents.is_none() {
+                let own = list.data.map_or(Dim::zero(), |id| graph.shape(id)[1].clone());
+                list.extents = Some(repeated(graph, own, &rows)?);
+            }
+            list.data = Some(match list.data {
+                Some(id) => with_extent(graph, id, 1, &shape[1])?,
+                None => zeros(graph, list.dtype, &[&[rows], &shape[1..]].concat())?,
+            });
+        }
+        Ok(all)
     }
 
     /// The elements of a list in each branch, as those of branch `like`; with room for as many where they are counted.
@@ -301,11 +346,23 @@ impl Merge<'_> {
     }
 }
 
+/// A vector of so many equal extents.
+pub(super) fn repeated(graph: &mut Graph, extent: Dim, count: &Dim) -> Result<NodeId> {
+    let extent = graph.extent(extent);
+    let one = graph.add(Reshape { shape: vec![Dim::one()] }, &[extent])?;
+    Ok(graph.broadcast(one, std::slice::from_ref(count))?)
+}
+
 /// `x` with zeros behind its rows, so that there are so many.
 pub(super) fn with_rows(graph: &mut Graph, x: NodeId, rows: &Dim) -> Result<NodeId> {
+    with_extent(graph, x, 0, rows)
+}
+
+/// `x` with zeros behind it on one axis, so that there is so much.
+pub(super) fn with_extent(graph: &mut Graph, x: NodeId, axis: usize, wanted: &Dim) -> Result<NodeId> {
     let mut high = vec![Dim::zero(); graph.shape(x).len()];
-    high[0] = rows - &graph.shape(x)[0];
-    if high[0].is(0) {
+    high[axis] = wanted - &graph.shape(x)[axis];
+    if high[axis].is(0) {
         return Ok(x);
     }
     let dtype = graph.ty(x).dtype;

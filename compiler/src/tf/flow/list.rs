@@ -1,6 +1,6 @@
 //! Lists of tensors: a dense tensor with one more axis in front, and how many of its rows are elements.
 //!
-//! Elements are of one shape. Until one is set, a list whose element shape is open has no tensor at all. Elements that
+//! Elements are of one shape, or differ in their first extent alone ([`super::uneven`]). Until one is set, a list whose element shape is open has no tensor at all. Elements that
 //! nobody set are zeros, as TensorFlow gives them.
 
 use std::collections::HashSet;
@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use crate::{
     base::{Diagnostic, Dim},
     graph::NodeId,
-    loops::{Combine, CompareFn},
-    op::{Gather, Put, Scatter},
+    loops::{BinaryFn, Combine, CompareFn},
+    op::{Gather, Op, Put, Scatter},
     tensor::DType,
-    tf::{Import, Outputs, Stop, TfOp, Value, build::one, import::Handle},
+    tf::{Import, Outputs, Stop, TfOp, Value, build::one, flow::uneven, import::Handle},
 };
 
 type Result<T> = std::result::Result<T, Stop>;
@@ -62,6 +62,10 @@ pub(in crate::tf) struct ListOf {
     pub length: Dim,
     /// How many elements there are, where data decide: then `length` is the most that there can be.
     pub count: Option<NodeId>,
+    /// The first extent of each row of `data`, `i64[rows]`, where elements differ in it: then rows have room for the greatest.
+    pub extents: Option<NodeId>,
+    /// The elements of this `data` that were set, where that is known; all others are zeros.
+    pub set: Option<(NodeId, Vec<i64>)>,
     /// What the list says of the shape of its elements.
     pub shape: Open,
     /// The numbers that all elements are, where they follow from extents and each was pushed: shapes, mostly.
@@ -84,12 +88,25 @@ impl ListOf {
             data,
             length,
             count: None,
+            extents: None,
+            set: None,
             shape,
             alike: None,
             most: None,
             grows: false,
             array: None,
             sums: false,
+        }
+    }
+}
+
+impl ListOf {
+    /// Which elements were set, where that is known.
+    pub(super) fn known_set(&self) -> Option<Vec<i64>> {
+        match (self.data, &self.set) {
+            (None, _) => Some(vec![]),
+            (Some(data), Some((of, set))) if data == *of => Some(set.clone()),
+            _ => None,
         }
     }
 }
@@ -120,13 +137,19 @@ pub(super) fn any_list(cx: &Import, n: usize) -> Result<ListOf> {
     }
 }
 
-/// The list that is operand `n`, whose length is known.
-fn list(cx: &Import, n: usize) -> Result<ListOf> {
+/// The list that is operand `n`. Where data decide how long it is, its length is a size that is found.
+fn list(cx: &mut Import, n: usize) -> Result<ListOf> {
     let list = any_list(cx, n)?;
-    match list.count {
-        None => Ok(list),
-        Some(_) => Err(of_data(&cx.node.op)),
-    }
+    let Some(count) = list.count else { return Ok(list) };
+    let most = list.data.map_or(list.length.clone(), |data| cx.shape(data)[0].clone());
+    let length = cx.size_at(count, 0, "the length of a list", Some(&most))?;
+    Ok(ListOf { length, count: None, ..list })
+}
+
+/// The list that is operand `n`, whose length is known, and whose elements have one shape.
+fn even(cx: &mut Import, n: usize) -> Result<ListOf> {
+    let list = list(cx, n)?;
+    uneven::even(cx, list)
 }
 
 /// What is said where a list's length has to be known, and data decide about it.
@@ -181,7 +204,7 @@ pub(super) fn open(shape: &[Dim]) -> Open {
 /// Sees to it that the elements of a list have the shape that is asked for.
 pub(super) fn fits(cx: &mut Import, list: &ListOf, shape: &Open) -> Result<()> {
     let own = match list.data {
-        Some(data) => open(&cx.shape(data)[1..]),
+        Some(data) => uneven::open_first(list, &cx.shape(data)[1..]),
         None => list.shape.clone(),
     };
     merged(cx, &own, shape).map(drop)
@@ -257,12 +280,15 @@ fn from_tensor(cx: &mut Import) -> Outputs {
 }
 
 fn length(cx: &mut Import) -> Outputs {
-    let length = list(cx, 0)?.length;
-    one(cx.dim_scalar(&length, DType::I32)?)
+    let list = any_list(cx, 0)?;
+    one(match list.count {
+        Some(count) => cx.cast(count, DType::I32)?,
+        None => cx.dim_scalar(&list.length, DType::I32)?,
+    })
 }
 
 fn element_shape(cx: &mut Import) -> Outputs {
-    let (list, dtype) = (list(cx, 0)?, cx.attr_dtype("shape_type")?);
+    let (list, dtype) = (any_list(cx, 0)?, cx.attr_dtype("shape_type")?);
     match list.shape {
         None => one(cx.scalar(dtype, -1.0)?),
         Some(shape) => {
@@ -274,19 +300,24 @@ fn element_shape(cx: &mut Import) -> Outputs {
 
 /// Where an element is.
 #[derive(Clone)]
-enum Place {
+pub(super) enum Place {
     At(Dim),
     /// Where a value says, which is checked.
     Computed(NodeId),
 }
 
-/// Operand `n`, an index of a list of this length.
-fn place(cx: &mut Import, n: usize, length: &Dim) -> Result<Place> {
+/// Operand `n`, an index of a list.
+fn place(cx: &mut Import, n: usize, list: &ListOf) -> Result<Place> {
+    let length = &list.length;
     let computed = |cx: &mut Import, id: NodeId| {
         let id = cx.cast(id, DType::I64)?;
         cx.reshape(id, &[])
     };
     let id = cx.arg(n)?;
+    if let Some(count) = list.count {
+        let id = computed(cx, id)?;
+        return Ok(Place::Computed(below(cx, id, count)?));
+    }
     let Ok(at) = cx.dim(n, "the index") else {
         let id = computed(cx, id)?;
         return Ok(Place::Computed(within(cx, id, length)?));
@@ -305,12 +336,17 @@ fn place(cx: &mut Import, n: usize, length: &Dim) -> Result<Place> {
 /// An index, or -1 where it is not below the length: what is behind the elements is none.
 fn within(cx: &mut Import, index: NodeId, length: &Dim) -> Result<NodeId> {
     let length = cx.dim_scalar(length, DType::I64)?;
+    below(cx, index, length)
+}
+
+/// As [`within`], of a length that is computed.
+fn below(cx: &mut Import, index: NodeId, length: NodeId) -> Result<NodeId> {
     let inside = cx.compare(CompareFn::Lt, index, length)?;
     let none = cx.scalar(DType::I64, -1.0)?;
     cx.select(inside, index, none)
 }
 
-fn element(cx: &mut Import, data: NodeId, place: Place) -> Result<NodeId> {
+pub(super) fn element(cx: &mut Import, data: NodeId, place: Place) -> Result<NodeId> {
     match place {
         Place::Computed(index) => cx.add(Gather { axis: 0, batch: 0, checked: true }, &[data, index]),
         Place::At(at) => {
@@ -321,20 +357,23 @@ fn element(cx: &mut Import, data: NodeId, place: Place) -> Result<NodeId> {
 }
 
 fn get(cx: &mut Import) -> Outputs {
-    let (list, shape) = (list(cx, 0)?, shape_operand(cx, 2)?);
+    let (list, shape) = (any_list(cx, 0)?, shape_operand(cx, 2)?);
     read(cx, &list, &shape)
 }
 
 /// The element at the index that is operand 1.
 pub(super) fn read(cx: &mut Import, list: &ListOf, shape: &Open) -> Outputs {
     fits(cx, list, shape)?;
-    let place = place(cx, 1, &list.length)?;
+    let place = place(cx, 1, list)?;
     let data = data(cx, list, shape)?;
-    one(element(cx, data, place)?)
+    let Some(extents) = list.extents else { return one(element(cx, data, place)?) };
+    let part = uneven::part(cx, extents, data, place)?;
+    merged(cx, &open(&cx.shape(part)), shape)?;
+    one(part)
 }
 
 /// A list's tensor in which one element is another.
-fn replaced(cx: &mut Import, data: NodeId, place: Place, item: NodeId) -> Result<NodeId> {
+pub(super) fn replaced(cx: &mut Import, data: NodeId, place: Place, item: NodeId) -> Result<NodeId> {
     match place {
         Place::At(at) => {
             let row = cx.insert_axes(item, &[0])?;
@@ -349,8 +388,13 @@ fn replaced(cx: &mut Import, data: NodeId, place: Place, item: NodeId) -> Result
     }
 }
 
-/// The tensor of a list that takes `item`, in the shape of its elements.
-fn data_for(cx: &mut Import, list: &ListOf, item: NodeId) -> Result<(NodeId, NodeId)> {
+/// The tensor of a list that takes `item`, in the shape of its elements, and the item's extent where they differ in it.
+fn data_for(cx: &mut Import, list: &mut ListOf, item: NodeId) -> Result<(NodeId, NodeId, Option<NodeId>)> {
+    *list = uneven::ready_for(cx, list.clone(), item)?;
+    if list.extents.is_some() {
+        let (data, item, extent) = uneven::fitted(cx, list, item)?;
+        return Ok((data, item, Some(extent)));
+    }
     if cx.dtype(item) != list.dtype {
         return Err(format!("an element of {} does not fit a list of {}", cx.dtype(item), list.dtype).into());
     }
@@ -359,25 +403,46 @@ fn data_for(cx: &mut Import, list: &ListOf, item: NodeId) -> Result<(NodeId, Nod
     let data = data(cx, list, &shape)?;
     let element = cx.shape(data)[1..].to_vec();
     merged(cx, &open(&element), &shape)?;
-    Ok((data, cx.reshape(item, &element)?))
+    Ok((data, cx.reshape(item, &element)?, None))
 }
 
 fn set(cx: &mut Import) -> Outputs {
-    let (mut list, item) = (list(cx, 0)?, cx.arg(2)?);
+    let (mut list, item) = (any_list(cx, 0)?, cx.arg(2)?);
     list.grows = cx.node.attr_bool("resize_if_index_out_of_bounds")?;
+    if list.grows && is_behind(cx, &list)? {
+        let list = pushed(cx, list, item)?;
+        return Ok(vec![give(cx, ListOf { grows: false, ..list })]);
+    }
     let list = with_item(cx, list, item)?;
     Ok(vec![give(cx, ListOf { grows: false, ..list })])
 }
 
+/// Whether the index that is operand 1 is how many elements a list has of which data decide that.
+fn is_behind(cx: &Import, list: &ListOf) -> Result<bool> {
+    let moved = |mut id: NodeId| {
+        while let Op::Cast(_) | Op::Reshape(_) = cx.graph.op(id) {
+            id = cx.graph.node(id).inputs[0];
+        }
+        id
+    };
+    let at = cx.arg(1)?;
+    Ok(list.count.is_some_and(|count| moved(count) == moved(at)))
+}
+
 /// The list in which `item` is at the index that is operand 1.
 pub(super) fn with_item(cx: &mut Import, mut list: ListOf, item: NodeId) -> Result<ListOf> {
-    let (mut data, item) = data_for(cx, &list, item)?;
+    let mut set = list.known_set();
+    let (mut data, item, extent) = data_for(cx, &mut list, item)?;
     if list.grows {
-        let at = cx.dim(1, "the index in a list that grows")?;
-        list.length = cx.greater(&list.length, &(at + 1));
+        let end = cx.dim(1, "the index in a list that grows")? + 1;
+        list.length = cx.greater(&list.length, &end);
         data = with_room(cx, data, &list.length)?;
+        if let Some(count) = list.count {
+            let end = cx.dim_scalar(&end, DType::I64)?;
+            list.count = Some(cx.binary(BinaryFn::Max, count, end)?);
+        }
     }
-    let place = place(cx, 1, &list.length)?;
+    let place = place(cx, 1, &list)?;
     let item = match list.sums {
         true => {
             let before = element(cx, data, place.clone())?;
@@ -385,19 +450,33 @@ pub(super) fn with_item(cx: &mut Import, mut list: ListOf, item: NodeId) -> Resu
         }
         false => item,
     };
-    list.data = Some(replaced(cx, data, place, item)?);
+    list.data = Some(replaced(cx, data, place.clone(), item)?);
     list.alike = None;
+    set = set.filter(|_| matches!(&place, Place::At(at) if at.as_int().is_some()));
+    if let (Some(set), Place::At(at)) = (&mut set, &place) {
+        set.extend(at.as_int());
+    }
+    list.set = list.data.zip(set);
+    if let Some(extent) = extent {
+        list.extents = uneven::told(cx, &list, place, extent)?;
+    }
     Ok(list)
 }
 
 fn push(cx: &mut Import) -> Outputs {
-    let (mut list, item) = (any_list(cx, 0)?, cx.arg(1)?);
+    let (list, item) = (any_list(cx, 0)?, cx.arg(1)?);
+    let list = pushed(cx, list, item)?;
+    Ok(vec![give(cx, list)])
+}
+
+/// The list with one element more.
+fn pushed(cx: &mut Import, mut list: ListOf, item: NodeId) -> Result<ListOf> {
     if let Some(most) = list.most {
         cx.require_at_most(&(&list.length + 1), &Dim::from(most), "the length of a list and its limit")?;
     }
     let numbers = cx.graph.dims(item).map(<[Dim]>::to_vec);
     list.alike = numbers.filter(|numbers| list.length.is(0) || list.alike.as_ref() == Some(numbers));
-    let (data, item) = data_for(cx, &list, item)?;
+    let (data, item, extent) = data_for(cx, &mut list, item)?;
     let end = list.length.clone();
     list.length = &end + 1;
     let data = with_room(cx, data, &list.length)?;
@@ -405,9 +484,12 @@ fn push(cx: &mut Import) -> Outputs {
         Some(count) => Place::Computed(count),
         None => Place::At(end),
     };
-    list.data = Some(replaced(cx, data, place, item)?);
+    list.data = Some(replaced(cx, data, place.clone(), item)?);
+    if let Some(extent) = extent {
+        list.extents = uneven::told(cx, &list, place, extent)?;
+    }
     list.count = list.count.map(|count| more(cx, count, 1)).transpose()?;
-    Ok(vec![give(cx, list)])
+    Ok(list)
 }
 
 /// A count and `by`.
@@ -418,6 +500,7 @@ fn more(cx: &mut Import, count: NodeId, by: i64) -> Result<NodeId> {
 
 fn pop(cx: &mut Import) -> Outputs {
     let (mut list, shape) = (any_list(cx, 0)?, shape_operand(cx, 1)?);
+    list = uneven::even(cx, list)?;
     fits(cx, &list, &shape)?;
     let data = data(cx, &list, &shape)?;
     if let Some(count) = list.count {
@@ -463,7 +546,7 @@ fn alike(cx: &mut Import, list: &ListOf, item: NodeId) -> Result<NodeId> {
 }
 
 fn resize(cx: &mut Import) -> Outputs {
-    let (mut list, size) = (list(cx, 0)?, cx.dim(1, "the length of a list")?);
+    let (mut list, size) = (even(cx, 0)?, cx.dim(1, "the length of a list")?);
     cx.require_at_most(&Dim::zero(), &size, "the length of a list")?;
     if let Some(data) = list.data {
         let kept = cx.lesser(&list.length, &size);
@@ -483,7 +566,7 @@ pub(super) fn refuse_empty(cx: &mut Import, list: &ListOf, shape: &Open) -> Resu
 }
 
 fn stack(cx: &mut Import) -> Outputs {
-    let (list, shape) = (list(cx, 0)?, shape_operand(cx, 1)?);
+    let (list, shape) = (even(cx, 0)?, shape_operand(cx, 1)?);
     let number = cx.node.attr_int("num_elements")?;
     if number >= 0 {
         cx.require_equal(&list.length, &Dim::from(number), "the length of a list and the one that is asserted")?;
@@ -494,7 +577,7 @@ fn stack(cx: &mut Import) -> Outputs {
 }
 
 fn gather(cx: &mut Import) -> Outputs {
-    let (list, indices, shape) = (list(cx, 0)?, cx.arg(1)?, shape_operand(cx, 2)?);
+    let (list, indices, shape) = (even(cx, 0)?, cx.arg(1)?, shape_operand(cx, 2)?);
     fits(cx, &list, &shape)?;
     let data = elements(cx, &list, &shape)?;
     one(cx.add(Gather { axis: 0, batch: 0, checked: true }, &[data, indices])?)
@@ -521,7 +604,7 @@ fn scatter(cx: &mut Import) -> Outputs {
 }
 
 fn scatter_into(cx: &mut Import) -> Outputs {
-    let (mut list, x, indices) = (list(cx, 0)?, cx.arg(1)?, cx.arg(2)?);
+    let (mut list, x, indices) = (even(cx, 0)?, cx.arg(1)?, cx.arg(2)?);
     let of = cx.shape(x);
     let [_, element @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
     fits(cx, &list, &open(element))?;
@@ -550,19 +633,38 @@ pub(super) fn scattered(cx: &mut Import, mut list: ListOf, x: NodeId, indices: N
 }
 
 fn concat(cx: &mut Import) -> Outputs {
-    let list = list(cx, 0)?;
+    let mut list = list(cx, 0)?;
     let shape = if cx.count() > 1 {
         shape_operand(cx, 1)?
     } else {
         let shape = cx.node.attr_shape("element_shape")?.0;
         shape.map(|dims| dims.into_iter().map(|d| d.map(|n| Dim::from(n as usize))).collect())
     };
+    // Of elements that nobody set, the last operand tells the first extents.
+    if list.data.is_none() && cx.count() > 2 && !cx.shape(cx.arg(2)?)[0].is(0) {
+        list = unset(cx, list, &shape)?;
+    }
     joined(cx, &list, &shape)
 }
 
-/// All elements behind each other, which have one leading extent here, and that extent of each.
+/// Zeros as long as operand 2 says.
+fn unset(cx: &mut Import, mut list: ListOf, shape: &Open) -> Result<ListOf> {
+    let lengths = cx.dims(2, "the lengths of elements that nobody set")?;
+    let rest = merged(cx, &list.shape, shape)?.map(|dims| dims.into_iter().skip(1).collect());
+    let Some(rest) = known(&rest) else { return Ok(list) };
+    let rows = lengths.iter().fold(Dim::zero(), |sum, length| sum + length);
+    let x = zeros(cx, list.dtype, &[&[rows], &rest[..]].concat())?;
+    let parts = uneven::parted(cx, x, &lengths)?;
+    (list.data, list.extents, list.length) = (parts.data, parts.extents, parts.length);
+    Ok(list)
+}
+
+/// All elements behind each other, and the first extent of each.
 pub(super) fn joined(cx: &mut Import, list: &ListOf, shape: &Open) -> Outputs {
     fits(cx, list, shape)?;
+    if let Some(extents) = list.extents {
+        return uneven::joined(cx, list, extents);
+    }
     refuse_empty(cx, list, shape)?;
     let data = elements(cx, list, shape)?;
     let of = cx.shape(data);
@@ -574,7 +676,7 @@ pub(super) fn joined(cx: &mut Import, list: &ListOf, shape: &Open) -> Outputs {
 }
 
 fn concat_lists(cx: &mut Import) -> Outputs {
-    let (a, b) = (list(cx, 0)?, list(cx, 1)?);
+    let (a, b) = (even(cx, 0)?, even(cx, 1)?);
     let shape = merged(cx, &a.shape, &b.shape)?;
     let like = a.data.or(b.data).map(|id| cx.shape(id)[1..].to_vec());
     let length = &a.length + &b.length;
@@ -597,16 +699,35 @@ fn split(cx: &mut Import) -> Outputs {
     Ok(vec![give(cx, list)])
 }
 
-/// The list of the parts of `x` that are as long as operand 2 says; they are of one length here.
+/// The list of the parts of `x` that are as long as operand 2 says.
 pub(super) fn parted(cx: &mut Import, x: NodeId, shape: &Open) -> Result<ListOf> {
-    let lengths = cx.dims(2, "the lengths of the elements")?;
     let of = cx.shape(x);
     let [rows, rest @ ..] = &of[..] else { return Err("a scalar has no elements for a list".into()) };
+    let lengths = cx.sizes(2, "the length of an element", Some(rows))?;
+    let sum = lengths.iter().fold(Dim::zero(), |sum, length| sum + length);
     let each = lengths.first().cloned().unwrap_or_default();
+    let is_even = lengths.iter().all(|length| cx.graph.facts().equal(length, &each)) && !cx.is_found(&each);
     for length in &lengths {
-        cx.require_equal(length, &each, "the lengths of the elements of a list")?;
+        cx.require_at_most(&Dim::zero(), length, "the length of an element")?;
     }
-    cx.require_equal(rows, &(&each * lengths.len() as i64), "the rows and the lengths of the elements")?;
+    cx.require_equal(rows, &sum, "the rows and the lengths of the elements")?;
+    if !is_even {
+        let list = uneven::parted(cx, x, &lengths)?;
+        merged(
+            cx,
+            &open(&of).map(|mut of| {
+                of[0] = None;
+                of
+            }),
+            shape,
+        )?;
+        if let Some([Some(first), ..]) = shape.as_deref() {
+            for length in &lengths {
+                cx.require_equal(length, first, "the length of an element and the one that is asserted")?;
+            }
+        }
+        return Ok(ListOf { shape: shape.clone(), ..list });
+    }
     let element = [&[each], rest].concat();
     merged(cx, &open(&element), shape)?;
     let data = cx.reshape(x, &[&[Dim::from(lengths.len())], &element[..]].concat())?;

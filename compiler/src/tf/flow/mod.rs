@@ -7,6 +7,8 @@ pub(super) mod list;
 pub(super) mod recurrent;
 mod region;
 mod repeat;
+pub(super) mod sum;
+mod uneven;
 
 pub use list::{List, Lists};
 

@@ -259,7 +259,8 @@ impl<'a> Region<'a> {
         let of = self.inner.lists.get(list).clone();
         let data = of.data.map(|id| self.tensor(outer, id)).transpose()?;
         let count = of.count.map(|id| self.tensor(outer, id)).transpose()?;
-        Ok(self.inner.lists.add(ListOf { data, count, ..of }))
+        let extents = of.extents.map(|id| self.tensor(outer, id)).transpose()?;
+        Ok(self.inner.lists.add(ListOf { data, count, extents, ..of }))
     }
 
     fn tensor(&mut self, outer: &Import<'a>, id: NodeId) -> Result<NodeId> {

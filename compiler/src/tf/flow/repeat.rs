@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{
     List,
-    branch::{shaped, with_rows, zeros},
+    branch::{repeated, shaped, with_extent, with_rows, zeros},
     list::{ListOf, of_data},
     region::{Closed, Region},
 };
@@ -46,12 +46,14 @@ enum Role {
         by: i64,
     },
     Carried(TensorType, Option<Narrow>),
-    /// A list, `by` longer after each iteration; of its elements the type, where it is known. Data decide how many elements
-    /// a counted one has, which are at most so many.
+    /// A list, `by` longer after each iteration; of its elements the shape, where it is known. Data decide how many elements
+    /// a counted one has, which are at most so many. Those of an uneven one differ in their first extent, which is at most
+    /// that of the shape.
     List {
         by: Dim,
         element: Option<Vec<Dim>>,
         counted: bool,
+        uneven: bool,
         /// The numbers that all of them are.
         alike: Option<Vec<Dim>>,
     },
@@ -99,9 +101,11 @@ pub(super) fn repeat(cx: &mut Import) -> Outputs {
         variables.push(Variable { value, role, corrected: false });
     }
     let state = (own, &touched[..]);
+    // What a round finds is found again by the next one, and has one name.
+    let found = cx.found.clone();
     // Each round corrects a role, and each role at most a few times.
     for _ in 0..4 * variables.len() + 4 {
-        cx.loops = first;
+        (cx.loops, cx.found) = (first, found.clone());
         let round = Round::run(cx, &symbol, &variables, state, condition, body)?;
         if round.ends.count(cx).is_some_and(|count| count.is(0)) {
             cx.tell(round.condition.told);
@@ -171,7 +175,8 @@ fn first_role_of_tensor(cx: &Import, value: Value) -> Role {
 fn list_role(cx: &Import, list: List) -> Role {
     let of = cx.lists.get(list);
     let element = of.data.map(|id| cx.shape(id)[1..].to_vec());
-    Role::List { by: Dim::zero(), element, counted: of.count.is_some(), alike: of.alike.clone() }
+    let (counted, uneven) = (of.count.is_some(), of.extents.is_some());
+    Role::List { by: Dim::zero(), element, counted, uneven, alike: of.alike.clone() }
 }
 
 /// The array of TensorFlow 1 whose first flow a variable is, where that is a constant and the loop has its handle.
@@ -196,16 +201,26 @@ fn through_identities(tf: &TfGraph, mut at: NodeOutput) -> NodeOutput {
 /// A value that goes round: its variable, its first value, its type.
 struct Carried {
     variable: usize,
-    /// Whether it is how many elements a list has, and not the elements.
-    counts: bool,
+    part: Part,
     first: NodeId,
     ty: TensorType,
 }
 
-/// What a variable has for the values that go round: its tensor, and how many elements of that count.
-fn going_round(carried: &[Carried], variable: usize, nodes: &[NodeId]) -> [Option<NodeId>; 2] {
-    let of = |counts| carried.iter().position(|c| c.variable == variable && c.counts == counts).map(|at| nodes[at]);
-    [of(false), of(true)]
+/// What of a variable a value is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    /// A tensor, or the elements of a list.
+    Whole,
+    /// How many elements a list has.
+    Count,
+    /// The first extents of the elements of a list.
+    Extents,
+}
+
+/// What a variable has for the values that go round: its parts.
+fn going_round(carried: &[Carried], variable: usize, nodes: &[NodeId]) -> [Option<NodeId>; 3] {
+    [Part::Whole, Part::Count, Part::Extents]
+        .map(|part| carried.iter().position(|c| c.variable == variable && c.part == part).map(|at| nodes[at]))
 }
 
 /// Condition and body, imported by the roles of the variables.
@@ -232,8 +247,9 @@ impl<'a> Round<'a> {
         condition: &'a TfGraph,
         body: &'a TfGraph,
     ) -> Result<Round<'a>> {
-        let mut ends = Ends::default();
+        let (mut ends, found) = (Ends::default(), cx.found.clone());
         loop {
+            cx.found = found.clone();
             let carried = carried(cx, variables, &ends)?;
             let step = Step { symbol: symbol.clone(), below: ends.limits.clone() };
             let enter = |cx: &Import<'a>, region: &mut Region<'a>| {
@@ -330,7 +346,7 @@ impl<'a> Round<'a> {
 
     /// As [`Round::correction`], of variable `n`, which was taken for a list.
     fn list(&self, cx: &Import<'a>, variable: &Variable, n: usize, after: List) -> Result<Option<Role>> {
-        let Role::List { by, element, counted, alike } = &variable.role else { return Ok(None) };
+        let Role::List { by, element, counted, uneven, alike } = &variable.role else { return Ok(None) };
         let of = cx.lists.get(after);
         let before = self.lengths[n].as_ref().expect("a list has a length");
         // Where a list gets an element for each iteration, its length follows from the iteration alone.
@@ -345,7 +361,16 @@ impl<'a> Round<'a> {
             );
             return Err(what.into());
         };
-        let behind = of.data.map(|id| &self.body.graph.shape(id)[1..]);
+        let mut behind = of.data.map(|id| self.body.graph.shape(id)[1..].to_vec());
+        let mut uneven = *uneven || of.extents.is_some();
+        // An extent that each iteration finds anew is at most what bounds it.
+        if let Some([first, ..]) = behind.as_deref_mut()
+            && self.body.graph.is_found(first)
+        {
+            *first = self.most_found(cx, first)?;
+            uneven = true;
+        }
+        let behind = behind.as_deref();
         if let Some(dim) = behind.and_then(|element| element.iter().find(|dim| self.body.graph.is_found(dim))) {
             let what = format!(
                 "elements that the loop adds to the list in variable {n} have the extent {dim}, which data decide in each \
@@ -365,8 +390,9 @@ impl<'a> Round<'a> {
             alike: numbers.filter(|numbers| is_first || alike.as_ref() == Some(numbers)),
             // What is taken from a counted list leaves the most that there can be.
             by: if grows_by_data && cx.is_nonneg(&-&more) { Dim::zero() } else { more },
-            element: element.clone().or_else(|| behind.map(<[Dim]>::to_vec)),
+            element: element.clone().filter(|_| !uneven).or_else(|| behind.map(<[Dim]>::to_vec)),
             counted: *counted || of.count.is_some() || grows_by_data,
+            uneven,
         };
         if role == variable.role {
             return Ok(None);
@@ -375,6 +401,15 @@ impl<'a> Round<'a> {
             return Err(format!("the length of the list in variable {n} of the loop changes irregularly").into());
         }
         Ok(Some(role))
+    }
+
+    /// What an extent that an iteration finds is at most.
+    fn most_found(&self, cx: &Import<'a>, extent: &Dim) -> Result<Dim> {
+        let most = cx.found_at_most(extent)?;
+        match most.symbols().contains(&self.symbol) || self.body.graph.is_found(&most) {
+            false => Ok(most),
+            true => Err(format!("the extent {extent} has another bound in each iteration of the loop").into()),
+        }
     }
 
     /// Whether it is known before the loop how often it runs.
@@ -420,10 +455,14 @@ impl<'a> Round<'a> {
 
     /// What carried value `at` is after an iteration, of the type that it has before.
     fn result(&mut self, cx: &mut Import<'a>, variables: &[Variable], outputs: &[Value], at: usize) -> Result<NodeId> {
-        let Carried { variable: n, counts, ty, .. } = &self.carried[at];
+        let Carried { variable: n, part, ty, .. } = &self.carried[at];
         let graph = &mut self.body.graph;
         let id = match (&variables[*n].role, outputs[*n]) {
-            (_, Value::List(list)) if *counts => {
+            (_, Value::List(list)) if *part == Part::Extents => match cx.lists.get(list).extents {
+                Some(id) => id,
+                None => return Err("the elements of a list have no extents after an iteration".into()),
+            },
+            (_, Value::List(list)) if *part == Part::Count => {
                 let of = cx.lists.get(list);
                 of.count.unwrap_or_else(|| graph.extent(of.length.clone()))
             }
@@ -469,26 +508,47 @@ fn carried(cx: &mut Import, variables: &[Variable], ends: &Ends) -> Result<Vec<C
     let mut all = vec![];
     let asks = ends.asks || ends.count(cx).is_none();
     for (n, variable) in variables.iter().enumerate() {
-        let mut add =
-            |counts: bool, first: NodeId, ty: TensorType| all.push(Carried { variable: n, counts, first, ty });
+        let mut add = |part: Part, first: NodeId, ty: TensorType| all.push(Carried { variable: n, part, first, ty });
         match (&variable.role, variable.value) {
-            (Role::Carried(ty, _), Value::Tensor(id) | Value::Narrow(id, _)) => add(false, id, ty.clone()),
-            (Role::Counts { .. }, Value::Tensor(id)) if asks => add(false, id, cx.graph.ty(id).clone()),
-            (Role::List { by, element, counted, .. }, Value::List(list)) => {
-                let of = cx.lists.get(list).clone();
+            (Role::Carried(ty, _), Value::Tensor(id) | Value::Narrow(id, _)) => add(Part::Whole, id, ty.clone()),
+            (Role::Counts { .. }, Value::Tensor(id)) if asks => add(Part::Whole, id, cx.graph.ty(id).clone()),
+            (Role::List { by, element, counted, uneven, .. }, Value::List(list)) => {
+                let mut of = cx.lists.get(list).clone();
                 if let Some(element) = element {
+                    if *uneven {
+                        of = first_uneven(cx, of, element)?;
+                    }
                     let first = room(cx, &of, by, element, ends)?;
-                    add(false, first, cx.graph.ty(first).clone());
+                    add(Part::Whole, first, cx.graph.ty(first).clone());
+                    if let Some(extents) = of.extents {
+                        let rows = cx.shape(first)[0].clone();
+                        let first = with_rows(&mut cx.graph, extents, &rows)?;
+                        add(Part::Extents, first, cx.graph.ty(first).clone());
+                    }
                 }
                 if *counted {
                     let count = of.count.unwrap_or_else(|| cx.graph.extent(of.length.clone()));
-                    add(true, count, cx.graph.ty(count).clone());
+                    add(Part::Count, count, cx.graph.ty(count).clone());
                 }
             }
             _ => {}
         }
     }
     Ok(all)
+}
+
+/// A list before a loop that makes it uneven, with room for its greatest elements.
+fn first_uneven(cx: &mut Import, mut of: ListOf, element: &[Dim]) -> Result<ListOf> {
+    let rows = of.data.map_or(of.length.clone(), |id| cx.shape(id)[0].clone());
+    let own = of.data.map_or(Dim::zero(), |id| cx.shape(id)[1].clone());
+    if of.extents.is_none() {
+        of.extents = Some(repeated(&mut cx.graph, own, &rows)?);
+    }
+    of.data = Some(match of.data {
+        Some(id) => with_extent(&mut cx.graph, id, 1, &element[0])?,
+        None => zeros(&mut cx.graph, of.dtype, &[&[rows], element].concat())?,
+    });
+    Ok(of)
 }
 
 /// The elements of a list before a loop, with room for those that it gets there.
@@ -522,7 +582,7 @@ fn arguments<'a>(
     let inputs: Vec<NodeId> = carried.iter().map(|c| region.carried(cx, c.first, c.ty.clone())).collect();
     let mut args = vec![];
     for (n, variable) in variables.iter().enumerate() {
-        let [input, count] = going_round(carried, n, &inputs);
+        let [input, count, extents] = going_round(carried, n, &inputs);
         args.push(match (&variable.role, variable.value, input) {
             (Role::Counts { from, by }, Value::Tensor(id), _) => {
                 let now = from + Dim::from(symbol) * *by;
@@ -533,7 +593,7 @@ fn arguments<'a>(
             (Role::List { by, alike, .. }, Value::List(list), data) => {
                 let of = region.inner.lists.get(list).clone();
                 let (length, alike) = (&of.length + Dim::from(symbol) * by, alike.clone());
-                Value::List(region.inner.lists.add(ListOf { data, length, count, alike, ..of }))
+                Value::List(region.inner.lists.add(ListOf { data, length, count, extents, alike, ..of }))
             }
             (_, value, _) => region.bring(cx, value)?,
         });
@@ -546,7 +606,7 @@ fn arguments<'a>(
 fn behind(
     cx: &mut Import,
     variable: Variable,
-    [node, counted]: [Option<NodeId>; 2],
+    [node, counted, extents]: [Option<NodeId>; 3],
     most: Option<&Dim>,
     asks: bool,
 ) -> Result<Value> {
@@ -570,7 +630,8 @@ fn behind(
                 Some(count) => &of.length + count * by,
                 None => return Err(of_data("what stands behind the loop")),
             };
-            Value::List(cx.lists.add(ListOf { data: node.or(of.data), length, count: counted, alike, ..of }))
+            let (data, extents) = (node.or(of.data), extents.or(of.extents));
+            Value::List(cx.lists.add(ListOf { data, length, count: counted, extents, alike, ..of }))
         }
         (_, value) => value,
     })
