@@ -28,7 +28,8 @@ enum smc_status {
   SMC_WRONG_WEIGHTS = 13,
   SMC_WRONG_STATE = 14,
   SMC_SIZE_OUT_OF_BOUNDS = 15,
-  SMC_BROKEN_SIZE = 16
+  SMC_BROKEN_SIZE = 16,
+  SMC_UNSET_VARIABLE = 17
 };
 
 static inline const char *smc_status_text(int status) {
@@ -50,6 +51,7 @@ static inline const char *smc_status_text(int status) {
     case SMC_WRONG_STATE: return "this is no state of the model, or a damaged one, or too short, or not aligned";
     case SMC_SIZE_OUT_OF_BOUNDS: return "a size that data decide is negative or above its bound; its member of the struct says how large it is";
     case SMC_BROKEN_SIZE: return "sizes that data decide break a condition of the model";
+    case SMC_UNSET_VARIABLE: return "a variable is read that nothing has assigned yet";
     default: return "unknown status";
   }
 }
@@ -125,6 +127,7 @@ enum class status : int {
   wrong_state = SMC_WRONG_STATE,
   size_out_of_bounds = SMC_SIZE_OUT_OF_BOUNDS,
   broken_size = SMC_BROKEN_SIZE,
+  unset_variable = SMC_UNSET_VARIABLE,
   short_span = -1,    /* a span has fewer elements than its tensor */
   out_of_memory = -2  /* there is no memory for the workspace */
 };

@@ -100,6 +100,8 @@ coded! {
         WrongState = 14, "this is no state of the model, or a damaged one, or too short, or not aligned";
         SizeOutOfBounds = 15, "a size that data decide is negative or above its bound; its member of the struct says how large it is";
         BrokenSize = 16, "sizes that data decide break a condition of the model";
+        /// The state's flag of the variable, `NAME_is_set`, is false: no call assigned it.
+        UnsetVariable = 17, "a variable is read that nothing has assigned yet";
     }
 }
 

@@ -249,12 +249,37 @@ def scratch():
             with tf.control_dependencies([v1.assign_add(v, x)]):
                 last = v.read_value()
         steps |= {f"first_{resource}": first, f"last_{resource}": last, f"known_{resource}": known}
-        add("refused", f"unset_sum_{resource}", {"y": tf.identity(v1.assign_add(v, x))}, x=x)
-        asked = v1.is_variable_initialized(v)
-        with tf.control_dependencies([asked]):
-            add("refused", f"unset_asked_{resource}", {"asked": asked, "y": tf.identity(v1.assign(v, x))}, x=x)
     add("scratch", "step", steps, x=x)
     calls("scratch", ("step", {"x": numbers(2)}), ("step", {"x": numbers(2, seed=1)}))
+
+
+def unset():
+    """Variables that have a value only once a call has assigned one: they are asked for it, read, and read too early."""
+    x, n = v1.placeholder(tf.float32, [2], "unset_x"), v1.placeholder(tf.int32, [], "unset_n")
+    for resource in (False, True):
+        v = v1.get_variable(f"unset_{resource}", initializer=[0.0, 0.0], collections=["local_variables"], use_resource=resource)
+        add("unset", f"get_{resource}", {"y": v.read_value() * 2.0})
+        add("unset", f"sum_{resource}", {"y": tf.identity(v1.assign_add(v, x))}, x=x)
+        add("unset", f"set_{resource}", {"y": tf.identity(v1.assign(v, x))}, x=x)
+        asked = v1.is_variable_initialized(v)
+        add("unset", f"is_set_{resource}", {"asked": asked})
+        with tf.control_dependencies([asked]):
+            both = v1.cond(asked, lambda: tf.identity(v1.assign_add(v, x)), lambda: tf.identity(v1.assign(v, x * 10.0)))
+        add("unset", f"either_{resource}", {"asked": asked, "y": both}, x=x)
+
+        def added(i):
+            with tf.control_dependencies([v1.assign_add(v, x)]):
+                return i + 1
+
+        add("unset", f"loop_{resource}", {"i": v1.while_loop(lambda i: i < n, added, [0])}, x=x, n=n)
+    ones, calls_of = np.ones(2, np.float32), []
+    for resource in (False, True):
+        at = lambda name, **given: (f"{name}_{resource}", given)
+        calls_of += [at("is_set"), at("get"), at("sum", x=ones), at("loop", x=ones, n=np.int32(2)), at("is_set")]
+        # A reference has to have a value where a loop begins, however often that runs.
+        calls_of += [at("loop", x=ones, n=np.int32(0))] if resource else []
+        calls_of += [at("either", x=ones), at("is_set"), at("either", x=ones), at("loop", x=ones, n=np.int32(2)), at("get"), at("set", x=ones), at("sum", x=ones)]
+    calls("unset", *calls_of)
 
 
 def make(model, builders):
@@ -286,4 +311,4 @@ def make(model, builders):
 
 
 if __name__ == "__main__":
-    make("state_v1", (counter, ordered, rows, limited, resources, moving_average, branch, loop, accumulated, only_assigned, scratch, refused))
+    make("state_v1", (counter, ordered, rows, limited, resources, moving_average, branch, loop, accumulated, only_assigned, scratch, unset, refused))

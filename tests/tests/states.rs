@@ -303,7 +303,7 @@ const TABLE: &str = r#"
     %i = input : i32[2,1]
     %x = input : f32[2,4]
     %v = input : f32[50,4]
-    %at = within {"extents":[50]} %i
+    %at = within {"extents":[50],"fault":"index_out_of_range"} %i
     %new = scatter {"f":"add","depth":1,"below":"drop","above":"drop"} %v %at %x
 "#;
 

@@ -13,8 +13,10 @@ use crate::{
     emit::{
         interface::{Interface, Signature},
         load::Loaded,
+        state::Slot,
     },
-    tensor::{Tensor, TensorType},
+    saved::IS_SET,
+    tensor::{DType, Tensor, TensorType},
 };
 
 /// A compiled model in executable memory.
@@ -168,7 +170,20 @@ impl Call<'_> {
         let own = std::mem::replace(&mut self.io[slot], state.0.address());
         let result = self.run(threads);
         self.io[slot] = own;
-        result
+        result.map_err(|problem| match self.unset(state) {
+            Some(names) if problem.message.ends_with(Status::UnsetVariable.text()) => {
+                problem.help(format!("nothing has assigned {names}: call a signature first that does"))
+            }
+            _ => problem,
+        })
+    }
+    /// The variables of a state that have no value yet.
+    fn unset(&self, state: &Block) -> Option<String> {
+        let slots = &self.executable.interface.state.as_ref()?.layout.slots;
+        let is_unset = |slot: &&Slot| slot.ty.dtype == DType::Bool && state.bytes()[slot.at as usize] == 0;
+        let names = slots.iter().filter(is_unset).filter_map(|slot| slot.name.strip_suffix(IS_SET));
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+        (!names.is_empty()).then(|| names.join(", "))
     }
     /// The outputs in the signature's order, copied out of a call that was made.
     pub fn results(&self) -> Vec<Tensor> {

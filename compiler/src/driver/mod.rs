@@ -367,8 +367,7 @@ fn entry(
     let imported = tf::import(&source, &|variable| initial::read(model, variable), &import)?;
     let aliases = twins[1..].iter().map(|s| s.name.clone()).collect();
     let scopes = Scopes::new(source.variables.values().map(|v| v.name.as_str()));
-    let entry = Entry { aliases, scopes, ..from_import(signature.name.clone(), imported, options) };
-    state::unset(&entry).map_or(Ok(entry), |problem| Err(problem.into()))
+    Ok(Entry { aliases, scopes, ..from_import(signature.name.clone(), imported, options) })
 }
 
 fn from_import(key: String, imported: tf::Imported, options: &Options) -> Entry {

@@ -29,9 +29,12 @@ pub fn assigned(model: &Model, signatures: &[Signature], options: &Options) -> K
         let mut found = keys.clone();
         for signature in signatures {
             let import = source::import_options(signature, options, &keys);
-            found.extend(
-                source::graph(model, signature, &import).into_iter().flat_map(|graph| graph.updates.into_keys()),
-            );
+            if let Ok(graph) = source::graph(model, signature, &import) {
+                // Whether a variable has a value is state as well.
+                let flags = graph.all_variables().into_iter().filter_map(Variable::flag);
+                found.extend(flags.map(|flag| flag.key));
+                found.extend(graph.updates.into_keys());
+            }
         }
         if found == keys {
             return keys;
@@ -40,10 +43,22 @@ pub fn assigned(model: &Model, signatures: &[Signature], options: &Options) -> K
     }
 }
 
-/// What entries change, of what they might.
+/// What entries change, of what they might; and of what tells whether variables have values, what entries ask.
 pub fn changed<'e>(entries: impl Iterator<Item = &'e Entry>) -> Keys {
-    let kept = entries.flat_map(|entry| &entry.state);
-    kept.filter(|kept| kept.output.is_some() || kept.varies).map(|kept| kept.variable.key.clone()).collect()
+    let kept = entries.flat_map(|entry| entry.state.iter().map(move |kept| (entry, kept)));
+    let is_state = |(entry, kept): &(&Entry, &Kept)| match kept.variable.is_flag() {
+        true => asks(entry, kept),
+        false => kept.output.is_some() || kept.varies,
+    };
+    kept.filter(is_state).map(|(_, kept)| kept.variable.key.clone()).collect()
+}
+
+/// Whether anything but what such a variable becomes depends on what it is before a call.
+fn asks(entry: &Entry, kept: &Kept) -> bool {
+    let graph = &entry.optimised;
+    let is_flag = |n: usize| entry.state.iter().any(|other| other.output == Some(n) && other.variable.is_flag());
+    let outputs = graph.outputs.iter().enumerate().filter(|(n, _)| !is_flag(*n)).map(|(_, port)| port.node);
+    graph.needed(outputs)[graph.inputs[kept.input].node.index()]
 }
 
 /// Warns where an entry has a constant that a signature changes which is not compiled.
@@ -73,21 +88,6 @@ pub fn of_others(model: &Model, compiled: &Keys, options: &Options) -> BTreeMap<
         }
     }
     found
-}
-
-/// What is wrong with an entry that reads a variable of which nothing gives the value.
-pub fn unset(entry: &Entry) -> Option<Diagnostic> {
-    let graph = &entry.optimised;
-    let mut unset = entry.state.iter().filter(|kept| kept.variable.unset).peekable();
-    let needed = unset.peek().map(|_| graph.needed(graph.outputs.iter().map(|port| port.node)))?;
-    let kept = unset.find(|kept| needed[graph.inputs[kept.input].node.index()])?;
-    let what = format!(
-        "variable `{}` is read before the signature assigns it, and has no value then: no checkpoint and no \
-         initialisation gives it one",
-        kept.variable.name
-    );
-    let help = "export the model with the variable's value in its checkpoint, or assign it first in the signature";
-    Some(Diagnostic::error(what).help(help))
 }
 
 /// What the variables of an entry hold at first, where the caller gives this seed.

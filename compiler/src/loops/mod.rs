@@ -370,6 +370,7 @@ pub enum Fault {
     AssertionFailed = 9,
     SizeOutOfBounds = 15,
     BrokenSize = 16,
+    UnsetVariable = 17,
 }
 
 /// One function of the compiled model.

@@ -9,11 +9,12 @@ use crate::{
 };
 
 /// The operand, of integers, as it is: its last axis holds an index for each of these extents, and one outside of its
-/// `0..extent` is [`Fault::IndexOutOfRange`]. The result has a buffer, so that the fault is there before anybody reads an
+/// `0..extent` is a fault. The result has a buffer, so that the fault is there before anybody reads an
 /// index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Within {
     pub extents: Vec<i64>,
+    pub fault: Fault,
 }
 
 impl Primitive for Within {
@@ -31,7 +32,7 @@ impl Primitive for Within {
             let extent = self.extents[n % self.extents.len()];
             index.as_i64().is_some_and(|index| (0..extent).contains(&index))
         };
-        if inputs[0].scalars().enumerate().all(inside) { Ok(inputs[0].clone()) } else { Err(Fault::IndexOutOfRange) }
+        if inputs[0].scalars().enumerate().all(inside) { Ok(inputs[0].clone()) } else { Err(self.fault) }
     }
     /// Panics: a whole result is written at once.
     fn element(&self, _: &mut Emit<'_>, _: &[Dim]) -> ExprId {
@@ -49,7 +50,7 @@ impl Primitive for Within {
                 let above = at.w.compare(CompareFn::Lt, index, end);
                 let below = at.w.compare(CompareFn::Ge, index, zero);
                 let fine = at.w.binary(BinaryFn::And, above, below);
-                at.w.check(fine, Fault::IndexOutOfRange);
+                at.w.check(fine, self.fault);
                 at.w.store(out, shape, &ix, value);
             }
         });

@@ -45,4 +45,4 @@ pub use signature::{Signature, SignatureKind, Slot, SlotPlace};
 pub use smc_proto::{DataType, NameAttrList, TensorProto, attr_value::Value as AttrValue};
 pub use tensor_proto::decode as decode_tensor;
 pub use types::{TfShape, TfType, data_type, held_type, host_type, narrow_type, type_name};
-pub use variables::Variable;
+pub use variables::{IS_SET, Variable};

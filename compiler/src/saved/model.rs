@@ -176,8 +176,13 @@ impl Model {
             return Err(Diagnostic::error(what).at_node(&initial.writer).into());
         }
         if variable.unset {
-            let what = format!("variable `{}` has no value before a signature assigns one", variable.name);
-            return Err(Diagnostic::error(what).into());
+            let what = format!(
+                "variable `{}` has no value: neither the saved objects nor the restore graph name one, and no signature \
+                 that is compiled assigns one",
+                variable.name
+            );
+            let help = "export the model again; smc never guesses by names which weights belong to a variable";
+            return Err(Diagnostic::error(what).help(help).into());
         }
         if let Some(Beginning { place, .. }) = &variable.begins {
             return Ok(Tensor::from_i64([place.len()], place));

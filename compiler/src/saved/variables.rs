@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use smc_proto::DataType;
+
 use super::{
     bundle::{Bundle, Slice},
     generators::Beginning,
@@ -17,6 +19,9 @@ use super::{
     writes::Writes,
 };
 use crate::base::{Diagnostic, Problems};
+
+/// The ends of keys and names of the variables that tell whether others were assigned.
+pub const IS_SET: &str = "/is_set";
 
 /// A variable that a graph uses.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +51,16 @@ impl Variable {
             return &self.name;
         }
         self.key.strip_suffix("/.ATTRIBUTES/VARIABLE_VALUE").unwrap_or(&self.key)
+    }
+    /// The variable that tells whether this one was assigned, where nothing gives it a value at first: a bool, false at first.
+    pub fn flag(&self) -> Option<Variable> {
+        let (name, key) = (format!("{}{IS_SET}", self.name), format!("{}{IS_SET}", self.key));
+        let ty = TfType { dtype: DataType::DtBool, shape: TfShape(Some(vec![])) };
+        (self.unset && !self.is_flag()).then(|| Variable { name, key, ty, ..self.clone() })
+    }
+    /// Whether it tells whether another variable was assigned.
+    pub fn is_flag(&self) -> bool {
+        self.unset && self.key.ends_with(IS_SET)
     }
     /// Whether it is the place of a generator that the caller seeds.
     pub fn is_unseeded(&self) -> bool {
@@ -98,7 +113,8 @@ pub(super) fn resolve(
         if is_shard(node) {
             continue;
         }
-        match resolve_one(node, sources, bundle) {
+        let unset = || unset(node, sources, bundle).ok_or(());
+        match resolve_one(node, sources, bundle).or_else(|problem| unset().map_err(|()| problem)) {
             Ok(variable) => drop(found.insert(id, Variable { assigned_by, ..variable })),
             Err(problem) => problems.push(problem),
         }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     base::{Rng, Symbol},
-    loops::{BinaryFn, Combine, CompareFn, UnaryFn},
+    loops::{BinaryFn, Combine, CompareFn, Fault, UnaryFn},
     op::{
         ArgReduce, Binary, Bind, Bitcast, Broadcast, Cast, Compare, Concat, Conv, Dot, Gather, Iota, Kind, Law,
         Outside, Pad, Philox, Reduce, Reshape, Sample, Scan, Scatter, Select, Slice, TopK, Transpose, TruncatedNormal,
@@ -635,7 +635,7 @@ impl Grower {
             n += 1;
             Scalar::from_i64(d, g.rng.range(0, extents[(n - 1) % extents.len()] - 1))
         });
-        self.add(Within { extents }, &[indices])
+        self.add(Within { extents, fault: Fault::IndexOutOfRange }, &[indices])
     }
     /// Indices of a constant of its own, some of them outside where that is no fault, or of few values.
     fn scatter(&mut self) -> Option<NodeId> {

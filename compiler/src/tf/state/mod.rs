@@ -23,12 +23,14 @@ use super::{
 use crate::{
     base::{Diagnostic, Dim, Id, Problems},
     graph::NodeId,
+    loops::{CompareFn, Fault},
+    op::Within,
     saved::{
         Node, NodeOutput, Port, TfGraph, Variable,
         graph::{is_branch, is_functional},
         held_type, type_name,
     },
-    tensor::{DType, TensorType},
+    tensor::{DType, Scalar, TensorType},
 };
 use order::{All, Arg, Carried, Finder, Number, Order, is_reference, keeps_reference, reference_chain};
 pub(super) use rows::{OPS, behind, is_initialised};
@@ -55,7 +57,10 @@ pub(super) struct State<'a> {
     order: Order,
     /// What the inputs of the graph are.
     args: Vec<Arg>,
-    /// By variable, its value before the graph; none where the graph does not touch it.
+    /// By variable, whether it has a flag that tells whether it was assigned, since nothing gives it a value at first. The
+    /// flag is a variable of its own, behind all others: that of variable `n` has the number `all.len() + n`.
+    flagged: Rc<[bool]>,
+    /// By variable and flag, its value before the graph; none where the graph does not touch it.
     before: Vec<Option<Value>>,
     /// By assignment and variable, the value behind it.
     behind: HashMap<(Id<Node>, Number), Value>,
@@ -63,7 +68,7 @@ pub(super) struct State<'a> {
     varies: Vec<bool>,
 }
 
-/// A variable that a node touches.
+/// A variable, or its flag, that a node touches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Touched {
     variable: Number,
@@ -74,8 +79,9 @@ impl<'a> State<'a> {
     /// The same variables in a body of a node, which is not begun.
     pub fn within(&self, tf: &TfGraph, id: Id<Node>) -> State<'a> {
         let args = if self.all.is_empty() { vec![] } else { self.finder.given(tf, &self.args, id).to_vec() };
-        let (all, finder, before) = (self.all.clone(), self.finder.clone(), vec![None; self.all.len()]);
-        State { all, finder, args, before, varies: self.varies.clone(), ..State::default() }
+        let (all, finder, before) = (self.all.clone(), self.finder.clone(), vec![None; 2 * self.all.len()]);
+        let (flagged, varies) = (self.flagged.clone(), self.varies.clone());
+        State { all, finder, args, flagged, before, varies, ..State::default() }
     }
     /// Takes over what a body found.
     pub fn rejoin(&mut self, inner: &State<'a>) {
@@ -90,6 +96,14 @@ impl<'a> State<'a> {
     }
     fn assigns_to(&self, id: Id<Node>, variable: Number) -> bool {
         self.order.accesses.get(&id).is_some_and(|here| here.get(&variable) == Some(&true))
+    }
+    /// The number of a variable's flag.
+    fn flag(&self, variable: Number) -> Option<Number> {
+        self.flagged.get(variable).is_some_and(|&is| is).then(|| self.all.len() + variable)
+    }
+    /// The variable of which a number is, or is the flag.
+    fn variable(&self, number: Number) -> Number {
+        number % self.all.len()
     }
     fn number(&self, variable: &Variable) -> Option<Number> {
         self.all.iter().position(|known| known.is_stored_as(variable))
@@ -128,9 +142,19 @@ impl<'a> Import<'a> {
             }
         }
         problems.or(()).map_err(Stop::Fault)?;
+        let is_kept = |flag: &Variable| chosen.is_none_or(|keys| keys.contains(&flag.key));
+        let flags: Vec<Option<Variable>> = all.iter().map(|variable| variable.flag().filter(is_kept)).collect();
+        for flag in &flags {
+            before.push(flag.as_ref().map(|flag| {
+                self.graph.set_origin(Some(flag.name.as_str().into()));
+                self.graph.input(&flag.name, TensorType::new(DType::Bool, vec![])).into()
+            }));
+        }
+        let flagged = flags.iter().map(Option::is_some).collect();
         let all: All<'a> = all.into();
-        let varies = vec![false; all.len()];
-        self.state = State { finder: Rc::new(Finder::new(all.clone())), all, before, varies, ..State::default() };
+        let varies = vec![false; 2 * all.len()];
+        self.state =
+            State { finder: Rc::new(Finder::new(all.clone())), all, flagged, before, varies, ..State::default() };
         self.begin_state();
         Ok(())
     }
@@ -155,9 +179,12 @@ impl<'a> Import<'a> {
     /// Names the values that variables have at the end.
     pub(super) fn keep_state(&mut self) -> std::result::Result<Vec<Kept>, Problems> {
         let (mut kept, mut problems) = (vec![], Problems::default());
-        let first = self.graph.inputs.len() - self.state.all.len();
-        for (n, variable) in self.state.all.clone().iter().enumerate() {
-            let input = first + n;
+        let all = self.state.all.clone();
+        let flags = (0..all.len()).filter_map(|n| Some((self.state.flag(n)?, all[n].flag()?)));
+        let numbered = all.iter().map(|variable| (*variable).clone()).enumerate().chain(flags).collect::<Vec<_>>();
+        let first = self.graph.inputs.len() - numbered.len();
+        for (at, (n, variable)) in numbered.into_iter().enumerate() {
+            let input = first + at;
             let last = match self.last(n) {
                 Ok(Value::Tensor(last) | Value::Narrow(last, _)) => last,
                 _ => {
@@ -170,7 +197,7 @@ impl<'a> Import<'a> {
                 self.graph.output(&variable.name, last);
                 self.graph.outputs.len() - 1
             });
-            kept.push(Kept { variable: (*variable).clone(), input, output, varies: self.state.varies[n] });
+            kept.push(Kept { variable, input, output, varies: self.state.varies[n] });
         }
         problems.or(kept)
     }
@@ -200,24 +227,59 @@ impl<'a> Import<'a> {
         self.number_of(Value::Variable(handle)).is_some()
     }
     /// The value of a variable that is state where the current node runs; none for other variables.
-    pub(super) fn current(&self, handle: Handle) -> Result<Option<Value>> {
+    pub(super) fn current(&mut self, handle: Handle) -> Result<Option<Value>> {
         match self.number_of(Value::Variable(handle)) {
             None => Ok(None),
             // Its extents stay what they are.
             Some(variable) if self.node.op == "VariableShape" => self.at_first(variable).map(Some),
-            Some(variable) => self.seen(self.id, variable).map(Some),
+            Some(variable) => self.seen_set(self.id, variable).map(Some),
         }
+    }
+
+    /// The value of a variable that an access of it sees, which is a fault where the variable has none.
+    fn seen_set(&mut self, id: Id<Node>, variable: Number) -> Result<Value> {
+        let value = self.seen(id, variable)?;
+        let flag = match self.state.flag(variable) {
+            Some(flag) => self.seen(id, flag)?,
+            None => return Ok(value),
+        };
+        self.if_set(value, flag)
+    }
+
+    /// A value that may be read where a flag holds.
+    fn if_set(&mut self, value: Value, flag: Value) -> Result<Value> {
+        let Value::Tensor(flag) = flag else { return Ok(value) };
+        if self.graph.as_const(flag).is_some_and(|flag| flag.get(0) == Scalar::Bool(true)) {
+            return Ok(value);
+        }
+        let (set, unset) = (self.scalar(DType::I64, 0.0)?, self.scalar(DType::I64, 1.0)?);
+        let index = self.select(flag, set, unset)?;
+        let index = self.insert_axes(index, &[0])?;
+        let fine = self.add(Within { extents: vec![1], fault: Fault::UnsetVariable }, &[index])?;
+        let fine = self.reshape(fine, &[])?;
+        let fine = self.compare(CompareFn::Eq, fine, set)?;
+        let guarded = |cx: &mut Import, id: NodeId| {
+            let fine = cx.broadcast_to(fine, &cx.shape(id))?;
+            let zeros = cx.full_like(id, 0.0)?;
+            cx.select(fine, id, zeros)
+        };
+        Ok(match value {
+            Value::Tensor(id) => guarded(self, id)?.into(),
+            Value::Narrow(id, narrow) => Value::Narrow(guarded(self, id)?, narrow),
+            value => value,
+        })
     }
 
     fn at_first(&self, variable: Number) -> Result<Value> {
         self.state.before[variable].ok_or_else(|| self.not_followed(variable))
     }
 
-    /// The value of a variable that an access of it sees.
+    /// The value of a variable or a flag that an access of the variable sees.
     fn seen(&self, id: Id<Node>, variable: Number) -> Result<Value> {
         let mut at = id;
         loop {
-            let before = self.state.order.before(at, variable).map_err(|other| match other {
+            let of = self.state.variable(variable);
+            let before = self.state.order.before(at, of).map_err(|other| match other {
                 Some(other) => self.either_order(id, variable, other),
                 None => self.not_followed(variable),
             })?;
@@ -233,7 +295,7 @@ impl<'a> Import<'a> {
 
     /// The value of a variable at the end of the graph.
     fn last(&self, variable: Number) -> Result<Value> {
-        let Some(last) = self.state.order.last(variable) else { return self.at_first(variable) };
+        let Some(last) = self.state.order.last(self.state.variable(variable)) else { return self.at_first(variable) };
         match (self.state.behind.get(&(last, variable)), &self.done[last.index()]) {
             (Some(&value), _) => Ok(value),
             (None, Some(Done::Failed)) => Err(Stop::Fault(Problems::default())),
@@ -275,6 +337,11 @@ impl<'a> Import<'a> {
             let what = format!("is changed twice by one {}, which is not supported", self.node.op);
             return Err(self.of_variable(variable, &what).into());
         }
+        if let Some(flag) = self.state.flag(variable) {
+            let set = self.scalar(DType::Bool, 1.0)?;
+            self.state.varies[flag] = true;
+            self.state.behind.insert((self.id, flag), set.into());
+        }
         Ok(())
     }
 
@@ -305,18 +372,17 @@ impl<'a> Import<'a> {
         Ok(result)
     }
 
-    /// Refuses to tell whether a variable has a value that only earlier calls may have given it.
-    fn require_set(&self, operand: usize) -> Result<()> {
+    /// Whether the variable whose handle operand 0 is has a value, where that is not known to be so.
+    fn is_set(&self) -> Result<Option<NodeId>> {
         // What is no state has its value here.
-        let Value::Variable(handle) = self.value(operand)? else { return Ok(()) };
-        let unset = self.number_of(Value::Variable(handle)).filter(|&number| self.state.all[number].unset);
-        let Some(variable) = unset else { return Ok(()) };
-        if self.seen(self.id, variable)? != self.at_first(variable)? {
-            return Ok(());
+        let Value::Variable(handle) = self.value(0)? else { return Ok(None) };
+        let Some(flag) = self.number_of(Value::Variable(handle)).and_then(|variable| self.state.flag(variable)) else {
+            return Ok(None);
+        };
+        match self.seen(self.id, flag)? {
+            Value::Tensor(flag) => Ok(Some(flag)),
+            _ => Ok(None),
         }
-        let what = "is asked for a value that no checkpoint and no initialisation gives it, which is not supported";
-        let help = "export the model with the variable's value in its checkpoint, or assign it first in the signature";
-        Err(Diagnostic::error(self.of_variable(variable, what)).help(help).into())
     }
 
     /// What is wrong with an operand that should be a variable's handle, and is none.
@@ -327,7 +393,7 @@ impl<'a> Import<'a> {
         Diagnostic::error(what).help(help).into()
     }
     fn of_variable(&self, variable: Number, what: &str) -> String {
-        format!("variable `{}` {what}", self.state.all[variable].name)
+        format!("variable `{}` {what}", self.state.all[self.state.variable(variable)].name)
     }
     fn not_followed(&self, variable: Number) -> Stop {
         let what = "is reached on a way that is not followed, so that it is not known what it holds here";
@@ -345,7 +411,7 @@ impl<'a> Import<'a> {
     }
 
     /// A reference as what is behind it, for operators that take a value.
-    pub(super) fn behind_reference(&self, id: Id<Node>, operand: usize, value: Value) -> Result<Value> {
+    pub(super) fn behind_reference(&mut self, id: Id<Node>, operand: usize, value: Value) -> Result<Value> {
         let Some(Carried { variable, .. }) = self.carried(value).filter(|carried| carried.by_reference) else {
             return Ok(value);
         };
@@ -356,22 +422,27 @@ impl<'a> Import<'a> {
         if is_functional(&self.tf.nodes[id].op) && self.state.assigns_to(id, variable) {
             return Err(self.lent_beyond(variable, id));
         }
-        self.seen(id, variable)
+        self.seen_set(id, variable)
     }
 }
 
 /// Variables of the old kind, whose users read them where they run.
 impl<'a> Import<'a> {
     /// An output as a caller gets it: what is behind a reference once the node has run.
-    pub(super) fn fetched(&self, at: NodeOutput, value: Value) -> Result<Value> {
+    pub(super) fn fetched(&mut self, at: NodeOutput, value: Value) -> Result<Value> {
         let Value::Variable(_) = value else { return self.settled_value(at, value) };
         let Some(Carried { variable, .. }) = self.carried(value).filter(|carried| carried.by_reference) else {
             return Ok(value);
         };
         match self.state.order.last(variable) {
-            None => self.at_first(variable),
-            Some(last) if reference_chain(self.tf, at).any(|from| from.node == last) => self.last(variable),
-            Some(last) => Err(self.either_order(at.node, variable, last)),
+            Some(last) if !reference_chain(self.tf, at).any(|from| from.node == last) => {
+                Err(self.either_order(at.node, variable, last))
+            }
+            _ => {
+                let (value, flag) = (self.last(variable)?, self.state.flag(variable));
+                let flag = flag.map(|flag| self.last(flag)).transpose()?;
+                flag.map_or(Ok(value), |flag| self.if_set(value, flag))
+            }
         }
     }
 
@@ -444,8 +515,13 @@ impl<'a> Import<'a> {
         (0..count).map(is_reference).collect()
     }
     /// The results of a body, of which those that are no references are what is behind them.
-    pub(super) fn behind_results(&self, outputs: &[Option<Value>], references: &[bool]) -> Result<Vec<Option<Value>>> {
-        let ports = self.tf.outputs.iter().zip(outputs).zip(references);
+    pub(super) fn behind_results(
+        &mut self,
+        outputs: &[Option<Value>],
+        references: &[bool],
+    ) -> Result<Vec<Option<Value>>> {
+        let tf = self.tf;
+        let ports = tf.outputs.iter().zip(outputs).zip(references);
         let behind = |((port, &value), &is_reference): ((&Port, &Option<Value>), &bool)| match value {
             Some(value) if !is_reference => self.fetched(port.source, value).map(Some),
             _ => Ok(value),
@@ -455,7 +531,11 @@ impl<'a> Import<'a> {
     /// The variables that the current node's functions touch.
     pub(super) fn touched(&self) -> Vec<Touched> {
         let here = self.state.order.accesses.get(&self.id).into_iter().flatten();
-        here.map(|(&variable, &assigns)| Touched { variable, assigns }).collect()
+        let both = |(&variable, &assigns): (&Number, &bool)| {
+            let numbers = std::iter::once(variable).chain(self.state.flag(variable));
+            numbers.map(move |variable| Touched { variable, assigns })
+        };
+        here.flat_map(both).collect()
     }
     /// What they hold where the current node runs.
     pub(super) fn values_of(&self, touched: &[Touched]) -> Result<Vec<Value>> {
@@ -473,7 +553,7 @@ impl<'a> Import<'a> {
     }
     /// Refuses a graph that assigns one of them.
     pub(super) fn keeps_state(&self, touched: &[Touched]) -> Result<()> {
-        match touched.iter().find(|t| self.state.order.last(t.variable).is_some()) {
+        match touched.iter().find(|t| self.state.order.last(self.state.variable(t.variable)).is_some()) {
             Some(t) => Err(self
                 .of_variable(t.variable, "is assigned by the condition of a loop, which is not supported")
                 .into()),

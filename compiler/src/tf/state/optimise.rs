@@ -14,7 +14,7 @@ use super::{
 use crate::{
     base::{Dim, Symbol},
     graph::{Loop, NodeId},
-    loops::{Combine, CompareFn},
+    loops::{Combine, CompareFn, Fault},
     op::{Gather, Outside, Scatter, Within},
     saved::{NodeOutput, handed_on, op_def},
     tensor::{DType, TensorType},
@@ -161,7 +161,10 @@ impl Step {
             let extent = rows.as_int().ok_or("a variable has a fixed shape")?;
             rows.clone_from(count);
             self.indices = Some(cx.insert_axes(indices, &[1])?);
-            self.indices = Some(cx.add(Within { extents: vec![extent] }, &[self.indices.expect("it was there")])?);
+            self.indices = Some(cx.add(
+                Within { extents: vec![extent], fault: Fault::IndexOutOfRange },
+                &[self.indices.expect("it was there")],
+            )?);
             let no_elements = wanted[1..].iter().any(|extent| extent.is(0));
             if no_elements && !["Adadelta", "Momentum", "RMSProp"].iter().any(|name| cx.node.op.ends_with(name)) {
                 return Err("rows without elements are not changed".into());

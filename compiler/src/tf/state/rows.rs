@@ -4,7 +4,7 @@ use super::{Result, order::takes_reference};
 use crate::{
     base::Dim,
     graph::NodeId,
-    loops::{BinaryFn, Combine, CompareFn},
+    loops::{BinaryFn, Combine, CompareFn, Fault},
     op::{Gather, Op, Outside, Scatter, Within},
     tensor::{DType, Tensor},
     tf::{Import, Outputs, Stop, TfOp, Value, build::one, flow::variable, scatter::scatter},
@@ -48,8 +48,10 @@ pub(in crate::tf) const OPS: &[TfOp] = &[
 
 /// Every variable has a value at first but those that nothing stores, which have one behind an assignment.
 pub(in crate::tf) fn is_initialised(cx: &mut Import) -> Outputs {
-    cx.require_set(0)?;
-    one(cx.scalar(DType::Bool, 1.0)?)
+    one(match cx.is_set()? {
+        Some(flag) => flag,
+        None => cx.scalar(DType::Bool, 1.0)?,
+    })
 }
 
 fn assign(cx: &mut Import) -> Outputs {
@@ -133,7 +135,7 @@ fn slices(cx: &mut Import, f: Combine) -> Outputs {
 fn scattered(cx: &mut Import, f: Combine, depth: usize, [old, indices, updates]: [NodeId; 3]) -> Result<NodeId> {
     let extents = cx.shape(old)[..depth].iter().map(Dim::as_int).collect::<Option<Vec<i64>>>();
     let extents = extents.ok_or("a variable has a fixed shape")?;
-    let indices = cx.add(Within { extents }, &[indices])?;
+    let indices = cx.add(Within { extents, fault: Fault::IndexOutOfRange }, &[indices])?;
     cx.add(Scatter { f, depth, below: Outside::Drop, above: Outside::Drop }, &[old, indices, updates])
 }
 
