@@ -41,6 +41,7 @@ mod reduce;
 mod refuse;
 mod scatter;
 mod segment;
+mod segment_gradient;
 mod shape;
 mod slice;
 mod space;
@@ -110,6 +111,7 @@ const TABLES: &[&[TfOp]] = &[
     flow::array::OPS,
     flow::list::OPS,
     flow::recurrent::OPS,
+    flow::cell_gradient::OPS,
     math::OPS,
     convert::OPS,
     nn::OPS,
@@ -139,6 +141,7 @@ const TABLES: &[&[TfOp]] = &[
     nms::OPS,
     scatter::OPS,
     segment::OPS,
+    segment_gradient::OPS,
     sparse::OPS,
     state::OPS,
     state::optimise::OPS,

@@ -34,7 +34,7 @@ pub(super) const OPS: &[TfOp] = &[
 
 /// What is made of the rows of a segment.
 #[derive(Clone, Copy, PartialEq)]
-enum Fold {
+pub(super) enum Fold {
     Sum,
     /// The sum over the number of rows.
     Mean,
@@ -75,7 +75,7 @@ fn counts(cx: &Import, known: &[i64]) -> Result<Vec<i64>> {
 }
 
 /// The number of segments that operand `n`, a scalar, gives.
-fn segments(cx: &mut Import, n: usize) -> Result<Dim> {
+pub(super) fn segments(cx: &mut Import, n: usize) -> Result<Dim> {
     let what = "the number of segments";
     let number = cx.size(n, what, None)?;
     cx.scalar_arg(n, what)?;
@@ -84,7 +84,7 @@ fn segments(cx: &mut Import, n: usize) -> Result<Dim> {
 }
 
 /// Ids as the indices of a scatter.
-fn as_indices(cx: &mut Import, ids: NodeId) -> Result<NodeId> {
+pub(super) fn as_indices(cx: &mut Import, ids: NodeId) -> Result<NodeId> {
     let rank = cx.rank(ids);
     cx.insert_axes(ids, &[rank])
 }
@@ -98,7 +98,7 @@ fn per_segment(cx: &mut Import, dtype: DType, values: Vec<Scalar>, rank: usize) 
 }
 
 /// The extents of ids, a vector, and of the rows of `data`.
-fn rows(cx: &mut Import, data: NodeId, ids: NodeId) -> Result<(Dim, Vec<Dim>)> {
+pub(super) fn rows(cx: &mut Import, data: NodeId, ids: NodeId) -> Result<(Dim, Vec<Dim>)> {
     let (shape, of_ids) = (cx.shape(data), cx.shape(ids));
     match (&shape[..], &of_ids[..]) {
         ([_, rest @ ..], [number]) => Ok((number.clone(), rest.to_vec())),
@@ -285,7 +285,7 @@ fn counts_of_rows(cx: &mut Import, places: NodeId, segments: &Dim, number: &Dim)
 }
 
 /// The numbers of rows in segments, 1 at least.
-fn counted_at_run_time(
+pub(super) fn counted_at_run_time(
     cx: &mut Import,
     places: NodeId,
     segments: &Dim,

@@ -162,6 +162,11 @@ def segments():
         sweep(op, "two less", [(rand(n), places(n), tensor(np.zeros(n), "i32"), Sizes(X[0] - 2)) for n in SMALL])
         sweep(op, "numbers", [(rand(2, 2), places(2)[np.zeros(k, int)], tensor(np.zeros(m), "i32"), const(2)) for k in three for m in three])
 
+        for op in (f"SparseSegment{fold}Grad", f"SparseSegment{fold}GradV2"):
+            runs = [(rand(n, c), places(4, k), places(max(n, 1), k)) for n in three for c in (0, 1, 2) for k in three if k > 0]
+            sweep(op, "four rows", [(*run, const(4)) for run in runs])
+            sweep(op, "as many as segments", [(*run, Sizes(X[0])) for run in runs])
+
 
 def partitions():
     sweep("DynamicPartition", "three rows", [(rand(n, c), const([1, 0, 1])) for n in SMALL for c in (0, 1, 2)], num_partitions=2)

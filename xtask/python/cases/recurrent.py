@@ -36,6 +36,31 @@ def cells():
     case("GRUBlockCell", "weights too short", *gru(2, 3, 4)[:2], *gru(2, 2, 4)[2:], fails=True)
 
 
+def gradients():
+    """Of one step; what the cell gave is any numbers."""
+    def lstm_grad(batch, inputs, cells, dtype="f32"):
+        return *lstm(batch, inputs, cells, dtype), *(sixteenths(batch, cells, dtype=dtype, seed=s) for s in range(10, 18))
+
+    def gru_grad(b, i, c):
+        weights = sixteenths(i + c, 2 * c, seed=3), sixteenths(i + c, c, seed=4), sixteenths(2 * c, seed=5), sixteenths(c, seed=6)
+        return sixteenths(b, i, seed=1), sixteenths(b, c, seed=2), *weights, *(sixteenths(b, c, seed=s) for s in range(10, 14))
+
+    for name, sizes in (("f32", (2, 3, 4)), ("one", (1, 1, 1))):
+        case("GRUBlockCellGrad", name, *gru_grad(*sizes))
+        for peephole in (False, True):
+            case("LSTMBlockCellGrad", f"{name}, peepholes {peephole}", *lstm_grad(*sizes), use_peephole=peephole)
+    for peephole in (False, True):
+        case("LSTMBlockCellGrad", f"f16, peepholes {peephole}", *lstm_grad(2, 3, 4, "f16"), use_peephole=peephole, optional=True)
+    case("GRUBlockCellGrad", "no batch", *gru_grad(0, 2, 3))
+    case("GRUBlockCellGrad", "weights too short", *gru_grad(2, 3, 4)[:2], *gru_grad(2, 2, 4)[2:], fails=True)
+    case("GRUBlockCellGrad", "other batch", *gru_grad(2, 3, 4)[:-1], gru_grad(3, 3, 4)[-1], fails=True)
+    case("LSTMBlockCellGrad", "weights too short", *lstm_grad(2, 3, 4)[:3], *lstm_grad(2, 2, 4)[3:], use_peephole=False, fails=True)
+    case("LSTMBlockCellGrad", "other batch", *lstm_grad(2, 3, 4)[:-1], lstm_grad(3, 3, 4)[-1], use_peephole=False, fails=True)
+    for peephole in (False, True):
+        sweep("LSTMBlockCellGrad", f"batches, peepholes {peephole}", [lstm_grad(batch, 3, 2) for batch in (1, 3)], use_peephole=peephole)
+    sweep("GRUBlockCellGrad", "batches", [gru_grad(batch, 3, 2) for batch in (0, 1, 3)])
+
+
 def up_to(op, length, operands):
     """Behind the length, the kernel leaves what was in memory in all results but cells and output, which are zeros."""
 
@@ -64,4 +89,5 @@ def sequences():
 
 
 cells()
+gradients()
 sequences()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .spec import FLOATS, INF, INTS, NAN, NUMBERS, case, const, rand, tensor
+from .spec import FLOATS, INF, INTS, NAN, NUMBERS, Run, case, const, rand, tensor
 
 
 def sorted_ids():
@@ -29,6 +29,29 @@ def sorted_ids():
     for op in ("SegmentMin", "SegmentMax"):
         case(op, "infinities", tensor([INF, INF, -INF, -INF, INF, -INF]), const([0, 0, 1, 1, 2, 2]))
         case(op, "NaN", tensor([1, NAN, 2, NAN, 3, 4, NAN, NAN]), const([0, 0, 0, 1, 1, 2, 2, 3]))
+
+
+def gradients():
+    """Ids in any order, rows that several indices name, and what is out of range."""
+    for fold, version in ((f, v) for f in ("Sum", "Mean", "SqrtN") for v in ("", "V2")):
+        op, rows = f"SparseSegment{fold}Grad{version}", const(5)
+        for dtype in FLOATS:
+            case(op, f"rows {dtype}", rand(3, 2, dtype=dtype), tensor([3, 0, 1, 3], "i32"), tensor([0, 0, 1, 2], "i32"), rows)
+        for index, ids in (("i32", "i64"), ("i64", "i32"), ("i64", "i64")):
+            case(op, f"indices {index}, ids {ids}", rand(3, 2), tensor([3, 0, 1], index), tensor([0, 2, 2], ids), rows)
+        case(op, "any order", rand(3, 2), tensor([3, 3, 0, 4], "i32"), tensor([2, 0, 2, 1], "i32"), rows)
+        case(op, "elements", rand(3), tensor([3, 3, 0, 4], "i32"), tensor([0, 1, 1, 1], "i32"), rows)
+        case(op, "three axes", rand(2, 2, 2), tensor([0, 0], "i32"), tensor([0, 1], "i32"), const(1))
+        case(op, "constant ids", rand(2, 2), const([1, 0, 1]), const([0, 0, 0]), rows)
+        case(op, "thirds", tensor([1.0, 2.0]), tensor([0, 1, 2], "i32"), tensor([0, 0, 0], "i32"), const(3))
+        # Where nothing is added, the first versions leave what lay in memory.
+        nothing = (rand(0, 2), tensor([], "i32"), tensor([], "i32"), rows)
+        case(op, "no rows", *nothing, via=Run(op, nothing, {}, lambda outputs: [np.zeros_like(outputs[0]), *outputs[1:]], always=True))
+        case(op, "no place", rand(2, 2), tensor([], "i32"), tensor([], "i32"), const(0))
+        bad = {"index too large": ([0, 5], [0, 1], 5), "index negative": ([0, -1], [0, 1], 5), "id too large": ([0, 1], [0, 3], 5), "id negative": ([0, 1], [-1, 0], 5),
+               "number negative": ([], [], -1), "lengths": ([0, 1], [0], 5)}  # fmt: skip
+        for name, (indices, ids, number) in bad.items():
+            case(op, name, rand(3, 2), tensor(indices, "i32"), tensor(ids, "i32"), const(number), fails=True)
 
 
 def any_ids():
@@ -107,3 +130,4 @@ def looked_up():
 sorted_ids()
 any_ids()
 looked_up()
+gradients()

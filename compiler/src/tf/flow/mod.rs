@@ -4,6 +4,7 @@
 pub(super) mod array;
 mod branch;
 pub(super) mod list;
+pub(super) mod cell_gradient;
 pub(super) mod recurrent;
 mod region;
 mod repeat;

@@ -98,7 +98,7 @@ fn seen(cx: &mut Import, gate: NodeId, cells: NodeId, weights: NodeId) -> Result
     cx.add_(through, gate)
 }
 
-fn of_rank(cx: &Import, n: usize, rank: usize, what: &str) -> Result<NodeId> {
+pub(super) fn of_rank(cx: &Import, n: usize, rank: usize, what: &str) -> Result<NodeId> {
     let x = cx.arg(n)?;
     if cx.rank(x) != rank {
         return Err(format!("{what} has rank {rank}, not {}", cx.rank(x)).into());
@@ -107,7 +107,7 @@ fn of_rank(cx: &Import, n: usize, rank: usize, what: &str) -> Result<NodeId> {
 }
 
 /// `x` in the type that is computed in.
-fn wide(cx: &mut Import, x: NodeId) -> Result<NodeId> {
+pub(super) fn wide(cx: &mut Import, x: NodeId) -> Result<NodeId> {
     let dtype = widened(cx.dtype(x));
     cx.cast(x, dtype)
 }
