@@ -357,3 +357,24 @@ def rows_pushed_in_a_branch(x):
 def mapped_to_what_is_found(x):
     """Data decide how large the elements of a map are, all alike."""
     return {"y": tf.map_fn(lambda e: e * tf.boolean_mask(x, x > 0), x)}
+
+
+@sizes((numbers(4), np.int32(3)), (numbers(4), np.int32(0)), (numbers(4), np.int32(5)), arguments=bound(n=5), x=(F32, [4]), n=(I32, []))
+def arrays_of_given_length(x, n):
+    """The length of an array is data, and so is how often the loop runs that fills it."""
+    array = tf.TensorArray(F32, n, element_shape=[4])
+    for k in tf.range(n):
+        array = array.write(k, x * tf.cast(k + 1, F32))
+    return {"rows": array.stack(), "size": array.size()}
+
+
+@sizes((numbers(6),), x=(F32, [6]))
+def unequal_parts_from_the_end(x):
+    """Parts of a list are taken from its end and pushed to another one."""
+    parts = tf.raw_ops.TensorListSplit(tensor=x, element_shape=tf.constant([-1]), lengths=tf.constant([1, 2, 3], I64))
+    other = tf.raw_ops.EmptyTensorList(element_shape=tf.constant([-1]), max_num_elements=-1, element_dtype=F32)
+    for _ in range(3):
+        parts, part = tf.raw_ops.TensorListPopBack(input_handle=parts, element_shape=tf.constant([-1]), element_dtype=F32)
+        other = tf.raw_ops.TensorListPushBack(input_handle=other, tensor=part * 2.0)
+    joined, lengths = tf.raw_ops.TensorListConcatV2(input_handle=other, element_shape=tf.constant([-1]), leading_dims=tf.constant([], I64), element_dtype=F32)
+    return {"joined": joined, "lengths": lengths, "left": tf.raw_ops.TensorListLength(input_handle=parts)}

@@ -57,7 +57,7 @@ pub(in crate::tf) const OPS: &[TfOp] = &[
 
 /// The handle, and the flow that the third version has.
 fn create(cx: &mut Import) -> Outputs {
-    let (dtype, length) = (dtype(cx, "dtype")?, cx.dim(0, "the length of an array")?);
+    let (dtype, length) = (dtype(cx, "dtype")?, cx.size(0, "the length of an array", None)?);
     cx.require_at_most(&Dim::zero(), &length, "the length of an array")?;
     let (shape, grows) = (attr_shape(cx, "element_shape")?, cx.node.attr_bool("dynamic_size")?);
     let data = match known(&shape) {

@@ -261,7 +261,7 @@ fn empty(cx: &mut Import) -> Outputs {
 
 fn reserve(cx: &mut Import) -> Outputs {
     let (dtype, shape, length) =
-        (dtype(cx, "element_dtype")?, shape_operand(cx, 0)?, cx.dim(1, "the length of a list")?);
+        (dtype(cx, "element_dtype")?, shape_operand(cx, 0)?, cx.size(1, "the length of a list", None)?);
     cx.require_at_most(&Dim::zero(), &length, "the length of a list")?;
     let mut list = ListOf::new(dtype, None, length, shape);
     if let Some(element) = known(&list.shape) {
@@ -500,7 +500,9 @@ fn more(cx: &mut Import, count: NodeId, by: i64) -> Result<NodeId> {
 
 fn pop(cx: &mut Import) -> Outputs {
     let (mut list, shape) = (any_list(cx, 0)?, shape_operand(cx, 1)?);
-    list = uneven::even(cx, list)?;
+    if list.extents.is_some() && list.count.is_some() {
+        list = uneven::even(cx, list)?;
+    }
     fits(cx, &list, &shape)?;
     let data = data(cx, &list, &shape)?;
     if let Some(count) = list.count {
@@ -522,6 +524,15 @@ fn pop(cx: &mut Import) -> Outputs {
             Place::At(last.clone())
         }
     };
+    if let Some(extents) = list.extents {
+        let item = uneven::part(cx, extents, data, place)?;
+        merged(cx, &open(&cx.shape(item)), &shape)?;
+        if !looks_when_run && !cx.varies(&last) {
+            list.data = Some(cx.slice_axis(data, 0, Dim::zero(), last.clone())?);
+            list.extents = Some(cx.slice_axis(extents, 0, Dim::zero(), last)?);
+        }
+        return Ok(vec![give(cx, list), item.into()]);
+    }
     let item = element(cx, data, place.clone())?;
     // What is pushed behind an element that was taken replaces it; what is only counted must be zero.
     list.data = Some(match looks_when_run || cx.varies(&last) {
