@@ -36,6 +36,7 @@ mod norm;
 mod origin;
 mod partition;
 mod pool;
+mod pool_gradient;
 mod random;
 mod reduce;
 mod refuse;
@@ -121,6 +122,7 @@ const TABLES: &[&[TfOp]] = &[
     conv::OPS,
     conv_filter::OPS,
     pool::OPS,
+    pool_gradient::OPS,
     matrix::OPS,
     einsum::OPS,
     reduce::OPS,

@@ -30,33 +30,51 @@ fn window(cx: &mut Import, f: BinaryFn) -> Result<(NodeId, Window), Stop> {
         return Err(format!("expected rank {rank}, got {}", cx.rank(x)).into());
     }
     let layout = Layout::of(cx.node.attr_str("data_format")?, rank)?;
-    let (size, stride) = if cx.node.op == "MaxPoolV2" {
-        (cx.ints(1, "the window")?, cx.ints(2, "the strides")?)
-    } else {
-        (cx.node.attr_ints("ksize")?.to_vec(), cx.node.attr_ints("strides")?.to_vec())
+    let (size, stride) = sizes(cx, rank, (cx.node.op == "MaxPoolV2").then_some(1))?;
+    let shape = cx.shape(x);
+    require_axes(cx, &layout, &size, &stride, &shape)?;
+    Ok((x, placed(cx, &layout, &shape, f, size, stride)?))
+}
+
+/// Sizes and strides of the window for each axis: attributes, or two operands from number `operand` on.
+pub(super) fn sizes(cx: &Import, rank: usize, operand: Option<usize>) -> Result<(Vec<i64>, Vec<i64>), Stop> {
+    let (size, stride) = match operand {
+        Some(n) => (cx.ints(n, "the window")?, cx.ints(n + 1, "the strides")?),
+        None => (cx.node.attr_ints("ksize")?.to_vec(), cx.node.attr_ints("strides")?.to_vec()),
     };
     if [size.len(), stride.len()] != [rank; 2] || size.iter().chain(&stride).any(|&n| n < 1) {
         return Err(format!("window {size:?} and strides {stride:?} do not fit rank {rank}").into());
     }
-    require_axes(cx, &layout, &size, &stride)?;
-    let shape = cx.shape(x);
+    Ok((size, stride))
+}
+
+/// The window of these sizes and strides over an image of this shape, with the margins that the padding asks for.
+pub(super) fn placed(
+    cx: &mut Import,
+    layout: &Layout,
+    shape: &[Dim],
+    f: BinaryFn,
+    size: Vec<i64>,
+    stride: Vec<i64>,
+) -> Result<Window, Stop> {
+    let rank = shape.len();
     let axes: Vec<usize> =
         if cx.node.attr_str("padding")? == "EXPLICIT" { layout.spatial().collect() } else { (0..rank).collect() };
     let extents: Vec<Dim> = axes.iter().map(|&a| shape[a].clone()).collect();
     let steps: Vec<Step> =
         axes.iter().map(|&a| Step { size: size[a].into(), stride: stride[a], dilation: 1 }).collect();
     let (mut low, mut high) = (vec![Dim::zero(); rank], vec![Dim::zero(); rank]);
-    for (&a, Margin { low: l, high: h }) in axes.iter().zip(margins(cx, &layout, &extents, &steps)?) {
+    for (&a, Margin { low: l, high: h }) in axes.iter().zip(margins(cx, layout, &extents, &steps)?) {
         if l.as_int() >= Some(size[a]) || h.as_int() >= Some(size[a]) {
             return Err(format!("paddings {l} and {h} are not smaller than the window {}", size[a]).into());
         }
         (low[a], high[a]) = (l, h);
     }
-    Ok((x, Window { f, size, stride, dilation: vec![1; rank], low, high }))
+    Ok(Window { f, size, stride, dilation: vec![1; rank], low, high })
 }
 
 /// A window moves over the spatial axes; that of a maximum over images may take the channels in equal parts instead.
-fn require_axes(cx: &mut Import, layout: &Layout, size: &[i64], stride: &[i64]) -> Result<(), Stop> {
+fn require_axes(cx: &mut Import, layout: &Layout, size: &[i64], stride: &[i64], shape: &[Dim]) -> Result<(), Stop> {
     let c = layout.channels;
     let moves = |a: usize| size[a] > 1 || stride[a] > 1;
     if !moves(0) && !moves(c) {
@@ -69,7 +87,7 @@ fn require_axes(cx: &mut Import, layout: &Layout, size: &[i64], stride: &[i64]) 
         )
         .into());
     }
-    let channels = cx.shape(cx.arg(0)?)[c].clone();
+    let channels = shape[c].clone();
     let parts = channels.floor_div(&Dim::from(size[c]));
     cx.require_equal(&channels, &(parts * size[c]), "the channels and a multiple of the window")
 }
@@ -84,34 +102,40 @@ fn avg_pool(cx: &mut Import) -> Outputs {
     let (x, window) = window(cx, BinaryFn::Add)?;
     one(cx.in_single(x, |cx, x| {
         let sum = cx.add(window.clone(), &[x])?;
-        let padded = |a: usize| !window.low[a].is(0) || !window.high[a].is(0);
-        if !(0..window.size.len()).any(padded) {
-            let count = cx.scalar_like(x, window.size.iter().product::<i64>() as f64)?;
-            return cx.div(sum, count);
-        }
-        let mut count: Option<NodeId> = None;
-        for a in (0..window.size.len()).filter(|&a| window.size[a] > 1) {
-            let along = count_along(cx, x, &window, a)?;
-            count = Some(match count {
-                Some(count) => cx.mul(count, along)?,
-                None => along,
-            });
-        }
-        match count {
+        let shape = cx.shape(x);
+        match counts(cx, &window, &shape, cx.dtype(x))? {
             Some(count) => cx.div(sum, count),
             None => Ok(sum),
         }
     })?)
 }
 
+/// How many places of each window lie inside an image of this shape, in a shape that repeats to that of the result;
+/// none where that is 1.
+pub(super) fn counts(cx: &mut Import, window: &Window, shape: &[Dim], dtype: DType) -> Result<Option<NodeId>, Stop> {
+    let padded = |a: usize| !window.low[a].is(0) || !window.high[a].is(0);
+    if !(0..window.size.len()).any(padded) {
+        return Ok(Some(cx.scalar(dtype, window.size.iter().product::<i64>() as f64)?));
+    }
+    let mut count: Option<NodeId> = None;
+    for a in (0..window.size.len()).filter(|&a| window.size[a] > 1) {
+        let along = count_along(cx, window, &shape[a], dtype, a)?;
+        count = Some(match count {
+            Some(count) => cx.mul(count, along)?,
+            None => along,
+        });
+    }
+    Ok(count)
+}
+
 /// How many places of each window lie inside the operand on one axis.
-fn count_along(cx: &mut Import, x: NodeId, window: &Window, a: usize) -> Result<NodeId, Stop> {
+fn count_along(cx: &mut Import, window: &Window, extent: &Dim, dtype: DType, a: usize) -> Result<NodeId, Stop> {
     let mut shape = vec![Dim::one(); window.size.len()];
-    shape[a] = cx.shape(x)[a].clone();
-    let unit = cx.scalar_like(x, 1.0)?;
+    shape[a] = extent.clone();
+    let unit = cx.scalar(dtype, 1.0)?;
     let ones = cx.broadcast_to(unit, &shape)?;
     let none = vec![Dim::zero(); shape.len()];
-    let mut along = Window { low: none.clone(), high: none, ..window.clone() };
+    let mut along = Window { f: BinaryFn::Add, low: none.clone(), high: none, ..window.clone() };
     for other in (0..shape.len()).filter(|&other| other != a) {
         (along.size[other], along.stride[other]) = (1, 1);
     }
@@ -150,6 +174,17 @@ fn max_pool_with_argmax(cx: &mut Import) -> Outputs {
         })
         .collect();
 
+    let (place, place_in_batch) = places_of_greatest(cx, x, &windows)?;
+    let flat = cx.reshape(x, &[crate::tensor::count(&shape)])?;
+    let values = cx.add(Gather { axis: 0, batch: 0, checked: false }, &[flat, place_in_batch])?;
+    let place = if cx.node.attr_bool("include_batch_in_index")? { place_in_batch } else { place };
+    let places = cx.cast(place, cx.attr_dtype("Targmax")?)?;
+    Ok(vec![values.into(), places.into()])
+}
+
+/// The place of the first of the greatest elements of each window, among all elements of its image and of the batch.
+pub(super) fn places_of_greatest(cx: &mut Import, x: NodeId, windows: &[Along]) -> Result<(NodeId, NodeId), Stop> {
+    let shape = cx.shape(x);
     let mut elements = x;
     for (a, along) in windows.iter().enumerate() {
         // The extent becomes places and the elements of each window.
@@ -159,7 +194,7 @@ fn max_pool_with_argmax(cx: &mut Import) -> Outputs {
     }
     let elements = cx.transpose(elements, &[0, 1, 3, 5, 2, 4])?;
     let out = [&shape[0], &windows[0].places, &windows[1].places, &shape[3]].map(Dim::clone);
-    let elements = cx.reshape(elements, &[&out[..], &[Dim::from(size[0] * size[1])]].concat())?;
+    let elements = cx.reshape(elements, &[&out[..], &[Dim::from(windows[0].size * windows[1].size)]].concat())?;
     let mut which = cx.add(ArgReduce { max: true, axis: 4, to: DType::I64 }, &[elements])?;
     if cx.dtype(x).is_float() {
         let first = cx.slice_axis(elements, 4, Dim::zero(), Dim::one())?;
@@ -168,25 +203,20 @@ fn max_pool_with_argmax(cx: &mut Import) -> Outputs {
         which = cx.select(number, which, zero)?;
     }
     let which = cx.reshape(which, &out)?;
-    let place = place_of(cx, which, &windows, &shape[3])?;
+    let place = place_of(cx, which, windows, &shape[3])?;
     let batch = index_along(cx, 4, 0, &shape[0])?;
     let count = cx.dim_scalar(&crate::tensor::count(&shape[1..]), DType::I64)?;
     let before = cx.mul(batch, count)?;
-    let place_in_batch = cx.add_(before, place)?;
-    let flat = cx.reshape(x, &[crate::tensor::count(&shape)])?;
-    let values = cx.add(Gather { axis: 0, batch: 0, checked: false }, &[flat, place_in_batch])?;
-    let place = if cx.node.attr_bool("include_batch_in_index")? { place_in_batch } else { place };
-    let places = cx.cast(place, cx.attr_dtype("Targmax")?)?;
-    Ok(vec![values.into(), places.into()])
+    Ok((place, cx.add_(before, place)?))
 }
 
 /// How windows lie along one spatial axis.
-struct Along {
-    extent: Dim,
-    places: Dim,
-    size: i64,
-    stride: i64,
-    low: Dim,
+pub(super) struct Along {
+    pub extent: Dim,
+    pub places: Dim,
+    pub size: i64,
+    pub stride: i64,
+    pub low: Dim,
 }
 
 impl Along {
