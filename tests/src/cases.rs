@@ -361,6 +361,10 @@ pub fn tolerance(op: &str) -> Tolerance {
         // A logarithm less what it may cancel, and probabilities less 1; TensorFlow rounds halves at every operation.
         "SoftmaxCrossEntropyWithLogits" | "SparseSoftmaxCrossEntropyWithLogits" => (4.0, 4.0),
         "FusedBatchNorm" | "FusedBatchNormV2" | "FusedBatchNormV3" => (2.0, 4.0),
+        // Sums of products that are rounded in any order, less their means.
+        "FusedBatchNormGrad" | "FusedBatchNormGradV2" | "FusedBatchNormGradV3" => (4.0, 32.0),
+        // A power, and a sum that is subtracted from it; TensorFlow rounds halves at every operation.
+        "LRNGrad" => (4.0, 4.0),
         _ => (2.0, 0.0),
     };
     let signed_zeros = !matches!(op, "Maximum" | "Minimum" | "Relu" | "Relu6");

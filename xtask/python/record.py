@@ -23,7 +23,8 @@ from cases.spec import CASES, Const, DTYPES, NARROW, SWEEPS, Beside, Sizes, name
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "cases"
 # Outputs that mean something; in inference, TensorFlow leaves the rest of a batch normalisation's outputs uninitialised.
-KEPT = {"BatchNormWithGlobalNormalization": 1, "FusedBatchNorm": 1, "FusedBatchNormV2": 1, "FusedBatchNormV3": 1}
+KEPT = {"BatchNormWithGlobalNormalization": 1, "FusedBatchNorm": 1, "FusedBatchNormV2": 1, "FusedBatchNormV3": 1,
+        "FusedBatchNormGrad": 3, "FusedBatchNormGradV2": 3, "FusedBatchNormGradV3": 3}  # fmt: skip
 # Results of more elements are recorded by a hash: they have to be exact.
 MOST = 4_000
 NO_KERNEL = ("No OpKernel", "data type is not supported")

@@ -70,7 +70,7 @@ fn sigmoid(cx: &mut Import, g: NodeId, y: NodeId) -> Result<NodeId> {
 }
 
 /// `x`, but 0 where the gradient of the result is: there the slope may be infinite.
-fn unless_nothing(cx: &mut Import, g: NodeId, x: NodeId) -> Result<NodeId> {
+pub(super) fn unless_nothing(cx: &mut Import, g: NodeId, x: NodeId) -> Result<NodeId> {
     let zero = cx.scalar_like(g, 0.0)?;
     let nothing = cx.compare(CompareFn::Eq, g, zero)?;
     cx.select(nothing, zero, x)

@@ -33,6 +33,7 @@ mod narrow;
 mod nms;
 mod nn;
 mod norm;
+mod norm_gradient;
 mod origin;
 mod partition;
 mod pool;
@@ -119,6 +120,7 @@ const TABLES: &[&[TfOp]] = &[
     loss::OPS,
     gradient::OPS,
     norm::OPS,
+    norm_gradient::OPS,
     conv::OPS,
     conv_filter::OPS,
     pool::OPS,

@@ -127,6 +127,18 @@ fn batch_norm_global(cx: &mut Import) -> Outputs {
     one(cx.add_(scaled, beta)?)
 }
 
+/// The sum over an element and its neighbours, the last axis being that of the channels.
+pub(super) fn neighbours(cx: &Import, rank: usize) -> Result<Window, Stop> {
+    let radius = cx.node.attr_int("depth_radius")?;
+    if !(0..=1 << 30).contains(&radius) {
+        return Err(format!("a radius of {radius} is not supported").into());
+    }
+    let (mut size, mut pad) = (vec![1; rank], vec![Dim::zero(); rank]);
+    (size[rank - 1], pad[rank - 1]) = (2 * radius + 1, Dim::from(radius));
+    let ones = vec![1; rank];
+    Ok(Window { f: BinaryFn::Add, size, stride: ones.clone(), dilation: ones, low: pad.clone(), high: pad })
+}
+
 /// Divides by a power of the sum of squares of neighbouring channels; `alpha` is not divided by their number.
 fn lrn(cx: &mut Import) -> Outputs {
     let x = cx.arg(0)?;
@@ -134,19 +146,11 @@ fn lrn(cx: &mut Import) -> Outputs {
     if rank != 4 {
         return Err(format!("expected rank 4, got {rank}").into());
     }
-    let radius = cx.node.attr_int("depth_radius")?;
-    if !(0..=1 << 30).contains(&radius) {
-        return Err(format!("a radius of {radius} is not supported").into());
-    }
+    let window = neighbours(cx, rank)?;
     let (bias, alpha) = (cx.node.attr_float("bias")? as f64, cx.node.attr_float("alpha")? as f64);
     let beta = cx.node.attr_float("beta")? as f64;
     one(cx.in_single(x, |cx, x| {
         let squares = cx.mul(x, x)?;
-        let (mut size, mut pad) = (vec![1; rank], vec![Dim::zero(); rank]);
-        (size[rank - 1], pad[rank - 1]) = (2 * radius + 1, Dim::from(radius));
-        let ones = vec![1; rank];
-        let window =
-            Window { f: BinaryFn::Add, size, stride: ones.clone(), dilation: ones, low: pad.clone(), high: pad };
         let sum = cx.add(window, &[squares])?;
         let [bias, alpha] = [cx.scalar_like(x, bias)?, cx.scalar_like(x, alpha)?];
         let scaled = cx.mul(sum, alpha)?;
