@@ -363,6 +363,8 @@ pub fn tolerance(op: &str) -> Tolerance {
         "FusedBatchNorm" | "FusedBatchNormV2" | "FusedBatchNormV3" => (2.0, 4.0),
         // Sums of products that are rounded in any order, less their means.
         "FusedBatchNormGrad" | "FusedBatchNormGradV2" | "FusedBatchNormGradV3" => (4.0, 32.0),
+        // TensorFlow rounds halves at every sum.
+        "ResizeBilinearGrad" => (4.0, 4.0),
         // A power, and a sum that is subtracted from it; TensorFlow rounds halves at every operation.
         "LRNGrad" => (4.0, 4.0),
         _ => (2.0, 0.0),

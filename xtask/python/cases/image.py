@@ -3,7 +3,7 @@
 import numpy as np
 
 from .layout import first
-from .spec import FLOATS, INF, INTS, NAN, NUMBERS, Run, case, const, rand
+from .spec import FLOATS, INF, INTS, NAN, NUMBERS, Run, Sizes, case, const, extent, rand, sweep
 
 
 def resizes():
@@ -29,6 +29,45 @@ def resizes():
                         case(op, f"{name}, {value} at {at} of 3x3 to {size}", image, const(size), **flags)
         case(op, "size zero", rand(1, 2, 2, 1), const([0, 3]), fails=True)
     case("ResizeBilinear", "both flags", rand(1, 2, 2, 1), const([3, 3]), align_corners=True, half_pixel_centers=True, fails=True)
+
+
+FLAGS = {"legacy": {}, "align corners": {"align_corners": True}, "half pixel centers": {"half_pixel_centers": True}}
+
+
+def resize_gradients():
+    """From sizes of a result back to those of an image: taken once, often, not at all, and equally often."""
+    near, between = "ResizeNearestNeighborGrad", "ResizeBilinearGrad"
+    sizes = {"2x3": ([4, 6], [3, 2], [5, 7], [1, 1], [2, 3], [8, 3], [6, 12]), "5x4": ([3, 7], [10, 8]), "1x1": ([2, 2],), "6x6": ([3, 3], [6, 3])}
+    for name, flags in FLAGS.items():
+        for image, results in sizes.items():
+            height, width = map(int, image.split("x"))
+            for result in results:
+                g = rand(2, *result, 3)
+                case(near, f"{name} {image} from {result}", g, const([height, width]), **flags)
+                case(between, f"{name} {image} from {result}", g, rand(2, height, width, 3), **flags)
+        for value in (NAN, INF):
+            for at in ((0, 0), (1, 1), (2, 2)):
+                g = np.arange(9, dtype=np.float32).reshape(1, 3, 3, 1)
+                g[0, at[0], at[1], 0] = value
+                for size in ([3, 3], [2, 5]):
+                    case(near, f"{name}, {value} at {at} of 3x3 for {size}", g, const(size), **flags)
+                    case(between, f"{name}, {value} at {at} of 3x3 for {size}", g, rand(1, *size, 1), **flags)
+        for dtype in FLOATS + INTS:
+            for size in ([2, 2], [3, 4]):
+                case(near, f"{name}, {size} of {dtype}", rand(1, 4, 4, 2, dtype=dtype), const(size), optional=True, **flags)
+                case(between, f"{name}, {size} of {dtype}", rand(1, 4, 4, 2), rand(1, *size, 2, dtype=dtype), optional=True, **flags)
+        rows = [(b, n, m) for b in (0, 1, 2) for n in (1, 2, 3) for m in (1, 2, 4)]
+        sweep(near, f"{name}, as many rows", [(rand(b, n, 2, 2), Sizes([extent(0, 1), 3])) for b, n, _ in rows], **flags)
+        sweep(near, f"{name}, twice the rows", [(rand(b, n, 2, 2), Sizes([extent(0, 1) * 2, 3])) for b, n, _ in rows], **flags)
+        sweep(near, f"{name}, two rows", [(rand(b, n, 3, c), const([2, 2])) for b in (0, 1, 2) for n in range(5) for c in (0, 1)], **flags)
+        sweep(between, f"{name}, rows", [(rand(b, n, 2, 2), rand(b, m, 3, 2)) for b, n, m in rows], **flags)
+        sweep(between, f"{name}, none", [(rand(b, n, 2, c), rand(b, m, 3, c)) for b in (0, 1) for n in (0, 2) for m in (0, 2) for c in (0, 1)], **flags)
+    case(near, "both flags", rand(1, 5, 5, 1), const([3, 3]), align_corners=True, half_pixel_centers=True)
+    case(between, "both flags", rand(1, 2, 2, 1), rand(1, 3, 3, 1), align_corners=True, half_pixel_centers=True, fails=True)
+    case(near, "size zero", rand(1, 2, 2, 1), const([0, 3]), fails=True)
+    case(near, "size below zero", rand(1, 2, 2, 1), const([3, -1]), fails=True)
+    case(near, "rank 3", rand(2, 2, 2), const([3, 3]), fails=True)
+    case(between, "rank 3", rand(2, 2, 2), rand(1, 3, 3, 1), fails=True)
 
 
 def blocks():
@@ -72,4 +111,5 @@ def blocks():
 
 
 resizes()
+resize_gradients()
 blocks()
