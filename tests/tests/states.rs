@@ -327,6 +327,31 @@ fn a_scatter_changes_its_table_in_place() {
     table.check(&[rows([3, 49]), rows([3, 3]), rows([50, 0]), rows([0, -1]), rows([1, 2])]);
 }
 
+/// New rows that are computed from the old ones are computed before the table changes.
+#[test]
+fn rows_that_follow_from_old_ones_are_changed_in_place() {
+    let text = r#"
+        input "i" %i
+        input "x" %x
+        input "v" %v
+        %i = input : i32[2,1]
+        %x = input : f32[2,4]
+        %v = input : f32[50,4]
+        %at = within {"extents":[50]} %i
+        %flat = reshape {"shape":[2]} %at
+        %old = gather {"axis":0,"batch":0,"checked":false} %v %flat
+        %product = binary {"f":"mul"} %old %x
+        %sum = binary {"f":"add"} %product %x
+        %new = scatter {"f":"set","depth":1,"below":"drop","above":"drop"} %v %at %sum
+        output "v" %new
+    "#;
+    let table = Planned::new(text, &[true]);
+    let program = table.bodies.open.last().unwrap();
+    assert_eq!(table.moves(), 0);
+    assert!(program.workspace.as_int().unwrap() < 50 * 4 * 4, "{}", program.workspace);
+    table.check(&[rows([3, 49]), rows([49, 3]), rows([3, 3]), rows([50, 0]), rows([3, 2])]);
+}
+
 /// Where the old table is read too, or something may fail behind the change, a copy is made.
 #[test]
 fn what_others_need_is_not_changed_in_place() {

@@ -6,7 +6,7 @@
 //!    as long as every path from it stays on one index and meets again in one node, the *tip*: bias, batch norm,
 //!    activation and residual additions become its epilogue. The kernel writes the tip and computes the root inside.
 //! 2. *What must be memory?* Outputs, operands that a tile reads again and again and that are not an address already,
-//!    operands of what is written as a whole and reads them more than once.
+//!    operands of what is written as a whole and reads them more than once, what is scattered over what it reads.
 //! 3. *Which reductions belong to the rows that need them?* (`fuse/rows.rs`)
 //! 4. *What would be computed too often?* Code behind a broadcast, or of several users, is duplicated when that costs less
 //!    than a buffer. [`MAX_CODE`] caps what one kernel may duplicate, whatever the costs say.
@@ -21,6 +21,8 @@ mod rows;
 use home::Home;
 pub use home::Yield;
 use meet::Flow;
+use std::collections::HashSet;
+
 pub use rows::Rows;
 
 use crate::{
@@ -239,6 +241,14 @@ impl State<'_> {
                 }
                 continue;
             }
+            // What is scattered over what it was computed from is computed before, so that this may be changed where it lies.
+            if let (Op::Scatter(_), [base, from @ ..]) = (&node.op, &node.inputs[..]) {
+                for &operand in from {
+                    if self.is_computed_from(operand, *base) {
+                        self.give_buffer(self.beneath_reshapes(operand));
+                    }
+                }
+            }
             if !contracts && !reads_often(&node.op) {
                 continue;
             }
@@ -250,6 +260,19 @@ impl State<'_> {
                 }
             }
         }
+    }
+    /// Whether the code of a node reads another one. What is too large to look through counts as such.
+    fn is_computed_from(&self, id: NodeId, other: NodeId) -> bool {
+        let (mut todo, mut seen) = (vec![id], HashSet::new());
+        while let Some(id) = todo.pop() {
+            if id == other || seen.len() > MAX_CODE as usize {
+                return true;
+            }
+            if !self.has_buffer(id) && seen.insert(id) {
+                todo.extend(&self.graph.node(id).inputs);
+            }
+        }
+        false
     }
     /// What broadcasts and reshapes of memory can be computed from without a loss.
     fn beneath_views(&self, mut id: NodeId) -> NodeId {
