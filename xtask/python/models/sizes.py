@@ -287,6 +287,18 @@ def parts_of_given_lengths(x, lengths):
     return {"joined": scaled.concat(), "first": array.read(0)}
 
 
+@sizes((numbers(4),), (-np.ones(4, np.float32),), x=(F32, [4]))
+def rows_filtered_in_a_branch(x):
+    """Only one branch of a loop's body finds how large the element is."""
+    array = tf.TensorArray(F32, 4, infer_shape=False, element_shape=[None])
+    for n in tf.range(4):
+        if x[n] > 0:
+            array = array.write(n, tf.boolean_mask(x, x > x[n]))
+        else:
+            array = array.write(n, x[:1])
+    return {"joined": array.concat()}
+
+
 @sizes((numbers(3, 5),), (numbers(1, 5),), (np.ones((2, 5), np.float32),), (-np.ones((2, 5), np.float32),), x=(F32, [None, 5]))
 def rows_filtered_in_a_loop(x):
     """Each iteration adds as many elements as data say."""

@@ -304,13 +304,16 @@ impl Merge<'_> {
     /// The same lists, uneven where one of them is, or where the first extents of elements differ between branches.
     fn alike(&mut self, cx: &Import, mut all: Vec<ListOf>) -> Result<Vec<ListOf>> {
         let graphs = || self.branches.iter().map(|branch| &branch.graph);
-        let own = all.iter().zip(graphs()).filter_map(|(list, graph)| graph.shape(list.data?).get(1).cloned());
-        let own: Vec<Dim> = own.collect();
-        let differs = own.iter().any(|extent| cx.graph.facts().same(extent, &own[0]) == Known::Never);
-        if !differs && all.iter().all(|list| list.extents.is_none()) {
+        let own = all.iter().zip(graphs()).filter_map(|(list, graph)| Some((graph, graph.shape(list.data?).get(1)?)));
+        let own: Vec<(&Graph, &Dim)> = own.collect();
+        let differs = |(graph, extent): &(&Graph, &Dim)| {
+            graph.is_found(extent) || cx.graph.facts().same(extent, own[0].1) == Known::Never
+        };
+        if !own.iter().any(differs) && all.iter().all(|list| list.extents.is_none()) {
             return Ok(all);
         }
-        let most = own.iter().cloned().reduce(|a, b| cx.greater(&a, &b)).expect("one has elements");
+        let most = own.iter().map(|(_, extent)| cx.found_at_most(extent)).collect::<Result<Vec<_>>>()?;
+        let most = most.into_iter().reduce(|a, b| cx.greater(&a, &b)).expect("one has elements");
         let like = (0..all.len()).find(|&n| all[n].data.is_some()).expect("one has elements");
         let mut shape = self.branches[like].graph.shape(all[like].data.expect("it has")).to_vec();
         shape[1] = most;
