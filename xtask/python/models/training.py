@@ -177,6 +177,7 @@ LAYERS = {
     "layer_norm": lambda L: [L.Dense(5), L.LayerNormalization(), L.Activation("gelu"), L.Dense(1)],
     "dropout": lambda L: [L.Dense(5, "relu"), L.Dropout(0.4, seed=3), L.Dense(1)],
     "regularised": lambda L: [L.Dense(5, "swish", kernel_regularizer="l2"), L.Dense(1, kernel_constraint="max_norm")],
+    "convolution": lambda L: [L.Reshape((2, 2, 1)), L.Conv2D(3, 2, padding="same", activation="elu"), L.DepthwiseConv2D(2), L.Flatten(), L.Dense(1)],
     "unrolled": lambda L: [L.Reshape((2, 2)), L.LSTM(3, unroll=True), L.Dense(1)],
 }  # fmt: skip
 
@@ -190,6 +191,16 @@ for version in ("k3", "k2"):
         # Keras 2 normalises layers by a batch norm, whose gradient is an operator of its own.
         if (version, name) != ("k2", "layer_norm"):
             lesson(f"{version}_{name}", functools.partial(keras_step, version, chosen(version, "Adam", dict(learning_rate=0.01)), layered(layers)), *REGRESSION)
+
+
+def classes(keras, y, target):
+    label = tf.cast(tf.clip_by_value(tf.abs(target[:, 0]) * 2, 0, 2), I32)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)(label, y)
+
+
+for version in ("k3", "k2"):
+    net = layered(lambda L: [L.Dense(5, "relu"), L.Dense(3)])
+    lesson(f"{version}_classes", functools.partial(keras_step, version, chosen(version, "Adam", dict(learning_rate=0.01)), net, classes), *REGRESSION)
 
 
 def scaled(keras):
