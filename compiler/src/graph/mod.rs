@@ -5,6 +5,7 @@
 //! identity. A pass rebuilds a graph, it does not patch one; dead nodes die by not being copied. Knows neither
 //! where a graph came from nor what it is compiled for.
 
+mod adjoint;
 mod bounds;
 mod control;
 mod draw;
@@ -16,6 +17,7 @@ mod widen;
 
 use std::sync::Arc;
 
+pub use adjoint::NoDerivative;
 pub use bounds::Bounds;
 pub use control::{If, Loop, Regions};
 pub use draw::draw;

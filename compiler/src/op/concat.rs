@@ -44,6 +44,16 @@ impl Primitive for Concat {
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         self.read_from(at, 0..at.count(), ix)
     }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let mut start = vec![Dim::zero(); at.shape(at.result).len()];
+        let mut all = vec![];
+        for (n, &x) in at.operands.iter().enumerate() {
+            let shape = at.shape(x);
+            all.push(if at.wants(n) { Some(at.slice(at.gradient, &start, &shape)?) } else { None });
+            start[self.axis] = &start[self.axis] + &shape[self.axis];
+        }
+        Ok(all)
+    }
     fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], _: &TensorType) -> Option<Vec<Number>> {
         let none = Bindings::new();
         let shapes: Vec<Vec<usize>> = types.iter().map(|t| t.concrete(&none)).collect::<Option<_>>()?;

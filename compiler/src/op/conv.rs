@@ -1,5 +1,7 @@
 //! Convolutions (cross-correlations, as networks use the word) of any number of spatial axes.
 
+mod adjoint;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -144,6 +146,9 @@ impl Primitive for Conv {
     }
     fn eval_by(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings, how: Evaluation<'_>) -> Result<Tensor, Stop> {
         self.product(inputs, out, bind, how)
+    }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        adjoint::conv(self, at)
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (dtype, n) = (at.ty(0).dtype, self.spatial());

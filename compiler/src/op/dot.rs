@@ -72,6 +72,13 @@ impl Primitive for Dot {
     fn eval_by(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings, how: Evaluation<'_>) -> Result<Tensor, Stop> {
         Dot::product(inputs, out, how)
     }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (a, b, g) = (at.operands[0], at.operands[1], at.gradient);
+        at.each(|at, n| {
+            let other = at.turned(if n == 0 { b } else { a })?;
+            if n == 0 { at.dot(g, other) } else { at.dot(other, g) }
+        })
+    }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (dtype, rank) = (at.ty(0).dtype, ix.len());
         let depth = at.shape(0)[rank - 1].clone();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::{
-    loops::{BinaryFn, Bound, CompareFn},
+    loops::{BinaryFn, Bound, Combine, CompareFn},
     tensor::{DType, Scalar, flat_index},
 };
 
@@ -86,6 +86,37 @@ impl Primitive for Gather {
         // An empty axis has no place to clamp to.
         let bounds = if self.checked { vec![] } else { vec![Bound { index: Dim::zero(), extent }] };
         at.within(bounds, |at| at.read(0, &from), |at| at.w.constant(dtype, Scalar::zero(dtype)))
+    }
+    /// The sum of the gradients of all places that an element went to.
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (params, indices, g) = (at.operands[0], at.operands[1], at.gradient);
+        let (shape, which) = (at.shape(params), at.shape(indices));
+        let (batch, axis, rank) = (self.batch, self.axis, shape.len());
+        let picked = which.len() - batch;
+        at.first(|at| {
+            // Batch axes, the axis of the indices, and the rest; the gradient's likewise.
+            let rest: Vec<usize> = (batch..axis).chain(axis + 1..rank).collect();
+            let order: Vec<usize> = (0..batch).chain([axis]).chain(rest).collect();
+            let back: Vec<usize> = (0..rank).filter_map(|a| order.iter().position(|&from| from == a)).collect();
+            let turned: Vec<Dim> = order.iter().map(|&a| shape[a].clone()).collect();
+            let ends = (batch..axis).chain(axis + picked..rank - 1 + picked);
+            let g_order: Vec<usize> = (0..batch).chain(axis..axis + picked).chain(ends).collect();
+            let g = at.transpose(g, &g_order)?;
+            let dtype = at.dtype(g);
+            let none = at.filled(dtype, &turned, 0.0)?;
+            let column = [&which[..], &[Dim::one()]].concat();
+            let mut parts = vec![];
+            let index_type = at.dtype(indices);
+            for batch_axis in 0..batch {
+                parts.push(at.add(Iota { shape: column.clone(), axis: batch_axis, dtype: index_type }, &[])?);
+            }
+            parts.push(at.reshape(indices, &column)?);
+            let places = if parts.len() == 1 { parts[0] } else { at.add(Concat { axis: which.len() }, &parts)? };
+            // The gather has refused what is out of range.
+            let sums = Scatter { f: Combine::Add, depth: batch + 1, below: Outside::Drop, above: Outside::Drop };
+            let sums = at.add(sums, &[none, places, g])?;
+            at.transpose(sums, &back)
+        })
     }
     fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let none = Bindings::new();

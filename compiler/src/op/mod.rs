@@ -4,6 +4,7 @@
 //! and is the only place that names them all. Operands have the very shapes and types an operator works on: broadcasts,
 //! conversions and paddings are operators of their own. Every result is one tensor. Knows nothing of the graph.
 
+mod adjoint;
 mod arg_reduce;
 mod bind;
 mod concat;
@@ -36,6 +37,7 @@ mod within;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use adjoint::{Adjoint, Gradients, Grow, Value};
 pub use arg_reduce::ArgReduce;
 pub use bind::Bind;
 pub use concat::Concat;
@@ -103,6 +105,11 @@ pub trait Primitive: Clone + PartialEq + std::fmt::Debug + Serialize + Deseriali
     }
     /// Whether `write` is overridden, so that the result needs a buffer.
     const WHOLE: bool = false;
+    /// The gradients of the operands, composed of primitives; what has none says so by name. Asked only where the result is
+    /// of floats, and only by what differentiates a graph.
+    fn adjoint(&self, _: &mut Adjoint<'_>) -> Gradients {
+        Err(format!("{} has no derivative", Self::NAME))
+    }
     /// The elements of the result as numbers that follow from extents, given those of the operands where they are
     /// known. This is how shapes that the model computes become symbolic extents.
     fn numbers(&self, _: &[Option<&[Number]>], _types: &[&TensorType], _out: &TensorType) -> Option<Vec<Number>> {
@@ -249,6 +256,14 @@ macro_rules! ops {
                     Op::Const(t) => t.scalars().map(number::constant).collect(),
                     Op::Extent(dim) => Some(vec![dim.clone().into()]),
                     $(Op::$Op(op) => op.numbers(inputs, types, out),)*
+                }
+            }
+            /// As [`Primitive::adjoint`]. Panics for control flow, whose rule is the graph's.
+            pub fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+                match self {
+                    Op::Input | Op::Const(_) | Op::Extent(_) => Ok(vec![]),
+                    Op::Control(_) => unreachable!("who owns graphs differentiates them"),
+                    $(Op::$Op(op) => op.adjoint(at),)*
                 }
             }
             /// The dims in its attributes that need not be in the shape of its result.

@@ -49,6 +49,19 @@ impl Primitive for Pad {
         let bounds = from.iter().zip(at.shape(0)).map(|(index, extent)| Bound { index: index.clone(), extent });
         at.within(bounds.collect(), |at| at.read(0, &from), |at| at.read(1, &[]))
     }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let [x, value] = [at.operands[0], at.operands[1]];
+        let (shape, g) = (at.shape(x), at.gradient);
+        let inner = at.slice(g, &self.low, &shape)?;
+        let mut all = vec![Some(inner), None];
+        if at.wants(1) && at.dtype(value).is_float() {
+            let axes: Vec<usize> = (0..shape.len()).collect();
+            let (whole, part) = (at.summed(g, axes.clone())?, at.summed(inner, axes)?);
+            let rest = at.binary(crate::loops::BinaryFn::Sub, whole, part)?;
+            all[1] = Some(at.reshape(rest, &[])?);
+        }
+        Ok(all)
+    }
     fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let (x, value) = (inputs[0]?, inputs[1]?);
         let none = Bindings::new();

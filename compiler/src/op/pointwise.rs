@@ -3,6 +3,7 @@
 //! `eval` follows the definitions of [`UnaryFn`], [`BinaryFn`], [`CompareFn`] and `Cast` in the loop IR, but computes
 //! floats in double precision and rounds once, and shares no code with the interpreter of that IR.
 
+mod adjoint;
 pub(super) mod eval;
 
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,9 @@ impl Primitive for Unary {
     fn numbers(&self, inputs: &[Option<&[Number]>], _: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         inputs[0]?.iter().map(|x| number::unary(self.f, out.dtype, x)).collect()
     }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        adjoint::unary(self.f, at)
+    }
 }
 
 impl Binary {
@@ -142,6 +146,9 @@ impl Primitive for Binary {
     fn numbers(&self, inputs: &[Option<&[Number]>], _: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         inputs[0]?.iter().zip(inputs[1]?).map(|(x, y)| number::binary(self.f, out.dtype, x, y)).collect()
     }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        adjoint::binary(self.f, at)
+    }
 }
 
 impl Primitive for Compare {
@@ -191,6 +198,9 @@ impl Primitive for Select {
         let (cond, x, y) = (inputs[0]?, inputs[1]?, inputs[2]?);
         (0..x.len()).map(|n| number::select(&cond[n], &x[n], &y[n])).collect()
     }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        adjoint::select(at)
+    }
 }
 
 impl Primitive for Cast {
@@ -213,6 +223,9 @@ impl Primitive for Cast {
     fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], _: &TensorType) -> Option<Vec<Number>> {
         inputs[0]?.iter().map(|x| number::cast(types[0].dtype, self.to, x)).collect()
     }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        adjoint::cast(at)
+    }
 }
 
 impl Primitive for Bitcast {
@@ -227,6 +240,10 @@ impl Primitive for Bitcast {
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
         Ok(Tensor::from_bytes(self.to, out, inputs[0].bytes().to_vec()))
+    }
+    /// Bits have no slope.
+    fn adjoint(&self, _: &mut Adjoint<'_>) -> Gradients {
+        Ok(vec![None])
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let x = at.read(0, ix);

@@ -42,6 +42,17 @@ impl Primitive for Put {
         });
         Ok(Tensor::from_bytes(base.dtype, out.to_vec(), bytes))
     }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (part, g) = (at.operands[1], at.gradient);
+        let shape = at.shape(part);
+        at.each(|at, n| match n {
+            0 => {
+                let none = at.number(part, 0.0)?;
+                at.add(self.clone(), &[g, none])
+            }
+            _ => at.slice(g, &self.start, &shape),
+        })
+    }
     /// Whatever lies in its place already stays there.
     const WHOLE: bool = true;
     fn write(&self, at: &mut Emit<'_>, out: BufferId, shape: &[Dim]) {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{fold::Fold, *};
-use crate::loops::BinaryFn;
+use crate::loops::{BinaryFn, CompareFn};
 
 /// `f` over the elements along `axes`, which stay with extent 1. `f` is Add, Mul, Max, Min, And or Or; `axes` ascend.
 /// Without elements the result is the identity of `f`. NaN wins over every other value in Max and Min. The order of
@@ -31,6 +31,27 @@ impl Reduce {
             fold.finish(fold.of_nothing())
         });
         pace.or(result)
+    }
+}
+
+impl Reduce {
+    /// For each element the product of the others that are folded with it.
+    fn products_of_others(&self, at: &mut Adjoint<'_>, x: Value) -> Infer<Value> {
+        let shape = at.shape(x);
+        let kept = (0..shape.len()).filter(|axis| !self.axes.contains(axis));
+        let order: Vec<usize> = kept.chain(self.axes.iter().copied()).collect();
+        let back: Vec<usize> =
+            (0..order.len()).filter_map(|axis| order.iter().position(|&from| from == axis)).collect();
+        let turned = at.transpose(x, &order)?;
+        let apart = at.shape(turned);
+        let (outer, folded) = apart.split_at(shape.len() - self.axes.len());
+        let line = [outer, &[crate::tensor::count(folded)]].concat();
+        let rows = at.reshape(turned, &line)?;
+        let scan = |reverse| Scan { f: BinaryFn::Mul, axis: outer.len(), exclusive: true, reverse };
+        let (before, behind) = (at.add(scan(false), &[rows])?, at.add(scan(true), &[rows])?);
+        let others = at.mul(before, behind)?;
+        let others = at.reshape(others, &apart)?;
+        at.transpose(others, &back)
     }
 }
 
@@ -67,6 +88,33 @@ impl Primitive for Reduce {
             at.w.cast(wide, x)
         });
         at.w.cast(dtype, folded)
+    }
+    /// Equal extremes share alike. The product of the other factors is that of those before and those behind, so that
+    /// zeros do no harm.
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (x, y, g) = (at.operands[0], at.result, at.gradient);
+        let shape = at.shape(x);
+        at.first(|at| {
+            let all = at.broadcast(g, &shape)?;
+            match self.f {
+                BinaryFn::Add => Ok(all),
+                BinaryFn::Mul => {
+                    let others = self.products_of_others(at, x)?;
+                    at.mul(all, others)
+                }
+                BinaryFn::Max | BinaryFn::Min => {
+                    let best = at.broadcast(y, &shape)?;
+                    let is_best = at.compare(CompareFn::Eq, x, best)?;
+                    let dtype = at.dtype(x);
+                    let is_best = at.add(Cast { to: dtype }, &[is_best])?;
+                    let count = at.summed(is_best, self.axes.clone())?;
+                    let count = at.broadcast(count, &shape)?;
+                    let share = at.div(is_best, count)?;
+                    at.mul(share, all)
+                }
+                f => Err(format!("{f:?} has no derivative")),
+            }
+        })
     }
     fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let none = Bindings::new();

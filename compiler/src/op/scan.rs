@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::{
-    loops::BinaryFn,
+    loops::{BinaryFn, CompareFn},
     tensor::{DType, Scalar},
 };
 
@@ -89,6 +89,23 @@ impl Primitive for Scan {
                 at.w.assign(sum, &[], next);
             });
         });
+    }
+    /// A product's is TensorFlow's: what follows is divided by the element, and 0 where that is 0.
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let back = Scan { f: BinaryFn::Add, reverse: !self.reverse, ..self.clone() };
+        let (x, y, g) = (at.operands[0], at.result, at.gradient);
+        match self.f {
+            BinaryFn::Add => at.first(|at| at.add(back, &[g])),
+            BinaryFn::Mul => at.first(|at| {
+                let products = at.mul(y, g)?;
+                let sums = at.add(back, &[products])?;
+                let zero = at.number(x, 0.0)?;
+                let divides = at.compare(CompareFn::Ne, x, zero)?;
+                let slope = at.div(sums, x)?;
+                at.only(divides, slope)
+            }),
+            f => Err(format!("a running {f:?} has no derivative")),
+        }
     }
     fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let (known, shape) = (inputs[0]?, out.concrete(&Bindings::new())?);

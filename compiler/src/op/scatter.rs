@@ -240,6 +240,25 @@ impl Primitive for Scatter {
             None => all(at, &Dim::zero(), columns),
         }
     }
+    /// An update that a later one replaces has what the last one has, as in TensorFlow.
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (x, indices, updates, g) = (at.operands[0], at.operands[1], at.operands[2], at.gradient);
+        match self.f {
+            Combine::Add | Combine::Sub | Combine::Set => at.each(|at, n| match n {
+                0 if self.f == Combine::Set => {
+                    let none = at.number(updates, 0.0)?;
+                    at.add(self.clone(), &[g, indices, none])
+                }
+                0 => Ok(g),
+                1 => Err("indices have no gradient".into()),
+                _ => {
+                    let part = self.read_back(at, g, indices, &at.shape(x))?;
+                    if self.f == Combine::Sub { at.neg(part) } else { Ok(part) }
+                }
+            }),
+            f => Err(format!("a scatter by {f:?} has no derivative")),
+        }
+    }
     fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], _: &TensorType) -> Option<Vec<Number>> {
         let none = Bindings::new();
         let (x, indices, updates) = (inputs[0]?, inputs[1]?, inputs[2]?);
@@ -268,6 +287,49 @@ impl Primitive for Scatter {
 }
 
 impl Scatter {
+    /// The slices of `x`, of this shape, that updates went to; 0 for updates that do not count.
+    fn read_back(&self, at: &mut Adjoint<'_>, x: Value, indices: Value, shape: &[Dim]) -> Infer<Value> {
+        let (axes, slice) = shape.split_at(self.depth);
+        let list = at.add(Cast { to: DType::I64 }, &[indices])?;
+        let column = at.shape(list)[..at.shape(list).len() - 1].to_vec();
+        let one = [&column[..], &[Dim::one()]].concat();
+        let (mut flat, mut inside): (Option<Value>, Option<Value>) = (None, None);
+        for (d, extent) in axes.iter().enumerate() {
+            let mut start = vec![Dim::zero(); one.len()];
+            start[one.len() - 1] = Dim::from(d);
+            let index = at.slice(list, &start, &one)?;
+            let index = at.reshape(index, &column)?;
+            let size = at.add(Op::Extent(extent.clone()), &[])?;
+            let size = at.reshape(size, &vec![Dim::one(); column.len()])?;
+            let size = at.broadcast(size, &column)?;
+            let zero = at.number(index, 0.0)?;
+            let (above, below) = (at.compare(CompareFn::Ge, index, zero)?, at.compare(CompareFn::Lt, index, size)?);
+            let fits = at.binary(BinaryFn::And, above, below)?;
+            inside = Some(match inside {
+                Some(all) => at.binary(BinaryFn::And, all, fits)?,
+                None => fits,
+            });
+            flat = Some(match flat {
+                Some(flat) => {
+                    let row = at.mul(flat, size)?;
+                    at.sum(row, index)?
+                }
+                None => index,
+            });
+        }
+        let (Some(flat), Some(inside)) = (flat, inside) else { return Err("a scatter has no index".into()) };
+        let rows = at.reshape(x, &[&[crate::tensor::count(axes)], slice].concat())?;
+        let picked = at.add(Gather { axis: 0, batch: 0, checked: false }, &[rows, flat])?;
+        if [self.below, self.above] == [Outside::Fault; 2] {
+            return Ok(picked);
+        }
+        let mut wide = column;
+        wide.extend(slice.iter().map(|_| Dim::one()));
+        let inside = at.reshape(inside, &wide)?;
+        let shape = at.shape(picked);
+        let inside = at.broadcast(inside, &shape)?;
+        at.only(inside, picked)
+    }
     fn combined_numbers(&self, dtype: DType, old: &Number, new: &Number) -> Option<Number> {
         let f = match self.f {
             Combine::Set => return Some(new.clone()),

@@ -92,6 +92,18 @@ impl Primitive for Broadcast {
         let ix: Vec<_> = (0..ix.len()).map(at_axis).collect();
         at.read(0, &ix)
     }
+    /// The sum over what repeats an element.
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let from = at.shape(at.operands[0]);
+        if let Some(&axis) = self.open.first() {
+            return Err(format!(
+                "the extent {} is 1 or {}, which only a call tells: such a repetition has no derivative",
+                from[axis], self.shape[axis]
+            ));
+        }
+        let repeated = (0..from.len()).filter(|&axis| from[axis].is(1) && !self.shape[axis].is(1)).collect();
+        at.first(|at| at.summed(at.gradient, repeated))
+    }
     fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let from = types[0].concrete(&Bindings::new())?;
         rearranged(inputs[0], types[0], out, |ix| {
@@ -130,6 +142,10 @@ impl Primitive for Reshape {
     fn numbers(&self, inputs: &[Option<&[Number]>], _: &[&TensorType], _: &TensorType) -> Option<Vec<Number>> {
         inputs[0].map(<[Number]>::to_vec)
     }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let from = at.shape(at.operands[0]);
+        at.first(|at| at.reshape(at.gradient, &from))
+    }
 }
 
 /// The operand's index for a result's index.
@@ -159,6 +175,10 @@ impl Primitive for Transpose {
     }
     fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         rearranged(inputs[0], types[0], out, |ix| unpermute(&self.perm, ix))
+    }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let back = unpermute(&self.perm, &(0..self.perm.len()).collect::<Vec<_>>());
+        at.first(|at| at.transpose(at.gradient, &back))
     }
 }
 
@@ -202,6 +222,31 @@ impl Primitive for Slice {
         let start: Vec<i64> = self.start.iter().map(Dim::as_int).collect::<Option<_>>()?;
         rearranged(inputs[0], types[0], out, |ix| {
             (0..ix.len()).map(|a| (start[a] + ix[a] as i64 * self.stride[a]) as usize).collect()
+        })
+    }
+    /// Each element where it was taken from, among zeros.
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        at.first(|at| {
+            let from = at.shape(at.operands[0]);
+            let backwards = (0..from.len()).filter(|&axis| self.stride[axis] < 0);
+            let g = at.reverse(at.gradient, backwards)?;
+            let steps: Vec<i64> = self.stride.iter().map(|step| step.abs()).collect();
+            let g = at.spread(g, &steps)?;
+            let spread = at.shape(g);
+            let first = |axis: usize| match self.stride[axis] {
+                step if step < 0 => &self.start[axis] + (&self.shape[axis] - 1) * step,
+                _ => self.start[axis].clone(),
+            };
+            // A part without elements lies anywhere.
+            let low: Vec<Dim> =
+                (0..from.len()).map(|a| if self.shape[a].is(0) { Dim::zero() } else { first(a) }).collect();
+            let rest: Vec<Dim> = (0..from.len()).map(|a| &from[a] - &low[a] - &spread[a]).collect();
+            // What follows the last element of a spread axis may reach beyond the end.
+            let high: Vec<Dim> = (0..from.len())
+                .map(|a| if steps[a] == 1 { rest[a].clone() } else { rest[a].at_least(&Dim::zero()) })
+                .collect();
+            let g = at.padded(g, &low, &high)?;
+            at.slice(g, &vec![Dim::zero(); from.len()], &from)
         })
     }
 }

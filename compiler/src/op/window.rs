@@ -1,5 +1,7 @@
 //! Folds a sliding window.
 
+mod adjoint;
+
 use serde::{Deserialize, Serialize};
 
 use super::{fold::Fold, *};
@@ -113,6 +115,9 @@ impl Primitive for Window {
     }
     fn eval_by(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings, how: Evaluation<'_>) -> Result<Tensor, Stop> {
         self.folded(inputs, out, bind, how)
+    }
+    fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
+        adjoint::window(self, at)
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (dtype, shape) = (at.ty(0).dtype, at.shape(0));

@@ -1,0 +1,114 @@
+//! Reverse-mode differentiation: nodes for the gradients of one number, or of weighted results, by what it depends on.
+//!
+//! The rules are the primitives' ([`Op::adjoint`]). A node is met when all its users have been: its gradient is the sum of
+//! what they gave. What does not depend on anything asked for costs nothing. Integers, bools and what follows from them alone
+//! have no gradients.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::op::{Adjoint, Grow, Value};
+
+/// What stands in the way of a derivative, and the source node it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoDerivative {
+    pub why: String,
+    pub origin: Option<Arc<str>>,
+}
+
+impl Grow for Graph {
+    fn grow(&mut self, op: Op, operands: &[Value]) -> Infer<Value> {
+        let operands: Vec<NodeId> = operands.iter().map(|x| NodeId::new(x.0)).collect();
+        let made = match op {
+            Op::Const(value) => self.constant(value),
+            Op::Extent(dim) => self.extent(dim),
+            op => self.add(op, &operands)?,
+        };
+        Ok(Value(made.index()))
+    }
+    fn ty(&self, value: Value) -> &TensorType {
+        Graph::ty(self, NodeId::new(value.0))
+    }
+}
+
+impl Graph {
+    /// Appends nodes for the gradients of `sum over i of results[i].0 * results[i].1` by each of `by`, in their order: the
+    /// second of each pair has the type of the first, which is of floats. What the sum does not depend on has zeros.
+    pub fn gradients(&mut self, results: &[(NodeId, NodeId)], by: &[NodeId]) -> Result<Vec<NodeId>, NoDerivative> {
+        let plain = |why| NoDerivative { why, origin: None };
+        let depends = self.depending(by);
+        let mut found: Vec<Option<NodeId>> = vec![None; self.len()];
+        let Some(last) = results.iter().map(|(node, _)| node.index()).max() else { return Ok(vec![]) };
+        for &(node, weight) in results {
+            self.contribute(&mut found, node, weight).map_err(plain)?;
+        }
+        for id in (0..=last).rev().map(NodeId::new) {
+            if !depends[id.index()] || by.contains(&id) && self.node(id).inputs.is_empty() {
+                continue;
+            }
+            let Some(gradient) = found[id.index()] else { continue };
+            let node = self.node(id).clone();
+            let origin = self.origin(id).cloned();
+            let outer = std::mem::replace(&mut self.origin, origin.clone());
+            let wanted: Vec<bool> =
+                node.inputs.iter().map(|i| depends[i.index()] && self.ty(*i).dtype.is_float()).collect();
+            let operands: Vec<Value> = node.inputs.iter().map(|i| Value(i.index())).collect();
+            let gradients = match &node.op {
+                Op::Control(_) => Err("branches and loops have no derivative yet".into()),
+                op => op.adjoint(&mut Adjoint {
+                    graph: self,
+                    operands: &operands,
+                    result: Value(id.index()),
+                    gradient: Value(gradient.index()),
+                    wanted: &wanted,
+                }),
+            };
+            let told = |why: String| NoDerivative { why, origin: origin.clone() };
+            let gradients = gradients.map_err(told)?;
+            for ((&operand, gradient), wanted) in node.inputs.iter().zip(gradients).zip(wanted) {
+                if let Some(gradient) = gradient.filter(|_| wanted) {
+                    self.contribute(&mut found, operand, NodeId::new(gradient.0)).map_err(told)?;
+                }
+            }
+            self.origin = outer;
+        }
+        by.iter()
+            .map(|&id| match found[id.index()] {
+                Some(gradient) => Ok(gradient),
+                None => self.zeros_like(id).map_err(plain),
+            })
+            .collect()
+    }
+
+    /// The nodes that depend on one of these smoothly: by floats all the way.
+    fn depending(&self, by: &[NodeId]) -> Vec<bool> {
+        let mut depends = vec![false; self.len()];
+        for (id, node) in self.iter() {
+            let from_operands = node.inputs.iter().any(|i| depends[i.index()]);
+            depends[id.index()] = node.ty.dtype.is_float() && (from_operands || by.contains(&id));
+        }
+        depends
+    }
+
+    fn contribute(&mut self, found: &mut [Option<NodeId>], to: NodeId, gradient: NodeId) -> Infer<()> {
+        let (wanted, given) = (self.ty(to).clone(), self.ty(gradient));
+        if wanted.dtype != given.dtype || wanted.rank() != given.rank() {
+            return Err(format!("the gradient of a {wanted} is a {given}"));
+        }
+        found[to.index()] = Some(match found[to.index()] {
+            Some(sum) => self.add(crate::op::Binary { f: crate::loops::BinaryFn::Add }, &[sum, gradient])?,
+            None => gradient,
+        });
+        Ok(())
+    }
+
+    fn zeros_like(&mut self, id: NodeId) -> Infer<NodeId> {
+        let ty = self.ty(id).clone();
+        let zero = Tensor::from_scalars(ty.dtype, vec![1; ty.rank()], [Scalar::zero(ty.dtype)]);
+        let zero = self.constant(zero);
+        self.broadcast(zero, &ty.shape)
+    }
+}
+
+#[cfg(test)]
+mod tests;
