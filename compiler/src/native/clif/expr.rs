@@ -19,6 +19,7 @@ use crate::{
     base::Dim,
     loops::{BinaryFn, BufferId, Combine, CompareFn, Expr, ExprId},
     native::intrinsic::Intrinsic,
+    plan::Isa,
     tensor::{DType, Scalar},
 };
 
@@ -313,7 +314,7 @@ impl Lower<'_, '_> {
         }
         if wide {
             let ty = self.lane_type(dtype);
-            let Some(mask) = self.mask(ty) else { return self.b.ins().load(ty, memory, pointer, offset) };
+            let Some(mask) = self.mask(ty) else { return self.load_lanes(ty, memory, (pointer, offset)) };
             let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
             let lanes = self.intrinsic(Intrinsic::LoadMasked, &[mask, pointer], Some(ty));
             return lanes.unwrap_or_else(|| unreachable!("it returns lanes"));
@@ -325,6 +326,18 @@ impl Lower<'_, '_> {
             }
             _ => self.b.ins().load(register(dtype), memory, pointer, offset),
         }
+    }
+
+    /// Lanes from an address that need not be aligned to them.
+    ///
+    /// Without AVX, Cranelift lets a comparison of floats read its operand from memory, which then would have to be aligned:
+    /// what is loaded as integers has to pass a register.
+    fn load_lanes(&mut self, ty: Type, memory: MemFlagsData, (pointer, offset): (Value, i32)) -> Value {
+        if self.info.isa != Isa::X64 || self.info.has_fma || !ty.lane_type().is_float() {
+            return self.b.ins().load(ty, memory, pointer, offset);
+        }
+        let lanes = self.b.ins().load(ty.as_int(), memory, pointer, offset);
+        self.as_type(ty, lanes)
     }
 
     pub fn store(&mut self, buffer: BufferId, index: &Dim, value: ExprId) {
