@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use smc::driver::{Dump, InputShape, Options, SizeBound};
+use smc::driver::{Dump, InputShape, Loss, Optimizer, Options, SizeBound, Training};
 
 /// Compile TensorFlow SavedModels into native object files
 ///
@@ -156,9 +156,50 @@ pub struct Compile {
     /// Print stages instead of writing files: graph, opt, plan, loops, entry, clif, asm, dot
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub emit: Vec<Dump>,
+    #[command(flatten)]
+    pub learning: Learning,
     /// Print the closing report as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a model learns, where it was saved for inference only.
+#[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "Training")]
+pub struct Learning {
+    /// Add the entries train_step and evaluate to the signature, over the same variables, which become state
+    #[arg(long, requires = "loss")]
+    pub train: bool,
+    /// What the output is compared with the targets by: sparse_categorical_crossentropy, categorical_crossentropy,
+    /// binary_crossentropy, mse, mae, huber or cosine_similarity; `:logits` behind a name says that the output are logits
+    #[arg(long, value_name = "LOSS", requires = "train")]
+    pub loss: Option<Loss>,
+    /// How variables change: sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam, ftrl, lion or
+    /// lamb, with settings such as adam:lr=0.01,beta_1=0.8; others are Keras's defaults [default: adam]
+    #[arg(long, value_name = "RULE", requires = "train")]
+    pub optimizer: Option<Optimizer>,
+    /// Keep the variables of this layer or name, in which * stands for anything, as they are; repeat it for more
+    #[arg(long, value_name = "PATTERN", requires = "train")]
+    pub freeze: Vec<String>,
+    /// Train the variables of this layer or name alone; repeat it for more
+    #[arg(long, value_name = "PATTERN", requires = "train")]
+    pub only: Vec<String>,
+    /// Take a weight for each example, as the input sample_weight
+    #[arg(long, requires = "train")]
+    pub sample_weights: bool,
+}
+
+impl Learning {
+    pub fn training(&self) -> Option<Training> {
+        let adam = || "adam".parse().expect("the default is known");
+        self.loss.map(|loss| Training {
+            loss,
+            optimizer: self.optimizer.clone().unwrap_or_else(adam),
+            only: self.only.clone(),
+            freeze: self.freeze.clone(),
+            weights: self.sample_weights,
+        })
+    }
 }
 
 #[derive(Args, Debug)]

@@ -52,6 +52,7 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
         shared: output.as_ref().and_then(Output::soname),
         weights_apart: args.weights.is_some(),
         dumps: args.emit.clone(),
+        training: args.learning.training(),
         ..args.choices.options()
     };
     let model = load(&args.model)?;

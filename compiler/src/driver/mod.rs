@@ -22,11 +22,15 @@ mod reference;
 mod report;
 mod source;
 mod state;
+mod train;
 mod twins;
 mod uses;
 mod values;
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use smc_runtime::{abi::Status, descriptor::Order};
 
@@ -41,6 +45,7 @@ pub use reference::{Reference, coarsest};
 pub use report::{EntryReport, Report};
 pub use state::at_first;
 use state::{Keys, State};
+pub use train::{Loss, Optimizer, Training};
 use twins::{Twins, twins};
 pub use uses::{Found, Seeded, Size, Use, found, uses};
 pub use values::Values;
@@ -85,6 +90,8 @@ pub struct Entry {
     pub residents: Vec<Resident>,
     /// The sizes that data decide in the model; passes may leave out some of them.
     pub sizes: BTreeSet<String>,
+    /// What variables hold at first that no model stores, by key.
+    pub fresh: BTreeMap<String, Tensor>,
     /// What the import assumed or left out.
     pub notes: Vec<Diagnostic>,
     /// Where the model's variables are, by which its layers are known.
@@ -135,7 +142,9 @@ pub fn compile(model: &Model, options: &Options, heard: &mut dyn FnMut(News)) ->
     heard(News::Stage("importing"));
     let (entries, notes) = entries(model, options)?;
     clock.lap("import and optimise");
-    let state = State::of(&entries, &|variable| initial::at_first(model, variable))?;
+    let fresh = |variable: &Variable| entries.iter().find_map(|entry| entry.fresh.get(&variable.key)).cloned();
+    let read = |variable: &Variable| fresh(variable).map_or_else(|| initial::at_first(model, variable), Ok);
+    let state = State::of(&entries, &read)?;
     let compiled = back_end((entries, state), model.digest()?, &target, options, heard, clock)?;
     Ok(Compiled { notes: Problems([notes.0, compiled.notes.0].concat()), ..compiled })
 }
@@ -289,10 +298,15 @@ fn special(when: Vec<plan::Guard>, mut programs: Vec<Program>, open: &Program) -
 /// served are left out with a warning.
 pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems), Problems> {
     let by_name = !options.signatures.is_empty();
+    let trained = match &options.training {
+        Some(training) => Some((training, train::prepare(model, options, training)?)),
+        None => None,
+    };
     let chosen = signatures(model, options)?;
     let several = chosen.len() > 1;
     let (mut entries, mut notes, mut failures) = (vec![], Problems::default(), vec![]);
-    let (verdicts, state) = judged(model, chosen, options);
+    let learning = trained.iter().flat_map(|(_, trained)| trained.keys.clone()).collect();
+    let (verdicts, state) = judged(model, chosen, options, &learning);
     let compiled = verdicts.iter().filter(|v| v.entry.is_ok()).flat_map(|v| &v.signatures);
     let others = state::of_others(model, &compiled.map(|s| s.name.clone()).collect(), options);
     for Verdict { signatures, entry } in verdicts {
@@ -312,6 +326,17 @@ pub fn entries(model: &Model, options: &Options) -> Result<(Vec<Entry>, Problems
             Err(problems) => failures.push((signatures, place(problems))),
         }
     }
+    if let Some((training, trained)) = &trained {
+        let made = trained.entries(model, options, training)?;
+        if let Some(taken) = entries.iter().find(|entry| made.iter().any(|own| own.key == entry.key)) {
+            let what = format!("the model has a signature `{}`, which is the name of what training adds", taken.key);
+            return Err(Diagnostic::error(what).help("leave it out: `--signature` names the others").into());
+        }
+        for entry in made {
+            notes.0.extend(entry.notes.iter().cloned());
+            entries.push(entry);
+        }
+    }
     if entries.is_empty() || (by_name && !failures.is_empty()) {
         return Err(failures.into_iter().flat_map(|(_, problems)| problems.0).collect());
     }
@@ -328,7 +353,7 @@ pub struct Verdict {
 
 /// What would be compiled of these signatures, and what stands in the way of the rest.
 pub fn verdicts(model: &Model, chosen: &[Signature], options: &Options) -> Vec<Verdict> {
-    judged(model, chosen.to_vec(), &Options { keep_imported: true, ..options.clone() }).0
+    judged(model, chosen.to_vec(), &Options { keep_imported: true, ..options.clone() }, &Keys::new()).0
 }
 
 /// The signatures that `options` names, or all, with the outputs that it names, or all.
@@ -336,16 +361,18 @@ pub fn signatures(model: &Model, options: &Options) -> Result<Vec<Signature>, Pr
     outputs::keep(choose(model, &options.signatures)?, &options.outputs)
 }
 
-/// The verdicts, and the variables that are state.
-fn judged(model: &Model, chosen: Vec<Signature>, options: &Options) -> (Vec<Verdict>, Keys) {
+/// The verdicts, and the variables that are state; those that are `learning` are.
+fn judged(model: &Model, chosen: Vec<Signature>, options: &Options, learning: &Keys) -> (Vec<Verdict>, Keys) {
     let mut keys = state::assigned(model, &chosen, options);
+    keys.extend(learning.iter().cloned());
     loop {
         let verdict = |Twins { signatures, graph }: Twins| {
             let entry = graph.and_then(|graph| entry(model, &signatures, graph, &keys, options));
             Verdict { signatures, entry }
         };
         let verdicts: Vec<Verdict> = twins(model, chosen.clone(), options, &keys).into_iter().map(verdict).collect();
-        let changed = state::changed(verdicts.iter().filter_map(|verdict| verdict.entry.as_ref().ok()));
+        let mut changed = state::changed(verdicts.iter().filter_map(|verdict| verdict.entry.as_ref().ok()));
+        changed.extend(learning.iter().cloned());
         // Without an entry there is nothing to make again.
         if changed == keys || verdicts.iter().all(|verdict| verdict.entry.is_err()) {
             return (verdicts, keys);
@@ -390,6 +417,7 @@ fn from_import(key: String, imported: tf::Imported, options: &Options) -> Entry 
         state,
         residents: vec![],
         sizes,
+        fresh: BTreeMap::new(),
         notes,
         scopes: Scopes::default(),
     }

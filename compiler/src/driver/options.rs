@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use super::Training;
 use crate::base::names::advice;
 
 /// How to compile a model.
@@ -28,6 +29,8 @@ pub struct Options {
     pub shared: Option<String>,
     /// The weights are in a file of their own, which the caller binds.
     pub weights_apart: bool,
+    /// The training step and evaluation to make beside the signatures.
+    pub training: Option<Training>,
     /// What to keep of the stages between, for people to read.
     pub dumps: Vec<Dump>,
     /// Whether the result keeps the graphs as imported, for comparisons.

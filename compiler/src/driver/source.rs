@@ -14,7 +14,7 @@ pub fn import_options(signature: &Signature, options: &Options, state: &Keys) ->
     let shapes = options.shapes.iter().filter(|s| has(&s.input));
     let shapes = shapes.map(|s| (s.input.clone(), s.extents.clone())).collect();
     let bounds = options.bounds.iter().map(|b| (b.name.clone(), b.most)).collect();
-    tf::Options { batch: options.batch, shapes, bounds, state: Some(state.clone()) }
+    tf::Options { batch: options.batch, shapes, bounds, state: Some(state.clone()), differentiable: false }
 }
 
 /// The flat graph of an entry point.

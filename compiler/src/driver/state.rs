@@ -96,7 +96,10 @@ pub fn at_first(model: &Model, entry: &Entry, seed: u64) -> Result<Vec<Tensor>, 
         Some(Beginning { place: [low, high, _], unseeded: true }) => {
             Ok(Tensor::from_i64([3], &[low, high, seed as i64]))
         }
-        _ => initial::at_first(model, &kept.variable),
+        _ => match entry.fresh.get(&kept.variable.key) {
+            Some(value) => Ok(value.clone()),
+            None => initial::at_first(model, &kept.variable),
+        },
     };
     entry.state.iter().map(value).collect()
 }

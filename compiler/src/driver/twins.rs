@@ -63,6 +63,7 @@ pub fn apart(entries: Vec<Entry>) -> Vec<Entry> {
             state: entry.state.clone(),
             residents: entry.residents.clone(),
             sizes: entry.sizes.clone(),
+            fresh: entry.fresh.clone(),
             notes: vec![],
             scopes: entry.scopes.clone(),
         };

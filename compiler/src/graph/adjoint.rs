@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::op::{Adjoint, Grow, Value};
+use crate::op::{Adjoint, Compose, Grow, Value};
 
 /// What stands in the way of a derivative, and the source node it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Graph {
             let gradients = match &node.op {
                 Op::Control(_) => Err("branches and loops have no derivative yet".into()),
                 op => op.adjoint(&mut Adjoint {
-                    graph: self,
+                    compose: Compose(self),
                     operands: &operands,
                     result: Value(id.index()),
                     gradient: Value(gradient.index()),

@@ -28,6 +28,10 @@ fn widened_from(graph: &Graph, narrow: &[DType]) -> Option<Graph> {
                 ids.push(wide.push(Op::Input, vec![], ty));
                 continue;
             }
+            Op::Bitcast(Bitcast { to }) if to == graph.ty(node.inputs[0]).dtype => {
+                ids.push(inputs[0]);
+                continue;
+            }
             Op::Bitcast(Bitcast { to }) if [to, graph.ty(node.inputs[0]).dtype].iter().any(|t| narrow.contains(t)) => {
                 return None;
             }

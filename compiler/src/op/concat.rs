@@ -45,11 +45,12 @@ impl Primitive for Concat {
         self.read_from(at, 0..at.count(), ix)
     }
     fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
-        let mut start = vec![Dim::zero(); at.shape(at.result).len()];
+        let g = at.gradient;
+        let mut start = vec![Dim::zero(); at.shape(g).len()];
         let mut all = vec![];
         for (n, &x) in at.operands.iter().enumerate() {
             let shape = at.shape(x);
-            all.push(if at.wants(n) { Some(at.slice(at.gradient, &start, &shape)?) } else { None });
+            all.push(if at.wants(n) { Some(at.slice(g, &start, &shape)?) } else { None });
             start[self.axis] = &start[self.axis] + &shape[self.axis];
         }
         Ok(all)

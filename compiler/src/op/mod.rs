@@ -7,6 +7,7 @@
 mod adjoint;
 mod arg_reduce;
 mod bind;
+mod compose;
 mod concat;
 mod control;
 mod conv;
@@ -37,9 +38,10 @@ mod within;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use adjoint::{Adjoint, Gradients, Grow, Value};
+pub use adjoint::{Adjoint, Gradients};
 pub use arg_reduce::ArgReduce;
 pub use bind::Bind;
+pub use compose::{Compose, Grow, Value};
 pub use concat::Concat;
 pub use control::{Control, ControlResult};
 pub use conv::Conv;

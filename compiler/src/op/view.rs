@@ -102,7 +102,8 @@ impl Primitive for Broadcast {
             ));
         }
         let repeated = (0..from.len()).filter(|&axis| from[axis].is(1) && !self.shape[axis].is(1)).collect();
-        at.first(|at| at.summed(at.gradient, repeated))
+        let g = at.gradient;
+        at.first(|at| at.summed(g, repeated))
     }
     fn numbers(&self, inputs: &[Option<&[Number]>], types: &[&TensorType], out: &TensorType) -> Option<Vec<Number>> {
         let from = types[0].concrete(&Bindings::new())?;
@@ -144,7 +145,8 @@ impl Primitive for Reshape {
     }
     fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
         let from = at.shape(at.operands[0]);
-        at.first(|at| at.reshape(at.gradient, &from))
+        let g = at.gradient;
+        at.first(|at| at.reshape(g, &from))
     }
 }
 
@@ -178,7 +180,8 @@ impl Primitive for Transpose {
     }
     fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
         let back = unpermute(&self.perm, &(0..self.perm.len()).collect::<Vec<_>>());
-        at.first(|at| at.transpose(at.gradient, &back))
+        let g = at.gradient;
+        at.first(|at| at.transpose(g, &back))
     }
 }
 
@@ -229,7 +232,8 @@ impl Primitive for Slice {
         at.first(|at| {
             let from = at.shape(at.operands[0]);
             let backwards = (0..from.len()).filter(|&axis| self.stride[axis] < 0);
-            let g = at.reverse(at.gradient, backwards)?;
+            let g = at.gradient;
+            let g = at.reverse(g, backwards)?;
             let steps: Vec<i64> = self.stride.iter().map(|step| step.abs()).collect();
             let g = at.spread(g, &steps)?;
             let spread = at.shape(g);

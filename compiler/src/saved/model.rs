@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
+use prost::Message;
 use sha2::{Digest, Sha256};
 use smc_proto::{
-    DataType, FingerprintDef, MetaGraphDef, NameAttrList, TensorProto, attr_value::Value, saved_object::Kind,
+    DataType, FingerprintDef, MetaGraphDef, NameAttrList, TensorProto, VariableDef, attr_value::Value,
+    collection_def::Kind as Collected, saved_object::Kind,
 };
 
 use super::{
@@ -190,6 +192,21 @@ impl Model {
         let missing = || Diagnostic::error("the model has no variables").in_file(self.shown_folder());
         let bundle = self.bundle.as_ref().ok_or_else(missing)?;
         Ok(bundle.read(&variable.key, variable.part.as_ref())?)
+    }
+
+    /// Whether the author's training changes a variable, where the model tells: by its saved objects, or by the collection of
+    /// TensorFlow 1.
+    pub fn is_trainable(&self, variable: &Variable) -> Option<bool> {
+        let library = self.library();
+        let sources = self.sources(&library).ok()?;
+        if let Some(&flag) = sources.objects.trainable.get(&variable.key) {
+            return Some(flag);
+        }
+        let collection = self.meta.collection_def.get("trainable_variables")?;
+        let Some(Collected::BytesList(list)) = &collection.kind else { return None };
+        let names = list.value.iter().filter_map(|bytes| VariableDef::decode(&bytes[..]).ok());
+        let names: Vec<String> = names.map(|def| def.variable_name).collect();
+        Some(names.iter().any(|name| name.strip_suffix(":0").unwrap_or(name) == variable.name))
     }
 
     /// The flat graph of an entry point, in which all branches are open.

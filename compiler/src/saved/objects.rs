@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use prost::Message;
-use smc_proto::{MetaGraphDef, TrackableObjectGraph, attr_value::Value};
+use smc_proto::{MetaGraphDef, SavedObject, TrackableObjectGraph, attr_value::Value, saved_object::Kind};
 
 use super::{bundle::Bundle, graph::Reference};
 use crate::base::{Diagnostic, Problems};
@@ -22,6 +22,8 @@ pub(super) struct Objects {
     pub of_handle: BTreeMap<String, BTreeSet<usize>>,
     /// The checkpoint key of each object that is a stored variable.
     pub keys: BTreeMap<usize, String>,
+    /// By checkpoint key, whether the author's training changes the variable.
+    pub trainable: BTreeMap<String, bool>,
 }
 
 impl Objects {
@@ -42,7 +44,13 @@ impl Objects {
             Some((bundle, Some(_))) => checkpoint_keys(meta, bundle)?,
             _ => BTreeMap::new(),
         };
-        problems.or(Objects { of_handle, keys })
+        let saved = meta.object_graph_def.iter().flat_map(|graph| &graph.nodes).enumerate();
+        let flag = |(n, object): (usize, &SavedObject)| match &object.kind {
+            Some(Kind::Variable(variable)) => Some((keys.get(&n)?.clone(), variable.trainable)),
+            _ => None,
+        };
+        let trainable = saved.filter_map(flag).collect();
+        problems.or(Objects { of_handle, keys, trainable })
     }
 }
 

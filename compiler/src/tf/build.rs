@@ -8,7 +8,7 @@ use crate::{
     base::{Bindings, Diagnostic, Dim, dim::Number},
     graph::NodeId,
     loops::{BinaryFn, CompareFn, UnaryFn},
-    op::{Binary, Cast, Compare, Concat, Op, Pad, Reshape, Select, Slice, Transpose, Unary},
+    op::{Binary, Bitcast, Cast, Compare, Concat, Op, Pad, Reshape, Select, Slice, Transpose, Unary},
     saved::{host_type, type_name},
     tensor::{DType, Scalar, Tensor, TensorType},
 };
@@ -223,6 +223,11 @@ impl Import<'_> {
             d if d.is_complex() => Err("complex numbers are not supported yet".into()),
             _ => Ok(self.graph.constant(value)),
         }
+    }
+    /// `x`, through which no gradient passes where the graph is to be differentiated: the same bits have no slope.
+    pub(super) fn held(&mut self, x: NodeId) -> Result<NodeId, Stop> {
+        let dtype = self.dtype(x);
+        if self.differentiable && dtype.is_float() { self.add(Bitcast { to: dtype }, &[x]) } else { Ok(x) }
     }
     pub(super) fn unary(&mut self, f: UnaryFn, x: NodeId) -> Result<NodeId, Stop> {
         self.add(Unary { f }, &[x])

@@ -40,6 +40,8 @@ pub struct Options {
     pub state: Option<BTreeSet<String>>,
     /// The most that sizes can be that data decide, by symbol.
     pub bounds: BTreeMap<String, u64>,
+    /// Whether the graph is to be differentiated: what has another gradient than its primitives would give it is kept apart.
+    pub differentiable: bool,
 }
 
 /// A graph and what the user should know about how it came to be.
@@ -194,6 +196,7 @@ impl<'a> Walks<'a> {
     ) -> (Result<T, Problems>, Import<'a>) {
         loop {
             let mut import = Import::new(self.tf, self.variables, stretch, std::mem::take(&mut self.read));
+            import.differentiable = self.options.differentiable;
             let outcome = import.declare_inputs(self.options, &self.known.known).and_then(|()| work(&mut import));
             self.sizes.extend(import.found.symbols.iter().map(|symbol| symbol.name().into()));
             match outcome {
@@ -279,6 +282,8 @@ pub struct Import<'a> {
     pub(super) around: Vec<&'a TfGraph>,
     pub(super) variables: &'a Variables<'a>,
     pub(super) stretch: Stretch,
+    /// Whether the graph is to be differentiated.
+    pub(super) differentiable: bool,
     /// Whether an extent was taken to be 1 or another one.
     pub(super) stretched: bool,
     pub(super) read: Read<'a>,
@@ -328,6 +333,7 @@ impl<'a> Import<'a> {
             around: vec![tf],
             variables,
             stretch,
+            differentiable: false,
             stretched: false,
             read,
             constants: HashMap::new(),

@@ -40,18 +40,23 @@ fn single(cx: &mut Import, f: fn(&mut Import, NodeId) -> Result<NodeId>) -> Outp
     one(cx.in_single(x, |cx, x| f(cx, x))?)
 }
 
-/// NaN and -0.0 stay.
+/// NaN and -0.0 stay. Of equals the first one has the gradient, which TensorFlow gives to none at the borders of its
+/// rectifiers: there the border comes first.
 fn relu(cx: &mut Import) -> Outputs {
     let x = cx.arg(0)?;
     let zero = cx.scalar_like(x, 0.0)?;
-    one(cx.binary(BinaryFn::Max, x, zero)?)
+    one(limited(cx, BinaryFn::Max, x, zero)?)
+}
+
+fn limited(cx: &mut Import, f: BinaryFn, x: NodeId, border: NodeId) -> Result<NodeId> {
+    if cx.differentiable { cx.binary(f, border, x) } else { cx.binary(f, x, border) }
 }
 
 fn relu6(cx: &mut Import) -> Outputs {
     let x = cx.arg(0)?;
     let (zero, six) = (cx.scalar_like(x, 0.0)?, cx.scalar_like(x, 6.0)?);
-    let positive = cx.binary(BinaryFn::Max, x, zero)?;
-    one(cx.binary(BinaryFn::Min, positive, six)?)
+    let positive = limited(cx, BinaryFn::Max, x, zero)?;
+    one(limited(cx, BinaryFn::Min, positive, six)?)
 }
 
 /// The slope below zero may be any number.
@@ -123,6 +128,8 @@ fn last_axis(cx: &Import, x: NodeId) -> Result<usize> {
 pub(super) fn less_maximum(cx: &mut Import, x: NodeId) -> Result<NodeId> {
     let axis = last_axis(cx, x)?;
     let max = cx.add(Reduce { f: BinaryFn::Max, axes: vec![axis] }, &[x])?;
+    // The results do not depend on it.
+    let max = cx.held(max)?;
     cx.sub(x, max)
 }
 

@@ -181,5 +181,6 @@ pub fn cast(at: &mut Adjoint<'_>) -> Gradients {
     if !from.is_float() {
         return Ok(vec![None]);
     }
-    at.first(|at| at.add(Cast { to: from }, &[at.gradient]))
+    let g = at.gradient;
+    at.first(|at| at.add(Cast { to: from }, &[g]))
 }

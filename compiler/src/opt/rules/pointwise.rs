@@ -29,6 +29,19 @@ pub const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "own-bits",
+        apply: own_bits,
+        example: [
+            r#"input "x" %0
+               %0 = input : f32[N]
+               %1 = bitcast {"to":"f32"} %0
+               output "y" %1"#,
+            r#"input "x" %0
+               %0 = input : f32[N]
+               output "y" %0"#,
+        ],
+    },
+    Rule {
         name: "integer-zero",
         apply: integer_zero,
         example: [
@@ -186,6 +199,13 @@ fn commutes(f: BinaryFn) -> bool {
         f,
         BinaryFn::Add | BinaryFn::Mul | BinaryFn::And | BinaryFn::Or | BinaryFn::Xor | BinaryFn::Max | BinaryFn::Min
     )
+}
+
+/// The bits of a value in its own type.
+fn own_bits(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {
+    let Op::Bitcast(cast) = &rw.node(id).op else { return None };
+    let x = rw.node(id).inputs[0];
+    (rw.ty(x).dtype == cast.to).then(|| rw.new_of(x))
 }
 
 fn neutral_operand(rw: &mut Rewrite<'_>, id: NodeId) -> Option<NodeId> {

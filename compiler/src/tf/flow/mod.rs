@@ -41,7 +41,7 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "Snapshot", import: pass },
     TfOp { name: "DeepCopy", import: pass },
     TfOp { name: "GuaranteeConst", import: pass },
-    TfOp { name: "StopGradient", import: pass },
+    TfOp { name: "StopGradient", import: held },
     TfOp { name: "PreventGradient", import: pass },
     TfOp { name: "Print", import: print },
     TfOp { name: "CheckNumerics", import: check_numerics },
@@ -83,6 +83,14 @@ fn placeholder(cx: &mut Import) -> Outputs {
 
 fn pass(cx: &mut Import) -> Outputs {
     Ok(vec![cx.value(0)?])
+}
+
+/// What is passed on without a gradient.
+fn held(cx: &mut Import) -> Outputs {
+    match cx.value(0)? {
+        Value::Tensor(x) => Ok(vec![cx.held(x)?.into()]),
+        other => Ok(vec![other]),
+    }
 }
 
 /// An assertion on the path of data is one that another node waits for; it has no outputs.

@@ -79,6 +79,7 @@ impl<'a> Import<'a> {
         }
         let mut inner = Import::new(tf, self.variables, self.stretch, take(&mut self.read));
         inner.graph = graph;
+        inner.differentiable = self.differentiable;
         inner.path = format!("{}{}/", self.path, self.node.name);
         inner.around = [&self.around[..], &[tf]].concat();
         inner.lists = take(&mut self.lists);

@@ -1,0 +1,63 @@
+//! Which variables learn.
+
+use super::*;
+use crate::base::names::advice;
+
+/// The keys of the variables that learn: those that the model says can be trained, of floats, that the patterns leave.
+pub fn learning(model: &Model, source: &TfGraph, training: &Training) -> Result<Keys, Problems> {
+    let can_learn = |variable: &&Variable| {
+        let is_float = variable.ty.host().is_some_and(DType::is_float);
+        is_float && variable.part.is_none() && model.is_trainable(variable) != Some(false)
+    };
+    let all: Vec<&Variable> = source.variables.values().filter(can_learn).collect();
+    let names: Vec<&str> = all.iter().flat_map(|variable| [variable.short_key(), &variable.name]).collect();
+    let mut problems = Problems::default();
+    for pattern in training.only.iter().chain(&training.freeze) {
+        if !names.iter().any(|name| matches(pattern, name)) {
+            let what = format!("no variable that learns matches `{pattern}`");
+            problems.push(Diagnostic::error(what).help(advice(pattern, "variables", &names)));
+        }
+    }
+    problems.or(())?;
+    let any = |patterns: &[String], variable: &Variable| {
+        let matched = |name: &str| patterns.iter().any(|pattern| matches(pattern, name));
+        matched(variable.short_key()) || matched(&variable.name)
+    };
+    let chosen = all.into_iter().filter(|variable| training.only.is_empty() || any(&training.only, variable));
+    let keys: Keys =
+        chosen.filter(|variable| !any(&training.freeze, variable)).map(|variable| variable.key.clone()).collect();
+    if keys.is_empty() {
+        let what = "nothing learns: the model has no variables of floats that can be trained, or all are frozen";
+        return Err(Diagnostic::error(what).help("`smc inspect MODEL` lists the variables").into());
+    }
+    Ok(keys)
+}
+
+/// Whether a name has a pattern: `*` stands for any characters. A pattern without one names a part of the way to the
+/// variable, such as its layer.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    if !pattern.contains('*') {
+        let whole = name == pattern || name.strip_suffix(":0") == Some(pattern);
+        return whole || name.split('/').any(|part| part == pattern) || name.starts_with(&format!("{pattern}/"));
+    }
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[test]
+fn patterns_name_layers_and_parts_of_names() {
+    assert!(matches("dense", "dense/kernel") && matches("dense", "model/dense/kernel"));
+    assert!(!matches("dense", "dense_1/kernel") && !matches("den", "dense/kernel"));
+    assert!(matches("*/bias", "dense/bias") && matches("block*conv*", "block1/conv2/kernel"));
+    assert!(!matches("*/bias", "dense/kernel") && !matches("a*a", "a"));
+    assert!(matches("*", "x") && matches("dense/kernel", "dense/kernel:0"));
+}

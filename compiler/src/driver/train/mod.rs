@@ -1,0 +1,269 @@
+//! Training entries for a signature that only infers: a step that learns, and an evaluation, over the signature's own
+//! variables.
+//!
+//! Both are ordinary entries with state, made from the signature's graph as imported: nothing below the driver knows
+//! learning. The variables that learn are state in all entries of the object; the others stay constants.
+
+mod choice;
+mod loss;
+mod optimizer;
+
+use std::collections::BTreeMap;
+
+pub use loss::Loss;
+pub use optimizer::Optimizer;
+
+use super::{Entry, Options, initial, source, state::Keys};
+use crate::{
+    base::{Diagnostic, Problems, layer::Scopes},
+    graph::{Graph, NodeId, Port},
+    op::{Compose, Value},
+    saved::{Model, Signature, TfGraph, TfShape, TfType, Variable},
+    tensor::{DType, Scalar, Tensor, TensorType},
+    tf::{self, Kept},
+};
+
+/// The names of the entries.
+pub const STEP: &str = "train_step";
+pub const EVALUATE: &str = "evaluate";
+
+/// What a model is to learn, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Training {
+    pub loss: Loss,
+    pub optimizer: Optimizer,
+    /// Patterns of names: only variables that one of them matches learn, if there is one.
+    pub only: Vec<String>,
+    /// Patterns of names of variables that do not learn.
+    pub freeze: Vec<String>,
+    /// Whether callers weigh each example.
+    pub weights: bool,
+}
+
+/// A signature's graph made for training, and the variables of it that learn.
+pub struct Trained {
+    signature: Signature,
+    source: TfGraph,
+    /// Whether the output was a probability that is computed of the value taken now.
+    from_logits: bool,
+    pub keys: Keys,
+}
+
+/// Looks for the signature to be trained and its variables.
+pub fn prepare(model: &Model, options: &Options, training: &Training) -> Result<Trained, Problems> {
+    let signature = signature(model, options)?;
+    let import = source::import_options(&signature, options, &Keys::new());
+    let mut source = source::graph(model, &signature, &import)?;
+    let from_logits = training.loss.asks_for_logits() && loss::take_logits(&mut source, training.loss);
+    let keys = choice::learning(model, &source, training)?;
+    Ok(Trained { signature, source, from_logits, keys })
+}
+
+/// `serving_default`, the one that was named, or the only one.
+fn signature(model: &Model, options: &Options) -> Result<Signature, Problems> {
+    let named: Vec<&String> =
+        options.signatures.iter().filter(|name| ![STEP, EVALUATE].contains(&name.as_str())).collect();
+    let all = super::outputs::keep(model.signatures().to_vec(), &options.outputs)?;
+    let default = || all.iter().find(|s| s.name == "serving_default").or(all.first());
+    let signature = match named.first() {
+        Some(name) => super::outputs::keep(vec![model.signature(name)?], &options.outputs)?.remove(0),
+        None => default().cloned().ok_or_else(|| model.no_signature())?,
+    };
+    match &signature.outputs[..] {
+        [_] => {}
+        outputs => {
+            let names: Vec<_> = outputs.iter().map(|slot| format!("`{}`", slot.key)).collect();
+            let what = format!(
+                "signature `{}` has {} outputs, {}: which of them is compared with the targets is not known",
+                signature.name,
+                names.len(),
+                names.join(", ")
+            );
+            return Err(Diagnostic::error(what).help("name one of them: `--output NAME`").into());
+        }
+    }
+    Ok(signature)
+}
+
+impl Trained {
+    /// The step and the evaluation.
+    pub fn entries(&self, model: &Model, options: &Options, training: &Training) -> Result<Vec<Entry>, Problems> {
+        let import = tf::Options {
+            state: Some(self.keys.clone()),
+            differentiable: true,
+            ..source::import_options(&self.signature, options, &self.keys)
+        };
+        let imported = tf::import(&self.source, &|variable| initial::read(model, variable), &import)?;
+        let evaluation = self.entry(EVALUATE, imported.clone(), options, training, false)?;
+        let step = self.entry(STEP, imported, options, training, true)?;
+        Ok(vec![step, evaluation])
+    }
+
+    fn entry(
+        &self,
+        name: &str,
+        imported: tf::Imported,
+        options: &Options,
+        training: &Training,
+        learns: bool,
+    ) -> Result<Entry, Problems> {
+        let tf::Imported { graph, equal, state, sizes, notes } = imported;
+        // What is repeated where an extent is 1 has no gradient: extents that meet are equal in a step.
+        let graph = match equal {
+            Some(equal) => {
+                let mut graph = equal.graph;
+                equal.when.into_iter().for_each(|(a, b)| graph.assume_equal(a, b));
+                graph
+            }
+            None => graph,
+        };
+        let told = |why: String| Problems::from(Diagnostic::error(format!("cannot make `{name}`: {why}")));
+        let mut build = Build::new(graph, state, self.from_logits);
+        let fresh = build.extend(training, learns).map_err(told)?;
+        let Build { graph, state, .. } = build;
+        let scopes = Scopes::new(self.source.variables.values().map(|v| v.name.as_str()));
+        let imported = tf::Imported { graph, equal: None, state, sizes, notes };
+        Ok(Entry { scopes, fresh, ..super::from_import(name.into(), imported, options) })
+    }
+}
+
+/// A graph on its way from an inference to an entry that learns or evaluates.
+struct Build {
+    graph: Graph,
+    state: Vec<Kept>,
+    from_logits: bool,
+}
+
+impl Build {
+    fn new(graph: Graph, state: Vec<Kept>, from_logits: bool) -> Build {
+        Build { graph, state, from_logits }
+    }
+
+    /// Adds targets, loss, metric and, where it learns, the changes of the variables. What comes back are the first values of
+    /// the variables that the model does not have.
+    fn extend(&mut self, training: &Training, learns: bool) -> Result<BTreeMap<String, Tensor>, String> {
+        // Those of variables come last.
+        let own = self.graph.inputs.len() - self.state.len();
+        let kept: Vec<Port> = self.graph.inputs.split_off(own);
+        let y = self.graph.outputs[0].node;
+        let changed = self.graph.outputs.iter().skip(1).count();
+        if changed > 0 {
+            return Err("the signature changes variables itself".into());
+        }
+        self.graph.outputs.clear();
+        let ty = self.graph.ty(y).clone();
+        let target = self.graph.input(self.free_name("target"), training.loss.target(&ty)?);
+        let weights = training.weights.then(|| {
+            let ty = TensorType::new(DType::F32, vec![ty.shape[0].clone()]);
+            self.graph.input(self.free_name("sample_weight"), ty)
+        });
+        let first_kept = self.graph.inputs.len();
+        self.graph.inputs.extend(kept);
+        for kept in &mut self.state {
+            kept.input = kept.input - own + first_kept;
+        }
+        let at = |id: NodeId| Value(id.index());
+        let compared = training.loss.compare(
+            &mut Compose(&mut self.graph),
+            at(y),
+            at(target),
+            weights.map(at),
+            self.from_logits,
+        )?;
+        let node = |value: Value| NodeId::new(value.0);
+        self.graph.output("loss", node(compared.loss));
+        if let Some(accuracy) = compared.accuracy {
+            self.graph.output("accuracy", node(accuracy));
+        }
+        let mut fresh = BTreeMap::new();
+        if !learns {
+            return Ok(fresh);
+        }
+        let learning: Vec<usize> = (0..self.state.len()).collect();
+        let variables: Vec<NodeId> = learning.iter().map(|&n| self.graph.inputs[self.state[n].input].node).collect();
+        let results = [(node(compared.result), node(compared.seed))];
+        let gradients = self.graph.gradients(&results, &variables).map_err(|none| match none.origin {
+            Some(origin) => format!("{} (node `{origin}`)", none.why),
+            None => none.why,
+        })?;
+        let mut slots = Slots { build: self, fresh: &mut fresh, changes: BTreeMap::new() };
+        training.optimizer.update(&mut slots, &learning, &variables, &gradients)?;
+        // In the order of the variables, as everywhere.
+        for (variable, value) in slots.changes {
+            let kept = &mut self.state[variable];
+            (kept.output, kept.varies) = (Some(self.graph.outputs.len()), true);
+            self.graph.output(kept.variable.short_key(), node(value));
+        }
+        Ok(fresh)
+    }
+
+    fn free_name(&self, wanted: &str) -> String {
+        let taken = |name: &str| self.graph.inputs.iter().any(|port| port.name == name);
+        let numbered = (1..).map(|n| if n == 1 { wanted.to_string() } else { format!("{wanted}_{n}") });
+        numbered.into_iter().find(|name| !taken(name)).unwrap_or_else(|| wanted.into())
+    }
+}
+
+/// Variables that only training has, and changes of all.
+pub struct Slots<'a> {
+    build: &'a mut Build,
+    fresh: &'a mut BTreeMap<String, Tensor>,
+    changes: BTreeMap<usize, Value>,
+}
+
+impl Slots<'_> {
+    pub fn compose(&mut self) -> Compose<'_> {
+        Compose(&mut self.build.graph)
+    }
+    /// The name of the variable with this number.
+    pub fn name(&self, variable: usize) -> String {
+        self.build.state[variable].variable.short_key().into()
+    }
+    /// A variable that begins with a value in all elements: its number and its value before the call.
+    pub fn variable(
+        &mut self,
+        name: &str,
+        dtype: DType,
+        shape: &[usize],
+        value: f64,
+    ) -> Result<(usize, Value), String> {
+        let known = type_of(dtype).ok_or_else(|| format!("a variable of {dtype} does not learn"))?;
+        let shape_of = TfShape(Some(shape.iter().map(|&n| Some(n as u64)).collect()));
+        let key = name.to_string();
+        let variable = Variable {
+            name: name.into(),
+            ty: TfType { dtype: known, shape: shape_of },
+            key: key.clone(),
+            part: None,
+            initial: None,
+            begins: None,
+            unset: false,
+            assigned_by: None,
+        };
+        let scalar =
+            if dtype.is_float() { Scalar::from_f64(dtype, value) } else { Scalar::from_i64(dtype, value as i64) };
+        self.fresh.insert(key, Tensor::from_fn(dtype, shape, |_| scalar));
+        let extents: Vec<_> = shape.iter().map(|&n| n.into()).collect();
+        let input = self.build.graph.input(name, TensorType::new(dtype, extents));
+        let number = self.build.state.len();
+        let input_number = self.build.graph.inputs.len() - 1;
+        self.build.state.push(Kept { variable, input: input_number, output: None, varies: false });
+        Ok((number, Value(input.index())))
+    }
+    /// Lets a variable have this value behind the call.
+    pub fn assign(&mut self, variable: usize, value: Value) {
+        self.changes.insert(variable, value);
+    }
+}
+
+fn type_of(dtype: DType) -> Option<smc_proto::DataType> {
+    use smc_proto::DataType;
+    Some(match dtype {
+        DType::F32 => DataType::DtFloat,
+        DType::F64 => DataType::DtDouble,
+        DType::F16 => DataType::DtHalf,
+        DType::BF16 => DataType::DtBfloat16,
+        DType::I64 => DataType::DtInt64,
+        _ => return None,
+    })
+}

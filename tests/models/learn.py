@@ -1,0 +1,117 @@
+"""Records how Keras 3 trains a small network: the SavedModel that only infers, in `learn/mlp`, and beside it, in
+`learn.json`, batches, losses and all variables after each of ten steps, for every optimiser."""
+
+import json
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+
+HERE = pathlib.Path(__file__).parent
+STEPS = 10
+K = keras.optimizers
+OPTIMIZERS = {
+    "sgd": lambda: K.SGD(),
+    "sgd:lr=0.1,weight_decay=0.01": lambda: K.SGD(0.1, weight_decay=0.01),
+    "momentum": lambda: K.SGD(momentum=0.9),
+    "nesterov": lambda: K.SGD(momentum=0.9, nesterov=True),
+    "adam": lambda: K.Adam(),
+    "adam:lr=0.02,amsgrad": lambda: K.Adam(0.02, amsgrad=True),
+    "adam:clipnorm=0.1": lambda: K.Adam(clipnorm=0.1),
+    "sgd:clipvalue=0.05": lambda: K.SGD(clipvalue=0.05),
+    "momentum:global_clipnorm=0.2": lambda: K.SGD(momentum=0.9, global_clipnorm=0.2),
+    "adamw": lambda: K.AdamW(),
+    "rmsprop": lambda: K.RMSprop(),
+    "rmsprop:momentum=0.9,centered": lambda: K.RMSprop(momentum=0.9, centered=True),
+    "adagrad": lambda: K.Adagrad(),
+    "adadelta": lambda: K.Adadelta(),
+    "adamax": lambda: K.Adamax(),
+    "nadam": lambda: K.Nadam(),
+    "ftrl": lambda: K.Ftrl(),
+    "ftrl:lr=0.05,l1_regularization_strength=0.01,l2_regularization_strength=0.1,beta=0.1": lambda: K.Ftrl(
+        0.05, l1_regularization_strength=0.01, l2_regularization_strength=0.1, beta=0.1
+    ),
+    "lion": lambda: K.Lion(),
+    "lamb": lambda: K.Lamb(),
+}
+LOSSES = {
+    "sparse_categorical_crossentropy": (keras.losses.SparseCategoricalCrossentropy, "classes", "softmax"),
+    "sparse_categorical_crossentropy:logits": (
+        lambda **k: keras.losses.SparseCategoricalCrossentropy(from_logits=True, **k),
+        "classes",
+        None,
+    ),
+    "categorical_crossentropy": (keras.losses.CategoricalCrossentropy, "shares", "softmax"),
+    "binary_crossentropy": (keras.losses.BinaryCrossentropy, "shares", "sigmoid"),
+    "mse": (keras.losses.MeanSquaredError, "values", None),
+    "mae": (keras.losses.MeanAbsoluteError, "values", None),
+    "huber": (keras.losses.Huber, "values", None),
+    "cosine_similarity": (keras.losses.CosineSimilarity, "values", "tanh"),
+}
+
+
+def model(activation):
+    keras.utils.set_random_seed(5)
+    layers = [
+        keras.Input((6,), name="x"),
+        keras.layers.Dense(5, activation="relu", name="first"),
+        keras.layers.Dense(3, activation=activation, name="last"),
+    ]
+    return keras.Sequential(layers)
+
+
+def rounded(values):
+    return [float(np.float32(v)) for v in np.asarray(values).ravel()]
+
+
+def train(activation, loss, optimizer, batches, weights=None):
+    net = model(activation)
+    net.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    steps = []
+    for x, target in batches:
+        value = net.train_on_batch(x, target, sample_weight=weights)
+        value = value[0] if isinstance(value, (list, tuple)) else value
+        steps.append({"loss": float(value), "variables": [rounded(v.numpy()) for v in net.trainable_variables]})
+        net.reset_metrics()
+    return steps
+
+
+def main():
+    rng = np.random.default_rng(3)
+    xs = [rng.normal(size=(4, 6)).astype(np.float32) for _ in range(STEPS)]
+    # A row of zeros meets the corner of relu, where biases are 0 at first.
+    xs[0][0] = 0
+    targets = {
+        "classes": [rng.integers(0, 3, 4) for _ in range(STEPS)],
+        "shares": [rng.dirichlet(np.ones(3), 4).astype(np.float32) for _ in range(STEPS)],
+        "values": [rng.normal(size=(4, 3)).astype(np.float32) for _ in range(STEPS)],
+    }
+    weights = np.array([0.5, 2.0, 0.0, 1.5], np.float32)
+    folder = HERE / "learn"
+    shutil.rmtree(folder, ignore_errors=True)
+    runs = []
+    for activation in ["softmax", "sigmoid", "tanh", None]:
+        model(activation).export(str(folder / (activation or "linear")), verbose=False)
+    for spec, make in OPTIMIZERS.items():
+        batches = list(zip(xs, targets["classes"]))
+        steps = train("softmax", keras.losses.SparseCategoricalCrossentropy(), make(), batches)
+        runs.append({"model": "softmax", "loss": "sparse_categorical_crossentropy", "optimizer": spec,
+                     "target": "classes", "weights": None, "steps": steps})
+    for spec, (loss, target, activation) in LOSSES.items():
+        for given in [None, weights]:
+            batches = list(zip(xs, targets[target]))[:3]
+            steps = train(activation, loss(), K.SGD(0.1), batches, given)
+            runs.append({"model": activation or "linear", "loss": spec, "optimizer": "sgd:lr=0.1", "target": target,
+                         "weights": None if given is None else rounded(given), "steps": steps})
+    record = {
+        "x": [rounded(x) for x in xs],
+        "classes": [[int(c) for c in t] for t in targets["classes"]],
+        "shares": [rounded(t) for t in targets["shares"]],
+        "values": [rounded(t) for t in targets["values"]],
+        "runs": runs,
+    }
+    (HERE / "learn.json").write_text(json.dumps(record) + "\n")
+
+
+main()

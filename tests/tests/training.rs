@@ -1,0 +1,179 @@
+//! Training entries that are derived for models which only infer (`tests/models/learn.py`): loss and variables behind every
+//! step are those of Keras, by the evaluator and by machine code, for every optimiser and loss.
+
+use serde::Deserialize;
+use smc::{
+    driver::{self, Executable, Options, Training, Values},
+    graph::evaluate,
+    saved,
+    tensor::{DType, Scalar, Tensor},
+};
+use smc_tests::compare::{Tolerance, difference};
+
+#[derive(Deserialize)]
+struct Record {
+    x: Vec<Vec<f32>>,
+    classes: Vec<Vec<i64>>,
+    shares: Vec<Vec<f32>>,
+    values: Vec<Vec<f32>>,
+    runs: Vec<Run>,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    model: String,
+    loss: String,
+    optimizer: String,
+    target: String,
+    weights: Option<Vec<f32>>,
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    loss: f32,
+    /// Kernel and bias of the first layer, then of the last one.
+    variables: Vec<Vec<f32>>,
+}
+
+fn open(model: &str) -> saved::Model {
+    let folder = format!("{}/models/learn/{model}", env!("CARGO_MANIFEST_DIR"));
+    saved::Model::open(folder, &saved::Options::default()).expect("the model opens")
+}
+
+fn training(loss: &str, optimizer: &str) -> Training {
+    let loss = loss.parse().expect("a loss");
+    Training { loss, optimizer: optimizer.parse().expect("a rule"), only: vec![], freeze: vec![], weights: false }
+}
+
+fn options(training: Training) -> Options {
+    Options {
+        name: "m".into(),
+        cpu: Some(smc_tests::cpu()),
+        keep_imported: true,
+        training: Some(training),
+        ..Options::default()
+    }
+}
+
+fn compile(model: &str, training: Training) -> Result<driver::Compiled, String> {
+    driver::compile(&open(model), &options(training), &mut |_| ()).map_err(|problems| problems.to_string())
+}
+
+/// Some roundings in each of ten steps.
+const TOLERANCE: Tolerance = Tolerance { ulps: 32.0, units: 4.0, signed_zeros: false };
+
+/// What differs from the record, if anything does.
+fn differs(record: &Record, run: &Run) -> Option<String> {
+    let wanted = Training { weights: run.weights.is_some(), ..training(&run.loss, &run.optimizer) };
+    let compiled = match compile(&run.model, wanted) {
+        Ok(compiled) => compiled,
+        Err(problems) => return Some(problems),
+    };
+    let code = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).expect("the object loads");
+    let mut block = code.state().expect("a state begins").expect("variables learn");
+    let mut values = Values::of(&compiled.interface, Some(&block));
+    let n = compiled.interface.signatures.iter().position(|s| s.key == "train_step").expect("a step");
+    let entry = &compiled.entries[n];
+    for (number, step) in run.steps.iter().enumerate() {
+        let target = match run.target.as_str() {
+            "classes" => Tensor::from_i64([4], &record.classes[number]),
+            "shares" => Tensor::from_f32([4, 3], &record.shares[number]),
+            _ => Tensor::from_f32([4, 3], &record.values[number]),
+        };
+        let mut inputs = vec![Tensor::from_f32([4, 6], &record.x[number]), target];
+        inputs.extend(run.weights.as_ref().map(|weights| Tensor::from_f32([4], weights)));
+        let mut call = code.prepare(n, &inputs).expect("the inputs fit");
+        let evaluated = evaluate(&entry.imported, &values.complete(entry, &inputs), call.bindings()).expect("no fault");
+        let evaluated = values.take(entry, evaluated);
+        call.run_on(&mut block, None).expect("the step runs");
+        for (who, results) in [("evaluator", evaluated), ("machine code", call.results())] {
+            let theirs = Tensor::from_f32([], &[step.loss]);
+            if let Some(what) = difference(&results[0], &theirs, TOLERANCE) {
+                return Some(format!("step {number}, loss of the {who}: {what}"));
+            }
+        }
+        for (who, all) in [("evaluator", &values), ("machine code", &Values::of(&compiled.interface, Some(&block)))] {
+            let named = all.named(&compiled.interface);
+            let ours: Vec<_> = named.iter().filter(|(name, _)| !name.starts_with("training/")).collect();
+            assert_eq!(ours.len(), 4, "{:?}", named.iter().map(|(name, _)| name).collect::<Vec<_>>());
+            for theirs in &step.variables {
+                // No two have as many elements.
+                let (name, value) = ours.iter().find(|(_, value)| value.count() == theirs.len()).expect("a variable");
+                let theirs = Tensor::from_f32(value.shape.clone(), theirs);
+                if let Some(what) = difference(value, &theirs, TOLERANCE) {
+                    return Some(format!("step {number}, {name} of the {who}: {what}"));
+                }
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn steps_are_those_of_keras() {
+    let text = include_str!("../models/learn.json");
+    let record: Record = serde_json::from_str(text).expect("the record is JSON");
+    let wrong = record.runs.iter().filter_map(|run| {
+        let what = differs(&record, run)?;
+        let weights = if run.weights.is_some() { ", weights" } else { "" };
+        Some(format!("{} by {}{weights}: {what}", run.loss, run.optimizer))
+    });
+    let wrong: Vec<String> = wrong.collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(record.runs.len() > 30 && record.runs.iter().any(|run| run.steps.len() == 10));
+}
+
+/// What stays frozen is a constant in every entry, and the evaluation changes nothing.
+#[test]
+fn frozen_layers_are_no_state() {
+    let frozen = |only: &[&str], freeze: &[&str]| {
+        let list = |patterns: &[&str]| patterns.iter().map(|p| p.to_string()).collect();
+        let wanted = Training { only: list(only), freeze: list(freeze), ..training("mse", "sgd") };
+        let compiled = compile("linear", wanted)?;
+        let state = compiled.interface.state.as_ref().expect("variables learn");
+        let mut counts: Vec<usize> = state
+            .layout
+            .slots
+            .iter()
+            .filter(|slot| !slot.name.starts_with("training/"))
+            .map(|slot| slot.shape().iter().product())
+            .collect();
+        counts.sort();
+        Ok::<_, String>(counts)
+    };
+    assert_eq!(frozen(&[], &[]), Ok(vec![3, 5, 15, 30]));
+    assert_eq!(frozen(&[], &["first"]), Ok(vec![3, 15]));
+    assert_eq!(frozen(&["last"], &["*bias*"]), Ok(vec![15]));
+    assert!(frozen(&[], &["fisrt"]).unwrap_err().contains("no variable that learns matches `fisrt`"));
+    assert!(frozen(&[], &["*"]).unwrap_err().contains("nothing learns"));
+    let compiled = compile("linear", training("mse", "sgd")).unwrap();
+    let changes =
+        |key: &str| compiled.entries.iter().find(|e| e.key == key).unwrap().state.iter().any(|k| k.output.is_some());
+    assert!(changes("train_step") && !changes("evaluate") && !changes("serving_default"));
+}
+
+/// A class that does not exist stops the step, and nothing has changed.
+#[test]
+fn a_step_that_fails_changes_nothing() {
+    let compiled = compile("softmax", training("sparse_categorical_crossentropy", "momentum")).unwrap();
+    let code = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).unwrap();
+    let mut block = code.state().unwrap().unwrap();
+    let n = compiled.interface.signatures.iter().position(|s| s.key == "train_step").unwrap();
+    let before = block.bytes().to_vec();
+    let x = Tensor::from_fn(DType::F32, [4, 6], |ix| Scalar::F32(ix[0] as f32 - ix[1] as f32));
+    for (class, fits) in [(3, false), (-1, false), (2, true)] {
+        let inputs = [x.clone(), Tensor::from_i64([4], &[0, 1, class, 0])];
+        let ran = code.prepare(n, &inputs).unwrap().run_on(&mut block, None);
+        assert_eq!((ran.is_ok(), block.bytes() == before), (fits, !fits));
+    }
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused() {
+    let named = options(Training { ..training("mse", "sgd") });
+    let named = Options { outputs: vec!["nothing".into()], ..named };
+    let problem = driver::compile(&open("linear"), &named, &mut |_| ()).map(|_| ()).unwrap_err().to_string();
+    assert!(problem.contains("no signature has an output `nothing`"), "{problem}");
+    assert!("mse:probabilities".parse::<driver::Loss>().is_err());
+}
