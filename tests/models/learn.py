@@ -7,6 +7,7 @@ import shutil
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 HERE = pathlib.Path(__file__).parent
 STEPS = 10
@@ -77,6 +78,56 @@ def train(activation, loss, optimizer, batches, weights=None):
     return steps
 
 
+def pictures():
+    """Layers of a network of images; their batch norms keep their statistics."""
+    keras.utils.set_random_seed(6)
+    L = keras.layers
+    layers = [
+        keras.Input((13, 12, 2), name="x"),
+        L.Conv2D(4, 3, strides=2, padding="same", use_bias=False),
+        L.BatchNormalization(scale=False),
+        L.Activation("relu6"),
+        L.DepthwiseConv2D(3, padding="same", activation="gelu", depth_multiplier=2, use_bias=False),
+        L.MaxPooling2D(3, strides=2, padding="same"),
+        L.Conv2D(6, 2, dilation_rate=2, padding="same", activation="silu"),
+        L.AveragePooling2D(2, strides=1),
+        L.LayerNormalization(center=False),
+        L.SeparableConv2D(7, 1, padding="same", activation="elu", use_bias=False),
+        L.GlobalMaxPooling2D(),
+        L.Dropout(0.5),
+        L.Dense(9, activation="softplus"),
+        L.Dense(3, activation="softmax"),
+    ]
+    return keras.Sequential(layers)
+
+
+def words():
+    """Layers of a network of words."""
+    keras.utils.set_random_seed(7)
+    L = keras.layers
+    x = keras.Input((5,), dtype="int32", name="x")
+    y = L.Embedding(11, 4)(x)
+    z = L.MultiHeadAttention(2, 3, use_bias=False)(y, y)
+    y = L.LayerNormalization(scale=False)(L.Add()([y, z]))
+    y = L.Conv1D(5, 2, activation="tanh", use_bias=False)(y)
+    y = L.Concatenate()([L.GlobalAveragePooling1D()(y), L.Flatten()(L.Cropping1D((1, 0))(y))])
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Dense(7, activation="leaky_relu", use_bias=False)(y)))
+
+
+def train_frozen(net, optimizer, batches):
+    """Steps of a network whose layers do what they do when they infer."""
+    loss_of = keras.losses.SparseCategoricalCrossentropy()
+    steps = []
+    for x, target in batches:
+        with tf.GradientTape() as tape:
+            loss = loss_of(target, net(x, training=False))
+        gradients = tape.gradient(loss, net.trainable_variables)
+        gradients = [tf.convert_to_tensor(g) for g in gradients]
+        optimizer.apply_gradients(zip(gradients, net.trainable_variables))
+        steps.append({"loss": float(loss), "variables": [rounded(v.numpy()) for v in net.trainable_variables]})
+    return steps
+
+
 def main():
     rng = np.random.default_rng(3)
     xs = [rng.normal(size=(4, 6)).astype(np.float32) for _ in range(STEPS)]
@@ -104,7 +155,16 @@ def main():
             steps = train(activation, loss(), K.SGD(0.1), batches, given)
             runs.append({"model": activation or "linear", "loss": spec, "optimizer": "sgd:lr=0.1", "target": target,
                          "weights": None if given is None else rounded(given), "steps": steps})
+    whole = []
+    for name, make in {"pictures": pictures, "words": words}.items():
+        shape = make().input_shape[1:]
+        draw = lambda: rng.integers(0, 11, (4, *shape)) if name == "words" else rng.normal(size=(4, *shape)).astype(np.float32)
+        given = [draw() for _ in range(3)]
+        make().export(str(folder / name), verbose=False)
+        steps = train_frozen(make(), K.SGD(0.1), list(zip(given, targets["classes"])))
+        whole.append({"model": name, "shape": [4, *shape], "x": [rounded(x) for x in given], "steps": steps})
     record = {
+        "whole": whole,
         "x": [rounded(x) for x in xs],
         "classes": [[int(c) for c in t] for t in targets["classes"]],
         "shares": [rounded(t) for t in targets["shares"]],

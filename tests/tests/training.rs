@@ -17,6 +17,16 @@ struct Record {
     shares: Vec<Vec<f32>>,
     values: Vec<Vec<f32>>,
     runs: Vec<Run>,
+    whole: Vec<Whole>,
+}
+
+/// Three steps of a network by plain gradients.
+#[derive(Deserialize)]
+struct Whole {
+    model: String,
+    shape: Vec<usize>,
+    x: Vec<Vec<f32>>,
+    steps: Vec<Step>,
 }
 
 #[derive(Deserialize)]
@@ -122,6 +132,57 @@ fn steps_are_those_of_keras() {
     let wrong: Vec<String> = wrong.collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(record.runs.len() > 30 && record.runs.iter().any(|run| run.steps.len() == 10));
+}
+
+/// Layers of images and words, with the gradients of TensorFlow: batch norms keep their statistics, and nothing is dropped.
+#[test]
+fn networks_learn_as_in_tensorflow() {
+    let record: Record = serde_json::from_str(include_str!("../models/learn.json")).expect("the record is JSON");
+    for whole in &record.whole {
+        let compiled = compile(&whole.model, training("sparse_categorical_crossentropy", "sgd:lr=0.1")).unwrap();
+        let code = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).expect("the object loads");
+        let mut block = code.state().expect("a state begins").expect("variables learn");
+        let n = compiled.interface.signatures.iter().position(|s| s.key == "train_step").expect("a step");
+        for (number, step) in whole.steps.iter().enumerate() {
+            let x = Tensor::from_f32(whole.shape.clone(), &whole.x[number]);
+            let x = match compiled.interface.signatures[n].inputs[0].ty.dtype {
+                DType::F32 => x,
+                dtype => Tensor::from_scalars(
+                    dtype,
+                    whole.shape.clone(),
+                    x.scalars().map(|s| Scalar::from_i64(dtype, s.as_f64().unwrap() as i64)),
+                ),
+            };
+            let inputs = [x, Tensor::from_i64([4], &record.classes[number])];
+            let mut call = code.prepare(n, &inputs).expect("the inputs fit");
+            call.run_on(&mut block, None).expect("the step runs");
+            let close = Tolerance { ulps: 64.0, units: 16.0, signed_zeros: false };
+            let theirs = Tensor::from_f32([], &[step.loss]);
+            assert_eq!(difference(&call.results()[0], &theirs, close), None, "{} step {number}: loss", whole.model);
+            let values = Values::of(&compiled.interface, Some(&block));
+            let named = values.named(&compiled.interface);
+            let mut ours: Vec<_> = named.iter().filter(|(name, _)| !name.starts_with("training/")).collect();
+            assert_eq!(ours.len(), step.variables.len());
+            for theirs in &step.variables {
+                // Those of one size are told apart by which is near.
+                let near = |value: &Tensor| {
+                    let theirs = Tensor::from_f32(value.shape.clone(), theirs);
+                    difference(value, &theirs, close)
+                };
+                let fits = |value: &Tensor| value.count() == theirs.len();
+                let found = ours.iter().position(|(_, value)| fits(value) && near(value).is_none());
+                let tell = || {
+                    ours.iter()
+                        .filter(|(_, value)| fits(value))
+                        .map(|(name, value)| (name, near(value)))
+                        .collect::<Vec<_>>()
+                };
+                let found = found.unwrap_or_else(|| panic!("{} step {number}: {:?}", whole.model, tell()));
+                ours.remove(found);
+            }
+        }
+    }
+    assert!(record.whole.len() >= 2);
 }
 
 /// What stays frozen is a constant in every entry, and the evaluation changes nothing.
