@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use super::*;
 use crate::{
     base::{Dim, names::advice},
-    loops::{BinaryFn, CompareFn, UnaryFn},
+    loops::{BinaryFn, CompareFn, Fault, UnaryFn},
     op::{ArgReduce, Broadcast, Iota, Op, Reduce, Within},
 };
 
@@ -245,7 +245,7 @@ fn one_hot(c: &mut Compose<'_>, labels: Value, shape: &[Dim]) -> Result<Value, S
     let column = [&shape[..last], &[Dim::one()]].concat();
     let mut labels = c.reshape(labels, &column)?;
     let classes = shape[last].as_int().ok_or("the number of classes is not fixed")?;
-    labels = c.add(Within { extents: vec![classes] }, &[labels])?;
+    labels = c.add(Within { extents: vec![classes], fault: Fault::IndexOutOfRange }, &[labels])?;
     let labels = c.broadcast(labels, shape)?;
     let class = c.add(Iota { shape: shape.to_vec(), axis: last, dtype: DType::I64 }, &[])?;
     let hit = c.compare(CompareFn::Eq, labels, class)?;
