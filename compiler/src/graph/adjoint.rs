@@ -4,10 +4,17 @@
 //! what they gave. What does not depend on anything asked for costs nothing. Integers, bools and what follows from them alone
 //! have no gradients.
 
+mod control;
+
 use std::sync::Arc;
 
 use super::*;
-use crate::op::{Adjoint, Compose, Grow, Value};
+use crate::{
+    loops::BinaryFn,
+    op::{Adjoint, Binary, Compose, Grow, Value},
+};
+
+const SUM: Binary = Binary { f: BinaryFn::Add };
 
 /// What stands in the way of a derivative, and the source node it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,23 +53,28 @@ impl Graph {
             if !depends[id.index()] || by.contains(&id) && self.node(id).inputs.is_empty() {
                 continue;
             }
-            let Some(gradient) = found[id.index()] else { continue };
             let node = self.node(id).clone();
+            // All results of an operator are met at its first one, when the users of all have been.
+            if let Op::Control(of) = &node.op {
+                let beside = self.results_beside(id, of);
+                if beside.first().is_some_and(|(_, first)| *first == id) {
+                    self.meet_control(of, &node.inputs, &beside, &mut found, &depends)?;
+                }
+                continue;
+            }
+            let Some(gradient) = found[id.index()] else { continue };
             let origin = self.origin(id).cloned();
             let outer = std::mem::replace(&mut self.origin, origin.clone());
             let wanted: Vec<bool> =
                 node.inputs.iter().map(|i| depends[i.index()] && self.ty(*i).dtype.is_float()).collect();
             let operands: Vec<Value> = node.inputs.iter().map(|i| Value(i.index())).collect();
-            let gradients = match &node.op {
-                Op::Control(_) => Err("branches and loops have no derivative yet".into()),
-                op => op.adjoint(&mut Adjoint {
-                    compose: Compose(self),
-                    operands: &operands,
-                    result: Value(id.index()),
-                    gradient: Value(gradient.index()),
-                    wanted: &wanted,
-                }),
-            };
+            let gradients = node.op.adjoint(&mut Adjoint {
+                compose: Compose(self),
+                operands: &operands,
+                result: Value(id.index()),
+                gradient: Value(gradient.index()),
+                wanted: &wanted,
+            });
             let told = |why: String| NoDerivative { why, origin: origin.clone() };
             let gradients = gradients.map_err(told)?;
             for ((&operand, gradient), wanted) in node.inputs.iter().zip(gradients).zip(wanted) {
@@ -78,6 +90,43 @@ impl Graph {
                 None => self.zeros_like(id).map_err(plain),
             })
             .collect()
+    }
+
+    /// Goes through an operator that owns graphs, whose results lie in these nodes.
+    fn meet_control(
+        &mut self,
+        of: &ControlResult,
+        inputs: &[NodeId],
+        beside: &[(usize, NodeId)],
+        found: &mut [Option<NodeId>],
+        depends: &[bool],
+    ) -> Result<(), NoDerivative> {
+        let origin = beside.first().and_then(|(_, id)| self.origin(*id).cloned());
+        let told = |why: String| NoDerivative { why, origin: origin.clone() };
+        let types: Vec<&TensorType> = inputs.iter().map(|&i| self.ty(i)).collect();
+        let count = of.control.infer(&types).map_err(told)?.len();
+        let mut results = vec![None; count];
+        for &(result, id) in beside {
+            results[result] = match (results[result], found[id.index()]) {
+                (Some(a), Some(b)) => Some(self.add(SUM, &[a, b]).map_err(told)?),
+                (a, b) => a.or(b),
+            };
+        }
+        if results.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let wanted: Vec<bool> = inputs.iter().map(|i| depends[i.index()] && self.ty(*i).dtype.is_float()).collect();
+        let outer = std::mem::replace(&mut self.origin, origin.clone());
+        let gradients = self.through(of, inputs, &results, &wanted);
+        let gradients =
+            gradients.map_err(|none| NoDerivative { origin: none.origin.or_else(|| origin.clone()), ..none })?;
+        for ((&operand, gradient), wanted) in inputs.iter().zip(gradients).zip(wanted) {
+            if let Some(gradient) = gradient.filter(|_| wanted) {
+                self.contribute(found, operand, gradient).map_err(told)?;
+            }
+        }
+        self.origin = outer;
+        Ok(())
     }
 
     /// The nodes that depend on one of these smoothly: by floats all the way.
@@ -96,7 +145,7 @@ impl Graph {
             return Err(format!("the gradient of a {wanted} is a {given}"));
         }
         found[to.index()] = Some(match found[to.index()] {
-            Some(sum) => self.add(crate::op::Binary { f: crate::loops::BinaryFn::Add }, &[sum, gradient])?,
+            Some(sum) => self.add(SUM, &[sum, gradient])?,
             None => gradient,
         });
         Ok(())

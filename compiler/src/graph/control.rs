@@ -66,6 +66,13 @@ impl<'a> Regions<'a> {
             Regions::Loop(repeat) => repeat.condition.iter().chain([&repeat.body]).collect(),
         }
     }
+    /// The same operator where a loop has another number of iterations.
+    pub(super) fn counted(self, put: impl Fn(&Dim) -> Dim) -> Arc<dyn Control> {
+        match self {
+            Regions::If(branch) => Arc::new(branch.clone()),
+            Regions::Loop(repeat) => Arc::new(Loop { count: repeat.count.as_ref().map(put), ..repeat.clone() }),
+        }
+    }
     /// The same operator with other graphs, in the order of [`Regions::graphs`].
     pub fn with(self, graphs: Vec<Graph>) -> Arc<dyn Control> {
         match self {

@@ -244,6 +244,22 @@ impl Primitive for Slice {
             // A part without elements lies anywhere.
             let low: Vec<Dim> =
                 (0..from.len()).map(|a| if self.shape[a].is(0) { Dim::zero() } else { first(a) }).collect();
+            // Paddings do not change from one iteration of a loop to the next.
+            if low.iter().any(|start| start.as_int().is_none()) {
+                let part: Vec<Dim> = (0..from.len())
+                    .map(|a| {
+                        if steps[a] == 1 {
+                            spread[a].clone()
+                        } else {
+                            (&spread[a] - (steps[a] - 1)).at_least(&Dim::zero())
+                        }
+                    })
+                    .collect();
+                let g = at.slice(g, &vec![Dim::zero(); from.len()], &part)?;
+                let dtype = at.dtype(g);
+                let none = at.filled(dtype, &from, 0.0)?;
+                return at.add(Put { start: low }, &[none, g]);
+            }
             let rest: Vec<Dim> = (0..from.len()).map(|a| &from[a] - &low[a] - &spread[a]).collect();
             // What follows the last element of a spread axis may reach beyond the end.
             let high: Vec<Dim> = (0..from.len())

@@ -81,7 +81,6 @@ impl Compared<'_> {
 /// `operands` are types, separated by `;`; those of floats are inputs between `low` and `high`, others constants with
 /// elements.
 fn check(operator: &str, operands: &str, low: f64, high: f64) -> Kind {
-    let mut rng = Rng::new(7);
     let operands: Vec<&str> = operands.split(';').map(str::trim).filter(|o| !o.is_empty()).collect();
     let mut source = String::new();
     for (n, operand) in operands.iter().enumerate() {
@@ -93,22 +92,28 @@ fn check(operator: &str, operands: &str, low: f64, high: f64) -> Kind {
     let names: Vec<String> = (0..operands.len()).map(|n| format!("%{n}")).collect();
     source += &format!("%y = {operator} {}\noutput \"y\" %y\n", names.join(" "));
     let graph = text::parse(&source, &Default::default()).unwrap_or_else(|error| panic!("{}\n{source}", error.what));
+    agrees(&graph, low, high);
+    graph.op(graph.outputs[0].node).kind()
+}
+
+/// The gradients of a graph by all its inputs of floats are those of differences, for values between `low` and `high`.
+fn agrees(graph: &Graph, low: f64, high: f64) {
+    let mut rng = Rng::new(7);
+    let source = text::print(graph).0;
     let bind = Bindings::from([(Symbol::new("N"), 3)]);
     let value = |rng: &mut Rng, ty: &TensorType| {
         let shape = ty.concrete(&bind).unwrap();
         Tensor::from_fn(ty.dtype, shape, |_| Scalar::F64(low + (high - low) * rng.range(1, 1000) as f64 / 1000.0))
     };
     let inputs: Vec<Tensor> = graph.inputs.iter().map(|port| value(&mut rng, graph.ty(port.node))).collect();
-    let node = graph.outputs[0].node;
-    let weights = vec![rng_weights(&mut rng, graph.ty(node), &bind)];
-    let compared = Compared { graph: &graph, inputs: &inputs, weights, bind: &bind };
+    let weights = graph.outputs.iter().map(|port| rng_weights(&mut rng, graph.ty(port.node), &bind)).collect();
+    let compared = Compared { graph, inputs: &inputs, weights, bind: &bind };
     let (rule, differences) =
         (compared.by_rule().unwrap_or_else(|e| panic!("{source}{e:?}")), compared.by_differences(1e-5));
     let differences = differences.expect("an example does not fault");
     for (rule, difference) in rule.iter().flatten().zip(differences.iter().flatten()) {
         assert!((rule - difference).abs() <= 1e-6 * (1.0 + difference.abs()), "{source}{rule:?} {difference:?}");
     }
-    graph.op(node).kind()
 }
 
 /// What has no gradient, and why that is right.
@@ -229,8 +234,98 @@ fn every_primitive_has_its_gradient() {
     }
     check(r#"put {"start":[1,0]}"#, "f64[4,2]; f64[2,2]", -1.0, 1.0);
     let missing: Vec<_> = Kind::ALL.iter().filter(|kind| !seen.contains(kind) && !WITHOUT.contains(kind)).collect();
-    assert_eq!(missing, [&Kind::Control]);
+    assert_eq!(missing, [&Kind::Control], "loops and branches are looked at below");
     assert!(WITHOUT.iter().all(|kind| !seen.contains(kind)));
+}
+
+/// A loop over a list: what it carries meets what stays and its own elements, one of the results is a list, and one has no
+/// gradient.
+const LOOP: &str = r#"
+    input "x" %x
+    input "w" %w
+    input "list" %list
+    %x = input : f64[2]
+    %w = input : f64[2]
+    %list = input : f64[N,2]
+    %none = const [0.0] : f64[1,1]
+    %empty = broadcast {"shape":["N",2],"open":[]} %none
+    regions 0 loop {"carried":2,"count":"N","conditional":false,"step":"i"}
+    graph {
+    input "x" %x
+    input "out" %out
+    input "w" %w
+    input "list" %list
+    %x = input : f64[2]
+    %out = input : f64[N,2]
+    %w = input : f64[2]
+    %list = input : f64[N,2]
+    %at = slice {"start":["i",0],"stride":[1,1],"shape":[1,2]} %list
+    %row = reshape {"shape":[2]} %at
+    %product = binary {"f":"mul"} %x %w
+    %sum = binary {"f":"add"} %product %row
+    %next = unary {"f":"tanh"} %sum
+    %wide = reshape {"shape":[1,2]} %next
+    %more = put {"start":["i",0]} %out %wide
+    output "x" %next
+    output "out" %more
+    }
+    end
+    %y = control {"of":0,"result":0} %x %empty %w %list
+    %all = control {"of":0,"result":1} %x %empty %w %list
+    %twice = binary {"f":"mul"} %y %x
+    output "y" %twice
+    output "all" %all
+"#;
+
+/// A branch that data choose, in a loop that carries what it gives.
+const BRANCH: &str = r#"
+    input "x" %x
+    input "w" %w
+    %x = input : f64[]
+    %w = input : f64[]
+    regions 0 loop {"carried":1,"count":3,"conditional":false,"step":"i"}
+    graph {
+    input "x" %x
+    input "w" %w
+    %x = input : f64[]
+    %w = input : f64[]
+    %half = const [0.5] : f64[]
+    %above = compare {"f":"gt"} %x %half
+    %which = cast {"to":"i64"} %above
+    regions 0 if
+    graph {
+    input "x" %x
+    input "w" %w
+    %x = input : f64[]
+    %w = input : f64[]
+    %y = binary {"f":"mul"} %x %w
+    output "y" %y
+    }
+    graph {
+    input "x" %x
+    input "w" %w
+    %x = input : f64[]
+    %w = input : f64[]
+    %z = unary {"f":"sin"} %x
+    output "z" %z
+    }
+    end
+    %y = control {"of":0,"result":0} %which %x %w
+    output "y" %y
+    }
+    end
+    %y = control {"of":0,"result":0} %x %w
+    output "y" %y
+"#;
+
+#[test]
+fn loops_and_branches_have_their_gradients() {
+    let parsed = |text: &str| text::parse(text, &Default::default()).unwrap_or_else(|error| panic!("{}", error.what));
+    agrees(&parsed(LOOP), -0.9, 0.9);
+    agrees(&parsed(BRANCH), 0.6, 1.4);
+    agrees(&parsed(BRANCH), -0.4, 0.4);
+    let endless = LOOP.replace("\"count\":\"N\"", "\"count\":null");
+    assert!(text::parse(&endless, &Default::default()).is_err());
 }
 
 /// Where slopes jump, differences of two steps differ, and nothing is compared.
@@ -258,7 +353,7 @@ fn random_graphs_have_the_gradients_that_differences_say() {
         }
         let pair = Compared { graph: &graph, inputs: &inputs, weights, bind: &case.bind };
         // At a factor of 0, a running product's gradient is TensorFlow's.
-        let is_product = |op: &Op| matches!(op, Op::Scan(scan) if scan.f == crate::loops::BinaryFn::Mul);
+        let is_product = |op: &Op| matches!(op, Op::Scan(scan) if scan.f == BinaryFn::Mul);
         if graph.iter().any(|(_, node)| is_product(&node.op)) {
             continue;
         }

@@ -1,0 +1,284 @@
+//! The gradients of branches and loops.
+//!
+//! A branch is computed once more, with its gradients behind it. A loop whose number of iterations is known runs once more
+//! and keeps what each iteration began with, as far as its gradients need that; then a second loop goes through the
+//! iterations backwards, and gives each the gradients of what it left.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::{
+    base::{Symbol, dim::Atom},
+    op::{Control, ControlResult, Put, Reshape, Slice},
+};
+
+type Result<T> = std::result::Result<T, NoDerivative>;
+
+fn plain(why: String) -> NoDerivative {
+    NoDerivative { why, origin: None }
+}
+
+impl Graph {
+    /// The nodes that are results of the same operator with the same operands, in their order.
+    pub(super) fn results_beside(&self, id: NodeId, of: &ControlResult) -> Vec<(usize, NodeId)> {
+        let inputs = &self.node(id).inputs;
+        let beside = |(other, node): (NodeId, &Node)| match &node.op {
+            Op::Control(own) if own.is_beside(of) && node.inputs == *inputs => Some((own.result, other)),
+            _ => None,
+        };
+        self.iter().filter_map(beside).collect()
+    }
+
+    /// The gradients of the operands, where they are wanted, from those of the results, of which some have none.
+    pub(super) fn through(
+        &mut self,
+        of: &ControlResult,
+        inputs: &[NodeId],
+        results: &[Option<NodeId>],
+        wanted: &[bool],
+    ) -> Result<Vec<Option<NodeId>>> {
+        match Regions::of(&*of.control) {
+            Regions::If(branch) => self.through_branch(branch, inputs, results, wanted),
+            Regions::Loop(repeat) => self.through_loop(repeat, inputs, results, wanted),
+        }
+    }
+
+    fn through_branch(
+        &mut self,
+        branch: &If,
+        inputs: &[NodeId],
+        results: &[Option<NodeId>],
+        wanted: &[bool],
+    ) -> Result<Vec<Option<NodeId>>> {
+        let given: Vec<usize> = (0..results.len()).filter(|&n| results[n].is_some()).collect();
+        let backwards = |branch: &Graph| {
+            let mut region = branch.clone();
+            let outputs = std::mem::take(&mut region.outputs);
+            let pairs = given.iter().map(|&n| {
+                let ty = region.ty(outputs[n].node).clone();
+                (outputs[n].node, region.input(format!("gradient{n}"), ty))
+            });
+            let pairs: Vec<_> = pairs.collect();
+            let by: Vec<NodeId> = (1..wanted.len()).filter(|&n| wanted[n]).map(|n| region.inputs[n - 1].node).collect();
+            for (n, gradient) in region.gradients(&pairs, &by)?.into_iter().enumerate() {
+                region.output(format!("y{n}"), gradient);
+            }
+            Ok(region)
+        };
+        let branches = branch.branches.iter().map(backwards).collect::<Result<_>>()?;
+        let operands: Vec<NodeId> = inputs.iter().copied().chain(results.iter().flatten().copied()).collect();
+        let made = self.control(Arc::new(If { branches }), &operands).map_err(plain)?;
+        let mut made = made.into_iter();
+        Ok(wanted.iter().enumerate().map(|(n, wanted)| (n > 0 && *wanted).then(|| made.next()).flatten()).collect())
+    }
+
+    fn through_loop(
+        &mut self,
+        repeat: &Loop,
+        inputs: &[NodeId],
+        results: &[Option<NodeId>],
+        wanted: &[bool],
+    ) -> Result<Vec<Option<NodeId>>> {
+        let Some(count) = repeat.count.clone().filter(|_| repeat.condition.is_none()) else {
+            return Err(plain("a loop that data end has no derivative: give it a number of iterations".into()));
+        };
+        let (carried, step) = (repeat.carried, &repeat.step);
+        let floats: Vec<usize> = (0..carried).filter(|&n| self.ty(inputs[n]).dtype.is_float()).collect();
+        let invariants: Vec<usize> = (carried..inputs.len()).filter(|&n| wanted[n]).collect();
+
+        // The iterations backwards: their gradients by what they began with and by what stays.
+        let back = Symbol::new(&format!("{}_back", step.name()));
+        let number = &count - 1 - Dim::from(&back);
+        let body = repeat.body.with_symbol(step, &number).map_err(plain)?;
+        let mut region = body.clone();
+        let outputs = std::mem::take(&mut region.outputs);
+        let mut behind = vec![];
+        for &n in &floats {
+            let ty = region.ty(outputs[n].node).clone();
+            behind.push((outputs[n].node, region.input(format!("behind{n}"), ty)));
+        }
+        let by: Vec<NodeId> = floats.iter().chain(&invariants).map(|&n| body.inputs[n].node).collect();
+        let gradients = region.gradients(&behind, &by)?;
+        let needed = region.needed(gradients.iter().copied());
+        let kept: Vec<usize> = (0..carried).filter(|&n| needed[body.inputs[n].node.index()]).collect();
+
+        let histories = self.histories(repeat, inputs, &kept, &count).map_err(plain)?;
+        let backwards = Backwards { body: &body, region: &region, needed: &needed, count: &count, number: &number };
+        let backwards = backwards.region([&floats, &invariants, &kept], &behind, &gradients, carried).map_err(plain)?;
+
+        let mut operands = vec![];
+        for &n in &floats {
+            operands.push(match results[n] {
+                Some(gradient) => gradient,
+                None => self.zeros_like(inputs[n]).map_err(plain)?,
+            });
+        }
+        for &n in &invariants {
+            operands.push(self.zeros_like(inputs[n]).map_err(plain)?);
+        }
+        let own = operands.len();
+        operands.extend(histories);
+        operands.extend(&inputs[carried..]);
+        let again = Loop { carried: own, count: Some(count), condition: None, step: back, body: backwards };
+        let made = self.control(Arc::new(again), &operands).map_err(plain)?;
+        let mut gradients = vec![None; inputs.len()];
+        for (&n, gradient) in floats.iter().chain(&invariants).zip(made) {
+            gradients[n] = Some(gradient);
+        }
+        Ok(gradients)
+    }
+
+    /// For each of these carried values, what all iterations began with, one behind the other.
+    fn histories(&mut self, repeat: &Loop, inputs: &[NodeId], kept: &[usize], count: &Dim) -> Infer<Vec<NodeId>> {
+        if kept.is_empty() {
+            return Ok(vec![]);
+        }
+        let carried = repeat.carried;
+        let mut operands = inputs[..carried].to_vec();
+        let types: Vec<TensorType> = kept.iter().map(|&n| stacked(self.ty(inputs[n]), count)).collect();
+        for ty in &types {
+            operands.push(self.zeros(ty)?);
+        }
+        operands.extend(&inputs[carried..]);
+        let mut body = repeat.body.clone();
+        let rest = body.inputs.split_off(carried);
+        for (ty, &n) in types.iter().zip(kept) {
+            let history = body.input(format!("kept{n}"), ty.clone());
+            let value = body.inputs[n].node;
+            let mut shape = body.shape(value).to_vec();
+            shape.insert(0, Dim::one());
+            let row = body.add(Reshape { shape }, &[value])?;
+            let mut start = vec![Dim::zero(); ty.rank()];
+            start[0] = Dim::from(&repeat.step);
+            let next = body.add(Put { start }, &[history, row])?;
+            body.output(format!("kept{n}"), next);
+        }
+        body.inputs.extend(rest);
+        let recording = Loop { carried: carried + kept.len(), body, ..repeat.clone() };
+        Ok(self.control(Arc::new(recording), &operands)?.split_off(carried))
+    }
+
+    fn zeros(&mut self, ty: &TensorType) -> Infer<NodeId> {
+        let zero = Tensor::from_scalars(ty.dtype, vec![1; ty.rank()], [Scalar::zero(ty.dtype)]);
+        let zero = self.constant(zero);
+        self.broadcast(zero, &ty.shape)
+    }
+
+    /// The graph with a dim in place of a symbol that no extent names.
+    fn with_symbol(&self, symbol: &Symbol, dim: &Dim) -> Infer<Graph> {
+        let put = |d: &Dim| d.substitute(&|atom| (*atom == Atom::Sym(symbol.clone())).then(|| dim.clone()));
+        let all = |dims: &[Dim]| dims.iter().map(&put).collect::<Vec<_>>();
+        let mut made = Graph::with_facts(self.facts.clone());
+        let mut regions: Vec<(ControlResult, Arc<dyn Control>)> = vec![];
+        for (id, node) in self.iter() {
+            made.origin = self.origin(id).cloned();
+            let op = match &node.op {
+                Op::Extent(d) => Op::Extent(put(d)),
+                Op::Slice(slice) => Slice { start: all(&slice.start), ..slice.clone() }.into(),
+                Op::Put(into) => Put { start: all(&into.start) }.into(),
+                Op::Control(of) => {
+                    let control = match regions.iter().find(|(known, _)| known.is_beside(of)) {
+                        Some((_, control)) => control.clone(),
+                        None => {
+                            let inside = Regions::of(&*of.control);
+                            let graphs = inside.graphs().into_iter().map(|graph| graph.with_symbol(symbol, dim));
+                            let control = inside.with(graphs.collect::<Infer<_>>()?);
+                            let control = Regions::of(&*control).counted(put);
+                            regions.push((of.clone(), control.clone()));
+                            control
+                        }
+                    };
+                    Op::Control(ControlResult { control, result: of.result })
+                }
+                op => op.clone(),
+            };
+            match op {
+                Op::Input | Op::Const(_) | Op::Extent(_) => made.push(op, vec![], node.ty.clone()),
+                op => made.add(op, &node.inputs)?,
+            };
+        }
+        (made.inputs, made.outputs) = (self.inputs.clone(), self.outputs.clone());
+        made.origin = None;
+        Ok(made)
+    }
+}
+
+/// A type with so many of it, along a new first axis.
+fn stacked(ty: &TensorType, count: &Dim) -> TensorType {
+    let mut shape = ty.shape.to_vec();
+    shape.insert(0, count.clone());
+    TensorType::new(ty.dtype, shape)
+}
+
+/// What the body of a loop over the iterations backwards is made of.
+struct Backwards<'g> {
+    /// An iteration of the first loop, by the number of that of the second.
+    body: &'g Graph,
+    /// The same with nodes for its gradients, and which of them these need.
+    region: &'g Graph,
+    needed: &'g [bool],
+    count: &'g Dim,
+    /// The number of the iteration in the first loop.
+    number: &'g Dim,
+}
+
+impl Backwards<'_> {
+    /// Inputs are the gradients behind the iteration, the sums so far of those of what stays, what iterations began with, and
+    /// what stays; outputs are the first two, before the iteration. Values are named by their numbers among the operands.
+    fn region(
+        &self,
+        [floats, invariants, kept]: [&[usize]; 3],
+        behind: &[(NodeId, NodeId)],
+        gradients: &[NodeId],
+        carried: usize,
+    ) -> Infer<Graph> {
+        let mut made = Graph::with_facts(self.region.facts().clone());
+        let mut known: Vec<Option<NodeId>> = vec![None; self.region.len()];
+        let own = |n: usize| self.body.inputs[n].node;
+        for (&n, &(_, input)) in floats.iter().zip(behind) {
+            known[input.index()] = Some(made.input(format!("behind{n}"), self.region.ty(input).clone()));
+        }
+        let mut sums = vec![];
+        for &n in invariants {
+            sums.push(made.input(format!("sum{n}"), self.body.ty(own(n)).clone()));
+        }
+        let mut histories = vec![];
+        for &n in kept {
+            histories.push(made.input(format!("kept{n}"), stacked(self.body.ty(own(n)), self.count)));
+        }
+        for (n, port) in self.body.inputs.iter().enumerate().skip(carried) {
+            known[own(n).index()] = Some(made.input(port.name.clone(), self.body.ty(port.node).clone()));
+        }
+        for (&n, history) in kept.iter().zip(histories) {
+            let ty = self.body.ty(own(n)).clone();
+            let mut start = vec![Dim::zero(); ty.rank() + 1];
+            start[0] = self.number.clone();
+            let shape = stacked(&ty, &Dim::one()).shape.to_vec();
+            let row = made.add(Slice { start, stride: vec![1; shape.len()], shape }, &[history])?;
+            known[own(n).index()] = Some(made.add(Reshape { shape: ty.shape.to_vec() }, &[row])?);
+        }
+        for (id, node) in self.region.iter().filter(|(id, _)| self.needed[id.index()]) {
+            if known[id.index()].is_some() {
+                continue;
+            }
+            made.origin = self.region.origin(id).cloned();
+            let operands: Option<Vec<NodeId>> = node.inputs.iter().map(|i| known[i.index()]).collect();
+            let operands = operands.ok_or("an iteration needs what nothing kept")?;
+            known[id.index()] = Some(match &node.op {
+                Op::Input => return Err("an iteration needs an input that nothing kept".into()),
+                Op::Const(value) => made.constant(value.clone()),
+                Op::Extent(dim) => made.extent(dim.clone()),
+                op => made.add(op.clone(), &operands)?,
+            });
+        }
+        made.origin = None;
+        for (place, gradient) in gradients.iter().enumerate() {
+            let mut gradient = known[gradient.index()].ok_or("a gradient is missing")?;
+            if let Some(&sum) = place.checked_sub(floats.len()).and_then(|n| sums.get(n)) {
+                gradient = made.add(SUM, &[sum, gradient])?;
+            }
+            made.output(format!("y{place}"), gradient);
+        }
+        Ok(made)
+    }
+}
