@@ -114,6 +114,17 @@ def words():
     return keras.Model(x, L.Dense(3, activation="softmax")(L.Dense(7, activation="leaky_relu", use_bias=False)(y)))
 
 
+def recurrent():
+    """Layers that run in loops, one of them over steps that a mask leaves out."""
+    keras.utils.set_random_seed(8)
+    L = keras.layers
+    x = keras.Input((5,), dtype="int32", name="x")
+    y = L.Embedding(11, 4, mask_zero=True)(x)
+    y = L.Bidirectional(L.LSTM(3, return_sequences=True))(y)
+    y = L.GRU(4)(y)
+    return keras.Model(x, L.Dense(3, activation="softmax")(y))
+
+
 def train_frozen(net, optimizer, batches):
     """Steps of a network whose layers do what they do when they infer."""
     loss_of = keras.losses.SparseCategoricalCrossentropy()
@@ -156,9 +167,9 @@ def main():
             runs.append({"model": activation or "linear", "loss": spec, "optimizer": "sgd:lr=0.1", "target": target,
                          "weights": None if given is None else rounded(given), "steps": steps})
     whole = []
-    for name, make in {"pictures": pictures, "words": words}.items():
+    for name, make in {"pictures": pictures, "words": words, "recurrent": recurrent}.items():
         shape = make().input_shape[1:]
-        draw = lambda: rng.integers(0, 11, (4, *shape)) if name == "words" else rng.normal(size=(4, *shape)).astype(np.float32)
+        draw = lambda: rng.integers(0, 11, (4, *shape)) if name != "pictures" else rng.normal(size=(4, *shape)).astype(np.float32)
         given = [draw() for _ in range(3)]
         make().export(str(folder / name), verbose=False)
         steps = train_frozen(make(), K.SGD(0.1), list(zip(given, targets["classes"])))
