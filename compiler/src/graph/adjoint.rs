@@ -50,18 +50,19 @@ impl Graph {
             self.contribute(&mut found, node, weight).map_err(plain)?;
         }
         for id in (0..=last).rev().map(NodeId::new) {
+            // All results of an operator are met at its first one, of whatever type, when the users of all have been.
+            if let Op::Control(of) = &self.node(id).op {
+                let (of, node) = (of.clone(), self.node(id).clone());
+                let beside = self.results_beside(id, &of);
+                if beside.first().is_some_and(|(_, first)| *first == id) {
+                    self.meet_control(&of, &node.inputs, &beside, &mut found, &depends)?;
+                }
+                continue;
+            }
             if !depends[id.index()] || by.contains(&id) && self.node(id).inputs.is_empty() {
                 continue;
             }
             let node = self.node(id).clone();
-            // All results of an operator are met at its first one, when the users of all have been.
-            if let Op::Control(of) = &node.op {
-                let beside = self.results_beside(id, of);
-                if beside.first().is_some_and(|(_, first)| *first == id) {
-                    self.meet_control(of, &node.inputs, &beside, &mut found, &depends)?;
-                }
-                continue;
-            }
             let Some(gradient) = found[id.index()] else { continue };
             let origin = self.origin(id).cloned();
             let outer = std::mem::replace(&mut self.origin, origin.clone());
@@ -112,10 +113,10 @@ impl Graph {
                 (a, b) => a.or(b),
             };
         }
-        if results.iter().all(Option::is_none) {
+        let wanted: Vec<bool> = inputs.iter().map(|i| depends[i.index()] && self.ty(*i).dtype.is_float()).collect();
+        if results.iter().all(Option::is_none) || !wanted.contains(&true) {
             return Ok(());
         }
-        let wanted: Vec<bool> = inputs.iter().map(|i| depends[i.index()] && self.ty(*i).dtype.is_float()).collect();
         let outer = std::mem::replace(&mut self.origin, origin.clone());
         let gradients = self.through(of, inputs, &results, &wanted);
         let gradients =

@@ -54,6 +54,10 @@ pub fn prepare(model: &Model, options: &Options, training: &Training) -> Result<
     let signature = signature(model, options)?;
     let import = source::import_options(&signature, options, &Keys::new());
     let mut source = source::graph(model, &signature, &import)?;
+    if let Some(node) = source.updates.values().next() {
+        let what = format!("signature `{}` changes variables itself (node `{node}`)", signature.name);
+        return Err(Diagnostic::error(what).help("name a signature that only infers: `--signature KEY`").into());
+    }
     let from_logits = training.loss.asks_for_logits() && loss::take_logits(&mut source, training.loss);
     let keys = choice::learning(model, &source, training)?;
     Ok(Trained { signature, source, from_logits, keys })
@@ -146,9 +150,8 @@ impl Build {
         let own = self.graph.inputs.len() - self.state.len();
         let kept: Vec<Port> = self.graph.inputs.split_off(own);
         let y = self.graph.outputs[0].node;
-        let changed = self.graph.outputs.iter().skip(1).count();
-        if changed > 0 {
-            return Err("the signature changes variables itself".into());
+        if self.graph.shape(y).iter().any(|dim| self.graph.is_found(dim)) {
+            return Err(format!("data decide how large the output {} is", self.graph.ty(y)));
         }
         self.graph.outputs.clear();
         let ty = self.graph.ty(y).clone();
