@@ -11,8 +11,14 @@ use super::{
     conv::{
         Margin, Step, by_shape, by_sizes, fixed, group_count, layout, margins, refuse_dilations, require_places, steps,
     },
+    matrix::sum,
 };
-use crate::{base::Dim, graph::NodeId, op::Conv};
+use crate::{
+    base::Dim,
+    graph::NodeId,
+    op::{Conv, Gather, Iota, accumulator},
+    tensor::{DType, count},
+};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -99,7 +105,43 @@ impl Forward {
         let taps = self.steps.iter().map(|step| step.size.clone());
         cx.reshape(y, &taps.chain([within.clone(), outputs.clone()]).collect::<Vec<_>>())
     }
+    /// `[spatial.., C]`, where each channel has a filter of its own: the products of the gradient with what each tap meets,
+    /// summed over an image and then over all, so that an image is read for all taps while it is near.
+    fn by_image(&self, cx: &mut Import) -> Result<NodeId> {
+        let (n, to, dtype) = (self.steps.len(), cx.shape(self.grad), cx.dtype(self.x));
+        let wide = accumulator(dtype);
+        let mut met = self.padded(cx)?;
+        for (a, step) in self.steps.iter().enumerate() {
+            let shape = vec![step.size.clone(), to[a + 1].clone()];
+            let mut at = cx.scalar(DType::I64, 0.0)?;
+            for (axis, apart) in [(0, step.dilation), (1, step.stride)] {
+                let place = cx.add(Iota { shape: shape.clone(), axis, dtype: DType::I64 }, &[])?;
+                let apart = cx.scalar(DType::I64, apart as f64)?;
+                let place = cx.mul(place, apart)?;
+                at = cx.add_(at, place)?;
+            }
+            met = cx.add(Gather { axis: 1 + 2 * a, batch: 0, checked: false }, &[met, at])?;
+        }
+        let taps: Vec<usize> = (0..n).map(|a| 1 + 2 * a).collect();
+        let places: Vec<usize> = (0..n).map(|a| 2 + 2 * a).collect();
+        let grad = cx.insert_axes(self.grad, &taps)?;
+        let (met, grad) = (cx.cast(met, wide)?, cx.cast(grad, wide)?);
+        let products = cx.mul(met, grad)?;
+        let sums = sum(cx, products, places)?;
+        let sums = sum(cx, sums, vec![0])?;
+        let sums = cx.cast(sums, dtype)?;
+        let taps = self.steps.iter().map(|step| step.size.clone());
+        cx.reshape(sums, &taps.chain([to[n + 1].clone()]).collect::<Vec<_>>())
+    }
+    /// Whether all operands are known to stay in a near cache.
+    fn is_near(&self, cx: &Import) -> bool {
+        let bytes = |x: NodeId| Some(count(&cx.shape(x)).as_int()? * cx.dtype(x).size() as i64);
+        bytes(self.x).zip(bytes(self.grad)).is_some_and(|(x, grad)| x + grad <= NEAR)
+    }
 }
+
+/// What is read again and again should be no more bytes than this, so that it stays in a cache.
+const NEAR: i64 = 1 << 21;
 
 /// A filter `[spatial.., I/groups, O]`.
 fn gradient(cx: &mut Import, sizes: Vec<Dim>) -> Outputs {
@@ -120,6 +162,7 @@ fn depthwise(cx: &mut Import, sizes: Vec<Dim>) -> Outputs {
     cx.require_equal(channels, &cx.shape(forward.x)[3], "the channels of the operand and the filter")?;
     cx.require_equal(&(channels * each), &cx.shape(forward.grad)[3], "the channels of the gradient and the filter")?;
     let groups = fixed(channels, "the number of channels")?;
-    let y = forward.gradient(cx, groups, &Dim::one())?;
+    let far = each.is(1) && !forward.is_near(cx);
+    let y = if far { forward.by_image(cx)? } else { forward.gradient(cx, groups, &Dim::one())? };
     one(cx.reshape(y, &sizes)?)
 }
