@@ -167,7 +167,8 @@ pub struct Compile {
 #[derive(Args, Debug, Clone, Default)]
 #[command(next_help_heading = "Training")]
 pub struct Learning {
-    /// Add the entries train_step and evaluate to the signature, over the same variables, which become state
+    /// Add the entries train_step and evaluate for the first signature that is named, or serving_default; the variables that
+    /// learn become state in all entries
     #[arg(long, requires = "loss")]
     pub train: bool,
     /// What the output is compared with the targets by: sparse_categorical_crossentropy, categorical_crossentropy,

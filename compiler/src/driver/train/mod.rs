@@ -63,16 +63,11 @@ pub fn prepare(model: &Model, options: &Options, training: &Training) -> Result<
     Ok(Trained { signature, source, from_logits, keys })
 }
 
-/// `serving_default`, the one that was named, or the only one.
+/// The first one that was named, else `serving_default`, else the first. It has one output.
 fn signature(model: &Model, options: &Options) -> Result<Signature, Problems> {
-    let named: Vec<&String> =
-        options.signatures.iter().filter(|name| ![STEP, EVALUATE].contains(&name.as_str())).collect();
-    let all = super::outputs::keep(model.signatures().to_vec(), &options.outputs)?;
-    let default = || all.iter().find(|s| s.name == "serving_default").or(all.first());
-    let signature = match named.first() {
-        Some(name) => super::outputs::keep(vec![model.signature(name)?], &options.outputs)?.remove(0),
-        None => default().cloned().ok_or_else(|| model.no_signature())?,
-    };
+    let all = super::signatures(model, options)?;
+    let default = all.iter().find(|s| s.name == "serving_default").filter(|_| options.signatures.is_empty());
+    let signature = default.or(all.first()).cloned().ok_or_else(|| model.no_signature())?;
     match &signature.outputs[..] {
         [_] => {}
         outputs => {
@@ -122,7 +117,7 @@ impl Trained {
             None => graph,
         };
         let told = |why: String| Problems::from(Diagnostic::error(format!("cannot make `{name}`: {why}")));
-        let mut build = Build::new(graph, state, self.from_logits);
+        let mut build = Build { graph, state, keys: &self.keys, from_logits: self.from_logits };
         let fresh = build.extend(training, learns).map_err(told)?;
         let Build { graph, state, .. } = build;
         let scopes = Scopes::new(self.source.variables.values().map(|v| v.name.as_str()));
@@ -132,17 +127,15 @@ impl Trained {
 }
 
 /// A graph on its way from an inference to an entry that learns or evaluates.
-struct Build {
+struct Build<'a> {
     graph: Graph,
     state: Vec<Kept>,
+    /// Of the variables that learn.
+    keys: &'a Keys,
     from_logits: bool,
 }
 
-impl Build {
-    fn new(graph: Graph, state: Vec<Kept>, from_logits: bool) -> Build {
-        Build { graph, state, from_logits }
-    }
-
+impl Build<'_> {
     /// Adds targets, loss, metric and, where it learns, the changes of the variables. What comes back are the first values of
     /// the variables that the model does not have.
     fn extend(&mut self, training: &Training, learns: bool) -> Result<BTreeMap<String, Tensor>, String> {
@@ -182,14 +175,16 @@ impl Build {
         if !learns {
             return Ok(fresh);
         }
-        let learning: Vec<usize> = (0..self.state.len()).collect();
+        let learns = |&n: &usize| self.keys.contains(&self.state[n].variable.key);
+        let learning: Vec<usize> = (0..self.state.len()).filter(learns).collect();
         let variables: Vec<NodeId> = learning.iter().map(|&n| self.graph.inputs[self.state[n].input].node).collect();
         let results = [(node(compared.result), node(compared.seed))];
         let gradients = self.graph.gradients(&results, &variables).map_err(|none| match none.origin {
             Some(origin) => format!("{} (node `{origin}`)", none.why),
             None => none.why,
         })?;
-        let mut slots = Slots { build: self, fresh: &mut fresh, changes: BTreeMap::new() };
+        let mut slots =
+            Slots { graph: &mut self.graph, state: &mut self.state, fresh: &mut fresh, changes: BTreeMap::new() };
         training.optimizer.update(&mut slots, &learning, &variables, &gradients)?;
         // In the order of the variables, as everywhere.
         for (variable, value) in slots.changes {
@@ -209,18 +204,19 @@ impl Build {
 
 /// Variables that only training has, and changes of all.
 pub struct Slots<'a> {
-    build: &'a mut Build,
+    graph: &'a mut Graph,
+    state: &'a mut Vec<Kept>,
     fresh: &'a mut BTreeMap<String, Tensor>,
     changes: BTreeMap<usize, Value>,
 }
 
 impl Slots<'_> {
     pub fn compose(&mut self) -> Compose<'_> {
-        Compose(&mut self.build.graph)
+        Compose(&mut *self.graph)
     }
     /// The name of the variable with this number.
     pub fn name(&self, variable: usize) -> String {
-        self.build.state[variable].variable.short_key().into()
+        self.state[variable].variable.short_key().into()
     }
     /// A variable that begins with a value in all elements: its number and its value before the call.
     pub fn variable(
@@ -247,10 +243,10 @@ impl Slots<'_> {
             if dtype.is_float() { Scalar::from_f64(dtype, value) } else { Scalar::from_i64(dtype, value as i64) };
         self.fresh.insert(key, Tensor::from_fn(dtype, shape, |_| scalar));
         let extents: Vec<_> = shape.iter().map(|&n| n.into()).collect();
-        let input = self.build.graph.input(name, TensorType::new(dtype, extents));
-        let number = self.build.state.len();
-        let input_number = self.build.graph.inputs.len() - 1;
-        self.build.state.push(Kept { variable, input: input_number, output: None, varies: false });
+        let input = self.graph.input(name, TensorType::new(dtype, extents));
+        let number = self.state.len();
+        let input_number = self.graph.inputs.len() - 1;
+        self.state.push(Kept { variable, input: input_number, output: None, varies: false });
         Ok((number, Value(input.index())))
     }
     /// Lets a variable have this value behind the call.
