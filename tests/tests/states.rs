@@ -337,7 +337,7 @@ fn rows_that_follow_from_old_ones_are_changed_in_place() {
         %i = input : i32[2,1]
         %x = input : f32[2,4]
         %v = input : f32[50,4]
-        %at = within {"extents":[50]} %i
+        %at = within {"extents":[50],"fault":"index_out_of_range"} %i
         %flat = reshape {"shape":[2]} %at
         %old = gather {"axis":0,"batch":0,"checked":false} %v %flat
         %product = binary {"f":"mul"} %old %x

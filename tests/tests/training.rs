@@ -1,4 +1,4 @@
-//! Training entries that are derived for models which only infer (`tests/models/learn.py`): loss and variables behind every
+//! Training entries that are derived for models which only infer (`tests/learn/record.py`): loss and variables behind every
 //! step are those of Keras, by the evaluator and by machine code, for every optimiser and loss.
 
 use serde::Deserialize;
@@ -47,7 +47,7 @@ struct Step {
 }
 
 fn open(model: &str) -> saved::Model {
-    let folder = format!("{}/models/learn/{model}", env!("CARGO_MANIFEST_DIR"));
+    let folder = format!("{}/learn/{model}", env!("CARGO_MANIFEST_DIR"));
     saved::Model::open(folder, &saved::Options::default()).expect("the model opens")
 }
 
@@ -122,7 +122,7 @@ fn differs(record: &Record, run: &Run) -> Option<String> {
 
 #[test]
 fn steps_are_those_of_keras() {
-    let text = include_str!("../models/learn.json");
+    let text = include_str!("../learn/steps.json");
     let record: Record = serde_json::from_str(text).expect("the record is JSON");
     let wrong = record.runs.iter().filter_map(|run| {
         let what = differs(&record, run)?;
@@ -137,7 +137,7 @@ fn steps_are_those_of_keras() {
 /// Layers of images and words, with the gradients of TensorFlow: batch norms keep their statistics, and nothing is dropped.
 #[test]
 fn networks_learn_as_in_tensorflow() {
-    let record: Record = serde_json::from_str(include_str!("../models/learn.json")).expect("the record is JSON");
+    let record: Record = serde_json::from_str(include_str!("../learn/steps.json")).expect("the record is JSON");
     for whole in &record.whole {
         let compiled = compile(&whole.model, training("sparse_categorical_crossentropy", "sgd:lr=0.1")).unwrap();
         let code = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).expect("the object loads");

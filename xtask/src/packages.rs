@@ -58,6 +58,7 @@ const PACKAGES: &[Package] = &[
         shown_by: File("/usr/s390x-linux-gnu/include/stdio.h"),
         needed_by: "s390x programs",
     },
+    Package { name: "elfutils", shown_by: Program("eu-elflint"), needed_by: "a look at shared libraries" },
     Package { name: "qemu-user-static", shown_by: Program("qemu-s390x-static"), needed_by: "running those programs" },
     Package { name: "qemu-system-arm", shown_by: Program("qemu-system-aarch64"), needed_by: "bare-metal aarch64" },
     Package { name: "qemu-system-misc", shown_by: Program("qemu-system-riscv64"), needed_by: "bare-metal riscv64" },

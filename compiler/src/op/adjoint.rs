@@ -1,6 +1,6 @@
 //! What a primitive's adjoint works with: the rule that makes the gradients of operands from that of the result.
 //!
-//! A rule composes primitives, so that gradients need no code below the graph. It follows TensorFlow's kernels where a
+//! A rule composes primitives, so that gradients need no code below the graph. It follows what models were trained with where a
 //! function has no derivative: at kinks, ties and poles.
 
 use std::ops::{Deref, DerefMut};

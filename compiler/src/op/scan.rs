@@ -90,7 +90,7 @@ impl Primitive for Scan {
             });
         });
     }
-    /// A product's is TensorFlow's: what follows is divided by the element, and 0 where that is 0.
+    /// A product's is what models are trained with: what follows is divided by the element, and 0 where that is 0.
     fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
         let back = Scan { f: BinaryFn::Add, reverse: !self.reverse, ..self.clone() };
         let (x, y, g) = (at.operands[0], at.result, at.gradient);

@@ -240,7 +240,7 @@ impl Primitive for Scatter {
             None => all(at, &Dim::zero(), columns),
         }
     }
-    /// An update that a later one replaces has what the last one has, as in TensorFlow.
+    /// An update that a later one replaces has what the last one has, as models are trained.
     fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
         let (x, indices, updates, g) = (at.operands[0], at.operands[1], at.operands[2], at.gradient);
         match self.f {

@@ -390,7 +390,7 @@ fn random_graphs_have_the_gradients_that_differences_say() {
             continue;
         }
         let pair = Compared { graph: &graph, inputs: &inputs, weights, bind: &case.bind };
-        // At a factor of 0, a running product's gradient is TensorFlow's.
+        // At a factor of 0, a running product's gradient is another one.
         let is_product = |op: &Op| matches!(op, Op::Scan(scan) if scan.f == BinaryFn::Mul);
         if graph.iter().any(|(_, node)| is_product(&node.op)) {
             continue;
@@ -404,7 +404,7 @@ fn random_graphs_have_the_gradients_that_differences_say() {
         for ((rule, wide), narrow) in rule.iter().flatten().zip(wide.iter().flatten()).zip(narrow.iter().flatten()) {
             let scale = 1.0 + narrow.abs();
             let smooth = wide.is_finite() && narrow.is_finite() && (wide - narrow).abs() < 1e-6 * scale && scale < 1e6;
-            // An infinite slope times one that is 0, as in TensorFlow.
+            // An infinite slope times one that is 0.
             singular += usize::from(smooth && rule.is_nan());
             if smooth && !rule.is_nan() {
                 compared += 1;

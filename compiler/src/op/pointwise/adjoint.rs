@@ -1,4 +1,4 @@
-//! The slopes of functions of single elements, with TensorFlow's choice at kinks and ties.
+//! The slopes of functions of single elements, with the choice at kinks and ties that models are trained with.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-"""Records how Keras 3 trains a small network: the SavedModel that only infers, in `learn/mlp`, and beside it, in
-`learn.json`, batches, losses and all variables after each of ten steps, for every optimiser."""
+"""Records how Keras 3 trains small networks: SavedModels that only infer, each in a folder, and in `steps.json` batches, losses
+and all variables after each step, for every optimiser and loss. `python record.py` makes all of it again."""
 
 import json
 import pathlib
@@ -150,11 +150,12 @@ def main():
         "values": [rng.normal(size=(4, 3)).astype(np.float32) for _ in range(STEPS)],
     }
     weights = np.array([0.5, 2.0, 0.0, 1.5], np.float32)
-    folder = HERE / "learn"
-    shutil.rmtree(folder, ignore_errors=True)
+    for old in HERE.iterdir():
+        if old.is_dir():
+            shutil.rmtree(old)
     runs = []
     for activation in ["softmax", "sigmoid", "tanh", None]:
-        model(activation).export(str(folder / (activation or "linear")), verbose=False)
+        model(activation).export(str(HERE / (activation or "linear")), verbose=False)
     for spec, make in OPTIMIZERS.items():
         batches = list(zip(xs, targets["classes"]))
         steps = train("softmax", keras.losses.SparseCategoricalCrossentropy(), make(), batches)
@@ -171,7 +172,7 @@ def main():
         shape = make().input_shape[1:]
         draw = lambda: rng.integers(0, 11, (4, *shape)) if name != "pictures" else rng.normal(size=(4, *shape)).astype(np.float32)
         given = [draw() for _ in range(3)]
-        make().export(str(folder / name), verbose=False)
+        make().export(str(HERE / name), verbose=False)
         steps = train_frozen(make(), K.SGD(0.1), list(zip(given, targets["classes"])))
         whole.append({"model": name, "shape": [4, *shape], "x": [rounded(x) for x in given], "steps": steps})
     record = {
@@ -182,7 +183,7 @@ def main():
         "values": [rounded(t) for t in targets["values"]],
         "runs": runs,
     }
-    (HERE / "learn.json").write_text(json.dumps(record) + "\n")
+    (HERE / "steps.json").write_text(json.dumps(record) + "\n")
 
 
 main()
