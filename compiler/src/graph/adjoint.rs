@@ -36,6 +36,9 @@ impl Grow for Graph {
     fn ty(&self, value: Value) -> &TensorType {
         Graph::ty(self, NodeId::new(value.0))
     }
+    fn follows_from_constants(&self, value: Value) -> bool {
+        Graph::follows_from_constants(self, NodeId::new(value.0))
+    }
 }
 
 impl Graph {

@@ -15,7 +15,7 @@ pub mod random;
 pub mod text;
 mod widen;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 pub use adjoint::NoDerivative;
 pub use bounds::Bounds;
@@ -74,6 +74,8 @@ impl PartialEq for Graph {
 
 /// Tensors up to this many elements are tracked as numbers that follow from extents.
 const MAX_TRACKED: usize = 64;
+/// What is made of constants in more steps than this counts as unknown.
+const MAX_STEPS: usize = 64;
 
 impl Graph {
     /// A graph that assumes what `facts` says.
@@ -173,6 +175,17 @@ impl Graph {
             Op::Const(t) => Some(t),
             _ => None,
         }
+    }
+    /// Whether a node is made of constants alone, in some steps at most.
+    pub fn follows_from_constants(&self, id: NodeId) -> bool {
+        let (mut seen, mut open) = (BTreeSet::from([id]), vec![id]);
+        while let Some(node) = open.pop().map(|id| self.node(id)) {
+            if seen.len() > MAX_STEPS || matches!(node.op, Op::Input | Op::Control(_)) {
+                return false;
+            }
+            open.extend(node.inputs.iter().filter(|&&i| seen.insert(i)));
+        }
+        true
     }
     /// Lets the elements of a constant go that nobody asks for any more. The node keeps its type, and no value.
     pub fn forget(&mut self, id: NodeId) {

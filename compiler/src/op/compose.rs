@@ -17,6 +17,8 @@ pub trait Grow {
     /// Appends a node, or says why the operands do not fit.
     fn grow(&mut self, op: Op, operands: &[Value]) -> Infer<Value>;
     fn ty(&self, value: Value) -> &TensorType;
+    /// Whether it is known before a call, as far as that is looked into.
+    fn follows_from_constants(&self, value: Value) -> bool;
 }
 
 /// Adds to a graph.

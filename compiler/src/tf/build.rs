@@ -8,7 +8,10 @@ use crate::{
     base::{Bindings, Diagnostic, Dim, dim::Number},
     graph::NodeId,
     loops::{BinaryFn, CompareFn, UnaryFn},
-    op::{Binary, Bitcast, Cast, Compare, Concat, Op, Pad, Reshape, Select, Slice, Transpose, Unary},
+    op::{
+        Binary, Bitcast, Cast, Compare, Compose, Concat, Grow, Infer, Op, Pad, Reshape, Select, Slice, Transpose,
+        Unary, Value as Part,
+    },
     saved::{host_type, type_name},
     tensor::{DType, Scalar, Tensor, TensorType},
 };
@@ -50,7 +53,6 @@ impl Import<'_> {
             Value::Dead => Err(format!("operand {n} of {} is not computed", self.node.op).into()),
         }
     }
-    /// All operands, which have to be tensors.
     /// The tensor that is operand `n`, which has to be a scalar.
     pub(super) fn scalar_arg(&self, n: usize, what: &str) -> Result<NodeId, Stop> {
         let x = self.arg(n)?;
@@ -59,6 +61,7 @@ impl Import<'_> {
             rank => Err(format!("{what} is a scalar, got rank {rank}").into()),
         }
     }
+    /// All operands, which have to be tensors.
     pub(super) fn args(&self) -> Result<Vec<NodeId>, Stop> {
         (0..self.count()).map(|n| self.arg(n)).collect()
     }
@@ -402,6 +405,36 @@ impl Import<'_> {
         let wide = self.cast(x, widened(dtype))?;
         let y = f(self, wide)?;
         self.cast(y, dtype)
+    }
+}
+
+/// A node as compositions below the import know it.
+pub(super) fn part(id: NodeId) -> Part {
+    Part(id.index())
+}
+
+impl Import<'_> {
+    /// What primitives compose by themselves, such as the gradients of one.
+    pub(super) fn composed(&mut self, f: impl FnOnce(&mut Compose<'_>) -> Infer<Part>) -> Result<NodeId, Stop> {
+        Ok(NodeId::new(f(&mut Compose(self))?.0))
+    }
+}
+
+impl Grow for Import<'_> {
+    fn grow(&mut self, op: Op, operands: &[Part]) -> Infer<Part> {
+        let operands: Vec<NodeId> = operands.iter().map(|x| NodeId::new(x.0)).collect();
+        let made = match op {
+            Op::Const(value) => self.graph.constant(value),
+            Op::Extent(dim) => self.graph.extent(dim),
+            op => self.add(op, &operands).map_err(Stop::told)?,
+        };
+        Ok(part(made))
+    }
+    fn ty(&self, value: Part) -> &TensorType {
+        self.graph.ty(NodeId::new(value.0))
+    }
+    fn follows_from_constants(&self, value: Part) -> bool {
+        self.graph.follows_from_constants(NodeId::new(value.0))
     }
 }
 

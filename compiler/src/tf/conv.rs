@@ -4,15 +4,11 @@
 //! first. A transposed convolution spreads its operand by the stride and is padded so that it undoes the forward one
 //! whose input sizes it is given: the sizes decide the alignment.
 
-use std::collections::BTreeSet;
-
-use super::{Import, Outputs, Stop, TfOp, build::one};
-use crate::{
-    base::Dim,
-    graph::NodeId,
-    op::{Conv, Op},
-    tensor::DType,
+use super::{
+    Import, Outputs, Stop, TfOp,
+    build::{one, part},
 };
+use crate::{base::Dim, graph::NodeId, op::Conv, tensor::DType};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -163,52 +159,21 @@ fn forward(cx: &mut Import, x: NodeId, filter: NodeId, layout: &Layout, groups: 
     let (shape, sizes) = (cx.shape(x), cx.shape(filter)[..n].to_vec());
     let steps = steps(cx, layout, &sizes)?;
     let margins = margins(cx, layout, &shape[1..=n], &steps)?;
-    let conv = Conv {
-        stride: steps.iter().map(|s| s.stride).collect(),
-        dilation: steps.iter().map(|s| s.dilation).collect(),
-        input_dilation: vec![1; n],
-        low: margins.iter().map(|m| m.low.clone()).collect(),
-        high: margins.iter().map(|m| m.high.clone()).collect(),
-        groups,
-    };
-    let y = convolve(cx, conv, x, filter)?;
+    let conv = primitive(&steps, &margins, groups);
+    let y = cx.composed(|c| conv.convolve(c, part(x), part(filter)))?;
     cx.transpose(y, &layout.back())
 }
 
-/// The convolution. What surrounds the operand is the plan's concern where the filter follows from constants, so that it
-/// knows whether zeros may be multiplied. Where nobody knows, the border is made here and is multiplied: an infinity in a
-/// filter then makes NaN at the border, as it does in TensorFlow's kernels for double precision.
-fn convolve(cx: &mut Import, mut conv: Conv, x: NodeId, filter: NodeId) -> Result<NodeId> {
-    if follows_from_constants(cx, filter) {
-        return cx.add(conv, &[x, filter]);
+/// The forward convolution.
+pub(super) fn primitive(steps: &[Step], margins: &[Margin], groups: usize) -> Conv {
+    Conv {
+        stride: steps.iter().map(|s| s.stride).collect(),
+        dilation: steps.iter().map(|s| s.dilation).collect(),
+        input_dilation: vec![1; steps.len()],
+        low: margins.iter().map(|m| m.low.clone()).collect(),
+        high: margins.iter().map(|m| m.high.clone()).collect(),
+        groups,
     }
-    let spread = conv.input_dilation.clone();
-    let outside = |cut: &mut [Dim]| {
-        let mut padding = vec![Dim::zero(); cut.len() + 2];
-        for (axis, (d, &spread)) in cut.iter_mut().zip(&spread).enumerate() {
-            padding[axis + 1] = d.at_least(&Dim::zero()).ceil_div(&Dim::from(spread));
-            *d = &*d - &padding[axis + 1] * spread;
-        }
-        padding
-    };
-    let (low, high) = (outside(&mut conv.low), outside(&mut conv.high));
-    let zero = cx.scalar_like(x, 0.0)?;
-    let x = cx.pad(x, zero, &low, &high)?;
-    cx.add(conv, &[x, filter])
-}
-
-/// What is made of constants in more steps than this counts as unknown.
-const MAX_STEPS: usize = 64;
-
-fn follows_from_constants(cx: &Import, id: NodeId) -> bool {
-    let (mut seen, mut open) = (BTreeSet::from([id]), vec![id]);
-    while let Some(node) = open.pop().map(|id| cx.graph.node(id)) {
-        if seen.len() > MAX_STEPS || matches!(node.op, Op::Input | Op::Control(_)) {
-            return false;
-        }
-        open.extend(node.inputs.iter().filter(|&&i| seen.insert(i)));
-    }
-    true
 }
 
 fn conv(cx: &mut Import) -> Outputs {
@@ -318,24 +283,12 @@ fn transposed_by(
     cx.require_equal(&sizes[0], &shape[0], "the batch of the sizes and the operand")?;
     cx.require_equal(&filter_shape[n + 1], &shape[rank - 1], "the channels of the operand and the filter")?;
     require_places(cx, &sizes[1..=n], &shape[1..=n], &steps, &margins)?;
-    let (mut low, mut high) = (vec![], vec![]);
-    for a in 0..n {
-        let (step, margin, size) = (&steps[a], &margins[a], &sizes[a + 1]);
-        let reach = (&step.size - 1) * step.dilation;
-        let spread = (&shape[a + 1] - 1) * step.stride + 1;
-        low.push(&reach - &margin.low);
-        high.push(size - spread - (&reach - &margin.low) + reach);
+    let filters = fixed(&filter_shape[n + 1], "the number of filters")?;
+    if !filters.is_multiple_of(groups.max(1)) {
+        return Err(format!("{groups} groups do not divide {filters} filters").into());
     }
-    let filter = turned(cx, filter, n, groups)?;
-    let conv = Conv {
-        stride: vec![1; n],
-        dilation: steps.iter().map(|s| s.dilation).collect(),
-        input_dilation: steps.iter().map(|s| s.stride).collect(),
-        low,
-        high,
-        groups,
-    };
-    let y = convolve(cx, conv, grad, filter)?;
+    let forward = primitive(&steps, &margins, groups);
+    let y = cx.composed(|c| forward.gradient_of_input(c, part(filter), part(grad), &sizes[1..=n]))?;
     cx.transpose(y, &layout.back())
 }
 
@@ -367,22 +320,4 @@ fn whole_sizes(cx: &mut Import, given: Vec<Dim>, layout: &Layout, grad: NodeId) 
     let filter = cx.arg(1)?;
     let (batch, channels) = (cx.shape(grad)[0].clone(), cx.shape(filter)[layout.rank - 2].clone());
     Ok([batch].into_iter().chain(given).chain([channels]).collect())
-}
-
-/// The filter of the transposed convolution: turned round in space, its channels exchanged within each group.
-fn turned(cx: &mut Import, filter: NodeId, n: usize, groups: usize) -> Result<NodeId> {
-    let filter = cx.reverse(filter, &(0..n).collect::<Vec<_>>())?;
-    let shape = cx.shape(filter);
-    let (inner, outer) = (&shape[n], fixed(&shape[n + 1], "the number of filters")?);
-    if !outer.is_multiple_of(groups.max(1)) {
-        return Err(format!("{groups} groups do not divide {outer} filters").into());
-    }
-    let groups = Dim::from(groups);
-    let per_group = Dim::from(outer).floor_div(&groups);
-    let space = &shape[..n];
-    let apart = [space, &[inner.clone(), groups.clone(), per_group.clone()]].concat();
-    let filter = cx.reshape(filter, &apart)?;
-    let perm: Vec<usize> = (0..n).chain([n + 2, n + 1, n]).collect();
-    let filter = cx.transpose(filter, &perm)?;
-    cx.reshape(filter, &[space, &[per_group, groups * inner]].concat())
 }

@@ -1,22 +1,19 @@
-//! Gradients of convolutions by their filters.
-//!
-//! `dW[k.., i, o] = sum over n, p.. of x[n, p * stride + k * dilation - low, i] * g[n, p.., o]`: a convolution of the padded
-//! operand with the gradient as its filter, in which the batch and the operand's channels are spatial axes too. The batch is as
-//! long as the filter, so that it is summed over; of channels, each is a place. So neither tensor is transposed, and the
-//! result has the filter's own layout.
+//! Gradients of convolutions by their filters, composed beside the primitive (`op/conv/adjoint.rs`); those of large depthwise
+//! ones are summed image by image.
 
 use super::{
     Import, Outputs, Stop, TfOp,
-    build::one,
+    build::{one, part},
     conv::{
-        Margin, Step, by_shape, by_sizes, fixed, group_count, layout, margins, refuse_dilations, require_places, steps,
+        Margin, Step, by_shape, by_sizes, fixed, group_count, layout, margins, primitive, refuse_dilations,
+        require_places, steps,
     },
     matrix::sum,
 };
 use crate::{
     base::Dim,
     graph::NodeId,
-    op::{Conv, Gather, Iota, accumulator},
+    op::{Gather, Iota, accumulator},
     tensor::{DType, count},
 };
 
@@ -71,39 +68,11 @@ impl Forward {
     }
     /// `[spatial.., within, O]`, where the operand's channels are `groups` of `within`, each with as many of the O.
     fn gradient(&self, cx: &mut Import, groups: usize, within: &Dim) -> Result<NodeId> {
-        let n = self.steps.len();
-        let x = self.padded(cx)?;
-        let (from, to) = (cx.shape(x), cx.shape(self.grad));
-        let (images, outputs) = (&from[..=n], &to[n + 1]);
-        // Groups are channels. What a group has is a spatial axis, if there is more than one.
-        let places = if within.is(1) { vec![] } else { vec![within.clone()] };
-        let (one, many) = ([Dim::one()], [Dim::from(groups)]);
-        let apart = cx.reshape(x, &[images, &many, &places].concat())?;
-        let last: Vec<usize> = (0..=n).chain((0..places.len()).map(|a| n + 2 + a)).chain([n + 1]).collect();
-        let x = cx.transpose(apart, &last)?;
-        let x = cx.reshape(x, &[&one[..], images, &places, &many].concat())?;
-        let ones = vec![Dim::one(); places.len() + 1];
-        let filter = cx.reshape(self.grad, &[&to[..=n], &ones, std::slice::from_ref(outputs)].concat())?;
-        let along = |of: fn(&Step) -> i64| {
-            let all = [1].into_iter().chain(self.steps.iter().map(of)).chain(places.iter().map(|_| 1));
-            all.collect::<Vec<i64>>()
-        };
-        let mut high = vec![Dim::zero(); 1 + n + places.len()];
-        for (a, step) in self.steps.iter().enumerate() {
-            // Places behind the last tap are cut off.
-            high[a + 1] = (&step.size - 1) * step.dilation + (&to[a + 1] - 1) * step.stride + 1 - &from[a + 1];
-        }
-        let conv = Conv {
-            stride: along(|step| step.dilation),
-            dilation: along(|step| step.stride),
-            input_dilation: vec![1; high.len()],
-            low: vec![Dim::zero(); high.len()],
-            high,
-            groups,
-        };
-        let y = cx.add(conv, &[x, filter])?;
+        let outputs = cx.shape(self.grad)[self.steps.len() + 1].clone();
         let taps = self.steps.iter().map(|step| step.size.clone());
-        cx.reshape(y, &taps.chain([within.clone(), outputs.clone()]).collect::<Vec<_>>())
+        let shape: Vec<Dim> = taps.chain([within.clone(), outputs]).collect();
+        let forward = primitive(&self.steps, &self.margins, groups);
+        cx.composed(|c| forward.gradient_of_filter(c, part(self.x), part(self.grad), &shape))
     }
     /// `[spatial.., C]`, where each channel has a filter of its own: the products of the gradient with what each tap meets,
     /// summed over an image and then over all, so that an image is read for all taps while it is near.

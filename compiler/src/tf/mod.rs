@@ -77,6 +77,13 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// What stops it, in words.
+    fn told(self) -> String {
+        match self {
+            Stop::Fault(problems) => problems.0.into_iter().next().map_or_else(String::new, |problem| problem.message),
+            Stop::Assume(symbol, dim) => format!("{symbol} has to be {dim}"),
+        }
+    }
     /// Says what to do about a fault of which nothing says it yet.
     fn with_help(self, help: &str) -> Stop {
         match self {
