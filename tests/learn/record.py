@@ -139,6 +139,64 @@ def train_frozen(net, optimizer, batches):
     return steps
 
 
+class Odd(tf.Module):
+    """Signatures that cannot be trained, and why; and one that can."""
+
+    def __init__(self):
+        self.w = tf.Variable(tf.ones([3, 2]), name="w")
+        self.fixed = tf.Variable(tf.ones([2]), trainable=False, name="fixed")
+        self.count = tf.Variable(1, name="count")
+
+    def signatures(self):
+        def several(x):
+            return {"y": x @ self.w, "z": x}
+
+        def integers(x):
+            return {"y": tf.argmax(x @ self.w, 1)}
+
+        def nothing(x):
+            return {"y": x * 2}
+
+        def scalar(x):
+            return {"y": tf.reduce_sum(x @ self.w)}
+
+        def counts(x):
+            self.count.assign_add(1)
+            return {"y": x @ self.w}
+
+        def data_end(x):
+            y = x @ self.w
+            while tf.reduce_sum(y) < 100.0:
+                y *= 2.0
+            return {"y": y}
+
+        def data_size(x):
+            y = x @ self.w
+            return {"y": tf.boolean_mask(y, y[:, 0] > 0)}
+
+        def train_step(x):
+            return {"y": x @ self.w}
+
+        def held(x):
+            return {"y": tf.stop_gradient(x @ self.w) + x @ self.w + self.fixed}
+
+        spec = [tf.TensorSpec([None, 3], name="x")]
+        functions = [several, integers, nothing, scalar, counts, data_end, data_size, train_step, held]
+        return {f.__name__: tf.function(f, input_signature=spec).get_concrete_function() for f in functions}
+
+
+def version_1(folder):
+    """A graph of TensorFlow 1, whose collection says what can be trained."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 3], "x")
+        w = v1.get_variable("w", initializer=tf.ones([3, 2]))
+        fixed = v1.get_variable("fixed", initializer=tf.ones([2]), trainable=False)
+        y = tf.matmul(x, w) + fixed
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(folder), {"x": x}, {"y": y})
+
+
 def main():
     rng = np.random.default_rng(3)
     xs = [rng.normal(size=(4, 6)).astype(np.float32) for _ in range(STEPS)]
@@ -167,6 +225,9 @@ def main():
             steps = train(activation, loss(), K.SGD(0.1), batches, given)
             runs.append({"model": activation or "linear", "loss": spec, "optimizer": "sgd:lr=0.1", "target": target,
                          "weights": None if given is None else rounded(given), "steps": steps})
+    odd = Odd()
+    tf.saved_model.save(odd, str(HERE / "odd"), signatures=odd.signatures())
+    version_1(HERE / "version_1")
     whole = []
     for name, make in {"pictures": pictures, "words": words, "recurrent": recurrent}.items():
         shape = make().input_shape[1:]
@@ -186,4 +247,5 @@ def main():
     (HERE / "steps.json").write_text(json.dumps(record) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -230,11 +230,56 @@ fn a_step_that_fails_changes_nothing() {
     }
 }
 
+/// Each for its reason; by name.
 #[test]
 fn what_cannot_be_trained_is_refused() {
-    let named = options(Training { ..training("mse", "sgd") });
-    let named = Options { outputs: vec!["nothing".into()], ..named };
-    let problem = driver::compile(&open("linear"), &named, &mut |_| ()).map(|_| ()).unwrap_err().to_string();
-    assert!(problem.contains("no signature has an output `nothing`"), "{problem}");
-    assert!("mse:probabilities".parse::<driver::Loss>().is_err());
+    let told = |signature: &str, outputs: &[&str]| {
+        let wanted = Options {
+            signatures: vec![signature.into()],
+            outputs: outputs.iter().map(|key| key.to_string()).collect(),
+            ..options(training("mse", "sgd"))
+        };
+        driver::compile(&open("odd"), &wanted, &mut |_| ()).map(|_| ()).map_err(|problems| problems.to_string())
+    };
+    for (signature, expected) in [
+        ("several", "which of them is compared with the targets is not known"),
+        ("integers", "only floats learn"),
+        ("nothing", "nothing learns"),
+        ("scalar", "no axis of examples"),
+        ("counts", "changes variables itself"),
+        ("data_end", "a loop that data end has no derivative"),
+        ("data_size", "data decide how large the output"),
+        ("train_step", "which is the name of what training adds"),
+    ] {
+        let problem = told(signature, &[]).expect_err(signature);
+        assert!(problem.contains(expected), "{signature}: {problem}");
+    }
+    assert_eq!(told("several", &["y"]), Ok(()));
+    assert!(told("several", &["nothing"]).unwrap_err().contains("no signature has an output `nothing`"));
+}
+
+/// What the author does not train stays a constant, and what is held has no gradient.
+#[test]
+fn variables_that_are_not_trainable_are_no_state() {
+    let learning = |model: &str, signature: &str| {
+        let wanted = Options { signatures: vec![signature.into()], ..options(training("mse", "sgd")) };
+        let compiled = driver::compile(&open(model), &wanted, &mut |_| ()).unwrap_or_else(|p| panic!("{p}"));
+        let slots = compiled.interface.state.as_ref().expect("variables learn").layout.slots.clone();
+        let names: Vec<String> = slots.into_iter().map(|slot| slot.name).collect();
+        (names.into_iter().filter(|name| !name.starts_with("training/")).collect::<Vec<_>>(), compiled)
+    };
+    assert_eq!(learning("version_1", "serving_default").0, ["w"]);
+    let (names, compiled) = learning("odd", "held");
+    assert_eq!(names, ["w"]);
+    // Half of the output is held: y = 2 x w + 1, whose slope is taken to be x.
+    let code = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).unwrap();
+    let mut block = code.state().unwrap().unwrap();
+    let n = compiled.interface.signatures.iter().position(|s| s.key == "train_step").unwrap();
+    let inputs = [Tensor::from_f32([1, 3], &[1.0, 0.0, 2.0]), Tensor::from_f32([1, 2], &[0.0, 7.0])];
+    code.prepare(n, &inputs).unwrap().run_on(&mut block, None).unwrap();
+    let values = Values::of(&compiled.interface, Some(&block));
+    let named = values.named(&compiled.interface);
+    let w = named.iter().find(|(name, _)| *name == "w").unwrap().1;
+    // The mean of two squares: errors 7 and 0, a rate of 0.01.
+    assert_eq!(difference(w, &Tensor::from_f32([3, 2], &[0.93, 1.0, 1.0, 1.0, 0.86, 1.0]), TOLERANCE), None);
 }

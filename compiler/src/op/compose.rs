@@ -60,6 +60,9 @@ impl Compose<'_> {
     pub fn sum(&mut self, x: Value, y: Value) -> Infer<Value> {
         self.binary(BinaryFn::Add, x, y)
     }
+    pub fn sub(&mut self, x: Value, y: Value) -> Infer<Value> {
+        self.binary(BinaryFn::Sub, x, y)
+    }
     pub fn mul(&mut self, x: Value, y: Value) -> Infer<Value> {
         self.binary(BinaryFn::Mul, x, y)
     }

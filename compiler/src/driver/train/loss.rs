@@ -176,19 +176,19 @@ impl Loss {
                 (pieces, Some(right))
             }
             Kind::SquaredError => {
-                let error = c.binary(BinaryFn::Sub, y, target)?;
+                let error = c.sub(y, target)?;
                 (Pieces { each: c.square(error)?, slope: Some(c.scaled(error, 2.0)?) }, None)
             }
             Kind::AbsoluteError => {
-                let error = c.binary(BinaryFn::Sub, y, target)?;
+                let error = c.sub(y, target)?;
                 (Pieces { each: c.unary(UnaryFn::Abs, error)?, slope: None }, None)
             }
             Kind::Huber => {
-                let error = c.binary(BinaryFn::Sub, y, target)?;
+                let error = c.sub(y, target)?;
                 let (far, half) = (c.unary(UnaryFn::Abs, error)?, c.number(y, 0.5)?);
                 let (square, one) = (c.square(error)?, c.number(y, 1.0)?);
                 let near = c.mul(square, half)?;
-                let straight = c.binary(BinaryFn::Sub, far, half)?;
+                let straight = c.sub(far, half)?;
                 let is_near = c.compare(CompareFn::Le, far, one)?;
                 (Pieces { each: c.select(is_near, near, straight)?, slope: None }, None)
             }
@@ -258,12 +258,12 @@ fn cross_entropy(c: &mut Compose<'_>, z: Value, wanted: Value) -> Result<Pieces,
     let last = shape.len() - 1;
     let greatest = c.add(Reduce { f: BinaryFn::Max, axes: vec![last] }, &[z])?;
     let greatest = c.broadcast(greatest, &shape)?;
-    let below = c.binary(BinaryFn::Sub, z, greatest)?;
+    let below = c.sub(z, greatest)?;
     let powers = c.unary(UnaryFn::Exp, below)?;
     let sum = c.summed(powers, vec![last])?;
     let log = c.unary(UnaryFn::Log, sum)?;
     let log = c.broadcast(log, &shape)?;
-    let surprise = c.binary(BinaryFn::Sub, log, below)?;
+    let surprise = c.sub(log, below)?;
     let product = c.mul(wanted, surprise)?;
     let each = c.summed(product, vec![last])?;
     let sum = c.broadcast(sum, &shape)?;
@@ -271,7 +271,7 @@ fn cross_entropy(c: &mut Compose<'_>, z: Value, wanted: Value) -> Result<Pieces,
     let all = c.summed(wanted, vec![last])?;
     let all = c.broadcast(all, &shape)?;
     let expected = c.mul(softmax, all)?;
-    Ok(Pieces { each, slope: Some(c.binary(BinaryFn::Sub, expected, wanted)?) })
+    Ok(Pieces { each, slope: Some(c.sub(expected, wanted)?) })
 }
 
 /// `log(clip(p))`.
@@ -291,13 +291,13 @@ fn binary_of_logits(c: &mut Compose<'_>, z: Value, t: Value) -> Result<Pieces, S
     let far = c.neg(far)?;
     let power = c.unary(UnaryFn::Exp, far)?;
     let log = c.unary(UnaryFn::Log1p, power)?;
-    let part = c.binary(BinaryFn::Sub, positive, product)?;
+    let part = c.sub(positive, product)?;
     let each = c.sum(part, log)?;
     let minus = c.neg(z)?;
     let power = c.unary(UnaryFn::Exp, minus)?;
     let below = c.sum(one, power)?;
     let sigmoid = c.div(one, below)?;
-    Ok(Pieces { each, slope: Some(c.binary(BinaryFn::Sub, sigmoid, t)?) })
+    Ok(Pieces { each, slope: Some(c.sub(sigmoid, t)?) })
 }
 
 /// `-t log(p) - (1 - t) log(1 - p)` of clipped probabilities.
@@ -308,7 +308,7 @@ fn binary(c: &mut Compose<'_>, p: Value, t: Value) -> Result<Pieces, String> {
     let p = c.binary(BinaryFn::Min, p, high)?;
     let log = c.unary(UnaryFn::Log, p)?;
     let yes = c.mul(t, log)?;
-    let (other, rest) = (c.binary(BinaryFn::Sub, one, p)?, c.binary(BinaryFn::Sub, one, t)?);
+    let (other, rest) = (c.sub(one, p)?, c.sub(one, t)?);
     let log = c.unary(UnaryFn::Log, other)?;
     let no = c.mul(rest, log)?;
     let sum = c.sum(yes, no)?;

@@ -159,6 +159,7 @@ impl Build<'_> {
             kept.input = kept.input - own + first_kept;
         }
         let at = |id: NodeId| Value(id.index());
+        self.graph.set_origin(Some("loss".into()));
         let compared = training.loss.compare(
             &mut Compose(&mut self.graph),
             at(y),
@@ -183,6 +184,7 @@ impl Build<'_> {
             Some(origin) => format!("{} (node `{origin}`)", none.why),
             None => none.why,
         })?;
+        self.graph.set_origin(Some("optimizer".into()));
         let mut slots =
             Slots { graph: &mut self.graph, state: &mut self.state, fresh: &mut fresh, changes: BTreeMap::new() };
         training.optimizer.update(&mut slots, &learning, &variables, &gradients)?;

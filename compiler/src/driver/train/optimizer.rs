@@ -145,8 +145,7 @@ impl Optimizer {
         values: &[NodeId],
         gradients: &[NodeId],
     ) -> Result<(), String> {
-        let (rate, lr) = slots.variable("training/learning_rate", DType::F32, &[], self.get("lr"))?;
-        let _ = rate;
+        let (_, lr) = slots.variable("training/learning_rate", DType::F32, &[], self.get("lr"))?;
         let (count, iterations) = slots.variable("training/iterations", DType::I64, &[], 0.0)?;
         let mut c = slots.compose();
         let one = c.number(iterations, 1.0)?;
@@ -159,25 +158,19 @@ impl Optimizer {
             Rule::Nadam => Some(slots.variable("training/momentum_product", DType::F32, &[], 1.0)?),
             _ => None,
         };
-        let mut nadam = None;
         for ((&variable, p), g) in variables.iter().zip(values.iter().map(at)).zip(clipped) {
             let mut c = slots.compose();
             let ty = c.ty(p);
             let shape = ty.concrete(&Bindings::new()).ok_or("a variable's shape is not fixed")?;
-            let whole = |c: &mut Compose<'_>, x: Value| -> Result<Value, String> {
-                let x = c.cast(x, ty.dtype)?;
-                let x = c.reshape(x, &vec![1.into(); ty.rank()])?;
-                c.broadcast(x, &ty.shape)
-            };
-            let (lr, t) = (whole(&mut c, lr)?, whole(&mut c, next)?);
-            let before = product.map(|(_, value)| whole(&mut c, value)).transpose()?;
+            let (lr, t) = (whole(&mut c, lr, &ty)?, whole(&mut c, next, &ty)?);
+            let before = product.map(|(_, value)| whole(&mut c, value, &ty)).transpose()?;
             // Before the rule, for every variable alike.
             let decay = self.get("weight_decay");
             let mut value = p;
             if decay > 0.0 {
                 let rate = c.scaled(lr, decay)?;
                 let loss = c.mul(p, rate)?;
-                value = c.binary(BinaryFn::Sub, p, loss)?;
+                value = c.sub(p, loss)?;
             }
             let name = slots.name(variable);
             let mut step = Step { slots, name, dtype: ty.dtype, shape, p: value, g, lr, t };
@@ -188,18 +181,14 @@ impl Optimizer {
                 Rule::Adagrad => self.adagrad(&mut step)?,
                 Rule::Adadelta => self.adadelta(&mut step)?,
                 Rule::Adamax => self.adamax(&mut step)?,
-                Rule::Nadam => {
-                    let (updated, product) = self.nadam(&mut step, before.ok_or("Nadam has a product")?)?;
-                    nadam = nadam.or(Some(product));
-                    updated
-                }
+                Rule::Nadam => self.nadam(&mut step, before.ok_or("Nadam has a product")?)?,
                 Rule::Ftrl => self.ftrl(&mut step)?,
                 Rule::Lion => self.lion(&mut step)?,
                 Rule::Lamb => self.lamb(&mut step)?,
             };
             slots.assign(variable, updated);
         }
-        if let (Some((number, before)), Some(_)) = (product, nadam) {
+        if let Some((number, before)) = product {
             let mut c = slots.compose();
             let t = c.cast(next, DType::F32)?;
             let u = self.schedule(&mut c, t, 0.0)?;
@@ -241,15 +230,15 @@ impl Optimizer {
         let back = s.c().mul(lr, g)?;
         let momentum = self.get("momentum");
         if momentum == 0.0 {
-            return s.c().binary(BinaryFn::Sub, p, back);
+            return s.c().sub(p, back);
         }
         let (slot, m) = s.slot("momentum", 0.0)?;
         let mut c = s.c();
         let kept = c.scaled(m, momentum)?;
-        let m = c.binary(BinaryFn::Sub, kept, back)?;
+        let m = c.sub(kept, back)?;
         let by = if self.get("nesterov") > 0.0 {
             let kept = c.scaled(m, momentum)?;
-            c.binary(BinaryFn::Sub, kept, back)?
+            c.sub(kept, back)?
         } else {
             m
         };
@@ -258,13 +247,19 @@ impl Optimizer {
         Ok(p)
     }
 
-    /// `m += (g - m)(1 - b1); v += (g^2 - v)(1 - b2); p -= m a / (sqrt(v) + e)`, `a = lr sqrt(1 - b2^t) / (1 - b1^t)`.
+    /// `m += (g - m)(1 - b1)` and `v += (g^2 - v)(1 - b2)`.
+    fn moments(&self, s: &mut Step<'_, '_>) -> Result<(Value, Value), String> {
+        let m = s.average("momentum", self.get("beta_1"), s.g)?;
+        let g = s.g;
+        let square = s.c().square(g)?;
+        Ok((m, s.average("velocity", self.get("beta_2"), square)?))
+    }
+
+    /// By the moments, `p -= m a / (sqrt(v) + e)`, `a = lr sqrt(1 - b2^t) / (1 - b1^t)`.
     fn adam(&self, s: &mut Step<'_, '_>) -> Result<Value, String> {
         let (b1, b2, e) = (self.get("beta_1"), self.get("beta_2"), self.get("epsilon"));
-        let (g, p, t, lr) = (s.g, s.p, s.t, s.lr);
-        let m = s.average("momentum", b1, g)?;
-        let square = s.c().square(g)?;
-        let mut v = s.average("velocity", b2, square)?;
+        let (p, t, lr) = (s.p, s.t, s.lr);
+        let (m, mut v) = self.moments(s)?;
         if self.get("amsgrad") > 0.0 {
             let (slot, most) = s.slot("velocity_hat", 0.0)?;
             v = s.c().binary(BinaryFn::Max, most, v)?;
@@ -279,7 +274,7 @@ impl Optimizer {
         let below = c.sum(root, e)?;
         let above = c.mul(m, a)?;
         let by = c.div(above, below)?;
-        c.binary(BinaryFn::Sub, p, by)
+        c.sub(p, by)
     }
 
     /// `v = rho v + (1 - rho) g^2; d = v + e`, or centred `v - mg^2 + e`; `p -= lr g / sqrt(d)`, by way of a momentum if
@@ -294,7 +289,7 @@ impl Optimizer {
             let mean = s.blend("average_gradient", rho, g, 0.0)?;
             let mut c = s.c();
             let square = c.square(mean)?;
-            d = c.binary(BinaryFn::Sub, v, square)?;
+            d = c.sub(v, square)?;
         }
         let mut c = s.c();
         let e = c.number(d, e)?;
@@ -310,7 +305,7 @@ impl Optimizer {
             by = c.sum(kept, by)?;
             s.slots.assign(slot, by);
         }
-        s.c().binary(BinaryFn::Sub, p, by)
+        s.c().sub(p, by)
     }
 
     /// `acc += g^2; p -= lr g / sqrt(acc + e)`.
@@ -325,7 +320,7 @@ impl Optimizer {
         let root = c.unary(UnaryFn::Sqrt, below)?;
         let above = c.mul(lr, g)?;
         let by = c.div(above, root)?;
-        let p = c.binary(BinaryFn::Sub, p, by)?;
+        let p = c.sub(p, by)?;
         s.slots.assign(slot, sum);
         Ok(p)
     }
@@ -368,7 +363,7 @@ impl Optimizer {
         let below = c.mul(less, sum)?;
         let above = c.mul(lr, m)?;
         let by = c.div(above, below)?;
-        let p = c.binary(BinaryFn::Sub, p, by)?;
+        let p = c.sub(p, by)?;
         s.slots.assign(slot, u);
         Ok(p)
     }
@@ -380,27 +375,25 @@ impl Optimizer {
         let power = c.binary(BinaryFn::Pow, base, at)?;
         let half = c.scaled(power, 0.5)?;
         let one = c.number(t, 1.0)?;
-        let rest = c.binary(BinaryFn::Sub, one, half)?;
+        let rest = c.sub(one, half)?;
         c.scaled(rest, self.get("beta_1"))
     }
 
     /// `u(t) = b1 (1 - 0.5 * 0.96^t)`, `U = prod u`; `mh = u(t+1) m / (1 - U u(t+1)) + (1 - u(t)) g / (1 - U)`;
-    /// `p -= lr mh / (sqrt(v / (1 - b2^t)) + e)`. With the variable comes `U`.
-    fn nadam(&self, s: &mut Step<'_, '_>, product: Value) -> Result<(Value, Value), String> {
-        let (b1, b2, e) = (self.get("beta_1"), self.get("beta_2"), self.get("epsilon"));
+    /// `p -= lr mh / (sqrt(v / (1 - b2^t)) + e)`.
+    fn nadam(&self, s: &mut Step<'_, '_>, product: Value) -> Result<Value, String> {
+        let (b2, e) = (self.get("beta_2"), self.get("epsilon"));
         let (g, p, t, lr) = (s.g, s.p, s.t, s.lr);
-        let m = s.average("momentum", b1, g)?;
-        let square = s.c().square(g)?;
-        let v = s.average("velocity", b2, square)?;
+        let (m, v) = self.moments(s)?;
         let mut c = s.c();
         let (now, next) = (self.schedule(&mut c, t, 0.0)?, self.schedule(&mut c, t, 1.0)?);
         let one = c.number(t, 1.0)?;
         let all = c.mul(product, now)?;
         let further = c.mul(all, next)?;
-        let (rest, rest_further) = (c.binary(BinaryFn::Sub, one, all)?, c.binary(BinaryFn::Sub, one, further)?);
+        let (rest, rest_further) = (c.sub(one, all)?, c.sub(one, further)?);
         let ahead = c.mul(next, m)?;
         let ahead = c.div(ahead, rest_further)?;
-        let share = c.binary(BinaryFn::Sub, one, now)?;
+        let share = c.sub(one, now)?;
         let here = c.mul(share, g)?;
         let here = c.div(here, rest)?;
         let mh = c.sum(ahead, here)?;
@@ -410,7 +403,7 @@ impl Optimizer {
         let below = c.sum(root, e)?;
         let above = c.mul(lr, mh)?;
         let by = c.div(above, below)?;
-        Ok((c.binary(BinaryFn::Sub, p, by)?, all))
+        c.sub(p, by)
     }
 
     /// `L += (g + 2 shr p) - (n^.5 - acc^.5) / lr p` with `n = acc + g^2`; `q = n^.5 / lr + 2 (l2 + beta / (2 lr))`;
@@ -427,10 +420,10 @@ impl Optimizer {
         let square = c.square(g)?;
         let n = c.sum(acc, square)?;
         let (new_root, old_root) = (c.unary(UnaryFn::Sqrt, n)?, c.unary(UnaryFn::Sqrt, acc)?);
-        let moved = c.binary(BinaryFn::Sub, new_root, old_root)?;
+        let moved = c.sub(new_root, old_root)?;
         let sigma = c.div(moved, lr)?;
         let part = c.mul(sigma, p)?;
-        let by = c.binary(BinaryFn::Sub, with, part)?;
+        let by = c.sub(with, part)?;
         let linear = c.sum(linear, by)?;
         let rate = c.div(new_root, lr)?;
         let half_beta = c.number(lr, beta / 2.0)?;
@@ -442,7 +435,7 @@ impl Optimizer {
         let (low, high) = (c.number(linear, -l1)?, c.number(linear, l1)?);
         let clipped = c.binary(BinaryFn::Max, linear, low)?;
         let clipped = c.binary(BinaryFn::Min, clipped, high)?;
-        let above = c.binary(BinaryFn::Sub, clipped, linear)?;
+        let above = c.sub(clipped, linear)?;
         let p = c.div(above, q)?;
         s.slots.assign(sum_slot, n);
         s.slots.assign(linear_slot, linear);
@@ -459,7 +452,7 @@ impl Optimizer {
         let ahead = c.sum(kept, new)?;
         let zero = c.number(ahead, 0.0)?;
         let (up, down) = (c.compare(CompareFn::Gt, ahead, zero)?, c.compare(CompareFn::Lt, ahead, zero)?);
-        let (less, more) = (c.binary(BinaryFn::Sub, p, lr)?, c.sum(p, lr)?);
+        let (less, more) = (c.sub(p, lr)?, c.sum(p, lr)?);
         let rest = c.select(down, more, p)?;
         let p = c.select(up, less, rest)?;
         let (kept, new) = (c.scaled(m, b2)?, c.scaled(g, 1.0 - b2)?);
@@ -471,10 +464,8 @@ impl Optimizer {
     /// `r = mh / (sqrt(vh) + e)`; `p -= lr r |p| / |r|`, where a length of 0 counts for nothing.
     fn lamb(&self, s: &mut Step<'_, '_>) -> Result<Value, String> {
         let (b1, b2, e) = (self.get("beta_1"), self.get("beta_2"), self.get("epsilon"));
-        let (g, p, t, lr) = (s.g, s.p, s.t, s.lr);
-        let m = s.average("momentum", b1, g)?;
-        let square = s.c().square(g)?;
-        let v = s.average("velocity", b2, square)?;
+        let (p, t, lr) = (s.p, s.t, s.lr);
+        let (m, v) = self.moments(s)?;
         let mut c = s.c();
         let (less_1, less_2) = (one_minus_power(&mut c, b1, t)?, one_minus_power(&mut c, b2, t)?);
         let (mh, vh) = (c.div(m, less_1)?, c.div(v, less_2)?);
@@ -487,14 +478,9 @@ impl Optimizer {
         let both = c.binary(BinaryFn::And, p_is, r_is)?;
         let ratio = c.div(of_p, of_r)?;
         let ratio = c.select(both, ratio, one)?;
-        let shape = c.shape(p);
-        let dtype = c.dtype(p);
-        let ratio = c.cast(ratio, dtype)?;
-        let ratio = c.reshape(ratio, &vec![1.into(); shape.len()])?;
-        let ratio = c.broadcast(ratio, &shape)?;
-        let by = c.mul(ratio, lr)?;
+        let by = times(&mut c, lr, ratio)?;
         let by = c.mul(by, r)?;
-        c.binary(BinaryFn::Sub, p, by)
+        c.sub(p, by)
     }
 }
 
@@ -511,7 +497,7 @@ impl Step<'_, '_> {
     fn average(&mut self, what: &str, rate: f64, x: Value) -> Result<Value, String> {
         let (slot, a) = self.slot(what, 0.0)?;
         let mut c = self.c();
-        let far = c.binary(BinaryFn::Sub, x, a)?;
+        let far = c.sub(x, a)?;
         let by = c.scaled(far, 1.0 - rate)?;
         let a = c.sum(a, by)?;
         self.slots.assign(slot, a);
@@ -532,7 +518,7 @@ impl Step<'_, '_> {
 fn one_minus_power(c: &mut Compose<'_>, base: f64, t: Value) -> Result<Value, String> {
     let (base, one) = (c.number(t, base)?, c.number(t, 1.0)?);
     let power = c.binary(BinaryFn::Pow, base, t)?;
-    c.binary(BinaryFn::Sub, one, power)
+    c.sub(one, power)
 }
 
 /// The square root of the sum of all squares, an f32 scalar.
@@ -558,11 +544,21 @@ fn limited(c: &mut Compose<'_>, x: Value, length: Value, limit: f64) -> Result<V
     let limit = c.number(length, limit)?;
     let most = c.binary(BinaryFn::Max, length, limit)?;
     let ratio = c.div(limit, most)?;
-    let (dtype, shape) = (c.dtype(x), c.shape(x));
-    let ratio = c.cast(ratio, dtype)?;
-    let ratio = c.reshape(ratio, &vec![1.into(); shape.len()])?;
-    let ratio = c.broadcast(ratio, &shape)?;
-    c.mul(x, ratio)
+    times(c, x, ratio)
+}
+
+/// A tensor times a scalar.
+fn times(c: &mut Compose<'_>, x: Value, scalar: Value) -> Result<Value, String> {
+    let ty = c.ty(x);
+    let scalar = whole(c, scalar, &ty)?;
+    c.mul(x, scalar)
+}
+
+/// A scalar in the type of a tensor, repeated to its shape.
+fn whole(c: &mut Compose<'_>, scalar: Value, ty: &TensorType) -> Result<Value, String> {
+    let scalar = c.cast(scalar, ty.dtype)?;
+    let scalar = c.reshape(scalar, &vec![1.into(); ty.rank()])?;
+    c.broadcast(scalar, &ty.shape)
 }
 
 #[test]

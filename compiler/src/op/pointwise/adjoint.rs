@@ -35,13 +35,9 @@ pub fn unary(f: UnaryFn, at: &mut Adjoint<'_>) -> Gradients {
                 let sum = at.sum(one, x)?;
                 at.div(g, sum)
             }
-            Sin => {
-                let slope = at.unary(Cos, x)?;
-                at.mul(g, slope)
-            }
+            Sin => times(at, Cos, x),
             Cos => {
-                let slope = at.unary(Sin, x)?;
-                let slope = at.mul(g, slope)?;
+                let slope = times(at, Sin, x)?;
                 at.neg(slope)
             }
             Tan => {
@@ -51,8 +47,7 @@ pub fn unary(f: UnaryFn, at: &mut Adjoint<'_>) -> Gradients {
             }
             Asin | Acos => {
                 let rest = one_minus_square(at, x)?;
-                let root = at.unary(Sqrt, rest)?;
-                let slope = at.div(g, root)?;
+                let slope = over(at, Sqrt, rest)?;
                 if f == Asin { Ok(slope) } else { at.neg(slope) }
             }
             Atan => {
@@ -60,26 +55,14 @@ pub fn unary(f: UnaryFn, at: &mut Adjoint<'_>) -> Gradients {
                 let sum = at.sum(one, square)?;
                 at.div(g, sum)
             }
-            Sinh => {
-                let slope = at.unary(Cosh, x)?;
-                at.mul(g, slope)
-            }
-            Cosh => {
-                let slope = at.unary(Sinh, x)?;
-                at.mul(g, slope)
-            }
+            Sinh => times(at, Cosh, x),
+            Cosh => times(at, Sinh, x),
             Tanh => {
                 let rest = one_minus_square(at, y)?;
                 at.mul(g, rest)
             }
-            Asinh => {
-                let slope = at.unary(Cosh, y)?;
-                at.div(g, slope)
-            }
-            Acosh => {
-                let slope = at.unary(Sinh, y)?;
-                at.div(g, slope)
-            }
+            Asinh => over(at, Cosh, y),
+            Acosh => over(at, Sinh, y),
             Atanh => {
                 let rest = one_minus_square(at, x)?;
                 at.div(g, rest)
@@ -97,9 +80,21 @@ pub fn unary(f: UnaryFn, at: &mut Adjoint<'_>) -> Gradients {
     })
 }
 
+/// The gradient times `f(x)`.
+fn times(at: &mut Adjoint<'_>, f: UnaryFn, x: Value) -> Infer<Value> {
+    let (g, slope) = (at.gradient, at.unary(f, x)?);
+    at.mul(g, slope)
+}
+
+/// The gradient over `f(x)`.
+fn over(at: &mut Adjoint<'_>, f: UnaryFn, x: Value) -> Infer<Value> {
+    let (g, slope) = (at.gradient, at.unary(f, x)?);
+    at.div(g, slope)
+}
+
 fn one_minus_square(at: &mut Adjoint<'_>, x: Value) -> Infer<Value> {
     let (one, square) = (at.number(x, 1.0)?, at.square(x)?);
-    at.binary(BinaryFn::Sub, one, square)
+    at.sub(one, square)
 }
 
 /// The gradients of `x` and `y` where the result is `f(x, y)`. At a tie the first operand has all of it. A divisor has no
@@ -134,7 +129,7 @@ pub fn binary(f: BinaryFn, at: &mut Adjoint<'_>) -> Gradients {
         }
         (Pow, 0) => {
             let one = at.number(y, 1.0)?;
-            let less = at.binary(Sub, y, one)?;
+            let less = at.sub(y, one)?;
             let power = at.binary(Pow, x, less)?;
             let slope = at.mul(y, power)?;
             at.mul(g, slope)
