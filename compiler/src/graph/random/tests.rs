@@ -13,7 +13,7 @@ use crate::{
 
 #[test]
 fn cases_are_well_typed_varied_and_print() {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for seed in 0..2000 {
         let case = case(seed, 12);
         case.graph.verify().unwrap();
