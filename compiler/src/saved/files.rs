@@ -90,7 +90,7 @@ impl Files for Memory {
     }
 }
 
-fn check_range(range: &Range<u64>, size: u64) -> Result<(), Diagnostic> {
+pub(super) fn check_range(range: &Range<u64>, size: u64) -> Result<(), Diagnostic> {
     if range.start <= range.end && range.end <= size {
         return Ok(());
     }

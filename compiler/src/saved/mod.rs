@@ -2,7 +2,7 @@
 //!
 //! [`Model::load`] picks the files, the version and the meta graph; [`Model::signatures`] lists the entry points;
 //! [`Model::graph`] gives one of them as a flat graph, cut at its inputs, with functions inlined and every variable
-//! tied to the stored tensor that holds its value; [`Model::read`] reads that tensor.
+//! tied to the stored tensor that holds its value; [`Model::read`] reads that tensor. [`revise`] makes models of others.
 //!
 //! Promise: no input makes this module panic, hang, or take more memory than a fixed multiple of the files' size plus
 //! the constants they spell out; what is wrong with them is told in diagnostics.
@@ -22,7 +22,9 @@ mod lent;
 mod model;
 mod objects;
 mod op_defs;
+mod pieces;
 mod restore;
+pub mod revise;
 mod signature;
 mod tensor_proto;
 mod text;
@@ -31,7 +33,7 @@ mod variables;
 mod writes;
 
 pub use body::Body;
-pub use bundle::{Bundle, Slice};
+pub use bundle::{Bundle, Change, Slice};
 pub use files::{Disk, Files, Memory};
 pub use foreign::EXPORT;
 pub use generators::{Beginning, has_generator};

@@ -129,6 +129,10 @@ impl Model {
     pub fn tensorflow_version(&self) -> &str {
         self.meta.meta_info_def.as_ref().map_or("", |i| &i.tensorflow_version)
     }
+    /// The files that the model was loaded from, and the chosen version's folder in them with a slash behind it.
+    pub(super) fn files(&self) -> (&Arc<dyn Files>, &str) {
+        (&self.files, &self.folder)
+    }
     pub fn fingerprint(&self) -> Option<&FingerprintDef> {
         self.fingerprint.as_ref()
     }
@@ -282,6 +286,13 @@ impl Model {
     }
 
     /// What is known of the model's variables.
+    pub(super) fn known(&self) -> Result<&Sources, Problems> {
+        self.sources(&self.library())
+    }
+    pub(super) fn meta(&self) -> &MetaGraphDef {
+        &self.meta
+    }
+
     fn sources(&self, library: &Library) -> Result<&Sources, Problems> {
         let read = || {
             let objects = Objects::read(&self.meta, self.bundle.as_ref())?;

@@ -45,12 +45,16 @@ pub struct Variable {
 }
 
 impl Variable {
+    /// The end of the keys of saved objects' variables.
+    pub const OF_OBJECT: &str = "/.ATTRIBUTES/VARIABLE_VALUE";
+
     /// The key as people know it: the way to the variable among the saved objects, or its name in a graph of TensorFlow 1.
+    /// Parts of one tensor have names of their own.
     pub fn short_key(&self) -> &str {
-        if self.unset {
+        if self.unset || self.part.is_some() {
             return &self.name;
         }
-        self.key.strip_suffix("/.ATTRIBUTES/VARIABLE_VALUE").unwrap_or(&self.key)
+        self.key.strip_suffix(Variable::OF_OBJECT).unwrap_or(&self.key)
     }
     /// The variable that tells whether this one was assigned, where nothing gives it a value at first: a bool, false at first.
     pub fn flag(&self) -> Option<Variable> {
@@ -65,6 +69,13 @@ impl Variable {
     /// Whether it is the place of a generator that the caller seeds.
     pub fn is_unseeded(&self) -> bool {
         self.begins.is_some_and(|begins| begins.unseeded)
+    }
+    /// Where its value is stored, in words: the key, and behind a space the part of the tensor where it is one (`w 0,4:-`).
+    pub fn place(&self) -> String {
+        match &self.part {
+            None => self.key.clone(),
+            Some(part) => format!("{} {part}", self.key),
+        }
     }
     /// Whether both are one variable, by whatever handles: they are stored in one place.
     pub fn is_stored_as(&self, other: &Variable) -> bool {

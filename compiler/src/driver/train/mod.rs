@@ -26,6 +26,8 @@ use crate::{
 /// The names of the entries.
 pub const STEP: &str = "train_step";
 pub const EVALUATE: &str = "evaluate";
+/// The beginning of the names of variables that only training has.
+pub const OWN: &str = "training/";
 
 /// What a model is to learn, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -220,7 +222,8 @@ impl Slots<'_> {
     pub fn name(&self, variable: usize) -> String {
         self.state[variable].variable.short_key().into()
     }
-    /// A variable that begins with a value in all elements: its number and its value before the call.
+    /// A variable that begins with a value in all elements: its number and its value before the call. [`OWN`] comes before
+    /// its name.
     pub fn variable(
         &mut self,
         name: &str,
@@ -228,6 +231,7 @@ impl Slots<'_> {
         shape: &[usize],
         value: f64,
     ) -> Result<(usize, Value), String> {
+        let name = &format!("{OWN}{name}")[..];
         let known = type_of(dtype).ok_or_else(|| format!("a variable of {dtype} does not learn"))?;
         let shape_of = TfShape(Some(shape.iter().map(|&n| Some(n as u64)).collect()));
         let key = name.to_string();

@@ -145,8 +145,8 @@ impl Optimizer {
         values: &[NodeId],
         gradients: &[NodeId],
     ) -> Result<(), String> {
-        let (_, lr) = slots.variable("training/learning_rate", DType::F32, &[], self.get("lr"))?;
-        let (count, iterations) = slots.variable("training/iterations", DType::I64, &[], 0.0)?;
+        let (_, lr) = slots.variable("learning_rate", DType::F32, &[], self.get("lr"))?;
+        let (count, iterations) = slots.variable("iterations", DType::I64, &[], 0.0)?;
         let mut c = slots.compose();
         let one = c.number(iterations, 1.0)?;
         let next = c.sum(iterations, one)?;
@@ -155,7 +155,7 @@ impl Optimizer {
         self.clip(&mut c, &mut clipped)?;
         // What multiplies the momenta of all steps before, in Nadam.
         let product = match self.rule {
-            Rule::Nadam => Some(slots.variable("training/momentum_product", DType::F32, &[], 1.0)?),
+            Rule::Nadam => Some(slots.variable("momentum_product", DType::F32, &[], 1.0)?),
             _ => None,
         };
         for ((&variable, p), g) in variables.iter().zip(values.iter().map(at)).zip(clipped) {
@@ -490,7 +490,7 @@ impl Step<'_, '_> {
     }
     /// What the rule keeps beside the variable: its number and value.
     fn slot(&mut self, what: &str, initial: f64) -> Result<(usize, Value), String> {
-        let name = format!("training/{}/{what}", self.name);
+        let name = format!("{}/{what}", self.name);
         self.slots.variable(&name, self.dtype, &self.shape.clone(), initial)
     }
     /// `a += (x - a)(1 - rate)`, from 0 on.

@@ -9,6 +9,7 @@
 
 mod boxes;
 mod checksum;
+mod rewrite;
 mod slice;
 mod table;
 mod version_1;
@@ -17,12 +18,13 @@ mod tests;
 #[cfg(test)]
 mod writer;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use prost::Message;
 use smc_proto::{BundleEntryProto, BundleHeaderProto, bundle_header_proto::Endianness};
 
+pub use rewrite::Change;
 pub use slice::Slice;
 
 use super::{
@@ -41,8 +43,7 @@ const MAX_SLICES: usize = 4096;
 pub struct Bundle {
     files: Arc<dyn Files>,
     prefix: String,
-    shards: i32,
-    big_endian: bool,
+    header: BundleHeaderProto,
     entries: BTreeMap<Vec<u8>, BundleEntryProto>,
     /// The tensors of a checkpoint of version 1.
     inline: Option<version_1::Contents>,
@@ -68,9 +69,8 @@ impl Bundle {
                 Err(e) => problems.push(fault(format!("entry `{}`: {e}", key.escape_ascii()))),
             }
         }
-        let big_endian = header.endianness() == Endianness::Big;
-        let (inline, listed_in, prefix, shards) = (None, vec![path], prefix.into(), header.num_shards);
-        problems.or(Some(Bundle { files, prefix, shards, big_endian, entries, inline, listed_in }))
+        let (inline, listed_in, prefix) = (None, vec![path], prefix.into());
+        problems.or(Some(Bundle { files, prefix, header, entries, inline, listed_in }))
     }
 
     fn open_version_1(files: Arc<dyn Files>, prefix: &str) -> Result<Option<Bundle>, Problems> {
@@ -80,8 +80,17 @@ impl Bundle {
         }
         let mut contents = version_1::open(&*files, &listed_in)?;
         let entries = std::mem::take(&mut contents.entries);
-        let (prefix, shards, big_endian, inline) = (prefix.into(), 0, false, Some(contents));
-        Ok(Some(Bundle { files, prefix, shards, big_endian, entries, inline, listed_in }))
+        let (prefix, header, inline) = (prefix.into(), BundleHeaderProto::default(), Some(contents));
+        Ok(Some(Bundle { files, prefix, header, entries, inline, listed_in }))
+    }
+
+    fn big_endian(&self) -> bool {
+        self.header.endianness() == Endianness::Big
+    }
+
+    /// The path of a data file.
+    fn shard(&self, number: i32) -> String {
+        format!("{}.data-{number:05}-of-{:05}", self.prefix, self.header.num_shards)
     }
 
     /// The files that name the tensors and hold their checksums.
@@ -204,7 +213,7 @@ impl Bundle {
         let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         let count = count.ok_or_else(|| self.fault(key, "its shape is too large"))?;
         if dtype == DType::Str {
-            return strings(shape, count, stored, entry.crc32c, self.big_endian).map_err(|e| self.fault(key, e));
+            return strings(shape, count, stored, entry.crc32c, self.big_endian()).map_err(|e| self.fault(key, e));
         }
         if count.checked_mul(dtype.size()) != Some(stored.len()) {
             let what = format!("{} bytes are stored for {dtype}{shape:?}", stored.len());
@@ -214,18 +223,24 @@ impl Bundle {
             return Err(self.fault(key, "the data is damaged (its checksum differs)"));
         }
         let mut bytes = Vec::from(stored);
-        if self.big_endian {
-            let word = if matches!(dtype, DType::C64 | DType::C128) { dtype.size() / 2 } else { dtype.size() };
-            bytes.chunks_exact_mut(word).for_each(<[u8]>::reverse);
+        if self.big_endian() {
+            swap(dtype, &mut bytes);
         }
         Ok(tensor_of(data_type(entry.dtype), shape, bytes))
     }
 
     fn stored_bytes(&self, key: &str, entry: &BundleEntryProto) -> Result<Bytes, Diagnostic> {
-        if !(0..self.shards).contains(&entry.shard_id) {
-            return Err(self.fault(key, format!("data file {} of {}", entry.shard_id, self.shards)));
+        let (path, range) = self.location(key, entry)?;
+        self.files.read(&path, range)
+    }
+
+    /// Where a plain entry's bytes lie.
+    fn location(&self, key: &str, entry: &BundleEntryProto) -> Result<(String, Range<u64>), Diagnostic> {
+        let shards = self.header.num_shards;
+        if !(0..shards).contains(&entry.shard_id) {
+            return Err(self.fault(key, format!("data file {} of {shards}", entry.shard_id)));
         }
-        let path = format!("{}.data-{:05}-of-{:05}", self.prefix, entry.shard_id, self.shards);
+        let path = self.shard(entry.shard_id);
         let size = self.files.size(&path).ok_or_else(|| {
             Diagnostic::error("a data file of the checkpoint is missing")
                 .in_file(self.files.shown(&path))
@@ -237,8 +252,14 @@ impl Bundle {
             self.fault(key, format!("{} bytes at {} of a file of {size}", entry.size, entry.offset))
                 .help("the data file is truncated or belongs to another checkpoint")
         };
-        self.files.read(&path, range.ok_or_else(outside)?)
+        Ok((path, range.ok_or_else(outside)?))
     }
+}
+
+/// Turns the bytes of each number round.
+fn swap(dtype: DType, bytes: &mut [u8]) {
+    let word = if matches!(dtype, DType::C64 | DType::C128) { dtype.size() / 2 } else { dtype.size() };
+    bytes.chunks_exact_mut(word).for_each(<[u8]>::reverse);
 }
 
 /// Stored strings: a varint length each, a masked checksum of the lengths as integers, then the bytes.

@@ -3,7 +3,12 @@
 //! Two spellings: the key of a stored slice (an ordered code of name, rank, and start and length of each axis), and the
 //! text `98 1 0,98:0,1` of a restore request (the whole shape, then `start,length` or `-` per axis).
 
-use smc_proto::TensorSliceProto;
+use std::fmt;
+
+use smc_proto::{
+    TensorSliceProto,
+    tensor_slice_proto::{Extent, extent::HasLength},
+};
 
 /// Start and length along each axis; length `None` for the whole axis.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +17,6 @@ pub struct Slice(pub Vec<(u64, Option<u64>)>);
 impl Slice {
     /// `None` when a number is negative.
     pub fn from_proto(slice: &TensorSliceProto) -> Option<Slice> {
-        use smc_proto::tensor_slice_proto::extent::HasLength;
         let axes = slice.extent.iter().map(|e| match e.has_length {
             None => Some((0, None)),
             Some(HasLength::Length(-1)) if e.start == 0 => Some((0, None)),
@@ -21,17 +25,30 @@ impl Slice {
         axes.collect::<Option<_>>().map(Slice)
     }
 
+    pub fn to_proto(&self) -> TensorSliceProto {
+        let extent = |&(start, length): &(u64, Option<u64>)| Extent {
+            start: start as i64,
+            has_length: length.map(|n| HasLength::Length(n as i64)),
+        };
+        TensorSliceProto { extent: self.0.iter().map(extent).collect() }
+    }
+
     /// The shape and the part of a restore request; `None` when the text is not of that form.
     pub fn parse(text: &str) -> Option<(Vec<usize>, Slice)> {
         let mut words: Vec<_> = text.split(' ').collect();
         let part = words.pop()?;
         let shape = words.iter().map(|w| w.parse().ok()).collect::<Option<Vec<usize>>>()?;
-        let axes = part.split(':').filter(|_| !shape.is_empty()).map(|axis| match axis.split_once(',') {
+        let part = if shape.is_empty() { Slice(vec![]) } else { Slice::parse_part(part)? };
+        (part.0.len() == shape.len()).then_some((shape, part))
+    }
+
+    /// The part alone, as `Display` writes it; `None` when the text is not of that form.
+    pub fn parse_part(text: &str) -> Option<Slice> {
+        let axes = text.split(':').map(|axis| match axis.split_once(',') {
             None => (axis == "-").then_some((0, None)),
             Some((start, length)) => Some((start.parse().ok()?, Some(length.parse().ok()?))),
         });
-        let axes = axes.collect::<Option<Vec<_>>>()?;
-        (axes.len() == shape.len()).then_some((shape, Slice(axes)))
+        axes.collect::<Option<_>>().map(Slice)
     }
 
     /// Start and length of each axis within a shape; `None` when the box does not lie within.
@@ -58,6 +75,14 @@ impl Slice {
             write_signed(&mut key, length.map_or(-1, |n| n as i64));
         }
         key
+    }
+}
+
+/// As in a restore request, without the shape: `0,98:-`.
+impl fmt::Display for Slice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let axis = |(start, length): &(u64, Option<u64>)| length.map_or("-".into(), |n| format!("{start},{n}"));
+        f.write_str(&self.0.iter().map(axis).collect::<Vec<_>>().join(":"))
     }
 }
 
@@ -126,6 +151,8 @@ fn requests_parse() {
     let (shape, slice) = Slice::parse("98 1 0,98:0,1").unwrap();
     assert_eq!(shape, [98, 1]);
     assert_eq!(slice.within(&shape), Some(vec![(0, 98), (0, 1)]));
+    assert_eq!(Slice::parse_part(&slice.to_string()), Some(slice));
+    assert_eq!(Slice::parse("4 6 -:2,3").unwrap().1.to_string(), "-:2,3");
     assert_eq!(Slice::parse("4 6 -:2,3").unwrap().1.within(&[4, 6]), Some(vec![(0, 4), (2, 3)]));
     assert_eq!(Slice::parse("4 2,3").unwrap().1.within(&[4]), None);
     for bad in ["", "4 6 0,4", "a 0,1", "4 0,x", "-1 0,1"] {

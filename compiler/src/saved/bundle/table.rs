@@ -6,7 +6,9 @@
 //! keys share a prefix with the key before, then the restart offsets, which reading from front to back does not need.
 //! The index block's values are the handles of the data blocks.
 //!
-//! Invariant: what is returned has strictly increasing keys, and is at most a fixed multiple of the file's size.
+//! [`write`] makes such a file, as TensorFlow does: raw blocks, and a restart for every 16 keys.
+//!
+//! Invariant: what is read has strictly increasing keys, and is at most a fixed multiple of the file's size.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +19,10 @@ use super::checksum;
 const FOOTER: usize = 48;
 const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 const TRAILER: usize = 5;
+/// After how many bytes TensorFlow begins another block.
+const BLOCK: usize = 1 << 18;
+/// After how many entries a block has a whole key again, where a search may begin.
+const RESTART: usize = 16;
 /// Snappy expands at most about 21 times; prefixes in real tables less than ten times.
 const MAX_EXPANSION: usize = 64;
 
@@ -39,6 +45,80 @@ pub fn read(file: &Bytes) -> Result<BTreeMap<Vec<u8>, Bytes>, String> {
         return Err("the keys are not in order".into());
     }
     Ok(entries.into_iter().collect())
+}
+
+/// A table of entries whose keys increase.
+pub fn write(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+    let mut size = 0;
+    let go_on = |(key, value): &(Vec<u8>, Vec<u8>), _: &(Vec<u8>, Vec<u8>)| {
+        let before = size + key.len() + value.len();
+        size = if before < BLOCK { before } else { 0 };
+        before < BLOCK
+    };
+    write_blocks(entries.chunk_by(go_on), RESTART, |_, data| (data, 0))
+}
+
+/// A table of these blocks, which have a whole key after so many entries. `pack` gets the number of a block and its bytes, and
+/// says how they are stored and the type.
+pub(super) fn write_blocks<'e>(
+    blocks: impl Iterator<Item = &'e [(Vec<u8>, Vec<u8>)]>,
+    restart: usize,
+    pack: impl Fn(usize, Vec<u8>) -> (Vec<u8>, u8),
+) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut index = Vec::new();
+    let put = |file: &mut Vec<u8>, (mut stored, kind): (Vec<u8>, u8)| {
+        let mut handle = Vec::new();
+        put_varint(&mut handle, file.len() as u64);
+        put_varint(&mut handle, stored.len() as u64);
+        stored.push(kind);
+        let check = checksum::masked(&stored).to_le_bytes();
+        file.extend(stored);
+        file.extend(check);
+        handle
+    };
+    for (n, entries) in blocks.enumerate() {
+        let handle = put(&mut file, pack(n, write_block(entries, restart)));
+        index.extend(entries.last().map(|(key, _)| (key.clone(), handle)));
+    }
+    let meta = put(&mut file, (write_block(&[], restart), 0));
+    let index = put(&mut file, pack(index.len(), write_block(&index, restart)));
+    let end = file.len() + FOOTER;
+    file.extend(meta.into_iter().chain(index));
+    file.resize(end - 8, 0);
+    file.extend(MAGIC.to_le_bytes());
+    file
+}
+
+fn write_block(entries: &[(Vec<u8>, Vec<u8>)], restart: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut restarts = vec![0u32];
+    let mut before: &[u8] = &[];
+    for (n, (key, value)) in entries.iter().enumerate() {
+        if n > 0 && n.is_multiple_of(restart) {
+            restarts.push(out.len() as u32);
+            before = &[];
+        }
+        let shared = key.iter().zip(before).take_while(|(a, b)| a == b).count();
+        put_varint(&mut out, shared as u64);
+        put_varint(&mut out, (key.len() - shared) as u64);
+        put_varint(&mut out, value.len() as u64);
+        out.extend(&key[shared..]);
+        out.extend(value);
+        before = key;
+    }
+    let count = restarts.len() as u32;
+    out.extend(restarts.into_iter().chain([count]).flat_map(u32::to_le_bytes));
+    out
+}
+
+/// Appends a base-128 number.
+pub fn put_varint(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
 }
 
 /// Takes a base-128 number, least significant group first, from the front.

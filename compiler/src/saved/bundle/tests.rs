@@ -8,7 +8,8 @@ use smc_proto::{DataType, SavedSlice, SavedSliceMeta, SavedTensorSliceMeta, Save
 
 use super::{
     Bundle, Slice,
-    writer::{Writer, put_varint, table},
+    table::put_varint,
+    writer::{Writer, table},
 };
 use crate::{saved::files::Memory, tensor::Tensor};
 
@@ -83,7 +84,7 @@ fn version_1(change: impl Fn(&mut Vec<SavedTensorSlices>)) -> Memory {
             name: String::from_utf8(name.clone()).unwrap(),
             shape: Some(shape.clone()),
             r#type: *dtype as i32,
-            slice: vec![super::writer::proto_slice(slice)],
+            slice: vec![slice.to_proto()],
         });
         let meta = SavedTensorSliceMeta { tensor: tensor.collect(), versions: None };
         let mut messages = vec![SavedTensorSlices { meta: Some(meta), data: None }];
@@ -217,6 +218,75 @@ fn hostile_tables_are_refused() {
     let keys: Vec<_> = (0..20_000u32).map(|n| ([&[7; 20_000][..], &n.to_be_bytes()].concat(), vec![])).collect();
     let chunk: Vec<_> = keys.iter().step_by(10).cloned().collect();
     refused(super::writer::one_block(&chunk), "expand");
+}
+
+/// Every layout is rewritten in its own order of bytes; what stays has the bytes and checksums that it had.
+#[test]
+fn rewritten_bundles_hold_what_was_given() {
+    for (snappy, big_endian, padding) in [(false, false, 0), (true, false, 3), (false, true, 0), (true, true, 64)] {
+        let mut w = Writer { snappy, big_endian, padding, ..Default::default() };
+        for n in 0..40 {
+            w.floats(format!("layer/{n}").as_bytes(), n % 3, &[2], &[n as f32, -0.5]);
+        }
+        w.strings(b"words", &[2], &[b"ab", b""]);
+        w.partitioned(b"parts", &[3, 2], &[(2, 1, &[5.0, 6.0]), (0, 2, &[1.0, 2.0, 3.0, 4.0])]);
+        w.raw(b"variant", 1, DataType::DtVariant, &[], b"anything");
+        // Damage that is not touched stays what it is.
+        w.floats(b"damaged", 1, &[1], &[1.0]);
+        w.entry(b"damaged").crc32c ^= 1;
+        let files = w.finish("v");
+        let bundle = open(files.clone());
+        let words = Tensor::from_strings([2], vec![b"longer than it was".to_vec(), b"".to_vec()]);
+        let four = Tensor::from_f32([2], &[44.0, f32::NAN]);
+        let parts = Tensor::from_f32([3, 2], &[1.0, 2.0, 3.0, 4.5, 5.0, 6.0]);
+        let given = [
+            ("words", &words),
+            ("layer/4", &four),
+            ("parts", &parts),
+            ("layer/3", &bundle.read("layer/3", None).unwrap()),
+        ];
+        let mut changes = std::collections::BTreeMap::new();
+        given.iter().for_each(|(key, value)| changes.extend(bundle.with_parts(key, &[(None, value)]).unwrap()));
+        assert_eq!(changes.len(), 3, "of the parts one changes");
+        changes.insert(b"layer/1".to_vec(), super::Change::Gone);
+        changes.insert(
+            b"zz".to_vec(),
+            super::Change::Value(DataType::DtInt4, Tensor::from_bytes(crate::tensor::DType::I8, [2], vec![7, 0xf8])),
+        );
+        let new = bundle.rewritten(changes).unwrap();
+        assert_eq!(
+            new.keys().collect::<Vec<_>>(),
+            ["v.data-00000-of-00003", "v.data-00001-of-00003", "v.data-00002-of-00003", "v.index"]
+        );
+        let mut whole = files.clone();
+        whole.0.extend(new.iter().map(|(path, pieces)| (path.clone(), pieces.read(&files, 0..pieces.size()).unwrap())));
+        let again = open(whole);
+        for (key, value) in given {
+            assert!(again.read(key, None).unwrap() == *value, "{key}");
+        }
+        assert_eq!(again.read("zz", None).unwrap().to_i64s(), Some(vec![7, -8]));
+        assert!(again.read("layer/1", None).is_err());
+        assert_eq!(again.read("layer/39", None).unwrap(), Tensor::from_f32([2], &[39.0, -0.5]));
+        let stored = |bundle: &Bundle, key: &str| {
+            let entry = &bundle.entries[key.as_bytes()];
+            (bundle.stored_bytes(key, entry).unwrap(), entry.crc32c, entry.dtype, entry.shape.clone())
+        };
+        for key in ["variant", "damaged", "layer/39"] {
+            assert_eq!(stored(&again, key), stored(&bundle, key), "{key}");
+        }
+        assert_eq!(again.big_endian(), big_endian);
+    }
+}
+
+#[test]
+fn tables_of_many_blocks_are_read_again() {
+    let value = |n: u32| vec![n as u8; 100 + n as usize % 50];
+    let entries: Vec<_> = (0..5000u32).map(|n| (format!("layer/{n:05}/kernel").into_bytes(), value(n))).collect();
+    let bytes = Bytes::from(super::table::write(&entries));
+    let read: Vec<_> = super::table::read(&bytes).unwrap().into_iter().map(|(k, v)| (k, v.to_vec())).collect();
+    assert!(read == entries && bytes.len() < 800_000);
+    let empty = super::table::write(&[]);
+    assert!(super::table::read(&empty.into()).unwrap().is_empty());
 }
 
 /// Entries that lie, under checksums that are right.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message;
 use smc_proto::{BundleEntryProto, BundleHeaderProto, DataType, TensorShapeProto, tensor_shape_proto::Dim};
 
-use super::{checksum, slice::Slice};
+use super::{checksum, rewrite, slice::Slice, table};
 use crate::saved::files::Memory;
 
 /// A bundle in the making.
@@ -56,17 +56,10 @@ impl Writer {
     }
 
     pub fn strings(&mut self, key: &[u8], extents: &[i64], values: &[&[u8]]) {
-        let word = |n: u32| if self.big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
-        let mut data = Vec::new();
-        values.iter().for_each(|v| put_varint(&mut data, v.len() as u64));
-        let lengths: Vec<u8> = values.iter().flat_map(|v| word(v.len() as u32)).collect();
-        let check = word(checksum::masked(&lengths));
-        data.extend(check);
-        let text = values.concat();
-        data.extend(&text);
+        let values: Vec<_> = values.iter().map(|v| v.to_vec()).collect();
+        let (data, check) = rewrite::strings(&values, self.big_endian);
         self.raw(key, 0, DataType::DtString, extents, &data);
-        let covered = [&lengths[..], &check, &text].concat();
-        self.entries.get_mut(key).unwrap().crc32c = checksum::masked(&covered);
+        self.entries.get_mut(key).unwrap().crc32c = check;
     }
 
     /// Stores a tensor in parts along its first axis.
@@ -79,7 +72,7 @@ impl Writer {
             part[0] = *length as i64;
             let slice = Slice(axes);
             self.floats(&slice.key(key), 0, &part, values);
-            slices.push(proto_slice(&slice));
+            slices.push(slice.to_proto());
         }
         let dtype = DataType::DtFloat as i32;
         let entry = BundleEntryProto { dtype, shape: Some(shape(extents)), slices, ..Default::default() };
@@ -106,73 +99,16 @@ impl Writer {
     }
 }
 
-pub fn proto_slice(slice: &Slice) -> smc_proto::TensorSliceProto {
-    use smc_proto::tensor_slice_proto::{Extent, extent::HasLength};
-    let extent = |&(start, length): &(u64, Option<u64>)| Extent {
-        start: start as i64,
-        has_length: length.map(|n| HasLength::Length(n as i64)),
-    };
-    smc_proto::TensorSliceProto { extent: slice.0.iter().map(extent).collect() }
-}
-
-pub fn put_varint(out: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
 /// A table with four entries in a block; when compressing, every other block stays raw.
 pub fn table(entries: &[(Vec<u8>, Vec<u8>)], snappy: bool) -> Vec<u8> {
-    table_of_blocks(entries.chunks(4), snappy)
+    let pack = |n: usize, data: Vec<u8>| match snappy && n.is_multiple_of(2) {
+        true => (snap::raw::Encoder::new().compress_vec(&data).unwrap(), 1),
+        false => (data, 0),
+    };
+    table::write_blocks(entries.chunks(4), 16, pack)
 }
 
 /// A table whose entries share one block, and so their keys' prefixes.
 pub fn one_block(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
-    table_of_blocks([entries].into_iter(), false)
-}
-
-fn table_of_blocks<'e>(blocks: impl Iterator<Item = &'e [(Vec<u8>, Vec<u8>)]>, snappy: bool) -> Vec<u8> {
-    let mut file = Vec::new();
-    let mut index = Vec::new();
-    for (n, chunk) in blocks.enumerate() {
-        let handle = put_block(&mut file, &block(chunk), snappy && n % 2 == 0);
-        index.push((chunk.last().unwrap().0.clone(), handle));
-    }
-    let meta = put_block(&mut file, &block(&[]), false);
-    let index = put_block(&mut file, &block(&index), snappy);
-    let start = file.len();
-    file.extend(meta.iter().chain(&index));
-    file.resize(start + 40, 0);
-    file.extend(0xdb47_7524_8b80_fb57u64.to_le_bytes());
-    file
-}
-
-fn block(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut before: &[u8] = &[];
-    for (key, value) in entries {
-        let shared = key.iter().zip(before).take_while(|(a, b)| a == b).count();
-        put_varint(&mut out, shared as u64);
-        put_varint(&mut out, (key.len() - shared) as u64);
-        put_varint(&mut out, value.len() as u64);
-        out.extend(&key[shared..]);
-        out.extend(value);
-        before = key;
-    }
-    out.extend([0, 0, 0, 0, 1, 0, 0, 0]);
-    out
-}
-
-fn put_block(file: &mut Vec<u8>, data: &[u8], snappy: bool) -> Vec<u8> {
-    let mut stored = if snappy { snap::raw::Encoder::new().compress_vec(data).unwrap() } else { data.to_vec() };
-    let mut handle = Vec::new();
-    put_varint(&mut handle, file.len() as u64);
-    put_varint(&mut handle, stored.len() as u64);
-    stored.push(snappy as u8);
-    let check = checksum::masked(&stored).to_le_bytes();
-    file.extend(stored);
-    file.extend(check);
-    handle
+    table::write_blocks([entries].into_iter(), usize::MAX, |_, data| (data, 0))
 }
