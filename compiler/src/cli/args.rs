@@ -299,14 +299,31 @@ pub enum OfState {
         #[arg(value_name = "OTHER")]
         second: PathBuf,
     },
-    /// Write the variables to a numpy archive
-    Export {
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// The archive; `-` is the standard output
-        #[arg(short, long = "out", value_name = "FILE.npz")]
-        output: PathBuf,
-    },
+    /// Write the variables to a numpy archive, or with --state the model with these variables, as a SavedModel
+    #[command(override_usage = "smc state export FILE -o FILE.npz\n       smc state export --state FILE MODEL OUT")]
+    Export(Export),
+}
+
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The file of state; with --state the SavedModel directory, or a directory of numbered versions of it
+    #[arg(value_name = "FILE|MODEL")]
+    pub from: PathBuf,
+    /// The SavedModel directory to write, which must not exist yet, or be empty: MODEL with the variables of the state
+    #[arg(value_name = "OUT", requires = "state")]
+    pub folder: Option<PathBuf>,
+    /// The state whose variables the written model is to have; those that it lacks keep what MODEL stores
+    #[arg(long, value_name = "FILE", requires = "folder")]
+    pub state: Option<PathBuf>,
+    /// The version to take from a directory of versions [default: the newest]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole, requires = "state")]
+    pub version: Option<u64>,
+    /// A tag of the graph whose variables they are; repeat it for each of its tags [default: serve, or the only graph]
+    #[arg(long = "tag", value_name = "TAG", requires = "state")]
+    pub tags: Vec<String>,
+    /// The archive; `-` is the standard output
+    #[arg(short, long = "out", value_name = "FILE.npz", required_unless_present = "state", conflicts_with = "state")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

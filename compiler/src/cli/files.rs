@@ -10,7 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use smc::base::{Diagnostic, Problems};
+use smc::{
+    base::{Diagnostic, Problems},
+    saved::{Model, revise::Revised},
+};
 
 /// A place for output that was there, and open to writing, when it was looked at.
 #[derive(Debug)]
@@ -123,6 +126,82 @@ pub fn write_all(outputs: &[(&Destination, Content<'_>)]) -> Result<(), Problems
         file.persist(path).map_err(|e| failure(shown, e.error))?;
     }
     Ok(())
+}
+
+/// A folder to be written, which did not exist or was empty when it was looked at.
+#[derive(Debug)]
+pub struct Folder {
+    /// As the user wrote it.
+    shown: PathBuf,
+    /// Behind all links.
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Looks at a path: says what is wrong with it as far as that can be known without writing.
+    pub fn find(path: &Path) -> Result<Folder, Diagnostic> {
+        let target = behind_links(path)?;
+        let target = target.canonicalize().unwrap_or(target);
+        match fs::read_dir(&target).map(|mut entries| entries.next().is_some()) {
+            Ok(false) => {}
+            Ok(true) => {
+                let help = "name a folder that does not exist yet: a model is never written over another";
+                return Err(unwritten(path, "the folder exists and is not empty").help(help));
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(unwritten(path, e)),
+        }
+        let above = folder(&target);
+        let existing = above.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+        // The file that this makes vanishes at once.
+        let try_it = tempfile::tempfile_in(if existing == Path::new("") { Path::new(".") } else { existing });
+        try_it.map_err(|e| unwritten(path, format!("nothing can be made in {}: {e}", existing.display())))?;
+        Ok(Folder { shown: path.into(), path: target })
+    }
+
+    /// Writes a model that was made of another one. It is whole in a folder beside its place before it is renamed, so that
+    /// a failure leaves nothing.
+    pub fn write_model(&self, original: &Model, revised: &Revised) -> Result<(), Problems> {
+        let inside = fs::canonicalize(original.shown_folder()).is_ok_and(|of| self.path.starts_with(of));
+        if inside {
+            let problem = unwritten(&self.shown, "it lies in the folder of the model itself");
+            return Err(problem.help("name a folder beside it").into());
+        }
+        let above = folder(&self.path);
+        let made: Vec<_> = above.ancestors().take_while(|folder| !folder.exists()).collect();
+        let written = fs::create_dir_all(above).and_then(|()| self.write_in(above, revised));
+        if let Err(e) = written {
+            made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
+            return Err(unwritten(&self.shown, e).into());
+        }
+        Ok(())
+    }
+
+    fn write_in(&self, above: &Path, revised: &Revised) -> io::Result<()> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".smc-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        let whole = builder.tempdir_in(above)?;
+        for path in revised.paths() {
+            let to = whole.path().join(&path);
+            fs::create_dir_all(folder(&to))?;
+            let mut file = File::create_new(to)?;
+            revised.copy(&path, &mut file)?;
+            // Some file systems say only now that they are full.
+            file.sync_all()?;
+        }
+        // Others than Unix rename to no folder, not even an empty one.
+        #[cfg(not(unix))]
+        let _ = fs::remove_dir(&self.path);
+        fs::rename(whole.path(), &self.path)?;
+        let _ = whole.keep();
+        Ok(())
+    }
+}
+
+fn unwritten(path: &Path, e: impl std::fmt::Display) -> Diagnostic {
+    Diagnostic::error(format!("cannot write the model: {e}")).in_file(path.display())
 }
 
 fn failure(path: &Path, e: impl std::fmt::Display) -> Diagnostic {

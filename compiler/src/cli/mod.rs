@@ -46,7 +46,7 @@ fn command(command: &Command, term: &Term) -> Result<(), Problems> {
         Command::Compile(args) => compile::run(args, term),
         Command::Inspect(args) => inspect::run(args, term),
         Command::Run(args) => run::run(args, term),
-        Command::State(args) => state::run(args),
+        Command::State(args) => state::run(args, term),
         Command::Check(args) => check::run(args, term),
         Command::Bench(args) => bench::run(args, term),
         Command::Machine(args) => {

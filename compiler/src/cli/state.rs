@@ -1,10 +1,12 @@
-//! `smc state`: what is in a file of state.
+//! `smc state`: what is in a file of state, and a model with that in its variables.
 
 use std::{fs, path::Path};
 
 use smc::{
     base::{Diagnostic, Problems},
+    driver,
     emit::descriptor::dtype,
+    saved::revise::with_values,
     tensor::{DType, Tensor},
 };
 use smc_runtime::{
@@ -13,14 +15,15 @@ use smc_runtime::{
 };
 
 use super::{
-    args::{OfState, State},
-    files, npz,
+    args::{Export, Model, OfState, State},
+    files::{self, Folder},
+    load, npz,
     run::npz_place,
     shown,
-    term::answer,
+    term::{Term, answer},
 };
 
-pub fn run(args: &State) -> Result<(), Problems> {
+pub fn run(args: &State, term: &Term) -> Result<(), Problems> {
     match &args.what {
         OfState::Show { file, json } => {
             let variables = read(file)?;
@@ -33,14 +36,40 @@ pub fn run(args: &State) -> Result<(), Problems> {
             Ok(())
         }
         OfState::Diff { first, second } => diff(first, second),
-        OfState::Export { file, output } => {
-            let place = npz_place(output)?;
-            let variables = read(file)?;
-            let bytes = npz::npz_bytes(&variables)
-                .map_err(|e| Diagnostic::error(format!("cannot write the variables: {e}")).in_file(&place))?;
-            files::write_all(&[(&place, &|out| out.write_all(&bytes))])
-        }
+        OfState::Export(args) => match (&args.output, &args.state, &args.folder) {
+            (Some(output), ..) => archive(&args.from, output),
+            (None, Some(state), Some(folder)) => export(args, state, folder, term),
+            _ => unreachable!("one of the two is required"),
+        },
     }
+}
+
+fn archive(file: &Path, output: &Path) -> Result<(), Problems> {
+    let place = npz_place(output)?;
+    let variables = read(file)?;
+    let bytes = npz::npz_bytes(&variables)
+        .map_err(|e| Diagnostic::error(format!("cannot write the variables: {e}")).in_file(&place))?;
+    files::write_all(&[(&place, &|out| out.write_all(&bytes))])
+}
+
+/// Writes the model with the variables of a state.
+fn export(args: &Export, state: &Path, folder: &Path, term: &Term) -> Result<(), Problems> {
+    let place = Folder::find(folder)?;
+    let of = Model { path: args.from.clone(), version: args.version, tags: args.tags.clone() };
+    let model = load(&of)?;
+    let driver::Exported { values, notes } = driver::exported(&model, &read(state)?)?;
+    let told = |problems: Problems| problems.map(|d| d.help("the state is of another model, or the model has changed"));
+    let revised = with_values(&model, &values).map_err(told)?;
+    place.write_model(&model, &revised)?;
+    term.report(&Problems(notes));
+    term.note(format!(
+        "{}: {} with {} variables of {}",
+        folder.display(),
+        model.shown_folder(),
+        values.len(),
+        state.display()
+    ));
+    Ok(())
 }
 
 /// The variables in a file by name, in its order.

@@ -1,6 +1,6 @@
 //! Variables that outlive a run: `run --state`, and what `state` and `check` make of them.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
 
@@ -89,6 +89,67 @@ fn check_calls_signatures_on_what_others_left() {
     let text = answer(folder.path(), &args);
     assert!(text.contains("counter__up random 2 variable counter[]: error 0.00e0"), "{text}");
     assert!(text.contains("counter__get random 2 y[]"), "{text}");
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+        match entry.is_dir() {
+            true => found.extend(files(&entry).into_iter().map(|(path, bytes)| (format!("{name}/{path}"), bytes))),
+            false => drop(found.insert(name, fs::read(&entry).unwrap())),
+        }
+    }
+    found
+}
+
+#[test]
+fn a_model_is_written_with_a_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, at) = (model(), |name: &str| folder.path().join(name));
+    let original = files(Path::new(&model));
+    assert_eq!(run(folder.path(), "counter__up", &["--state", "s"]), 4.0);
+    // Folders above are made; an empty one may be there.
+    fs::create_dir_all(at("empty")).unwrap();
+    for out in ["new/er/7", "empty"] {
+        answer(folder.path(), &["state", "export", "--state", "s", &model, out]);
+        let get = ["run", out, "--signature", "counter__get", "--json"];
+        let outputs: Value = serde_json::from_str(&answer(folder.path(), &get)).expect("JSON");
+        assert_eq!(outputs["outputs"]["y"]["values"], 4.0);
+        let written = files(&at(out));
+        assert!(written.keys().eq(original.keys()), "{written:?}");
+        assert_eq!(written["saved_model.pb"], original["saved_model.pb"]);
+    }
+    // A version beside others, of the newest of these.
+    answer(folder.path(), &["state", "export", "--state", "s", "new/er", "new/er/8", "--version", "7"]);
+    assert_eq!(files(&at("new/er/8")), files(&at("empty")));
+    assert!(files(Path::new(&model)) == original, "the model itself was written");
+    let left = |folder: &Path| fs::read_dir(folder).unwrap().count();
+    assert_eq!((left(folder.path()), left(&at("new/er"))), (3, 2));
+}
+
+#[test]
+fn what_cannot_be_written_with_a_state_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, at) = (model(), |name: &str| folder.path().join(name));
+    run(folder.path(), "counter__up", &["--state", "s"]);
+    let refused = |from: &str, out: &str| complaint(folder.path(), &["state", "export", "--state", "s", from, out], 1);
+    fs::create_dir(at("full")).unwrap();
+    fs::write(at("full/file"), "mine").unwrap();
+    assert!(refused(&model, "full").contains("the folder exists and is not empty"));
+    assert!(refused(&model, "full/file").contains("cannot write the model"));
+    assert!(refused(&model, "full/file/below").contains("cannot write the model"));
+    assert_eq!(fs::read(at("full/file")).unwrap(), b"mine");
+    answer(folder.path(), &["state", "export", "--state", "s", &model, "m"]);
+    assert!(refused("m", "m/below").contains("in the folder of the model itself"));
+    assert!(!at("m/below").exists());
+    let other = root().join("tests/models/v1_counter").display().to_string();
+    let message = refused(&other, "out");
+    assert!(message.contains("the model has no variable") && message.contains("another model"), "{message}");
+    fs::write(at("s"), "no state").unwrap();
+    assert!(refused(&model, "out").contains("this is no state"));
+    assert!(!at("out").exists() && fs::read_dir(folder.path()).unwrap().count() == 3);
 }
 
 /// Random numbers without a seed follow from `--seed`, go on in a file of state, and are nobody's to compare with a recording.
