@@ -1,6 +1,6 @@
 //! Decides which nodes get a buffer. Everything else is code inside its users.
 //!
-//! Five questions, in this order:
+//! Six questions, in this order:
 //!
 //! 1. *What does a contraction, fold or window end with?* Each such root swallows the elementwise nodes that follow it,
 //!    as long as every path from it stays on one index and meets again in one node, the *tip*: bias, batch norm,
@@ -10,10 +10,12 @@
 //! 3. *Which reductions belong to the rows that need them?* (`fuse/rows.rs`)
 //! 4. *What would be computed too often?* Code behind a broadcast, or of several users, is duplicated when that costs less
 //!    than a buffer. [`MAX_CODE`] caps what one kernel may duplicate, whatever the costs say.
-//! 5. *Which buffers lie inside others?* (`fuse/home.rs`)
+//! 5. *What does a kernel fill along with its own buffer, because it computes that anyway?* (`fuse/along.rs`)
+//! 6. *Which buffers lie inside others?* (`fuse/home.rs`)
 //!
 //! All passes are linear in the graph, with constant bounds on how far a chain is followed.
 
+mod along;
 mod home;
 mod meet;
 mod rows;
@@ -21,7 +23,7 @@ mod rows;
 use home::Home;
 pub use home::Yield;
 use meet::Flow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 pub use rows::Rows;
 
@@ -61,6 +63,8 @@ pub enum Role {
 pub struct Fusion {
     roles: Vec<Role>,
     rows: Vec<Option<Rows>>,
+    /// By tip, the elementwise nodes above it whose buffers its kernel fills too, ascending.
+    along: BTreeMap<NodeId, Vec<NodeId>>,
     homes: Vec<Option<Home>>,
 }
 
@@ -71,6 +75,10 @@ impl Fusion {
     /// The reductions that a node's kernel computes besides its root.
     pub fn rows(&self, id: NodeId) -> Option<&Rows> {
         self.rows[id.index()].as_ref()
+    }
+    /// The nodes whose elements a kernel stores along with those of `tip`, in the order in which they are made.
+    pub fn along(&self, tip: NodeId) -> &[NodeId] {
+        self.along.get(&tip).map_or(&[], Vec::as_slice)
     }
     /// Whether users load the node's value instead of computing it.
     pub fn has_buffer(&self, id: NodeId) -> bool {
@@ -167,7 +175,8 @@ pub fn fuse(graph: &Graph, yields: &[Yield]) -> Fusion {
     state.avoid_repetition();
     state.join_at_once();
     state.reduce_along();
-    let mut fusion = Fusion { roles: state.roles, rows: state.rows, homes: vec![] };
+    let along = state.fill_along();
+    let mut fusion = Fusion { roles: state.roles, rows: state.rows, along, homes: vec![] };
     fusion.settle(graph, yields, &|id| state.flow.users(id).to_vec());
     fusion
 }

@@ -4,8 +4,8 @@
 //! Every element of a result is stored once. So it is enough that each load of the operand stands in one block with the
 //! only store of that block, before it, at the same index: nothing that is still to be read is lost, in whatever order,
 //! by however many lanes or threads the blocks are executed. What is updated afterwards has been read before all updates,
-//! or before all of the same iteration, where iterations update apart. The result is the
-//! first buffer that the kernel writes; what it writes along with it has memory of its own.
+//! or before all of the same iteration, where iterations update apart. Stores to other buffers take no part in this: no
+//! two results take the place of one operand.
 
 use super::program::{Flow, Launch, Place, Storage, StorageId, is_in_flow};
 use crate::{
@@ -31,7 +31,7 @@ pub fn settle_in_outputs(launches: &[Launch], flows: &[Flow], storage: &mut Aren
                 && touches(arg).next_back().is_some_and(|(last, _)| last == n)
                 && touches(arg).next().is_some_and(|(_, writer)| writer.kernel.writes_several())
                 && !is_in_flow(flows, arg)
-                && may_overwrite(kernel, buffer)
+                && may_overwrite(kernel, buffer, launch.result_buffer())
         };
         if let Some((_, &arg)) = buffers().find(takes) {
             storage[arg].place = storage[out].place.clone();
@@ -39,12 +39,12 @@ pub fn settle_in_outputs(launches: &[Launch], flows: &[Flow], storage: &mut Aren
     }
 }
 
-/// Whether the kernel may write its result, the first buffer that it writes, over the buffer `read`.
-pub fn may_overwrite(kernel: &Kernel, read: BufferId) -> bool {
+/// Whether the kernel may write the buffer `result` over the buffer `read`.
+pub fn may_overwrite(kernel: &Kernel, read: BufferId, result: BufferId) -> bool {
     let mut found = 0;
-    let result = kernel.buffers.iter().find(|(_, buffer)| buffer.written).map(|(id, _)| id);
-    let in_place = result.is_some_and(|result| in_block(kernel, &kernel.body, (read, result), &mut found));
-    in_place && found > 0 && before_updates(kernel, &kernel.body, read)
+    in_block(kernel, &kernel.body, (read, result), &mut found)
+        && found > 0
+        && before_updates(kernel, &kernel.body, read)
 }
 
 /// Whether a block reads `read` before it updates anything.
@@ -67,9 +67,16 @@ fn before_updates(kernel: &Kernel, block: &[Stmt], read: BufferId) -> bool {
 
 /// Checks all loads of `read` within a block; counts them.
 fn in_block(kernel: &Kernel, block: &[Stmt], (read, result): (BufferId, BufferId), found: &mut usize) -> bool {
-    let stores = || block.iter().enumerate().filter(|(_, stmt)| matches!(stmt, Stmt::Store { .. }));
-    let store = match (stores().next(), stores().count()) {
-        (Some((n, Stmt::Store { buffer, index, .. })), 1) if *buffer == result => Some((n, index)),
+    let stores: Vec<(usize, &Dim)> = block
+        .iter()
+        .enumerate()
+        .filter_map(|(n, stmt)| match stmt {
+            Stmt::Store { buffer, index, .. } if *buffer == result => Some((n, index)),
+            _ => None,
+        })
+        .collect();
+    let store = match stores[..] {
+        [store] => Some(store),
         _ => None,
     };
     block.iter().enumerate().all(|(n, stmt)| {
@@ -96,7 +103,7 @@ mod tests {
 
     fn check(body: &str) -> bool {
         let text = format!("kernel \"k\" {{\n  buffer b0 out f32[64]\n  buffer b1 in f32[64]\n{body}}}\n");
-        may_overwrite(&parse(&text).unwrap(), Id::new(1))
+        may_overwrite(&parse(&text).unwrap(), Id::new(1), Id::new(0))
     }
 
     #[test]

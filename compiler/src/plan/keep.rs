@@ -63,8 +63,7 @@ impl<'p> Turns<'p> {
         self.units.iter().position(any)
     }
     fn writes(&self, n: usize, id: StorageId) -> bool {
-        let Launch { kernel, args, .. } = &self.launches[n];
-        kernel.buffers.iter().zip(args).any(|((_, buffer), &arg)| arg == id && buffer.written)
+        self.launches[n].writes(id).is_some()
     }
     fn fails_from(&self, begin: usize) -> bool {
         // What is found may be out of bounds.
@@ -86,11 +85,10 @@ impl<'p> Turns<'p> {
             return false;
         }
         let fine = |turn: usize, n: usize| {
-            let Launch { kernel, args, .. } = &self.launches[n];
-            let out = self.launches[n].result();
-            kernel.buffers.iter().zip(args).filter(|(_, arg)| is_old(**arg)).all(|((buffer, _), _)| {
-                turn < begin || turn == begin && out == new && inplace::may_overwrite(kernel, buffer)
-            })
+            let launch = &self.launches[n];
+            let at_once = |old| launch.writes(new).is_some_and(|new| inplace::may_overwrite(&launch.kernel, old, new));
+            let mut buffers = launch.kernel.buffers.iter().zip(&launch.args).filter(|(_, arg)| is_old(**arg));
+            buffers.all(|((old, _), _)| turn < begin || turn == begin && at_once(old))
         };
         let mut all =
             self.units.iter().enumerate().flat_map(|(turn, &unit)| self.launches(unit).map(move |n| (turn, n)));

@@ -201,15 +201,42 @@ impl<'g> Site<'g> {
     pub fn element_of(&mut self, id: NodeId, ix: &[Dim]) -> ExprId {
         self.pull.element(&mut self.w, id, ix)
     }
-    /// Stores the tip's element where the root's element at `ix` is `value`.
+    /// Stores the tip's element where the root's element at `ix` is `value`, and what is filled along with it.
     pub fn finish_element(&mut self, ix: &[Dim], value: ExprId) {
         let (graph, tip, root) = (self.graph(), self.pull.tip, self.root);
-        let result = self.follow(root, tip, ix, value);
+        let given = self.pull.given.len();
+        self.pull.given.push((root, value));
+        let (along, result) = self.values(&self.index_after(root, tip, ix));
+        self.pull.given.truncate(given);
         let place = match self.pull.fusion.home(tip) {
             Some(_) => self.position(&self.index_after(root, tip, ix)),
             None => flat(graph.shape(root), ix),
         };
+        along.into_iter().for_each(|(id, value)| self.store_along(id, ix, value));
         self.w.store_flat(self.out, place, result);
+    }
+    /// Computes and stores the tip's element at `ix`, and what is filled along with it.
+    pub fn write_element(&mut self, ix: &[Dim]) {
+        let given = self.pull.given.len();
+        let (along, value) = self.values(ix);
+        self.pull.given.truncate(given);
+        along.into_iter().for_each(|(id, value)| self.store_along(id, ix, value));
+        self.store(ix, value);
+    }
+    /// The elements at `ix` of what is filled along, and of the tip. All are computed before anything is stored, since that
+    /// may take the place of what they are computed from. What was computed is given from then on.
+    fn values(&mut self, ix: &[Dim]) -> (Vec<(NodeId, ExprId)>, ExprId) {
+        let fusion = self.pull.fusion;
+        let mut along = vec![];
+        for &id in if self.pull.copies { &[] } else { fusion.along(self.pull.tip) } {
+            let value = self.pull.element(&mut self.w, id, ix);
+            let value = self.w.set(value);
+            self.pull.given.push((id, value));
+            along.push((id, value));
+        }
+        let value = self.value(ix);
+        let value = if along.is_empty() { value } else { named(&mut self.w, value) };
+        (along, value)
     }
     /// The index of `to` at which it holds what `from` holds at `ix`, where only reshapes lie between.
     fn index_after(&self, from: NodeId, to: NodeId, ix: &[Dim]) -> Vec<Dim> {
@@ -319,7 +346,9 @@ impl<'g> Pull<'g> {
         if let Some(&(_, value)) = self.memo.get(&key) {
             return value;
         }
-        let value = if self.fusion.has_buffer(id) && (id != self.tip || self.copies) {
+        // What is filled along is asked for once, and given then.
+        let own = id == self.tip || self.fusion.along(self.tip).contains(&id);
+        let value = if self.fusion.has_buffer(id) && (!own || self.copies) {
             let ty = graph.ty(self.fusion.container(id));
             let buffer = self.bind(w, Bound::Node(self.fusion.container(id)), ty.dtype, ty.count());
             w.load_flat(buffer, self.fusion.position(w, graph, id, ix))

@@ -23,10 +23,7 @@ const MIN_ROW: f64 = 1024.0;
 /// Loops over the elements of `tip`, which `root` is computed within.
 pub fn map<'g>(cx: &Context<'g>, tip: NodeId, root: NodeId) -> Site<'g> {
     let mut site = Site::new(cx.graph, cx.fusion, tip, root);
-    each_element(&mut site, cx.graph.shape(tip), &|site, ix| {
-        let value = site.value(ix);
-        site.store(ix, value);
-    });
+    each_element(&mut site, cx.graph.shape(tip), &|site, ix| site.write_element(ix));
     site
 }
 

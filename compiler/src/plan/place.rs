@@ -82,7 +82,7 @@ fn take_places(launches: &[Launch], times: &[usize], lives: &mut [Life], storage
                 && dies(arg)
                 && (from.dtype.size(), &from.len) == (to.dtype.size(), &to.len)
                 && in_time(arg)
-                && inplace::may_overwrite(&launch.kernel, buffer)
+                && inplace::may_overwrite(&launch.kernel, buffer, launch.result_buffer())
         });
         if let Some((_, &arg)) = taken {
             let first = first_of[arg.index()];

@@ -5,7 +5,7 @@ use std::{fmt, ops::Range, sync::Arc};
 use super::WeightId;
 use crate::{
     base::{Arena, Bindings, Dim, Id, Symbol, dim::Formula},
-    loops::Kernel,
+    loops::{BufferId, Kernel},
     tensor::{DType, TensorType},
 };
 
@@ -293,8 +293,17 @@ pub fn is_in_flow(flows: &[Flow], id: StorageId) -> bool {
 impl Launch {
     /// The buffer that the kernel writes, the first if there are several.
     pub fn result(&self) -> StorageId {
+        self.args[self.result_buffer().index()]
+    }
+    /// The kernel's own number of the first buffer that it writes.
+    pub fn result_buffer(&self) -> BufferId {
+        let mut written = self.kernel.buffers.iter().filter(|(_, buffer)| buffer.written);
+        written.next().expect("a kernel has a result").0
+    }
+    /// The kernel's own number of a buffer that it writes.
+    pub fn writes(&self, id: StorageId) -> Option<BufferId> {
         let mut buffers = self.kernel.buffers.iter().zip(&self.args);
-        buffers.find(|((_, buffer), _)| buffer.written).map(|(_, &arg)| arg).expect("a kernel has a result")
+        buffers.find(|((_, buffer), arg)| buffer.written && **arg == id).map(|((number, _), _)| number)
     }
 }
 

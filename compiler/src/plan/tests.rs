@@ -1,5 +1,6 @@
 //! Programs mean what their graphs mean: the interpreted plan equals the reference evaluator.
 
+mod along;
 mod asking;
 mod chains;
 mod channels;
