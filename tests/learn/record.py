@@ -1,5 +1,6 @@
 """Records how Keras 3 trains small networks: SavedModels that only infer, each in a folder, and in `steps.json` batches, losses
-and all variables after each step, for every optimiser and loss. `python record.py` makes all of it again."""
+and all variables after each step, for every optimiser and loss. `python record.py` makes all of it again, and what `fit.py`
+records."""
 
 import json
 import pathlib
@@ -245,6 +246,11 @@ def main():
         "runs": runs,
     }
     (HERE / "steps.json").write_text(json.dumps(record) + "\n")
+
+    # It imports this.
+    import fit
+
+    fit.main()
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ fn cargo_test(arguments: &[&str], level: Option<&str>) -> Result<Counts> {
 }
 
 /// The tests whose code is made for a CPU level of this machine; the others say by themselves which levels they need.
-const BY_LEVEL: [&str; 17] = [
+const BY_LEVEL: [&str; 18] = [
     "borders",
     "broadcasts",
     "cases",
@@ -104,6 +104,7 @@ const BY_LEVEL: [&str; 17] = [
     "elementary",
     "entries",
     "extents",
+    "fits",
     "machine",
     "mnist",
     "random_graphs",

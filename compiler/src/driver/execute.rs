@@ -185,15 +185,20 @@ impl Call<'_> {
         let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
         (!names.is_empty()).then(|| names.join(", "))
     }
+    /// The bytes of an input, which calls read from now on.
+    pub fn input(&mut self, n: usize) -> &mut [u8] {
+        self.inputs[n].slice_mut()
+    }
     /// The outputs in the signature's order, copied out of a call that was made.
     pub fn results(&self) -> Vec<Tensor> {
-        let s = &self.executable.interface.signatures[self.signature];
-        let tensor = |(t, memory): (&crate::emit::interface::Tensor, &Lines)| {
-            let shape = t.ty.concrete(&self.bindings).expect("the call has settled all sizes");
-            let bytes = shape.iter().product::<usize>() * t.ty.dtype.size();
-            Tensor::from_bytes(t.ty.dtype, shape, memory.slice()[..bytes].to_vec())
-        };
-        s.outputs.iter().zip(&self.outputs).map(tensor).collect()
+        (0..self.outputs.len()).filter_map(|n| self.result(n)).collect()
+    }
+    /// One output of a call that was made, if there are so many.
+    pub fn result(&self, n: usize) -> Option<Tensor> {
+        let t = self.executable.interface.signatures[self.signature].outputs.get(n)?;
+        let shape = t.ty.concrete(&self.bindings).expect("the call has settled all sizes");
+        let bytes = shape.iter().product::<usize>() * t.ty.dtype.size();
+        Some(Tensor::from_bytes(t.ty.dtype, shape, self.outputs[n].slice()[..bytes].to_vec()))
     }
     pub fn workspace_bytes(&self) -> usize {
         self.workspace.bytes
@@ -236,6 +241,11 @@ impl Block {
     /// The block as calls use it; see [`smc_runtime::state`].
     pub fn bytes(&self) -> &[u8] {
         self.0.slice()
+    }
+    /// Lets a variable have the value that it has in another block of the same layout.
+    pub fn take(&mut self, slot: &Slot, from: &Block) {
+        let place = slot.at as usize..(slot.at + slot.bytes) as usize;
+        self.0.slice_mut()[place.clone()].copy_from_slice(&from.bytes()[place]);
     }
 }
 
@@ -325,5 +335,9 @@ impl Lines {
     fn slice(&self) -> &[u8] {
         // SAFETY: `lines` holds at least `bytes` initialised bytes.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast::<u8>(), self.bytes) }
+    }
+    fn slice_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `slice`, and nobody else has a reference to the lines.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast::<u8>(), self.bytes) }
     }
 }

@@ -23,7 +23,7 @@ mod reference;
 mod report;
 mod source;
 mod state;
-mod train;
+pub mod train;
 mod twins;
 mod uses;
 mod values;

@@ -5,11 +5,15 @@
 //! learning. The variables that learn are state in all entries of the object; the others stay constants.
 
 mod choice;
+mod examples;
+mod fit;
 mod loss;
 mod optimizer;
 
 use std::collections::BTreeMap;
 
+pub use examples::{Examples, fixed_batch};
+pub use fit::{Course, End, Epoch, Event, Fit, Heard, Learned, Mark, Progress, Score};
 pub use loss::Loss;
 pub use optimizer::Optimizer;
 
@@ -28,6 +32,8 @@ pub const STEP: &str = "train_step";
 pub const EVALUATE: &str = "evaluate";
 /// The beginning of the names of variables that only training has.
 pub const OWN: &str = "training/";
+/// Behind it, the name of the one by which users know and change the learning rate.
+pub const LEARNING_RATE: &str = "learning_rate";
 
 /// What a model is to learn, and how.
 #[derive(Clone, Debug, PartialEq)]

@@ -145,7 +145,7 @@ impl Optimizer {
         values: &[NodeId],
         gradients: &[NodeId],
     ) -> Result<(), String> {
-        let (_, lr) = slots.variable("learning_rate", DType::F32, &[], self.get("lr"))?;
+        let (_, lr) = slots.variable(LEARNING_RATE, DType::F32, &[], self.get("lr"))?;
         let (count, iterations) = slots.variable("iterations", DType::I64, &[], 0.0)?;
         let mut c = slots.compose();
         let one = c.number(iterations, 1.0)?;
