@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MAX_CODE, MAX_EPILOGUE, Role, State, is_elementwise};
+use super::{MAX_CODE, Role, State, is_elementwise};
 use crate::{graph::NodeId, op::Op};
 
 /// A kernel fills at most so many buffers along with its own: each is a stream of its own for the memory.
@@ -22,10 +22,11 @@ impl State<'_> {
     pub(super) fn fill_along(&mut self) -> BTreeMap<NodeId, Vec<NodeId>> {
         let mut filled: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
         for id in self.graph.ids().rev() {
-            let Some(tip) = self.filler(id) else { continue };
+            let Some((tip, root)) = self.filler(id) else { continue };
             let along = filled.entry(tip).or_default();
             if along.len() < MAX_ALONG && self.code(tip).is_some_and(|code| code.len() < MAX_CODE as usize / 2) {
                 self.roles[id.index()] = Role::Along { tip };
+                self.roles[tip.index()] = Role::Kernel { root };
                 along.push(id);
             }
         }
@@ -37,23 +38,32 @@ impl State<'_> {
         filled
     }
 
-    /// Whether the kernel of a node goes element by element, with nothing around.
-    fn is_map(&self, id: NodeId) -> bool {
-        self.role(id) == (Role::Kernel { root: id })
-            && is_elementwise(self.graph.op(id))
-            && self.rows[id.index()].is_none()
+    /// What the kernel of an elementwise node begins with, where it goes element by element: the node itself, or a
+    /// contraction of its shape.
+    fn begin(&self, id: NodeId) -> Option<NodeId> {
+        let Role::Kernel { root } = self.role(id) else { return None };
+        let is_plain = is_elementwise(self.graph.op(id)) && self.rows[id.index()].is_none();
+        let fits = root == id || self.contracts(root) && self.graph.shape(root) == self.graph.shape(id);
+        (is_plain && fits).then_some(root)
+    }
+    fn contracts(&self, id: NodeId) -> bool {
+        matches!(self.graph.op(id), Op::Dot(_) | Op::Conv(_))
     }
 
-    /// The kernel that may fill the buffer of `id`: the first of those that read it, if all its reads are at the element
-    /// that it writes.
-    fn filler(&self, id: NodeId) -> Option<NodeId> {
-        if !self.is_map(id) {
-            return None;
-        }
+    /// The kernel that may fill the buffer of `id`, the first of those that read it, if all its reads are at the element
+    /// that it writes; with what that kernel begins with then.
+    fn filler(&self, id: NodeId) -> Option<(NodeId, NodeId)> {
+        let own = self.begin(id)?;
         let readers = self.readers(id)?;
         let tip = *readers.keys().next()?;
-        let fits = readers[&tip] && self.is_map(tip) && self.graph.shape(tip) == self.graph.shape(id);
-        fits.then_some(tip)
+        let others = self.begin(tip)?;
+        let root = match (own == id, others == tip) {
+            (true, _) => others,
+            (false, true) => own,
+            // Two contractions have loops of their own.
+            (false, false) => return None,
+        };
+        (readers[&tip] && self.graph.shape(tip) == self.graph.shape(id)).then_some((tip, root))
     }
 
     /// The kernels that read a node, by their place, each with whether it does so at the element that it writes only; none
@@ -84,7 +94,7 @@ impl State<'_> {
         Some(readers)
     }
 
-    /// The nodes that a map's kernel computes, those that it fills along among them; none where that is much.
+    /// The nodes that a kernel computes element by element, those that it fills along among them; none where that is much.
     fn code(&self, tip: NodeId) -> Option<BTreeSet<NodeId>> {
         let (mut code, mut open) = (BTreeSet::new(), vec![tip]);
         while let Some(id) = open.pop() {
@@ -101,38 +111,18 @@ impl State<'_> {
 
     /// Lets the kernel of `tip`, which fills others along, begin with a contraction that flows into its elements alone.
     fn take_root(&mut self, tip: NodeId) {
-        let Some(code) = self.code(tip) else { return };
+        let Some(code) = self.code(tip).filter(|_| self.begin(tip) == Some(tip)) else { return };
         let operands = code.iter().flat_map(|&id| &self.graph.node(id).inputs).copied();
         let takes = |&root: &NodeId| {
-            let contracts = matches!(self.graph.op(root), Op::Dot(_) | Op::Conv(_));
-            let alone =
-                self.role(root) == (Role::Kernel { root }) && self.graph.outputs.iter().all(|port| port.node != root);
+            let is_inner = self.graph.outputs.iter().all(|port| port.node != root);
+            let alone = self.role(root) == (Role::Kernel { root }) && is_inner;
             let flows = || self.readers(root).is_some_and(|readers| readers.into_iter().eq([(tip, true)]));
-            contracts && alone && self.graph.shape(root) == self.graph.shape(tip) && flows()
+            self.contracts(root) && alone && self.graph.shape(root) == self.graph.shape(tip) && flows()
         };
         // The last one: it may need what the others make.
-        let Some(root) = operands.filter(takes).max() else { return };
-        let between = code.iter().filter(|&&id| id > root && self.depends(id, root, &code));
-        let between: Vec<NodeId> = between.copied().collect();
-        if between.len() > MAX_EPILOGUE {
-            return;
+        if let Some(root) = operands.filter(takes).max() {
+            self.roles[root.index()] = Role::Fused;
+            self.roles[tip.index()] = Role::Kernel { root };
         }
-        self.roles[root.index()] = Role::Fused;
-        self.roles[tip.index()] = Role::Kernel { root };
-        self.inside[root.index()] = true;
-        between.into_iter().for_each(|id| self.inside[id.index()] = true);
-    }
-    /// Whether a node of the code is computed from `root`.
-    fn depends(&self, id: NodeId, root: NodeId, code: &BTreeSet<NodeId>) -> bool {
-        let (mut open, mut seen) = (vec![id], BTreeSet::new());
-        while let Some(id) = open.pop() {
-            if id == root {
-                return true;
-            }
-            if code.contains(&id) && seen.insert(id) {
-                open.extend(&self.graph.node(id).inputs);
-            }
-        }
-        false
     }
 }
