@@ -1,4 +1,4 @@
-//! What runs TensorFlow: the comparison of whole models, and the recording of cases and tables.
+//! What runs TensorFlow: the comparison of whole models, what is written for it, and the recording of cases and tables.
 
 use std::{path::PathBuf, thread};
 
@@ -44,8 +44,10 @@ pub fn run(options: &Options, level: Option<&str>) -> Result<Counts> {
     let mut counts = Counts::default();
     let mut succeeded = run_watching(&mut parity, |line| counts.add_line(line))?;
     if level.is_none() && options.only.is_none() {
-        let mut documented = script("documented.py")?;
-        succeeded &= run_watching(documented.arg("--smc").arg(smc), |line| counts.add_line(line))?;
+        for page in ["documented.py", "exports.py"] {
+            let mut script = script(page)?;
+            succeeded &= run_watching(script.arg("--smc").arg(&smc), |line| counts.add_line(line))?;
+        }
     }
     Ok(counts.after(succeeded))
 }
