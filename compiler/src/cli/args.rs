@@ -39,6 +39,8 @@ pub enum Command {
     Run(Run),
     /// Show, compare or export the variables in a file of state
     State(State),
+    /// Train a model with examples from numpy files, and write what it learns as a new SavedModel
+    Train(Train),
     /// Compare the compiled code with recorded cases, or with the reference evaluator on random inputs
     Check(Check),
     /// Measure the latency of the compiled code
@@ -91,6 +93,13 @@ pub struct Choices {
     /// Fix the unknown leading extent of every input
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = batch)]
     pub batch: Option<u32>,
+    #[command(flatten)]
+    pub code: Code,
+}
+
+/// What the user lets code take for granted.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Code {
     /// The most that a size can be that data decide, such as n=100: memory is there for so much
     #[arg(long = "bound", value_name = "NAME=MAX")]
     pub bounds: Vec<SizeBound>,
@@ -103,10 +112,16 @@ pub struct Choices {
 impl Choices {
     /// The options of a compilation in which the user chooses nothing else. Its symbols begin with `model`.
     pub fn options(&self) -> Options {
+        Options { batch: self.batch.map(u64::from), ..self.code.options(&self.outputs) }
+    }
+}
+
+impl Code {
+    /// As [`Choices::options`], where the batch is not the user's to choose.
+    pub fn options(&self, outputs: &Kept) -> Options {
         Options {
             name: "model".into(),
-            outputs: self.outputs.kept.clone(),
-            batch: self.batch.map(u64::from),
+            outputs: outputs.kept.clone(),
             bounds: self.bounds.clone(),
             direct: self.direct,
             ..Options::default()
@@ -127,6 +142,7 @@ pub struct Target {
 }
 
 #[derive(Args, Debug)]
+#[command(mut_group("Learning", |group| group.requires("train")))]
 pub struct Compile {
     #[command(flatten)]
     pub model: Model,
@@ -156,6 +172,10 @@ pub struct Compile {
     /// Print stages instead of writing files: graph, opt, plan, loops, entry, clif, asm, dot
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub emit: Vec<Dump>,
+    /// Add the entries train_step and evaluate for the first signature that is named, or serving_default; the variables that
+    /// learn become state in all entries
+    #[arg(long, requires = "loss", help_heading = "Training")]
+    pub train: bool,
     #[command(flatten)]
     pub learning: Learning,
     /// Print the closing report as JSON
@@ -167,26 +187,22 @@ pub struct Compile {
 #[derive(Args, Debug, Clone, Default)]
 #[command(next_help_heading = "Training")]
 pub struct Learning {
-    /// Add the entries train_step and evaluate for the first signature that is named, or serving_default; the variables that
-    /// learn become state in all entries
-    #[arg(long, requires = "loss")]
-    pub train: bool,
     /// What the output is compared with the targets by: sparse_categorical_crossentropy, categorical_crossentropy,
     /// binary_crossentropy, mse, mae, huber or cosine_similarity; `:logits` behind a name says that the output are logits
-    #[arg(long, value_name = "LOSS", requires = "train")]
+    #[arg(long, value_name = "LOSS")]
     pub loss: Option<Loss>,
     /// How variables change: sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam, ftrl, lion or
     /// lamb, with settings such as adam:lr=0.01,beta_1=0.8; others are Keras's defaults [default: adam]
-    #[arg(long, value_name = "RULE", requires = "train")]
+    #[arg(long, value_name = "RULE")]
     pub optimizer: Option<Optimizer>,
     /// Keep the variables of this layer or name, in which * stands for anything, as they are; repeat it for more
-    #[arg(long, value_name = "PATTERN", requires = "train")]
+    #[arg(long, value_name = "PATTERN")]
     pub freeze: Vec<String>,
     /// Train the variables of this layer or name alone; repeat it for more
-    #[arg(long, value_name = "PATTERN", requires = "train")]
+    #[arg(long, value_name = "PATTERN")]
     pub only: Vec<String>,
     /// Take a weight for each example, as the input sample_weight
-    #[arg(long, requires = "train")]
+    #[arg(long)]
     pub sample_weights: bool,
 }
 
@@ -273,6 +289,72 @@ pub struct Run {
     /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(mut_arg("loss", |arg| arg.required(true)))]
+pub struct Train {
+    #[command(flatten)]
+    pub model: Model,
+    /// The folder to write the trained model to, such as MODELS/2; it does not exist yet, or is empty. What is learned takes
+    /// the place of the stored variables, and all else is the model's
+    #[arg(short, long = "out", value_name = "OUT", required_unless_present = "state")]
+    pub output: Option<PathBuf>,
+    /// The signature to train [default: serving_default, or the only one]
+    #[arg(long, value_name = "KEY")]
+    pub signature: Option<String>,
+    #[command(flatten)]
+    pub outputs: Kept,
+    /// Fix an input's shape, such as x=?,28,28; `?` leaves an extent free
+    #[arg(long = "input", value_name = "NAME=SHAPE")]
+    pub inputs: Vec<InputShape>,
+    /// A numpy archive whose arrays are the inputs by key (`x` where there is one input), `target` or `y`, and with
+    /// --sample-weights `sample_weight`; each has a row for each example
+    #[arg(long, value_name = "FILE.npz")]
+    pub data: PathBuf,
+    /// Such an archive to validate with behind each epoch; examples without `sample_weight` weigh 1
+    #[arg(long, value_name = "FILE.npz", conflicts_with = "split")]
+    pub validation: Option<PathBuf>,
+    /// Hold back this part of the examples, the last ones, to validate with, such as 0.2
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = part)]
+    pub split: Option<f64>,
+    #[command(flatten)]
+    pub learning: Learning,
+    /// How often to learn all examples, those epochs included that the file of --state has behind it
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = some)]
+    pub epochs: usize,
+    /// How many examples a step takes; the last step of an epoch takes what is left [default: 32, or what the model fixes]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = some)]
+    pub batch: Option<usize>,
+    /// The seed of the order in which an epoch takes the examples (Fisher and Yates with SplitMix64), and of random numbers
+    /// that the model gives none for
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = whole)]
+    pub seed: u64,
+    /// Take the examples in their order
+    #[arg(long)]
+    pub no_shuffle: bool,
+    /// End after N epochs without a smaller loss, of the validation where there is one, and use what the best epoch left, as
+    /// Keras does with restore_best_weights
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = some)]
+    pub patience: Option<usize>,
+    /// Draw the loss of each epoch, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub curve: Option<PathBuf>,
+    /// Go on from this file where it exists, and keep there behind each epoch and on Ctrl-C what is needed to go on: the
+    /// variables and what the optimizer keeps; FILE.json beside it says how far training has come
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// How many threads to use; the result does not depend on it
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = threads)]
+    pub threads: usize,
+    #[command(flatten)]
+    pub code: Code,
+    /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
+    #[arg(long, value_name = "CPU")]
+    pub cpu: Option<String>,
+    /// Print a JSON object for each epoch
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -468,6 +550,17 @@ fn cases(text: &str) -> Result<u64, String> {
         .ok()
         .filter(|&count| count > 0)
         .ok_or_else(|| format!("it is not a whole number from 1 to {}", u64::MAX))
+}
+
+/// A number that is at least 1.
+fn some(text: &str) -> Result<usize, String> {
+    let number = whole(text).ok().and_then(|n| usize::try_from(n).ok());
+    number.filter(|&n| n > 0).ok_or_else(|| format!("it is not a whole number from 1 to {}", usize::MAX))
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| NO_NUMBER)?;
+    if number > 0.0 && number < 1.0 { Ok(number) } else { Err("a part is a number between 0 and 1".into()) }
 }
 
 fn batch(text: &str) -> Result<u32, String> {

@@ -106,7 +106,7 @@ fn short(value: f64) -> String {
     unit.map_or(format!("{value:.0}"), |(unit, size)| format!("{:.1} {unit}", value / size))
 }
 
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -159,14 +159,20 @@ impl Folder {
         Ok(Folder { shown: path.into(), path: target })
     }
 
+    /// Refuses a place within the model that it is to be made of.
+    pub fn is_apart(&self, original: &Model) -> Result<(), Diagnostic> {
+        match fs::canonicalize(original.shown_folder()).is_ok_and(|of| self.path.starts_with(of)) {
+            true => {
+                Err(unwritten(&self.shown, "it lies in the folder of the model itself").help("name a folder beside it"))
+            }
+            false => Ok(()),
+        }
+    }
+
     /// Writes a model that was made of another one. It is whole in a folder beside its place before it is renamed, so that
     /// a failure leaves nothing.
     pub fn write_model(&self, original: &Model, revised: &Revised) -> Result<(), Problems> {
-        let inside = fs::canonicalize(original.shown_folder()).is_ok_and(|of| self.path.starts_with(of));
-        if inside {
-            let problem = unwritten(&self.shown, "it lies in the folder of the model itself");
-            return Err(problem.help("name a folder beside it").into());
-        }
+        self.is_apart(original)?;
         let above = folder(&self.path);
         let made: Vec<_> = above.ancestors().take_while(|folder| !folder.exists()).collect();
         let written = fs::create_dir_all(above).and_then(|()| self.write_in(above, revised));
@@ -175,6 +181,11 @@ impl Folder {
             return Err(unwritten(&self.shown, e).into());
         }
         Ok(())
+    }
+
+    /// As the user wrote it.
+    pub fn shown(&self) -> &Path {
+        &self.shown
     }
 
     fn write_in(&self, above: &Path, revised: &Revised) -> io::Result<()> {

@@ -86,7 +86,7 @@ pub fn values(
         // An unknown key is the next step's to complain of.
         let ty = declared.iter().find(|t| t.key == key).map(|t| t.ty.dtype);
         let value = match (value, ty) {
-            (Given::Array(t), Some(ty)) => convert(&key, t, ty, term),
+            (Given::Array(t), Some(ty)) => convert(&format!("input `{key}`"), t, ty, term),
             (Given::Literal(l), Some(ty)) => l.tensor(ty).map_err(|e| Diagnostic::error(format!("input `{key}`: {e}"))),
             (Given::Array(t), None) => Ok(t),
             (Given::Literal(_), None) => Ok(Tensor::from_f32([], &[0.0])),
@@ -147,30 +147,30 @@ pub fn ordered(keys: &[&str], mut given: Vec<(String, Tensor)>) -> Result<Vec<Te
     problems.or(values)
 }
 
-/// The tensor in another type, where every value stays what it is; f64 may round to a narrower float. Says so.
-fn convert(key: &str, t: Tensor, to: DType, term: &Term) -> Result<Tensor, Diagnostic> {
+/// The tensor in another type, where every value stays what it is; f64 may round to a narrower float. Says so of `what`.
+pub fn convert(what: &str, t: Tensor, to: DType, term: &Term) -> Result<Tensor, Diagnostic> {
     let from = t.dtype;
     if from == to {
         return Ok(t);
     }
     let refused = |why: String| {
-        Diagnostic::error(format!("input `{key}` is {from}, and the model takes {to}: {why}"))
+        Diagnostic::error(format!("{what} is {from}, and the model takes {to}: {why}"))
             .help(format!("convert the array: array.astype('{}')", npz::numpy_name(to)))
     };
     if [from, to].iter().any(|d| d.is_complex() || *d == DType::Str) {
         return Err(refused("no value of one is a value of the other".into()));
     }
-    let mut scalars = Vec::with_capacity(t.count());
+    let mut bytes = Vec::with_capacity(t.count() * to.size());
     let mut rounded = false;
     for value in t.scalars() {
         let (converted, exact) =
             converted(value, to).ok_or_else(|| refused(format!("{value} is not a value of {to}")))?;
         rounded |= !exact;
-        scalars.push(converted);
+        converted.write_le(to, &mut bytes);
     }
     let how = if rounded { "; values are rounded" } else { "; no value changes" };
-    term.note(format_args!("note: input `{key}` is converted from {from} to {to}{how}"));
-    Ok(Tensor::from_scalars(to, t.shape, scalars))
+    term.note(format_args!("note: {what} is converted from {from} to {to}{how}"));
+    Ok(Tensor::from_bytes(to, t.shape, bytes))
 }
 
 /// The value in another type and whether it is the same; `None` where it would be another.

@@ -3,11 +3,16 @@
 pub mod args;
 mod bench;
 mod check;
+mod checkpoint;
 mod compile;
+mod course;
+mod curve;
 mod draw;
+mod examples;
 mod files;
 mod given;
 mod inspect;
+mod interrupt;
 mod judge;
 mod literal;
 mod man;
@@ -20,6 +25,7 @@ mod shown;
 mod state;
 mod targets;
 mod term;
+mod train;
 
 use clap::CommandFactory;
 use smc::{base::Problems, driver::machine::Machine, saved};
@@ -47,6 +53,7 @@ fn command(command: &Command, term: &Term) -> Result<(), Problems> {
         Command::Inspect(args) => inspect::run(args, term),
         Command::Run(args) => run::run(args, term),
         Command::State(args) => state::run(args, term),
+        Command::Train(args) => train::run(args, term),
         Command::Check(args) => check::run(args, term),
         Command::Bench(args) => bench::run(args, term),
         Command::Machine(args) => {

@@ -41,7 +41,11 @@ pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, Diagnostic> {
     let mut file = File::open(path).map_err(|e| at(path, e))?;
     if starts_with(&mut file, ARRAY).map_err(|e| at(path, e))? {
         let problem = at(path, "it is a single array, not an archive of named ones");
-        return Err(problem.help(format!("say which input it is: --input KEY={}", path.display())));
+        let help = format!(
+            "numpy.savez(FILE, **{{key: array}}) writes one; `smc run` takes one input as --input KEY={}",
+            path.display()
+        );
+        return Err(problem.help(help));
     }
     if !starts_with(&mut file, ARCHIVE).map_err(|e| at(path, e))? {
         return Err(at(path, "it is no archive of arrays").help("numpy.savez(FILE, **{key: array}) writes one"));

@@ -8,6 +8,7 @@ mod outputs;
 mod running;
 mod state;
 mod support;
+mod training;
 
 use std::fs;
 
@@ -109,7 +110,17 @@ fn models_are_described_checked_and_measured() {
     assert!(answer(folder.path(), &["ops"]).lines().any(|op| op == "Conv2D"));
     assert!(answer(folder.path(), &["completions", "bash"]).contains("_smc"));
     let manual = answer(folder.path(), &["man"]);
-    for page in ["smc", "smc-compile", "smc-run", "smc-check", "smc-bench", "smc-inspect", "smc-targets", "smc-man"] {
+    for page in [
+        "smc",
+        "smc-compile",
+        "smc-run",
+        "smc-train",
+        "smc-check",
+        "smc-bench",
+        "smc-inspect",
+        "smc-targets",
+        "smc-man",
+    ] {
         assert!(manual.contains(&format!(".TH {page} ")), "no page of {page}");
     }
     assert_eq!(answer(folder.path(), &["man", "check"]).matches(".TH").count(), 1);

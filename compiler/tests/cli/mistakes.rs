@@ -5,7 +5,7 @@
 
 use clap::{ArgAction, CommandFactory};
 
-use crate::support::{mnist, npy, smc};
+use crate::support::{mnist, npy, npz, smc};
 
 #[allow(dead_code)]
 #[path = "../../src/cli/args.rs"]
@@ -66,6 +66,45 @@ const MISTAKES: &[(&str, i32, &str)] = &[
     ("compile MODEL --train --loss mse --freeze *", 1, "nothing learns"),
     ("compile MODEL --train --loss mse --only nope", 1, "no variable that learns matches `nope`"),
     ("compile MODEL --sample-weights", 2, "--train"),
+    ("train /no/such/folder --data digits.npz --loss mse -o out", 1, "cannot open the model"),
+    ("train MODEL --data digits.npz -o out", 2, "--loss <LOSS>"),
+    ("train MODEL --data digits.npz --loss mse", 2, "--out <OUT>"),
+    ("train MODEL --loss mse -o out", 2, "--data <FILE.npz>"),
+    ("train MODEL --data digits.npz --loss entropy -o out", 2, "the losses are"),
+    ("train MODEL --data digits.npz --loss mse --optimizer adm -o out", 2, "did you mean `adam`?"),
+    ("train MODEL --data digits.npz --loss mse --freeze dnse -o out", 1, "no variable that learns matches `dnse`"),
+    ("train MODEL --data digits.npz --loss mse --only nope -o out", 1, "no variable that learns matches `nope`"),
+    ("train MODEL --data none.npz --loss mse -o out", 1, "none.npz"),
+    ("train MODEL --data x.npy --loss mse -o out", 1, "it is a single array"),
+    ("train MODEL --data digits.npz --validation text --loss mse -o out", 1, "numpy.savez"),
+    ("train MODEL --data digits.npz --validation digits.npz --split 0.5 --loss mse -o out", 2, "cannot be used with"),
+    ("train MODEL --data digits.npz --split 1 --loss mse -o out", 2, "between 0 and 1"),
+    ("train MODEL --data digits.npz --split 0.99 --loss mse -o out", 1, "nothing to train or to validate with"),
+    ("train MODEL --data digits.npz --loss mse -o text", 1, "cannot write the model"),
+    ("train MODEL --data digits.npz --loss mse -o .", 1, "the folder exists and is not empty"),
+    ("train MODEL --data digits.npz --loss mse --out text/2", 1, "cannot write the model"),
+    ("train MODEL --data digits.npz --loss mse -o out --curve missing/x.svg", 1, "there is no folder missing"),
+    ("train MODEL --data digits.npz --loss mse --state missing/s", 1, "there is no folder missing"),
+    ("train MODEL --data digits.npz --loss mse --state -", 1, "kept in regular files"),
+    ("train MODEL --data digits.npz --loss mse --state text", 1, "`smc state show FILE` tells"),
+    ("train MODEL --data digits.npz --loss mse -o out --epochs 0", 2, "a whole number from 1"),
+    ("train MODEL --data digits.npz --loss mse -o out --batch -1", 2, "a whole number from 1"),
+    (
+        "train MODEL --data digits.npz --loss mse -o out --batch 2 --input inputs=3,28,28",
+        1,
+        "takes 3 examples at a time",
+    ),
+    ("train MODEL --data digits.npz --loss mse -o out --input inputs=4,28,28", 1, "and there are 3"),
+    ("train MODEL --data digits.npz --loss mse -o out --input inputs=3,28", 1, "give 3 axes"),
+    ("train MODEL --data digits.npz --loss mse -o out --patience 0", 2, "a whole number from 1"),
+    ("train MODEL --data digits.npz --loss mse -o out --seed x", 2, "a whole number from 0"),
+    ("train MODEL --data digits.npz --loss mse -o out --threads 0", 2, "between 1 and 4096"),
+    ("train MODEL --data digits.npz --loss mse -o out --bound n=3", 1, "data decide about no size `n`"),
+    ("train MODEL --data digits.npz --loss mse -o out --cpu z80", 1, "the CPU levels are"),
+    ("train MODEL --data digits.npz --loss mse -o out --version 7", 1, "available versions: 1"),
+    ("train MODEL --data digits.npz --loss mse -o out --tag train", 1, "{serve}"),
+    ("train MODEL --data digits.npz --loss mse -o out --signature serving", 1, "did you mean `serving_default`?"),
+    ("train MODEL --data digits.npz --loss mse -o out --output output", 1, "did you mean `output_0`?"),
     ("compile MODEL --bound n", 2, "NAME=MAX"),
     ("compile MODEL --bound n=-1", 2, "`-1` is not a size"),
     ("run MODEL --bound n=3 --random", 1, "data decide about no size `n`"),
@@ -188,6 +227,8 @@ fn folder() -> tempfile::TempDir {
     write("text", b"1 2 3");
     write("x.npy", &npy(&[1, 28, 28], &[0.0; 784]));
     write("broken.npz", b"PK\x03\x04 and nothing else");
+    let digits = [("x", vec![3, 28, 28], vec![0.5; 3 * 784]), ("y", vec![3, 10], vec![0.1; 30])];
+    write("digits.npz", &npz(&digits));
     ["net.keras", "net.h5", "net.tflite"].iter().for_each(|name| write(name, b""));
     folder
 }
@@ -385,8 +426,22 @@ fn extreme_numbers_get_an_answer() {
     }
     tried.sort();
     tried.dedup();
-    let known =
-        ["batch", "input", "limit", "random", "seconds", "seed", "shape", "threads", "tolerance", "value", "version"];
+    let known = [
+        "batch",
+        "epochs",
+        "input",
+        "limit",
+        "patience",
+        "random",
+        "seconds",
+        "seed",
+        "shape",
+        "split",
+        "threads",
+        "tolerance",
+        "value",
+        "version",
+    ];
     assert_eq!(tried, known, "an option's numbers are known by its value's name");
 }
 
