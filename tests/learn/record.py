@@ -36,6 +36,8 @@ OPTIMIZERS = {
     ),
     "lion": lambda: K.Lion(),
     "lamb": lambda: K.Lamb(),
+    "adafactor": lambda: K.Adafactor(),
+    "adafactor:lr=0.1,beta_2_decay=-0.5,clip_threshold=0.5": lambda: K.Adafactor(0.1, beta_2_decay=-0.5, clip_threshold=0.5),
 }
 LOSSES = {
     "sparse_categorical_crossentropy": (keras.losses.SparseCategoricalCrossentropy, "classes", "softmax"),

@@ -191,8 +191,8 @@ pub struct Learning {
     /// binary_crossentropy, mse, mae, huber or cosine_similarity; `:logits` behind a name says that the output are logits
     #[arg(long, value_name = "LOSS")]
     pub loss: Option<Loss>,
-    /// How variables change: sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam, ftrl, lion or
-    /// lamb, with settings such as adam:lr=0.01,beta_1=0.8; others are Keras's defaults [default: adam]
+    /// How variables change: sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam, ftrl, lion,
+    /// lamb or adafactor, with settings such as adam:lr=0.01,beta_1=0.8; others are Keras's defaults [default: adam]
     #[arg(long, value_name = "RULE")]
     pub optimizer: Option<Optimizer>,
     /// Keep the variables of this layer or name, in which * stands for anything, as they are; repeat it for more

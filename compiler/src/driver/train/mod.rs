@@ -4,6 +4,7 @@
 //! Both are ordinary entries with state, made from the signature's graph as imported: nothing below the driver knows
 //! learning. The variables that learn are state in all entries of the object; the others stay constants.
 
+mod adafactor;
 mod choice;
 mod examples;
 mod fit;

@@ -24,6 +24,7 @@ pub enum Rule {
     Ftrl,
     Lion,
     Lamb,
+    Adafactor,
 }
 
 /// A rule with its numbers, in the order in which the rule declares them.
@@ -71,6 +72,18 @@ const ROWS: &[Row] = &[
     ),
     ("lion", Rule::Lion, &[("lr", 0.001), ("beta_1", 0.9), ("beta_2", 0.99)]),
     ("lamb", Rule::Lamb, &[("lr", 0.001), ("beta_1", 0.9), ("beta_2", 0.999), ("epsilon", 1e-7)]),
+    (
+        "adafactor",
+        Rule::Adafactor,
+        &[
+            ("lr", 0.001),
+            (adafactor::DECAY, -0.8),
+            ("epsilon_1", 1e-30),
+            ("epsilon_2", 1e-3),
+            ("clip_threshold", 1.0),
+            ("relative_step", 1.0),
+        ],
+    ),
 ];
 
 /// What every rule takes beside its own numbers. Decay is Keras's, of all variables alike.
@@ -95,8 +108,11 @@ impl FromStr for Optimizer {
                 "false" => 0.0,
                 number => number.parse().map_err(|_| format!("`{number}` is not a number for {key}"))?,
             };
-            if !f64::is_finite(value) || value < 0.0 {
-                return Err(format!("{key} is at least 0, not {value}"));
+            match key == adafactor::DECAY {
+                _ if !f64::is_finite(value) => return Err(format!("{key} is a finite number, not {value}")),
+                true if value > 0.0 => return Err(format!("{key} is at most 0, not {value}")),
+                false if value < 0.0 => return Err(format!("{key} is at least 0, not {value}")),
+                _ => {}
             }
             let own = settings.iter_mut().find(|s| s.0 == key).ok_or_else(|| advice(key, "settings", &known))?;
             own.1 = value;
@@ -119,21 +135,21 @@ impl fmt::Display for Optimizer {
 }
 
 /// One variable in an update.
-struct Step<'a, 'b> {
-    slots: &'a mut Slots<'b>,
-    name: String,
-    dtype: DType,
-    shape: Vec<usize>,
+pub(super) struct Step<'a, 'b> {
+    pub slots: &'a mut Slots<'b>,
+    pub name: String,
+    pub dtype: DType,
+    pub shape: Vec<usize>,
     /// The variable's value and its gradient.
-    p: Value,
-    g: Value,
+    pub p: Value,
+    pub g: Value,
     /// Scalars repeated to the variable's shape: the learning rate, and the number of the step as a float.
-    lr: Value,
-    t: Value,
+    pub lr: Value,
+    pub t: Value,
 }
 
 impl Optimizer {
-    fn get(&self, name: &str) -> f64 {
+    pub(super) fn get(&self, name: &str) -> f64 {
         self.settings.iter().find(|s| s.0 == name).map_or(0.0, |s| s.1)
     }
 
@@ -185,6 +201,7 @@ impl Optimizer {
                 Rule::Ftrl => self.ftrl(&mut step)?,
                 Rule::Lion => self.lion(&mut step)?,
                 Rule::Lamb => self.lamb(&mut step)?,
+                Rule::Adafactor => self.adafactor(&mut step)?,
             };
             slots.assign(variable, updated);
         }
@@ -485,13 +502,17 @@ impl Optimizer {
 }
 
 impl Step<'_, '_> {
-    fn c(&mut self) -> Compose<'_> {
+    pub fn c(&mut self) -> Compose<'_> {
         self.slots.compose()
     }
     /// What the rule keeps beside the variable: its number and value.
     fn slot(&mut self, what: &str, initial: f64) -> Result<(usize, Value), String> {
+        self.slot_of(what, &self.shape.clone(), initial)
+    }
+    /// The same in a shape of its own.
+    pub fn slot_of(&mut self, what: &str, shape: &[usize], initial: f64) -> Result<(usize, Value), String> {
         let name = format!("{}/{what}", self.name);
-        self.slots.variable(&name, self.dtype, &self.shape.clone(), initial)
+        self.slots.variable(&name, self.dtype, shape, initial)
     }
     /// `a += (x - a)(1 - rate)`, from 0 on.
     fn average(&mut self, what: &str, rate: f64, x: Value) -> Result<Value, String> {
@@ -566,6 +587,8 @@ fn optimizers_are_read() {
     let adam: Optimizer = "adam:lr=0.01,amsgrad".parse().unwrap();
     assert_eq!((adam.get("lr"), adam.get("amsgrad"), adam.get("beta_2")), (0.01, 1.0, 0.999));
     assert!("adam:rho=1".parse::<Optimizer>().is_err() && "adam:lr=x".parse::<Optimizer>().is_err());
+    assert!("adafactor:beta_2_decay=-0.7".parse::<Optimizer>().is_ok());
+    assert!("adafactor:beta_2_decay=0.7".parse::<Optimizer>().is_err() && "sgd:lr=-1".parse::<Optimizer>().is_err());
     assert!("sgd:clipnorm=1,clipvalue=1".parse::<Optimizer>().is_err() && "sdg".parse::<Optimizer>().is_err());
     assert_eq!(adam.to_string().parse::<Optimizer>().unwrap(), adam);
 }
