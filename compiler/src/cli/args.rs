@@ -1,9 +1,13 @@
 //! The arguments of every command; their help is the manual.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use smc::driver::{Dump, InputShape, Loss, Optimizer, Options, SizeBound, Training};
+use smc::{
+    base::Problems,
+    driver::{self, Dump, InputShape, Loss, Optimizer, Options, SizeBound, Training},
+    saved::{self, revise::Head},
+};
 
 /// Compile TensorFlow SavedModels into native object files
 ///
@@ -178,9 +182,47 @@ pub struct Compile {
     pub train: bool,
     #[command(flatten)]
     pub learning: Learning,
+    #[command(flatten)]
+    pub edit: Seeded,
     /// Print the closing report as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// How the model itself changes before anything else is done with it.
+#[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "Training")]
+pub struct Edit {
+    /// Put a new last layer of N units in place of the dense layer that the trained signature ends in, with new weights; the
+    /// activation, such as softmax, stays unless another one is named
+    #[arg(long, value_name = "N[:ACTIVATION]")]
+    pub head: Option<Head>,
+}
+
+impl Edit {
+    /// The model as it is to be; the seed is that of new weights.
+    pub fn applied(&self, model: saved::Model, options: &Options, seed: u64) -> Result<saved::Model, Problems> {
+        let Some(head) = &self.head else { return Ok(model) };
+        let revised = driver::with_head(&model, options, head, seed)?;
+        saved::Model::load(Arc::new(revised), &saved::Options { tags: model.tags(), version: None })
+    }
+}
+
+/// The same, where nothing else has a seed.
+#[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "Training")]
+pub struct Seeded {
+    #[command(flatten)]
+    pub edit: Edit,
+    /// The seed of the weights of new layers [default: 0]
+    #[arg(long, value_name = "N", requires = "head", allow_negative_numbers = true, value_parser = whole)]
+    pub seed: Option<u64>,
+}
+
+impl Seeded {
+    pub fn applied(&self, model: saved::Model, options: &Options) -> Result<saved::Model, Problems> {
+        self.edit.applied(model, options, self.seed.unwrap_or(0))
+    }
 }
 
 /// What a model learns, where it was saved for inference only.
@@ -320,14 +362,16 @@ pub struct Train {
     pub split: Option<f64>,
     #[command(flatten)]
     pub learning: Learning,
+    #[command(flatten)]
+    pub edit: Edit,
     /// How often to learn all examples, those epochs included that the file of --state has behind it
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = some)]
     pub epochs: usize,
     /// How many examples a step takes; the last step of an epoch takes what is left [default: 32, or what the model fixes]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = some)]
     pub batch: Option<usize>,
-    /// The seed of the order in which an epoch takes the examples (Fisher and Yates with SplitMix64), and of random numbers
-    /// that the model gives none for
+    /// The seed of the order in which an epoch takes the examples (Fisher and Yates with SplitMix64), of the weights of new
+    /// layers, and of random numbers that the model gives none for
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = whole)]
     pub seed: u64,
     /// Take the examples in their order
@@ -403,8 +447,16 @@ pub struct Export {
     /// A tag of the graph whose variables they are; repeat it for each of its tags [default: serve, or the only graph]
     #[arg(long = "tag", value_name = "TAG", requires = "state")]
     pub tags: Vec<String>,
+    #[command(flatten)]
+    pub edit: Seeded,
     /// The archive; `-` is the standard output
-    #[arg(short, long = "out", value_name = "FILE.npz", required_unless_present = "state", conflicts_with = "state")]
+    #[arg(
+        short,
+        long = "out",
+        value_name = "FILE.npz",
+        required_unless_present = "state",
+        conflicts_with_all = ["state", "head"]
+    )]
     pub output: Option<PathBuf>,
 }
 

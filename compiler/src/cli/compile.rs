@@ -55,7 +55,7 @@ pub fn run(args: &Compile, term: &Term) -> Result<(), Problems> {
         training: args.learning.training(),
         ..args.choices.options()
     };
-    let model = load(&args.model)?;
+    let model = args.edit.applied(load(&args.model)?, &options)?;
     let progress = term.progress();
     let compiled = driver::compile(&model, &options, &mut |news| progress.heard(news))?;
     drop(progress);

@@ -45,7 +45,7 @@ pub fn run(args: &Train, term: &Term) -> Result<(), Problems> {
         curve: args.curve.as_deref().map(Destination::find).transpose()?,
         state: args.state.as_deref().map(Checkpoint::find).transpose()?,
     };
-    let model = load(&args.model)?;
+    let model = edited(args, load(&args.model)?)?;
     places.out.as_ref().map_or(Ok(()), |out| out.is_apart(&model))?;
     let data = npz::read_npz(&args.data)?;
     let held_back = args.validation.as_deref().map(npz::read_npz).transpose()?;
@@ -76,6 +76,15 @@ pub fn run(args: &Train, term: &Term) -> Result<(), Problems> {
     };
     let learned = Learned::nothing(&executable)?;
     Training { args, term, model: &model, fit, places }.run(learned)
+}
+
+/// With the layers that it is to have.
+fn edited(args: &Train, model: Model) -> Result<Model, Problems> {
+    if args.edit.head.is_none() {
+        return Ok(model);
+    }
+    let signatures = vec![pick(&model, args.signature.as_deref())?.name];
+    args.edit.applied(model, &Options { signatures, ..args.code.options(&args.outputs) }, args.seed)
 }
 
 /// With entries to train the signature, for this machine.

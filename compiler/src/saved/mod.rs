@@ -30,6 +30,7 @@ mod tensor_proto;
 mod text;
 mod types;
 mod variables;
+mod wire;
 mod writes;
 
 pub use body::Body;

@@ -238,7 +238,7 @@ impl Model {
         body.map_err(|p| self.located(p))
     }
 
-    fn library(&self) -> Library<'_> {
+    pub(super) fn library(&self) -> Library<'_> {
         let ops = self.meta.meta_info_def.as_ref().and_then(|info| info.stripped_op_list.as_ref());
         Library::new(self.meta.graph_def.as_ref(), ops.map_or(&[], |list| &list.op), self.bytes)
     }
@@ -288,6 +288,10 @@ impl Model {
     /// What is known of the model's variables.
     pub(super) fn known(&self) -> Result<&Sources, Problems> {
         self.sources(&self.library())
+    }
+    /// The path of the main file among the model's files.
+    pub(super) fn main_file(&self) -> &str {
+        &self.path
     }
     pub(super) fn meta(&self) -> &MetaGraphDef {
         &self.meta

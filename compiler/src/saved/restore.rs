@@ -77,9 +77,11 @@ fn restore_graph(library: &Library, filename: &str, operation: &str) -> Result<T
     builder.finish(inputs, vec![])
 }
 
+/// The shared name of variables that share nothing.
+pub(super) const ANONYMOUS: &str = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
+
 /// The name by which TensorFlow identifies a variable at run time; anonymous ones have none.
 pub(super) fn resource_name(variable: &Node) -> Option<String> {
-    const ANONYMOUS: &str = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
     let shared = variable.attr_str("shared_name").unwrap_or_default();
     let Origin::Defined { function, node } = &variable.origin else { return None };
     let name = if shared.is_empty() { node } else { shared };

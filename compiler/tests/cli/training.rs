@@ -275,3 +275,19 @@ fn outputs_that_exist_are_refused_at_once() {
     answer(folder.path(), &train(&model, &["--quiet", "-o", "empty"]));
     assert!(folder.path().join("empty/saved_model.pb").exists());
 }
+
+/// Another last layer learns, and is written; the same by way of a state.
+#[test]
+fn a_new_head_is_trained_and_written() {
+    let (folder, model) = (folder(), root().join("tests/learn/heads/export").display().to_string());
+    let more = ["--head", "3:softmax", "--seed", "5", "--freeze", "variables/0", "--freeze", "variables/1"];
+    let rest = ["--epochs", "8", "--batch", "8", "--json", "--state", "s", "-o", "tuned/2"];
+    let told = epochs(&answer(folder.path(), &train(&model, &[&more[..], &rest].concat())));
+    let loss = |n: usize| told[n]["loss"].as_f64().unwrap();
+    assert!(loss(7) < loss(0), "{} and {}", loss(0), loss(7));
+    assert_eq!(names(&folder.path().join("tuned/2")), ["saved_model.pb", "variables"]);
+    let run = |model: &str| answer(folder.path(), &["run", model, "--value", "x=[[1, 0, 2, 0, 0, 1]]"]);
+    assert!(run("tuned").contains("[1, 3]"), "{}", run("tuned"));
+    answer(folder.path(), &["state", "export", "--state", "s", "--head", "3:softmax", "--seed", "5", &model, "again"]);
+    assert_eq!(run("tuned"), run("again"));
+}

@@ -23,7 +23,10 @@ use crate::{
     base::{Diagnostic, Problems, layer::Scopes},
     graph::{Graph, NodeId, Port},
     op::{Compose, Value},
-    saved::{Model, Signature, TfGraph, TfShape, TfType, Variable},
+    saved::{
+        Model, Signature, TfGraph, TfShape, TfType, Variable,
+        revise::{self, Head, Revised},
+    },
     tensor::{DType, Scalar, Tensor, TensorType},
     tf::{self, Kept},
 };
@@ -72,11 +75,22 @@ pub fn prepare(model: &Model, options: &Options, training: &Training) -> Result<
     Ok(Trained { signature, source, from_logits, keys })
 }
 
-/// The first one that was named, else `serving_default`, else the first. It has one output.
-fn signature(model: &Model, options: &Options) -> Result<Signature, Problems> {
+/// The model with another last layer, in place of the one that the signature to be trained ends in. The seed is that of its
+/// weights.
+pub fn with_head(model: &Model, options: &Options, head: &Head, seed: u64) -> Result<Revised, Problems> {
+    revise::with_head(model, &chosen(model, options)?, head, seed)
+}
+
+/// The first signature that was named, else `serving_default`, else the first.
+fn chosen(model: &Model, options: &Options) -> Result<Signature, Problems> {
     let all = super::signatures(model, options)?;
     let default = all.iter().find(|s| s.name == "serving_default").filter(|_| options.signatures.is_empty());
-    let signature = default.or(all.first()).cloned().ok_or_else(|| model.no_signature())?;
+    default.or(all.first()).cloned().ok_or_else(|| model.no_signature().into())
+}
+
+/// The chosen one, which has one output.
+fn signature(model: &Model, options: &Options) -> Result<Signature, Problems> {
+    let signature = chosen(model, options)?;
     match &signature.outputs[..] {
         [_] => {}
         outputs => {

@@ -30,7 +30,7 @@ use smc_proto::{AttrValue, DataType, NameAttrList, TensorProto, attr_value::List
 
 pub(super) use build::Builder;
 pub use effect::{has_effect, is_branch, is_functional, is_stateful, only_tells};
-pub(super) use library::Library;
+pub(super) use library::{Attrs, Library, Scope, control_inputs, data_inputs};
 pub(super) use prune::sorted;
 pub(super) use reference::Reference;
 

@@ -5,6 +5,7 @@
 //! its [`paths`](Revised::paths).
 
 mod fingerprint;
+mod head;
 mod ties;
 mod values;
 
@@ -17,6 +18,7 @@ use std::{
 
 use bytes::Bytes;
 
+pub use head::{Activation, Head, with_head};
 pub use values::with_values;
 
 use super::{files::Files, model::Model, pieces::Pieces};
@@ -34,18 +36,26 @@ pub struct Revised {
     folder: String,
     /// By path in the version's folder.
     changed: BTreeMap<String, Pieces>,
+    /// Files of the other model that are left out.
+    gone: BTreeSet<String>,
 }
 
 impl Revised {
     /// A model's folder as it is.
     pub fn of(model: &Model) -> Revised {
         let (files, folder) = model.files();
-        Revised { files: files.clone(), folder: folder.into(), changed: BTreeMap::new() }
+        Revised { files: files.clone(), folder: folder.into(), changed: BTreeMap::new(), gone: BTreeSet::new() }
     }
 
     /// Replaces or adds a file.
     pub fn put(&mut self, path: &str, bytes: Bytes) {
         self.changed.insert(path.into(), bytes.into());
+    }
+
+    /// Leaves a file out.
+    fn remove(&mut self, path: &str) {
+        self.changed.remove(path);
+        self.gone.insert(path.into());
     }
 
     /// Lays files of the model over it, by their paths among the model's files.
@@ -93,7 +103,11 @@ impl Revised {
 
 impl Files for Revised {
     fn size(&self, path: &str) -> Option<u64> {
-        self.changed.get(path).map_or_else(|| self.files.size(&self.original(path)), |pieces| Some(pieces.size()))
+        match self.changed.get(path) {
+            Some(pieces) => Some(pieces.size()),
+            None if self.gone.contains(path) => None,
+            None => self.files.size(&self.original(path)),
+        }
     }
     fn read(&self, path: &str, range: Range<u64>) -> Result<Bytes, Diagnostic> {
         match self.changed.get(path) {
@@ -107,7 +121,7 @@ impl Files for Revised {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let changed = self.changed.keys().filter_map(|path| path.strip_prefix(&prefix)?.split('/').next());
         names.extend(changed.map(str::to_string));
-        names.into_iter().collect()
+        names.into_iter().filter(|name| !self.gone.contains(&format!("{prefix}{name}"))).collect()
     }
     /// Where the original lies.
     fn shown(&self, path: &str) -> String {
