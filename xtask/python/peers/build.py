@@ -1,5 +1,6 @@
 """Build what the engines load: for each subject a SavedModel, and for each batch its input, TensorFlow's answer, and the model as
-LiteRT, ONNX and IREE take it. What is there and was made from the same sources is kept.
+LiteRT, ONNX and IREE take it; of a step of training, whose answer are losses, as LiteRT does. What is there and was made from the
+same sources is kept.
 
     python build.py --cache DIR [--batches 1,8] [--iree] NAME...
 """
@@ -21,16 +22,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 import models
+import signature
+import training
 
 for chatty in ("tensorflow", "tf2onnx", "absl"):
     logging.getLogger(chatty).setLevel(logging.ERROR)
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def stamp():
-    """What everything in the cache depends on."""
+def stamp(subject):
+    """What a subject in the cache depends on."""
     digest = hashlib.sha256()
-    for name in ("subject.py", "models.py", "sequences.py", "build.py", "requirements.txt"):
+    of_training = ("training.py", "signature.py") if subject.kind == "training" else ()
+    for name in ("subject.py", "models.py", "sequences.py", "build.py", "requirements.txt", *of_training):
         digest.update((HERE / name).read_bytes())
     return digest.hexdigest()
 
@@ -138,31 +142,42 @@ def attempt(problems, path, make, *arguments):
         problems[path.name] = " ".join(f"{type(error).__name__}: {error}".split())[:160]
 
 
+def for_inference(subject, folder, batch, problems):
+    import tensorflow as tf
+
+    prefix, file, x = folder / f"b{batch}", folder / "model.keras", feed(subject, batch)
+    function = fixed(folder / "model", x)
+    np.save(f"{prefix}.in.npy", x)
+    np.save(f"{prefix}.out.npy", np.asarray(function(tf.constant(x))[0]))
+    attempt(problems, prefix.with_suffix(".tflite"), to_litert, traced(file, x) if file.exists() else function)
+    to = (by_hand, subject, folder, batch) if subject.node else (to_onnx, function)
+    attempt(problems, prefix.with_suffix(".onnx"), *to)
+
+
+def for_training(subject, folder, batch, problems):
+    prefix, file, x, y = folder / f"b{batch}", folder / "model.keras", feed(subject, batch), training.targets(subject)
+    np.save(f"{prefix}.in.npy", x)
+    np.save(f"{prefix}.target.npy", y)
+    np.save(f"{prefix}.out.npy", training.reference(file, x, y))
+    attempt(problems, prefix.with_suffix(".tflite"), signature.to_litert, file, x, y)
+
+
 def build(subject, folder, batches, with_iree):
     made = json.loads((folder / "facts.json").read_text()) if (folder / "facts.json").exists() else {}
-    if made.get("stamp") != stamp():
+    if made.get("stamp") != stamp(subject):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         subject.make(folder / "model")
-        made = {"stamp": stamp(), "kind": subject.kind, "family": subject.family, "title": subject.title, "work": subject.work, "batches": [], "problems": {}}
-    for batch in batches if subject.kind == "network" else (1,):
-        prefix = folder / f"b{batch}"
+        made = {"stamp": stamp(subject), "kind": subject.kind, "family": subject.family, "title": subject.title, "work": subject.work}
+        made |= {"batch": subject.batch, "train_options": subject.train_options, "batches": [], "problems": {}}
+    for batch in subject.batches(batches):
         if batch not in made["batches"]:
-            x = feed(subject, batch)
-            function = fixed(folder / "model", x)
-            import tensorflow as tf
-
-            np.save(f"{prefix}.in.npy", x)
-            np.save(f"{prefix}.out.npy", np.asarray(function(tf.constant(x))[0]))
-            file = folder / "model.keras"
-            attempt(made["problems"], prefix.with_suffix(".tflite"), to_litert, traced(file, x) if file.exists() else function)
-            to = (by_hand, subject, folder, batch) if subject.node else (to_onnx, function)
-            attempt(made["problems"], prefix.with_suffix(".onnx"), *to)
+            (for_training if subject.kind == "training" else for_inference)(subject, folder, batch, made["problems"])
             made["batches"].append(batch)
-        iree = prefix.with_suffix(".vmfb")
+        iree = folder / f"b{batch}.vmfb"
         # Its compiler takes half a minute for each of the large networks.
         if with_iree and batch == 1 and subject.kind == "network" and not iree.exists() and iree.name not in made["problems"]:
-            attempt(made["problems"], iree, to_iree, prefix.with_suffix(".onnx"))
+            attempt(made["problems"], iree, to_iree, iree.with_suffix(".onnx"))
     (folder / "facts.json").write_text(json.dumps(made, indent=1))
     return made
 

@@ -1,5 +1,5 @@
 """What is measured: networks and single operations, each with one input, and one output of float32. Those of sequences are in
-`sequences.py`.
+`sequences.py`, steps of training in `training.py`.
 """
 
 import pathlib
@@ -180,6 +180,7 @@ operation("layer_norm", "layer norm of 64x1024", (64, 1024), layer_norm, 0, 8 * 
 
 
 import sequences  # Its subjects come behind these.
+import training  # And then these.
 
 if __name__ == "__main__":
     print("\n".join(subject.name for subject in SUBJECTS))

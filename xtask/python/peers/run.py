@@ -1,7 +1,8 @@
 """Measure all engines on all subjects in one run, interleaved: A B C A B C ...; writes what was measured as JSON.
 
 Each engine with each number of threads is a process of its own, pinned to as many processors; only one of them works at a time.
-An engine's output is compared with TensorFlow's before it is measured; an engine that is wrong or fails has no figures there.
+An engine's output is compared with TensorFlow's before it is measured, of training the losses of the first steps with Keras'; an
+engine that is wrong or fails has no figures there.
 
     python run.py --cache DIR --smc FILE --runtime FILE --out FILE [options] NAME...
 """
@@ -16,8 +17,15 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-# The largest difference from TensorFlow, relative to the output's largest magnitude.
-TOLERANCE = {"network": 2e-4, "operation": 2e-5}
+# The largest difference from TensorFlow, relative to the output's largest magnitude; of training, to the largest loss.
+TOLERANCE = {"network": 2e-4, "operation": 2e-5, "training": 1e-4}
+
+# Who trains.
+TRAINERS = ("smc", "litert", "tensorflow", "xla", "pytorch")
+
+# PyPI's PyTorch brings a gigabyte for other processors; distributions have one for this kind alone, for their own Python.
+INTERPRETERS = {"pytorch": "/usr/bin/python3"}
+HINTS = {"pytorch": "Debian's packages python3-torch and libopenblas0 are what it needs"}
 
 # What the engines load, of those for which the model is converted; IREE's is made for networks at batch 1 only.
 FILES = {"litert": ".tflite", "onnxruntime": ".onnx", "openvino": ".onnx", "iree": ".vmfb"}
@@ -25,16 +33,26 @@ FILES = {"litert": ".tflite", "onnxruntime": ".onnx", "openvino": ".onnx", "iree
 LARGE_KB = 1_000_000
 
 
+def with_openblas(environment, threads):
+    """PyTorch's threads are those of its products too, which on a processor that OpenBLAS does not know are slow by default."""
+    cpu = pathlib.Path("/proc/cpuinfo")
+    wide = cpu.exists() and "avx512dq" in cpu.read_text()
+    return {"OPENBLAS_NUM_THREADS": str(threads), **({"OPENBLAS_CORETYPE": "SkylakeX"} if wide else {}), **environment}
+
+
 class Worker:
     """A process that runs one engine with one number of threads."""
 
     def __init__(self, engine, threads, environment):
-        self.engine, self.threads, self.environment = engine, threads, environment
+        self.engine, self.threads = engine, threads
+        self.environment = with_openblas(environment, threads) if engine in INTERPRETERS else environment
+        python = INTERPRETERS.get(engine, sys.executable)
+        self.python = python if pathlib.Path(python).exists() else sys.executable
         self.process = None
 
     def ask(self, **request):
         if self.process is None or self.process.poll() is not None:
-            command = [sys.executable, HERE / "worker.py", self.engine, str(self.threads)]
+            command = [self.python, HERE / "worker.py", self.engine, str(self.threads)]
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=self.environment
             )
@@ -79,14 +97,18 @@ def compile_smc(options, folder, batch):
     made = facts.read_text().split(maxsplit=2) if facts.exists() else []
     if len(made) == 3 and made[2].strip() == wanted:
         return
-    fixed = ["--batch", batch] if json.loads((folder / "facts.json").read_text())["kind"] == "network" else []
+    fact = json.loads((folder / "facts.json").read_text())
+    fixed = [] if fact["kind"] == "operation" else ["--batch", batch]
+    if trains := fact["kind"] == "training":
+        fixed += ["--train", "--loss", "sparse_categorical_crossentropy", "--optimizer", "adam", *fact["train_options"]]
     cpu = ["--cpu", options.cpu] if options.cpu else []
     header = folder / "m.h"
     report = checked([options.smc, "compile", folder / "model", "-o", f"{stem}.o", "--header", header, "--name", "m", "--json", *fixed, *cpu])
     report = json.loads(report[report.index("{") :])
-    checked(["cc", "-shared", "-o", f"{stem}.so", f"{stem}.o"])
     include = ["-I", folder, "-I", HERE.parents[2] / "runtime/include"]
-    checked(["cc", "-O2", *include, "-o", f"{stem}.native", HERE / "native.c", f"{stem}.o"])
+    checked(["cc", "-O2", "-fPIC", "-shared", *include, "-o", f"{stem}.so", *([HERE / "step.c"] if trains else []), f"{stem}.o"])
+    if not trains:
+        checked(["cc", "-O2", *include, "-o", f"{stem}.native", HERE / "native.c", f"{stem}.o"])
     facts.write_text(f"{report['entries'][0]['function']} {report['object_bytes']} {wanted}")
 
 
@@ -98,25 +120,26 @@ def available(names, environment):
         answer = worker.ask(version=True)
         worker.end()
         if "error" in answer:
-            print(f"  {name} is left out: {answer['error']}", file=sys.stderr, flush=True)
+            hint = f"; {HINTS[name]}" if name in HINTS else ""
+            print(f"  {name} is left out: {answer['error']}{hint}", file=sys.stderr, flush=True)
         else:
             versions[name] = answer["version"]
     return versions
 
 
-def load_all(workers, folder, batch, tolerance, missing):
+def load_all(workers, folder, batch, trains, tolerance, missing):
     """Who has loaded the subject and computes it right, and what is wrong with the others. `missing` says why a file was not made."""
     ready, errors, differences = [], {}, {}
     for worker in workers:
         if (why := missing.get(f"b{batch}{FILES.get(worker.engine)}")) is not None:
             errors[worker.engine] = f"the model cannot be converted: {why}"
             continue
-        answer = worker.ask(load=str(folder), batch=batch)
+        answer = worker.ask(load=str(folder), batch=batch, trains=trains)
         found = answer.get("difference")
         if "error" in answer or isinstance(found, str):
             errors[worker.engine] = answer.get("error", found)
         elif found > tolerance:
-            errors[worker.engine] = f"differs from TensorFlow by {found:.1e} of the largest magnitude, allowed are {tolerance:.0e}"
+            errors[worker.engine] = f"differs from TensorFlow by {found:.1e} of the largest {'loss' if trains else 'magnitude'}, allowed are {tolerance:.0e}"
         else:
             ready.append(worker)
             differences[worker.engine] = found
@@ -205,8 +228,11 @@ class Run:
 
     def ways(self, name):
         """Batches and threads. An operation is a matter of one thread: the fraction of the peak is asked for."""
-        if self.facts[name]["kind"] == "operation":
+        kind = self.facts[name]["kind"]
+        if kind == "operation":
             return [(1, self.options.threads[0])]
+        if kind == "training":
+            return [(self.facts[name]["batch"], threads) for threads in self.options.threads]
         return [(batch, threads) for batch in self.options.batches for threads in self.options.threads]
 
     def compile(self, name):
@@ -222,16 +248,16 @@ class Run:
     def measure(self, name, batch, threads, failed):
         """All engines on one subject; the figures by engine."""
         fact, folder, options = self.facts[name], self.folders[name], self.options
-        network = fact["kind"] == "network"
+        network, trains = fact["kind"] == "network", fact["kind"] == "training"
         left_out = {"smc": failed[batch]} if batch in failed else {}
-        of = {"iree": network and batch == 1, "xla": bool(fact["family"])}
-        has = lambda engine: engine not in left_out and of.get(engine, True)
+        of = {"iree": network and batch == 1, "xla": bool(fact["family"]), "pytorch": False}
+        has = lambda engine: engine not in left_out and (engine in TRAINERS if trains else of.get(engine, True))
         able = [self.workers[engine, threads] for engine in options.engines if has(engine)]
-        ready, errors, differences = load_all(able, folder, batch, TOLERANCE[fact["kind"]], fact["problems"])
-        found, more = measure(ready, options.rounds, options.seconds if network else options.seconds / 3)
+        ready, errors, differences = load_all(able, folder, batch, trains, TOLERANCE[fact["kind"]], fact["problems"])
+        found, more = measure(ready, options.rounds, options.seconds / 3 if fact["kind"] == "operation" else options.seconds)
         for worker in able:
             worker.unload()
-        if "smc" in found and threads == 1:
+        if "smc" in found and threads == 1 and not trains:
             try:
                 found["smc"]["native"] = native_times(folder, batch, options.seconds)
             except (RuntimeError, OSError) as error:

@@ -18,7 +18,8 @@ class Subject:
     """`make(folder)` writes a SavedModel whose signature `serving_default` has one input and one output. `shape` is the input's
     without the batch for networks, whole for operations; its values are uniform in `range`. `work` gives the floating-point
     operations and the bytes that one call has to move at least, of operations alone. `family` is what its ratios are averaged with,
-    beside all networks. `node(weights, batch)` makes an ONNX model by hand, in place of what a converter makes."""
+    beside all networks. `node(weights, batch)` makes an ONNX model by hand, in place of what a converter makes. A step of training has
+    a batch of its own, classes, and options of `smc compile --train`; the others leave these alone."""
 
     name: str
     kind: str
@@ -30,9 +31,16 @@ class Subject:
     family: str = ""
     dtype: str = "float32"
     node: typing.Callable | None = None
+    batch: int = 1
+    classes: int = 0
+    train_options: list = dataclasses.field(default_factory=list)
 
     def input_shape(self, batch):
-        return (batch, *self.shape) if self.kind == "network" else self.shape
+        return self.shape if self.kind == "operation" else (batch, *self.shape)
+
+    def batches(self, asked):
+        """Those that it is measured with."""
+        return asked if self.kind == "network" else (self.batch,)
 
 
 SUBJECTS: list[Subject] = []

@@ -1,6 +1,7 @@
 """One engine with one number of threads in a process of its own: it loads, verifies and measures what it is told to.
 
-Requests come as lines of JSON, answers go back as such: `{"load": FOLDER, "batch": N}`, `{"measure": SECONDS}`, `{"unload": true}`.
+Requests come as lines of JSON, answers go back as such: `{"load": FOLDER, "batch": N, "trains": false}`, `{"measure": SECONDS}`,
+`{"unload": true}`.
 An answer with `error` says what went wrong; the process lives on.
 
     python worker.py ENGINE THREADS
@@ -20,6 +21,9 @@ os.dup2(2, 1)
 
 # A sample is at least this long, so that reading the clocks does not show in it.
 SAMPLE_NS = 200_000
+
+# So many steps of training in a row: further on, nothing is left to learn from the one batch, and numbers become denormal.
+MOST_STEPS = 200
 
 
 def pin(threads):
@@ -41,14 +45,21 @@ def difference(found, expected):
     return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30))
 
 
-def measure(call, seconds):
-    """Minimum and median over samples of the nanoseconds of one call: wall clock and time of all threads of the process."""
+def measure(call, seconds, reset=None):
+    """Minimum and median over samples of the nanoseconds of one call: wall clock and time of all threads of the process. What
+    training has changed, `reset` puts back between samples."""
     wall, cpu = time.perf_counter_ns, time.process_time_ns
+    if reset:
+        reset()
     start = wall()
     call()
     calls = max(1, SAMPLE_NS // max(1, wall() - start))
-    end, walls, cpus = start + int(seconds * 1e9), [], []
+    end, walls, cpus, steps = start + int(seconds * 1e9), [], [], 1
     while len(walls) < 3 or wall() < end:
+        if reset and steps + calls > MOST_STEPS:
+            reset()
+            steps = 0
+        steps += calls
         cpu_start, start = cpu(), wall()
         for _ in itertools.repeat(None, calls):
             call()
@@ -64,23 +75,24 @@ def main():
     import numpy as np
 
     import engines
+    import trainers
 
     engine = None
     for line in sys.stdin:
         request = json.loads(line)
         try:
             if "version" in request:
-                answer = {"version": engines.ENGINES[name].version()}
+                answer = {"version": {**trainers.TRAINERS, **engines.ENGINES}[name].version()}
             elif folder := request.get("load"):
                 engine = None
-                engine = engines.load(name, folder, request["batch"], threads)
+                engine = (trainers if request["trains"] else engines).load(name, folder, request["batch"], threads)
                 # Warm: caches, lazily made plans, the clock of the processor.
                 end = time.monotonic() + 0.03
                 while time.monotonic() < end:
                     engine.call()
                 answer = {"difference": difference(engine.output(), np.load(f"{folder}/b{request['batch']}.out.npy"))}
             elif seconds := request.get("measure"):
-                answer = measure(engine.call, seconds)
+                answer = measure(engine.call, seconds, getattr(engine, "reset", None))
             else:
                 engine = None
                 gc.collect()

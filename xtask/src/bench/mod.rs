@@ -20,7 +20,7 @@ pub struct Options {
     /// Compare with other engines.
     #[arg(long)]
     peers: bool,
-    /// Only these networks and operations; a name, or the beginning of one. Without a match, all are listed.
+    /// Only these networks, operations and steps of training; a name, or the beginning of one. Without a match, all are listed.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "peers")]
     only: Vec<String>,
     /// Only these engines [default: all that can be installed].
@@ -32,9 +32,10 @@ pub struct Options {
     /// Also write everything that was measured to this file.
     #[arg(long, value_name = "FILE", requires = "peers")]
     json: Option<PathBuf>,
-    /// Measure nothing: write the page from a file that --json wrote.
-    #[arg(long, value_name = "FILE", requires = "peers", conflicts_with_all = ["only", "engines", "quick", "json", "smc"])]
-    from: Option<PathBuf>,
+    /// Measure nothing: write the page from files that --json wrote on this machine. The models of a later file are added to
+    /// those of the earlier ones, or replace them with the figures of all engines.
+    #[arg(long, value_name = "FILES", value_delimiter = ',', requires = "peers", conflicts_with_all = ["only", "engines", "quick", "json", "smc"])]
+    from: Vec<PathBuf>,
     /// The compiler to measure [default: one built with optimisation].
     #[arg(long, value_name = "FILE", requires = "peers")]
     smc: Option<PathBuf>,

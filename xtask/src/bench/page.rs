@@ -18,6 +18,7 @@ pub fn page(results: &Results, before: &str) -> String {
         head(results),
         ratios(results),
         times(results),
+        training(results),
         operations(results),
         levels::section(results),
         cold(results),
@@ -61,7 +62,7 @@ fn head(results: &Results) -> String {
 }
 
 fn way_name(way: Way) -> String {
-    format!("{} thread{}, batch {}", way.threads, if way.threads == 1 { "" } else { "s" }, way.batch)
+    format!("{}, batch {}", threads_name(way.threads), way.batch)
 }
 
 /// The best peer's time divided by ours, for all ways at once.
@@ -96,7 +97,7 @@ fn pair(min: f64, median: f64) -> String {
 }
 
 fn times(results: &Results) -> String {
-    let (engines, ways) = (results.engines(), results.ways());
+    let (engines, ways) = (results.engines_of(Kind::Network), results.ways());
     if ways.is_empty() {
         return String::new();
     }
@@ -127,8 +128,41 @@ fn times(results: &Results) -> String {
     out
 }
 
+fn threads_name(threads: u32) -> String {
+    format!("{threads} thread{}", if threads == 1 { "" } else { "s" })
+}
+
+/// Ratios, then times.
+fn training(results: &Results) -> String {
+    let (engines, threads) = (results.engines_of(Kind::Training), results.training_threads());
+    if threads.is_empty() {
+        return String::new();
+    }
+    let mut ratios = Table::new(["step".to_string()].into_iter().chain(threads.iter().map(|t| threads_name(*t))));
+    for model in results.of_kind(Kind::Training) {
+        let ratio = |t: &u32| results.ratio(&model.name, results.training_way(&model.name, *t));
+        let cell = |t: &u32| ratio(t).map_or("–".into(), |r| format!("{} ({})", number(r.value), r.peer));
+        ratios.row([model.title.clone()].into_iter().chain(threads.iter().map(cell)));
+    }
+    let mean = |t: &u32| results.mean_training_ratio(*t).map_or("–".into(), |r| format!("**{}**", number(r)));
+    ratios.row(["**geometric mean**".to_string()].into_iter().chain(threads.iter().map(mean)));
+    let mut out = format!(
+        "## Training steps\n\nOne step: forward, backward and Adam with Keras' defaults, by sparse categorical cross-entropy; the loss is read after each. First the best peer's time divided by smc's, as above.\n\n{ratios}"
+    );
+    for t in threads {
+        let mut times = Table::new(["step"].iter().chain(&engines).copied());
+        for model in results.of_kind(Kind::Training) {
+            let figures = |engine: &&str| results.figures(&model.name, engine, results.training_way(&model.name, t));
+            let cell = |engine: &&str| figures(engine).map_or("–".into(), |f| pair(f.wall_min, f.wall_median));
+            times.row([model.title.clone()].into_iter().chain(engines.iter().map(cell)));
+        }
+        let _ = write!(out, "\nMicroseconds of a step, minimum / median, {}:\n\n{times}", threads_name(t));
+    }
+    out
+}
+
 fn operations(results: &Results) -> String {
-    let engines = results.engines();
+    let engines = results.engines_of(Kind::Operation);
     let way = Way { threads: 1, batch: 1 };
     let mut head = vec!["operation".to_string()];
     head.extend(engines.iter().map(|e| e.to_string()));
@@ -235,6 +269,20 @@ fn behind(results: &Results, before: &str) -> String {
             behind.push(format!("- {}: {} of {}'s speed\n", model.title, percent(r.value), r.peer));
         }
     }
+    for threads in results.training_threads() {
+        for model in results.of_kind(Kind::Training) {
+            let ratio = results.ratio(&model.name, results.training_way(&model.name, threads));
+            if let Some(r) = ratio.filter(|r| r.value < 1.0) {
+                behind.push(format!(
+                    "- a step of {}, {}: {} of {}'s speed\n",
+                    model.title,
+                    threads_name(threads),
+                    percent(r.value),
+                    r.peer
+                ));
+            }
+        }
+    }
     out += &if behind.is_empty() { "Nothing is behind the best peer in this run.\n".into() } else { behind.concat() };
     let kept =
         before.split_once(BY_HAND).and_then(|(_, rest)| rest.split_once(END)).map_or(NOT_YET, |(kept, _)| kept.trim());
@@ -248,15 +296,17 @@ fn method(results: &Results) -> String {
         "## How it is measured
 
 - Same SavedModels, same inputs, float32 everywhere. Weights are random, but batch normalisation has the statistics of its inputs; the MNIST models are trained. Nothing is tuned to the values.
-- An engine's output is compared with TensorFlow's before it is measured: the largest difference, relative to the largest magnitude, is at most {} for networks and {} for operations. Who differs more has no figures.
+- An engine's output is compared with TensorFlow's before it is measured: the largest difference, relative to the largest magnitude, is at most {} for networks and {} for operations. Who differs more has no figures. Of training, the losses of the first five steps are compared with those of Keras' own, one operation at a time: at most {} of the largest.
 - Engines run interleaved, A B C A B C ..., {} rounds of {} seconds each per network (a third of that per operation). The minimum is over all rounds, the median is that of the rounds' medians. A sample is at least 0.2 ms of calls.
 - Each engine with each number of threads is a process of its own, pinned to as many processors; only one works at a time. All are called from Python; what such a call costs shows the operation `empty`. smc's shared library is called through ctypes.
 - Inputs and outputs that the caller owns (smc, onnxruntime, OpenVINO) are arrays that start at a cache line, the same for all of them; numpy's own are aligned to 16 bytes. LiteRT, TensorFlow and IREE allocate theirs themselves.
 - LiteRT: XNNPACK, input set once. onnxruntime: all graph optimisations, arena, input and output bound. OpenVINO: latency hint, one stream, `INFERENCE_PRECISION_HINT` f32, one request with shared memory. TensorFlow: the signature frozen for one shape and traced. IREE, at batch 1: compiled for this processor at O3; `local-sync` on one thread, `local-task` on several. ONNX models come from tf2onnx, all shapes are static; those of LSTM and GRU are written by hand instead, with ONNX's own nodes for them, which are much faster than the loops that a converter makes. XLA, on recurrent networks and attention: TensorFlow's function compiled as a whole.
 - smc: `smc compile`, linked by `cc -shared`; two threads are those of the runtime's pool.
+- Training: Keras models saved for inference; the same batch again and again, at most 200 steps in a row from the saved variables. smc: `smc compile --train --optimizer adam`; its step gives the accuracy too. TensorFlow: a `tf.function` of the Keras model, a gradient tape and TensorFlow's one operator for Adam; XLA: the same with `jit_compile=True`. LiteRT: a signature of its own operators over resource variables. PyTorch: the network by hand and its Adam, with Keras' epsilon; of Debian's package, by OpenBLAS. Frozen features are constants for smc, TensorFlow, XLA and LiteRT; for PyTorch their batch norms are folded by hand.
 ",
         tolerance("network"),
         tolerance("operation"),
+        tolerance("training"),
         results.rounds,
         results.seconds
     )
@@ -276,8 +326,16 @@ mod tests {
             "| **geometric mean** | **1.00** | **4.00** |",
             "| network | smc | alpha | beta | smc, from C |",
             "| The fast | 10.0 / 15.0 | 20.0 / 30.0 | 40.0 / 60.0 | 9.50 / 10.0 |",
-            "| The gemm | 20.0 | 19.0 | – | 0.95 | 103 GFLOP/s | 51 % of multiply-adds |",
-            "| The empty | 0.75 | 1.50 | – | 2.00 | – | – |",
+            "| The gemm | 20.0 | 19.0 | 0.95 | 103 GFLOP/s | 51 % of multiply-adds |",
+            "| operation | smc | alpha | ratio |",
+            "| The empty | 0.75 | 1.50 | 2.00 | – | – |",
+            "| step | 1 thread | 2 threads |",
+            "| The learn | 2.00 (gamma) | – |",
+            "| **geometric mean** | **2.00** | – |",
+            "| step | smc | gamma |",
+            "| The learn | 100 / 150 | 200 / 300 |",
+            "| The learn | 100 / 150 | – |",
+            "at most 1e-4 of the largest",
             "| The fast | 100 / 20.0 | 1.00 / 1.50 | 500 / 90.0 | – |",
             "- The slow, 1 thread, batch 1: 50 % of beta's speed",
             "- The gemm: 95 % of alpha's speed",
@@ -300,5 +358,6 @@ mod tests {
     fn a_run_of_nothing_has_a_page() {
         let page = page(&Results::default(), "");
         assert!(page.contains("Nothing is behind") && !page.contains("## Networks"), "{page}");
+        assert!(!page.contains("## Training"), "{page}");
     }
 }

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::{
     Options, levels,
@@ -18,7 +18,7 @@ use crate::{
     venv::{self, Venv},
 };
 
-const ENGINES: [&str; 7] = ["smc", "litert", "onnxruntime", "openvino", "tensorflow", "xla", "iree"];
+const ENGINES: [&str; 8] = ["smc", "litert", "onnxruntime", "openvino", "tensorflow", "xla", "iree", "pytorch"];
 const PEERS: Venv = Venv {
     folder: ".venv/peers",
     what: "the engines to compare with",
@@ -35,14 +35,16 @@ pub fn run(options: &Options) -> Result<()> {
         // Its compiler takes minutes the first time.
         engines.retain(|e| e != "iree");
     }
-    if let Some(file) = &options.from {
-        read(file)?;
-    }
+    let given = merged(&options.from)?;
     let python = venv::ensure(&PEERS)?;
     let cache = target().join("peers");
     fs::create_dir_all(&cache)?;
-    let measured = match &options.from {
-        Some(file) => file.clone(),
+    let measured = match given {
+        Some(results) => {
+            let file = cache.join("merged.json");
+            fs::write(&file, serde_json::to_string_pretty(&results)?)?;
+            file
+        }
         None => measure(options, &engines, &python, &cache)?,
     };
     let results = read(&measured)?;
@@ -61,6 +63,22 @@ pub fn run(options: &Options) -> Result<()> {
         bail!("smc fails or is wrong on {}; the page says how", failed.join(", "));
     }
     Ok(())
+}
+
+/// What several runs measured, later ones laid over earlier ones; None for no files.
+fn merged(files: &[PathBuf]) -> Result<Option<Results>> {
+    let mut all: Option<Results> = None;
+    for file in files {
+        let later = read(file)?;
+        match &mut all {
+            Some(all) => {
+                let merged = all.merge(later);
+                merged.map_err(|why| anyhow!("{} does not belong to the files before: {why}", file.display()))?;
+            }
+            None => all = Some(later),
+        }
+    }
+    Ok(all)
 }
 
 fn read(file: &Path) -> Result<Results> {
@@ -118,8 +136,9 @@ fn measure(options: &Options, engines: &[String], python: &Path, cache: &Path) -
     results["machine"] = serde_json::from_str(&machine).context("`smc machine --json` says something else")?;
     results["levels"] = serde_json::to_value(levels)?;
     let revision = output(command("git").args(["describe", "--always", "--dirty"])).unwrap_or_default();
-    let whole = !options.quick && options.only.is_empty() && options.engines.is_empty() && options.cpu.is_none();
-    results["whole"] = whole.into();
+    let thorough = !options.quick && options.engines.is_empty() && options.cpu.is_none();
+    results["thorough"] = thorough.into();
+    results["whole"] = (thorough && options.only.is_empty()).into();
     results["revision"] = revision.trim().into();
     // Messages of the engines may name files; the page is not about this machine's folders.
     let here = format!("{}/", root().display());
@@ -152,7 +171,7 @@ fn choose(what: &str, wanted: &[String], known: &[String]) -> Result<Vec<String>
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::results::tests::example, *};
 
     #[test]
     fn names_are_chosen_or_refused() {
@@ -176,5 +195,24 @@ mod tests {
         let error = read(&file).unwrap_err();
         fs::remove_file(&file).unwrap();
         assert!(error.to_string().contains("is not what"), "{error:#}");
+    }
+
+    #[test]
+    fn files_are_merged_in_order() {
+        let file = |name: &str, results: &Results| {
+            let file = std::env::temp_dir().join(format!("smc-bench-{}-{name}.json", std::process::id()));
+            fs::write(&file, serde_json::to_string(results).unwrap()).unwrap();
+            file
+        };
+        let mut second = example();
+        second.results.iter_mut().for_each(|r| r.wall_min = 1.0);
+        let (first, second) = (file("first", &example()), file("second", &second));
+        let third = file("third", &Results { cpu: None, ..example() });
+        let both = merged(&[first.clone(), second.clone()]).unwrap().unwrap();
+        let error = merged(&[first.clone(), third.clone()]).unwrap_err().to_string();
+        [first, second, third].iter().for_each(|file| fs::remove_file(file).unwrap());
+        assert!(both.results.iter().all(|r| r.wall_min == 1.0));
+        assert!(error.contains("third.json does not belong") && error.ends_with("another --cpu"), "{error}");
+        assert!(merged(&[]).unwrap().is_none());
     }
 }

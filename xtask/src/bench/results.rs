@@ -1,6 +1,6 @@
 //! What a comparison measured, and what follows from it. The fields are those of the JSON that `--json` writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +21,12 @@ pub struct Results {
     /// Whether all models, engines, batches and levels were asked for.
     #[serde(default)]
     pub whole: bool,
+    /// Whether each model was measured with all engines, batches and levels, in rounds of full length.
+    #[serde(default)]
+    pub thorough: bool,
     /// By engine its version; the engines are measured in the order of `engines`.
     pub versions: BTreeMap<String, String>,
-    /// The largest difference from TensorFlow that is allowed, by kind of model.
+    /// The largest difference from TensorFlow that is allowed, by kind of model; in losses, where training is measured.
     pub tolerance: BTreeMap<String, f64>,
     pub rounds: u32,
     /// Of one engine in one round on a network.
@@ -78,6 +81,8 @@ pub struct Model {
 pub enum Kind {
     Network,
     Operation,
+    /// A step of training.
+    Training,
 }
 
 /// What one call does at least.
@@ -159,6 +164,14 @@ impl Results {
         engines
     }
 
+    /// Those with figures of models of this kind.
+    pub fn engines_of(&self, kind: Kind) -> Vec<&str> {
+        let has = |engine: &str| {
+            self.of_kind(kind).any(|m| self.results.iter().any(|r| r.model == m.name && r.engine == engine))
+        };
+        self.engines().into_iter().filter(|e| has(e)).collect()
+    }
+
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Model> {
         self.models.iter().filter(move |m| m.kind == kind)
     }
@@ -171,6 +184,23 @@ impl Results {
         ways.sort();
         ways.dedup();
         ways
+    }
+
+    /// How many threads steps of training had.
+    pub fn training_threads(&self) -> Vec<u32> {
+        let threads = self.of_kind(Kind::Training).flat_map(|m| self.results.iter().filter(|r| r.model == m.name));
+        threads.map(|r| r.threads).collect::<BTreeSet<u32>>().into_iter().collect()
+    }
+
+    /// A step has one batch, which belongs to it.
+    pub fn training_way(&self, model: &str, threads: u32) -> Way {
+        Way { threads, batch: self.results.iter().find(|r| r.model == model).map_or(1, |r| r.batch) }
+    }
+
+    /// The geometric mean of the ratios of steps of training.
+    pub fn mean_training_ratio(&self, threads: u32) -> Option<f64> {
+        let ratio = |m: &Model| self.ratio(&m.name, self.training_way(&m.name, threads));
+        geometric_mean(self.of_kind(Kind::Training).filter_map(ratio).map(|r| r.value))
     }
 
     pub fn figures(&self, model: &str, engine: &str, way: Way) -> Option<&Figures> {
@@ -203,6 +233,43 @@ impl Results {
             }
         }
         families
+    }
+
+    /// Puts the models of a later run in place of those with the same names, and the others behind. Whole models are taken, since
+    /// engines are compared within one run alone. An error says why the two do not belong together.
+    pub fn merge(&mut self, later: Results) -> Result<(), String> {
+        for (what, differs) in [
+            ("processor", self.machine.processor != later.machine.processor),
+            ("number of threads", self.machine.threads != later.machine.threads),
+            ("--cpu", self.cpu != later.cpu),
+        ] {
+            if differs {
+                return Err(format!("it was measured with another {what}"));
+            }
+        }
+        let anew = |model: &str| later.models.iter().any(|m| m.name == model);
+        self.results.retain(|r| !anew(&r.model));
+        self.problems.retain(|p| !anew(&p.model));
+        self.cold.retain(|c| !anew(&c.model));
+        self.levels.retain(|l| !anew(&l.model));
+        for model in later.models {
+            match self.models.iter_mut().find(|m| m.name == model.name) {
+                Some(known) => *known = model,
+                None => self.models.push(model),
+            }
+        }
+        self.results.extend(later.results);
+        self.problems.extend(later.problems);
+        self.cold.extend(later.cold);
+        self.levels.extend(later.levels);
+        self.versions.extend(later.versions);
+        self.tolerance.extend(later.tolerance);
+        self.whole &= later.thorough;
+        self.thorough &= later.thorough;
+        if self.revision != later.revision {
+            self.revision = [self.revision.as_str(), &later.revision].join(", then ");
+        }
+        Ok(())
     }
 
     /// Operations per nanosecond that vectors of at most so many bits can do from registers.
@@ -249,7 +316,7 @@ pub fn geometric_mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 pub mod tests {
     use super::*;
 
-    /// Two networks and an operation, of which `slow` is ours to lose.
+    /// Two networks, of which `slow` is ours to lose, operations, and a step of training at batch 32.
     pub fn example() -> Results {
         let model = |name: &str, kind, work| Model {
             name: name.into(),
@@ -286,10 +353,11 @@ pub mod tests {
             },
             revision: "abc".into(),
             whole: true,
-            versions: [("smc", "smc 1"), ("alpha", "alpha 2"), ("beta", "beta 3")]
+            thorough: true,
+            versions: [("smc", "smc 1"), ("alpha", "alpha 2"), ("beta", "beta 3"), ("gamma", "gamma 4")]
                 .map(|(a, b)| (a.into(), b.into()))
                 .into(),
-            tolerance: [("network".into(), 2e-4), ("operation".into(), 2e-5)].into(),
+            tolerance: [("network".into(), 2e-4), ("operation".into(), 2e-5), ("training".into(), 1e-4)].into(),
             rounds: 3,
             seconds: 0.1,
             cpu: Some("native".into()),
@@ -298,6 +366,7 @@ pub mod tests {
                 model("slow", Kind::Network, None),
                 model("empty", Kind::Operation, Some(Work { flops: 0.0, bytes: 0.0 })),
                 model("gemm", Kind::Operation, Some(Work { flops: 2e6, bytes: 3e4 })),
+                model("learn", Kind::Training, None),
             ],
             results: vec![
                 figures("fast", "smc", 1, 10.0),
@@ -311,6 +380,9 @@ pub mod tests {
                 figures("gemm", "alpha", 1, 19.0),
                 figures("empty", "smc", 1, 0.75),
                 figures("empty", "alpha", 1, 1.5),
+                Figures { batch: 32, native: None, ..figures("learn", "smc", 1, 100.0) },
+                Figures { batch: 32, ..figures("learn", "gamma", 1, 200.0) },
+                Figures { batch: 32, native: None, ..figures("learn", "smc", 2, 100.0) },
             ],
             problems: vec![Problem {
                 model: "slow".into(),
@@ -337,7 +409,56 @@ pub mod tests {
         assert_eq!(results.mean_ratio(ONE, Some("late")), Some(0.5));
         assert_eq!(results.mean_ratio(Way { threads: 9, batch: 1 }, None), None);
         assert_eq!(results.ways(), [ONE, Way { threads: 2, batch: 1 }]);
-        assert_eq!(results.engines(), ["smc", "alpha", "beta"]);
+        assert_eq!(results.engines(), ["smc", "alpha", "beta", "gamma"]);
+        assert_eq!(results.engines_of(Kind::Network), ["smc", "alpha", "beta"]);
+    }
+
+    #[test]
+    fn steps_of_training_have_a_batch_of_their_own() {
+        let results = example();
+        assert_eq!(results.engines_of(Kind::Training), ["smc", "gamma"]);
+        assert_eq!(results.training_threads(), [1, 2]);
+        let way = results.training_way("learn", 1);
+        assert_eq!(way, Way { threads: 1, batch: 32 });
+        assert_eq!(results.ratio("learn", way), Some(Ratio { value: 2.0, peer: "gamma".into() }));
+        assert_eq!((results.mean_training_ratio(1), results.mean_training_ratio(2)), (Some(2.0), None));
+        assert!(Results::default().training_threads().is_empty());
+    }
+
+    #[test]
+    fn a_later_run_replaces_whole_models() {
+        let (mut all, mut later) = (example(), example());
+        later.models.retain(|m| m.name == "slow");
+        later.models.push(Model { name: "new".into(), ..later.models[0].clone() });
+        later.results.retain(|r| r.model == "slow" && r.engine == "smc");
+        later.results[0].wall_min = 4.0;
+        later.problems.clear();
+        later.cold.clear();
+        (later.whole, later.revision) = (false, "def".into());
+        let (before, narrow) = (all.results.len(), later.clone());
+        all.merge(later).unwrap();
+        assert!(all.whole);
+        assert_eq!(all.revision, "abc, then def");
+        // The peer of the earlier run does not stay beside our newer figures.
+        assert_eq!(all.results.len(), before - 1);
+        assert_eq!((all.ratio("slow", ONE), all.problems.len()), (None, 0));
+        let names: Vec<&str> = all.models.iter().map(|m| m.name.as_str()).collect();
+        assert_eq!(names, ["fast", "slow", "empty", "gemm", "learn", "new"]);
+        assert_eq!(all.cold.len(), 3);
+        all.merge(Results { thorough: false, ..narrow.clone() }).unwrap();
+        assert!(!all.whole);
+        let error = all.merge(Results { cpu: None, ..narrow.clone() }).unwrap_err();
+        assert_eq!(error, "it was measured with another --cpu");
+        assert!(all.merge(Results { machine: Machine::default(), ..narrow }).is_err());
+    }
+
+    #[test]
+    fn results_from_before_there_was_training_are_read() {
+        let mut value = serde_json::to_value(example()).unwrap();
+        value.as_object_mut().unwrap().remove("thorough");
+        value["models"].as_array_mut().unwrap().retain(|m| m["kind"] != "training");
+        let old: Results = serde_json::from_value(value).unwrap();
+        assert!(!old.thorough && old.training_threads().is_empty());
     }
 
     #[test]
