@@ -169,3 +169,33 @@ fn what_does_not_fit_is_refused_by_name() {
     let values: Vec<_> = values.iter().map(|(key, tensor)| (&key[..], other(tensor))).collect();
     assert!(refused(&version_1, &values).contains("version 1"));
 }
+
+/// What the initialisation sets has its value in every loaded model, and no other one can be given to it.
+#[test]
+fn values_that_the_initialisation_sets_stay() {
+    let model = load(&files_of(&folder("v1_initialised")));
+    let constant = |x: f32| [("constant".to_string(), Tensor::from_f32([], &[x]))];
+    let same = driver::exported(&model, &constant(0.5)).unwrap();
+    assert!(same.values.is_empty() && same.notes.is_empty());
+    let problem = driver::exported(&model, &constant(1.0)).unwrap_err().to_string();
+    assert!(
+        problem.contains("variable `constant` would be lost") && problem.contains("whenever the model is loaded"),
+        "{problem}"
+    );
+}
+
+/// Generators begin anew with each loaded model; of those that have drawn something that is said.
+#[test]
+fn places_of_generators_are_left_out() {
+    let model = load(&files_of(&folder("unseeded")));
+    let graph = model.graph(&model.signature("train").unwrap()).unwrap();
+    let place = |first: i64| {
+        let generators =
+            graph.all_variables().into_iter().filter_map(|v| Some((v.short_key().to_string(), v.begins?.place)));
+        let value = |[_, high, key]: [i64; 3]| Tensor::from_i64([3], &[first, high, key]);
+        generators.map(|(name, place)| (name, value(place))).collect::<Vec<_>>()
+    };
+    let said = |first: i64| driver::exported(&model, &place(first)).unwrap().notes;
+    assert!(place(0).len() > 1 && said(0).is_empty());
+    assert!(said(256)[0].message.contains("places of random generators"), "{:?}", said(256));
+}

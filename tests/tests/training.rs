@@ -214,6 +214,44 @@ fn frozen_layers_are_no_state() {
     assert!(changes("train_step") && !changes("evaluate") && !changes("serving_default"));
 }
 
+/// What was learned, in a model that is loaded as any other: without what only training has.
+#[test]
+fn what_is_learned_becomes_a_model() {
+    let model = open("linear");
+    let compiled = compile("linear", training("mse", "adam")).unwrap();
+    let code = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).unwrap();
+    let mut block = code.state().unwrap().unwrap();
+    let number = |key: &str| compiled.interface.signatures.iter().position(|s| s.key == key).unwrap();
+    let x = Tensor::from_fn(DType::F32, [4, 6], |ix| Scalar::F32(ix[0] as f32 - 0.5 * ix[1] as f32));
+    let inputs = [x.clone(), Tensor::from_f32([4, 3], &[0.5; 12])];
+    code.prepare(number("train_step"), &inputs).unwrap().run_on(&mut block, None).unwrap();
+    let values = Values::of(&compiled.interface, Some(&block));
+    let named: Vec<_> =
+        values.named(&compiled.interface).into_iter().map(|(n, t)| (n.to_string(), t.clone())).collect();
+    let exported = driver::exported(&model, &named).unwrap();
+    assert_eq!(exported.values.len(), 4);
+    assert!(exported.notes.len() == 1 && exported.notes[0].message.contains("only training has"));
+    let revised = saved::revise::with_values(&model, &exported.values).unwrap();
+    let tuned = saved::Model::load(std::sync::Arc::new(revised), &saved::Options::default()).unwrap();
+    let plain = |model: &saved::Model| {
+        let options = Options { training: None, ..options(training("mse", "adam")) };
+        let compiled = driver::compile(model, &options, &mut |_| ()).unwrap();
+        let code = Executable::new(&compiled.object.bytes(), compiled.interface).unwrap();
+        let mut call = code.prepare(0, std::slice::from_ref(&x)).unwrap();
+        call.run(None).unwrap();
+        call.results().remove(0)
+    };
+    let mut call = code.prepare(number("serving_default"), std::slice::from_ref(&x)).unwrap();
+    call.run_on(&mut block, None).unwrap();
+    let (ours, theirs) = (plain(&tuned), call.results().remove(0));
+    assert_eq!(difference(&ours, &theirs, TOLERANCE), None);
+    assert!(difference(&plain(&model), &theirs, TOLERANCE).is_some());
+    // A state of another model.
+    let other = open("recurrent");
+    let tied = driver::exported(&other, &named);
+    assert!(tied.and_then(|tied| saved::revise::with_values(&other, &tied.values)).is_err());
+}
+
 /// A class that does not exist stops the step, and nothing has changed.
 #[test]
 fn a_step_that_fails_changes_nothing() {

@@ -53,9 +53,15 @@ pub fn exported(model: &Model, state: &[(String, Tensor)]) -> Result<Exported, P
             exported.values.insert(place, value.clone());
             continue;
         };
-        if whose.begins.is_some() {
-            places.push(name);
+        if let Some(begins) = whose.begins {
+            // One that has drawn nothing yet loses nothing.
+            if value.to_i64s().is_some_and(|place| place.first() != begins.place.first()) {
+                places.push(name);
+            }
         } else if whose.unset {
+            if whose.short_key() != name {
+                continue;
+            }
             match is_set(state, whose) {
                 Some(true) => problems.push(lost(name, "the model stores no value of it", whose)),
                 _ => unset.push(name),

@@ -147,9 +147,18 @@ fn what_cannot_be_written_with_a_state_is_said() {
     let other = root().join("tests/models/v1_counter").display().to_string();
     let message = refused(&other, "out");
     assert!(message.contains("the model has no variable") && message.contains("another model"), "{message}");
+    // A value that only the state has, and one that each call assigns before it reads it.
+    run(folder.path(), "scratch__step", &["--state", "s", "--value", "x=[1,2]"]);
+    let said = smc(folder.path(), &["state", "export", "--state", "s", &model, "n"]);
+    let notes = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && notes.contains("scratch_False") && notes.contains("left out"), "{notes}");
+    run(folder.path(), "unset__set_True", &["--state", "s", "--value", "x=[1,2]"]);
+    let message = refused(&model, "out");
+    assert!(message.contains("the value of variable `unset_True` would be lost"), "{message}");
+    assert_eq!(message.matches("would be lost").count(), 1, "{message}");
     fs::write(at("s"), "no state").unwrap();
     assert!(refused(&model, "out").contains("this is no state"));
-    assert!(!at("out").exists() && fs::read_dir(folder.path()).unwrap().count() == 3);
+    assert!(!at("out").exists() && fs::read_dir(folder.path()).unwrap().count() == 4);
 }
 
 /// Random numbers without a seed follow from `--seed`, go on in a file of state, and are nobody's to compare with a recording.
