@@ -194,6 +194,15 @@ fn neither_stops_nor_threads_change_a_bit() {
     // A validation that is stopped begins again.
     same(learn(&code, &course, None, &|_, event| !matches!(event, Event::Validation { .. })));
     same(learn(&code, &course, Some(&pool), &|n, _| n % 3 == 0));
+    let one = Course { epochs: 1, ..course.clone() };
+    let mut asked = false;
+    let given = examples(&code, classes(), false).unwrap();
+    let fit = Fit { executable: &code, examples: &given, validation: None, course: &one, threads: None };
+    let end = fit.run(&mut Learned::nothing(&code).unwrap(), &mut |event, _| {
+        asked |= matches!(event, Event::Epoch);
+        Ok(if asked { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    assert_eq!((asked, end.unwrap()), (true, End::Finished));
     let other = learn(&code, &Course { seed: Some(6), ..course.clone() }, None, &|_, _| false);
     assert!(other.state.bytes() != whole.state.bytes(), "the seed changes nothing");
     let none = learn(&code, &Course { seed: None, ..course }, None, &|_, _| false);

@@ -510,6 +510,7 @@ pub struct Check {
 }
 
 #[derive(Args, Debug)]
+#[command(mut_group("Learning", |group| group.requires("train")))]
 pub struct Bench {
     #[command(flatten)]
     pub model: Model,
@@ -530,6 +531,11 @@ pub struct Bench {
     /// The CPU level to compile for [default: SMC_CPU of the environment, or this machine's best]
     #[arg(long, value_name = "CPU")]
     pub cpu: Option<String>,
+    /// Measure a step that trains the signature; its learning rate is 0, so that all steps do the same
+    #[arg(long, requires = "loss", help_heading = "Training")]
+    pub train: bool,
+    #[command(flatten)]
+    pub learning: Learning,
     /// Measure every kernel too: its time, its share, and how near it comes to what this machine can do
     #[arg(long)]
     pub profile: bool,

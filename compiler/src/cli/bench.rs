@@ -8,8 +8,9 @@ use std::{
 use serde::Serialize;
 use smc::{
     base::{Bindings, Diagnostic, Dim, Problems, Rng},
-    driver::{self, Call, Executable, InputShape, Options, memory, random},
+    driver::{self, Call, Executable, InputShape, Options, Training, memory, random, train::STEP},
     emit::interface::{Signature, Tensor},
+    tensor::{self, DType},
 };
 use smc_runtime::Parallel;
 
@@ -86,20 +87,29 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
         return Err(Diagnostic::error("--profile measures the kernels of one CPU level").help("give --cpu one").into());
     }
     let options = Options {
-        signatures: vec![signature.clone()],
+        signatures: vec![signature],
         shapes: args.inputs.clone(),
         cpu: Some(cpu(args.cpu.as_deref())),
+        training: args.learning.training().map(at_rest),
         ..args.choices.options()
     };
     let progress = term.progress();
     let compiled = driver::compile(&model, &options, &mut |news| progress.heard(news))?;
     term.report(&compiled.notes);
-    let entry = &compiled.interface.signatures[0];
+    let signatures = &compiled.interface.signatures;
+    let n = signatures.iter().position(|s| args.train && s.key == STEP).unwrap_or(0);
+    let entry = &signatures[n];
     let bind = extents(entry)?;
     memory::call(entry, &bind)?;
-    let inputs = random::inputs(&entry.inputs, &bind, &mut Rng::new(1))?;
+    let mut inputs = random::inputs(&entry.inputs, &bind, &mut Rng::new(1))?;
+    if args.train {
+        // Every model has a first class.
+        let target = inputs.len() - 1 - usize::from(args.learning.sample_weights);
+        let classes = inputs.get_mut(target).filter(|target| target.dtype == DType::I64);
+        classes.into_iter().for_each(|target| *target = tensor::Tensor::zeros(DType::I64, target.shape.clone()));
+    }
     let executable = Executable::new(&compiled.object.bytes(), compiled.interface.clone())?;
-    let mut call = executable.prepare_with(0, &inputs, bind.clone())?;
+    let mut call = executable.prepare_with(n, &inputs, bind.clone())?;
     let pool = pool(args.threads)?;
     let threads = pool.as_ref().map(|p| p as &dyn Parallel);
 
@@ -108,14 +118,14 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     let samples = samples(&mut call, threads, limit)?;
     // With the sizes that the calls found.
     let found = call.bindings().clone();
-    let flops = compiled.report.entries[0].flops(&found);
+    let flops = compiled.report.entries[n].flops(&found);
     let profile = match args.profile {
-        true => Some(profile::measure(&mut call, compiled.steps[0].of(&found), threads, args.threads, limit)?),
+        true => Some(profile::measure(&mut call, compiled.steps[n].of(&found), threads, args.threads, limit)?),
         false => None,
     };
     drop(progress);
     let latency = Latency {
-        signature,
+        signature: entry.key.clone(),
         outputs: entry.outputs.iter().map(|t| t.key.clone()).collect(),
         batch: args.choices.batch.map_or(1, u64::from),
         extents: bind.iter().map(|(symbol, n)| (symbol.to_string(), *n)).collect(),
@@ -131,6 +141,11 @@ pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
     };
     report(args, &latency);
     Ok(())
+}
+
+/// Variables keep their values, so that no number becomes too small or too large, however often a step is made.
+fn at_rest(training: Training) -> Training {
+    Training { optimizer: training.optimizer.at_rate(0.0), ..training }
 }
 
 /// Calls for so long, after a tenth of it to warm up: the times of the calls in microseconds, ascending; one at least.

@@ -6,7 +6,7 @@ use smc::{
     base::{Diagnostic, Problems},
     driver::{
         self, Compiled, Executable, Exported, Options, Values,
-        train::{Course, End, Event, Examples, Fit, Learned, Progress, STEP, fixed_batch},
+        train::{Course, End, Event, Examples, Fit, Learned, Mark, Progress, STEP, fixed_batch},
     },
     emit::interface::Signature,
     saved::{
@@ -75,7 +75,8 @@ pub fn run(args: &Train, term: &Term) -> Result<(), Problems> {
         threads: pool.as_ref().map(|pool| pool as &dyn Parallel),
     };
     let learned = Learned::nothing(&executable)?;
-    Training { args, term, model: &model, fit, places }.run(learned)
+    let mark = fit.mark();
+    Training { args, term, model: &model, fit, mark, places }.run(learned)
 }
 
 /// With the layers that it is to have.
@@ -132,6 +133,8 @@ struct Training<'a> {
     term: &'a Term,
     model: &'a Model,
     fit: Fit<'a>,
+    /// Of the fit.
+    mark: Mark,
     places: Places,
 }
 
@@ -180,7 +183,7 @@ impl Training<'_> {
             return Ok(());
         };
         let (path, epochs) = (checkpoint.path().display(), self.args.epochs);
-        match checkpoint.read(self.fit.executable, &self.fit.mark(), learned)? {
+        match checkpoint.read(self.fit.executable, &self.mark, learned)? {
             Found::Nothing => {}
             Found::Variables => self.term.note(format_args!(
                 "training goes on with the variables in {path}; epochs count from 1, since it had other examples or options"
@@ -210,7 +213,7 @@ impl Training<'_> {
                     shown.epoch(epochs.len(), last);
                 }
                 if let Some(checkpoint) = &self.places.state {
-                    checkpoint.write(self.fit.executable, &self.fit.mark(), learned)?;
+                    checkpoint.write(self.fit.executable, &self.mark, learned)?;
                 }
             }
         }
@@ -246,7 +249,7 @@ impl Training<'_> {
     /// Where a file of state now holds what was learned.
     fn keep(&self, learned: &Learned) -> Result<PathBuf, Problems> {
         let write = |checkpoint: &Checkpoint| {
-            checkpoint.write(self.fit.executable, &self.fit.mark(), learned).map(|()| checkpoint.path().to_path_buf())
+            checkpoint.write(self.fit.executable, &self.mark, learned).map(|()| checkpoint.path().to_path_buf())
         };
         if let Some(checkpoint) = &self.places.state {
             return write(checkpoint);
@@ -274,7 +277,7 @@ impl Training<'_> {
         let elsewhere = || {
             let name = format!("smc-train-{}.state", std::process::id());
             let checkpoint = Checkpoint::find(&std::env::temp_dir().join(name))?;
-            checkpoint.write(self.fit.executable, &self.fit.mark(), learned)?;
+            checkpoint.write(self.fit.executable, &self.mark, learned)?;
             Ok::<_, Problems>(checkpoint.path().to_path_buf())
         };
         match self.keep(learned).or_else(|_| elsewhere()) {

@@ -291,3 +291,12 @@ fn a_new_head_is_trained_and_written() {
     answer(folder.path(), &["state", "export", "--state", "s", "--head", "3:softmax", "--seed", "5", &model, "again"]);
     assert_eq!(run("tuned"), run("again"));
 }
+
+#[test]
+fn steps_are_measured() {
+    let (folder, model) = (folder(), model());
+    let args = ["bench", &model, "--train", "--loss", LOSS, "--batch", "8", "--seconds", "0.05", "--profile", "--json"];
+    let told: Value = serde_json::from_str(&answer(folder.path(), &args)).expect("JSON");
+    assert!(told["signature"] == "train_step" && told["min_us"].as_f64() > Some(0.0), "{told}");
+    assert!(told["kernels"].as_array().is_some_and(|kernels| kernels.len() > 2), "{told}");
+}

@@ -210,7 +210,8 @@ impl Fit<'_> {
             if self.course.patience.is_some() && progress.best() == Some(epoch - 1) {
                 learned.best = Some(learned.state.clone());
             }
-            if heard(Event::Epoch, learned)?.is_break() {
+            // Behind the last one there is nothing left to stop.
+            if heard(Event::Epoch, learned)?.is_break() && epoch < self.course.epochs {
                 return Ok(End::Stopped);
             }
         }

@@ -153,6 +153,13 @@ impl Optimizer {
         self.settings.iter().find(|s| s.0 == name).map_or(0.0, |s| s.1)
     }
 
+    /// The same with another learning rate, unless the rule divides by it.
+    pub fn at_rate(mut self, rate: f64) -> Optimizer {
+        let own = self.settings.iter_mut().filter(|(name, _)| *name == "lr" && self.rule != Rule::Ftrl);
+        own.for_each(|(_, lr)| *lr = rate);
+        self
+    }
+
     /// New values of the variables, of what the rule keeps beside each, and of the number of steps.
     pub fn update(
         &self,
