@@ -139,7 +139,8 @@ def main():
         print("without tf_keras")
         return
     net = classifier(tf_keras)
-    net.compile("adam", "sparse_categorical_crossentropy")
+    # Its older form keeps slots, which objects and keys tie to their variables.
+    net.compile(tf_keras.optimizers.legacy.Adam(), "sparse_categorical_crossentropy")
     net.fit(np.zeros((4, 6), np.float32), np.zeros(4), verbose=0)
     net.save(str(HERE / "keras_2"), save_format="tf")
     separate(tf_keras).save(str(HERE / "keras_2_separate"), save_format="tf")

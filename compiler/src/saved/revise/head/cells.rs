@@ -9,9 +9,10 @@ use smc_proto::{MetaGraphDef, NodeDef};
 use crate::{
     base::Diagnostic,
     saved::{
+        bundle::Bundle,
         graph::{Library, Origin, Reference, data_inputs},
         restore::{ANONYMOUS, is_variable},
-        variables::Sources,
+        variables::{Sources, Variable},
     },
 };
 
@@ -43,6 +44,7 @@ impl Cells {
         meta: &MetaGraphDef,
         library: &Library,
         sources: &Sources,
+        bundle: &Bundle,
         begin: &[(&Origin, &str, Role)],
     ) -> Result<Cells, Diagnostic> {
         let mut cells = Cells::default();
@@ -99,6 +101,19 @@ impl Cells {
                 };
                 if let Some(slot) = number(slot.slot_variable_node_id) {
                     cells.object(slot, role);
+                }
+            }
+            // Objects lead to what an optimiser keeps by its own references; keys say it too.
+            for key in bundle.keys() {
+                let Some((path, _)) = key.split_once("/.OPTIMIZER_SLOT/") else { continue };
+                let original = format!("{path}{}", Variable::OF_OBJECT);
+                let role = match cells.keys.get(&original) {
+                    Some(Role::Kernel) => Role::KernelSlot,
+                    Some(Role::Bias) => Role::BiasSlot,
+                    _ => continue,
+                };
+                if bundle.ty(key).map(|ty| ty.shape) == bundle.ty(&original).map(|ty| ty.shape) {
+                    cells.key(key, role);
                 }
             }
             if let Some(twice) = &cells.twice {

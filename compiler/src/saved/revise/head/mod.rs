@@ -96,7 +96,8 @@ pub fn with_head(model: &Model, signature: &Signature, head: &Head, seed: u64) -
         .flatten()
         .map(|(variable, id, role)| (&graph.nodes[id].origin, variable.key.as_str(), role))
         .collect();
-    let cells = Cells::find(meta, &library, sources, &begin)?;
+    let bundle = model.bundle().ok_or_else(|| Diagnostic::error("the model stores no variables"))?;
+    let cells = Cells::find(meta, &library, sources, bundle, &begin)?;
     let (scopes, marks) = Spread::find(meta, &library, &cells, layer.bias.is_some(), layer.units)?;
     named_classes(meta, &library, &scopes)?;
 
@@ -129,7 +130,6 @@ pub fn with_head(model: &Model, signature: &Signature, head: &Head, seed: u64) -
 
     let mut revised = Revised::of(model);
     let weights = glorot(held, layer.inputs, head.units, seed);
-    let bundle = model.bundle().ok_or_else(|| Diagnostic::error("the model stores no variables"))?;
     let value = |(key, role): (&String, &Role)| {
         let value = match role {
             Role::Kernel => weights.clone(),
