@@ -321,3 +321,28 @@ fn variables_that_are_not_trainable_are_no_state() {
     // The mean of two squares: errors 7 and 0, a rate of 0.01.
     assert_eq!(difference(w, &Tensor::from_f32([3, 2], &[0.93, 1.0, 1.0, 1.0, 0.86, 1.0]), TOLERANCE), None);
 }
+
+/// A layer that the author froze stays as it is, by whatever lists the way of saving tells of it, unless it is named.
+#[test]
+fn layers_that_are_frozen_in_the_model_learn_where_they_are_named() {
+    let learning = |model: &str, only: &[&str]| {
+        let only = only.iter().map(ToString::to_string).collect();
+        let wanted = options(Training { only, ..training("mse", "sgd") });
+        let compiled = driver::compile(&open(&format!("frozen/{model}")), &wanted, &mut |_| ())?;
+        let slots = &compiled.interface.state.as_ref().expect("variables learn").layout.slots;
+        let count = slots.iter().filter(|slot| !slot.name.starts_with("training/")).count();
+        Ok::<_, smc::base::Problems>((count, compiled.notes.to_string()))
+    };
+    for model in ["exported", "compiled", "keras_2"] {
+        // Scale and offset of the normalisation, kernel and bias of the head.
+        let (count, notes) = learning(model, &[]).unwrap();
+        assert_eq!(count, 4, "{model}");
+        assert!(notes.contains("and another variable do not learn: their layers are frozen"), "{model}: {notes}");
+        let (count, notes) = learning(model, &["*"]).unwrap();
+        assert_eq!(count, 6, "{model}: statistics do not learn by gradients");
+        assert!(!notes.contains("frozen"), "{model}: {notes}");
+    }
+    let problem = learning("whole", &[]).unwrap_err().to_string();
+    assert!(problem.contains("is frozen in the model: `--only` trains"), "{problem}");
+    assert_eq!(learning("whole", &["head"]).unwrap().0, 2);
+}

@@ -240,7 +240,7 @@ pub struct Learning {
     /// Keep the variables of this layer or name, in which * stands for anything, as they are; repeat it for more
     #[arg(long, value_name = "PATTERN")]
     pub freeze: Vec<String>,
-    /// Train the variables of this layer or name alone; repeat it for more
+    /// Train the variables of this layer or name alone, also where the author froze the layer; repeat it for more
     #[arg(long, value_name = "PATTERN")]
     pub only: Vec<String>,
     /// Take a weight for each example, as the input sample_weight

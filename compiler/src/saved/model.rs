@@ -198,6 +198,12 @@ impl Model {
         Ok(bundle.read(&variable.key, variable.part.as_ref())?)
     }
 
+    /// Whether a variable is in a layer that the author froze, and could be trained otherwise, as far as the model tells.
+    pub fn is_frozen(&self, variable: &Variable) -> bool {
+        let library = self.library();
+        self.sources(&library).is_ok_and(|sources| sources.objects.frozen.contains(&variable.key))
+    }
+
     /// Whether the author's training changes a variable, where the model tells: by its saved objects, or by the collection of
     /// TensorFlow 1.
     pub fn is_trainable(&self, variable: &Variable) -> Option<bool> {

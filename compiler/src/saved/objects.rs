@@ -24,6 +24,8 @@ pub(super) struct Objects {
     pub keys: BTreeMap<usize, String>,
     /// By checkpoint key, whether the author's training changes the variable.
     pub trainable: BTreeMap<String, bool>,
+    /// The checkpoint keys of variables that could be trained, in layers that the author froze.
+    pub frozen: BTreeSet<String>,
 }
 
 impl Objects {
@@ -49,9 +51,37 @@ impl Objects {
             Some(Kind::Variable(variable)) => Some((keys.get(&n)?.clone(), variable.trainable)),
             _ => None,
         };
-        let trainable = saved.filter_map(flag).collect();
-        problems.or(Objects { of_handle, keys, trainable })
+        let trainable: BTreeMap<String, bool> = saved.filter_map(flag).collect();
+        let still = frozen(meta).into_iter().filter_map(|object| keys.get(&object).cloned());
+        let frozen = still.filter(|key| trainable.get(key) == Some(&true)).collect();
+        problems.or(Objects { of_handle, keys, trainable, frozen })
     }
+}
+
+/// The variables that Keras does not train, as the root's lists have it: a variable's own flag says nothing of frozen layers.
+/// Keras 2 and exports of Keras 3 list all variables and those that train; a compiled model of Keras 3 lists the latter with its
+/// optimizer.
+fn frozen(meta: &MetaGraphDef) -> BTreeSet<usize> {
+    let nodes = meta.object_graph_def.as_ref().map_or(&[][..], |graph| &graph.nodes);
+    let children = |object: usize| nodes.get(object).into_iter().flat_map(|object| &object.children);
+    let child = |object: usize, name: &str| {
+        let child = children(object).find(|child| child.local_name == name)?;
+        usize::try_from(child.node_id).ok()
+    };
+    let is_variable = |object: &usize| nodes.get(*object).is_some_and(|o| matches!(o.kind, Some(Kind::Variable(_))));
+    let members = |list: usize| -> BTreeSet<usize> {
+        children(list).filter_map(|child| usize::try_from(child.node_id).ok()).filter(is_variable).collect()
+    };
+    let (all, trained) = match (child(0, "variables"), child(0, "trainable_variables")) {
+        (Some(all), Some(trained)) => (members(all), members(trained)),
+        _ => {
+            let list = child(0, "optimizer").and_then(|optimizer| child(optimizer, "_trainable_variables"));
+            let trained = list.map(members).unwrap_or_default();
+            let all = if trained.is_empty() { 0 } else { nodes.len() };
+            ((0..all).filter(is_variable).collect(), trained)
+        }
+    };
+    all.difference(&trained).copied().collect()
 }
 
 /// Aligns the captures of each function called in the main graph with the last operands of the call.

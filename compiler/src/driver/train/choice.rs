@@ -3,8 +3,9 @@
 use super::*;
 use crate::base::names::advice;
 
-/// The keys of the variables that learn: those that the model says can be trained, of floats, that the patterns leave.
-pub fn learning(model: &Model, source: &TfGraph, training: &Training) -> Result<Keys, Problems> {
+/// The keys of the variables that learn: those that the model says can be trained, of floats, that the patterns leave; and what is
+/// to be said of others.
+pub fn learning(model: &Model, source: &TfGraph, training: &Training) -> Result<(Keys, Option<Diagnostic>), Problems> {
     let can_learn = |variable: &&Variable| {
         let is_float = variable.ty.host().is_some_and(DType::is_float);
         is_float && variable.part.is_none() && model.is_trainable(variable) != Some(false)
@@ -23,14 +24,36 @@ pub fn learning(model: &Model, source: &TfGraph, training: &Training) -> Result<
         let matched = |name: &str| patterns.iter().any(|pattern| matches(pattern, name));
         matched(variable.short_key()) || matched(&variable.name)
     };
-    let chosen = all.into_iter().filter(|variable| training.only.is_empty() || any(&training.only, variable));
-    let keys: Keys =
-        chosen.filter(|variable| !any(&training.freeze, variable)).map(|variable| variable.key.clone()).collect();
+    // What the author froze learns where it is named.
+    let wanted = |variable: &&Variable| match training.only.is_empty() {
+        true => !model.is_frozen(variable),
+        false => any(&training.only, variable),
+    };
+    let (chosen, others): (Vec<&Variable>, Vec<&Variable>) = all.into_iter().partition(wanted);
+    let keys: Keys = chosen
+        .iter()
+        .filter(|variable| !any(&training.freeze, variable))
+        .map(|variable| variable.key.clone())
+        .collect();
+    let mut frozen = others.iter().filter(|variable| model.is_frozen(variable)).map(|variable| variable.short_key());
+    let frozen = frozen.next().filter(|_| training.only.is_empty()).map(|first| (first, frozen.count()));
     if keys.is_empty() {
         let what = "nothing learns: the model has no variables of floats that can be trained, or all are frozen";
-        return Err(Diagnostic::error(what).help("`smc inspect MODEL` lists the variables").into());
+        let help = match frozen {
+            Some((first, _)) => format!("`{first}` is frozen in the model: `--only` trains what it names all the same"),
+            None => "`smc inspect MODEL` lists the variables".into(),
+        };
+        return Err(Diagnostic::error(what).help(help).into());
     }
-    Ok(keys)
+    let note = frozen.map(|(first, more)| {
+        let what = match more {
+            0 => format!("`{first}` does not learn: its layer is frozen in the model"),
+            1 => format!("`{first}` and another variable do not learn: their layers are frozen in the model"),
+            n => format!("`{first}` and {n} other variables do not learn: their layers are frozen in the model"),
+        };
+        Diagnostic::note(what).help("`--only PATTERN` trains what it names, frozen or not")
+    });
+    Ok((keys, note))
 }
 
 /// Whether a name has a pattern: `*` stands for any characters. A pattern without one names a part of the way to the

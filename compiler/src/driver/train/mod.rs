@@ -59,6 +59,8 @@ pub struct Trained {
     /// Whether the output was a probability that is computed of the value taken now.
     from_logits: bool,
     pub keys: Keys,
+    /// What is said of variables that do not learn.
+    note: Option<Diagnostic>,
 }
 
 /// Looks for the signature to be trained and its variables.
@@ -71,8 +73,8 @@ pub fn prepare(model: &Model, options: &Options, training: &Training) -> Result<
         return Err(Diagnostic::error(what).help("name a signature that only infers: `--signature KEY`").into());
     }
     let from_logits = training.loss.asks_for_logits() && loss::take_logits(&mut source, training.loss);
-    let keys = choice::learning(model, &source, training)?;
-    Ok(Trained { signature, source, from_logits, keys })
+    let (keys, note) = choice::learning(model, &source, training)?;
+    Ok(Trained { signature, source, from_logits, keys, note })
 }
 
 /// The model with another last layer, in place of the one that the signature to be trained ends in. The seed is that of its
@@ -117,7 +119,8 @@ impl Trained {
         };
         let imported = tf::import(&self.source, &|variable| initial::read(model, variable), &import)?;
         let evaluation = self.entry(EVALUATE, imported.clone(), options, training, false)?;
-        let step = self.entry(STEP, imported, options, training, true)?;
+        let mut step = self.entry(STEP, imported, options, training, true)?;
+        step.notes.extend(self.note.clone());
         Ok(vec![step, evaluation])
     }
 
