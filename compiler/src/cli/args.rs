@@ -81,6 +81,15 @@ pub struct Model {
     pub tags: Vec<String>,
 }
 
+impl Model {
+    /// What the model's folder is called, above its version number.
+    pub fn name(&self) -> String {
+        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        let mut names = path.ancestors().filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
+        names.find(|name| !name.chars().all(|c| c.is_ascii_digit())).unwrap_or_else(|| "model".into())
+    }
+}
+
 /// Which outputs are wanted.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Kept {

@@ -78,7 +78,5 @@ fn default_name(output: Option<&Path>, model: &Model) -> String {
     if let Some(stem) = output.and_then(stem) {
         return c_identifier(stem.strip_prefix("lib").filter(|s| !s.is_empty()).unwrap_or(&stem));
     }
-    let path = model.path.canonicalize().unwrap_or_else(|_| model.path.clone());
-    let named = path.ancestors().filter_map(stem).find(|s| !s.chars().all(|c| c.is_ascii_digit()));
-    c_identifier(&named.unwrap_or_else(|| "model".into()))
+    c_identifier(&model.name())
 }

@@ -232,8 +232,8 @@ impl Training<'_> {
     fn draw(&self, progress: &Progress) -> Result<(), Problems> {
         let Some(place) = &self.places.curve else { return Ok(()) };
         let kept = progress.best().filter(|_| self.args.patience.is_some());
-        let name = self.args.model.path.file_name().map_or("model".into(), |name| name.to_string_lossy().into_owned());
-        let picture = svg(&format!("Training of {name}"), &progress.epochs, kept);
+        let title = format!("Training of {}", self.args.model.name());
+        let picture = svg(&title, &progress.epochs, kept);
         files::write_all(&[(place, &|out: &mut dyn Write| out.write_all(picture.as_bytes()))])
     }
 
