@@ -5,6 +5,7 @@
 //! else is exact, NaN, infinities and the sign of zero included. The graph is verified after every pass, in release
 //! builds too. Knows neither where a graph came from nor what it is compiled for.
 
+mod again;
 mod carried;
 mod constants;
 mod hoist;
@@ -28,8 +29,9 @@ pub struct Pass {
     pub run: fn(Graph, &mut Fuel) -> Graph,
 }
 
-/// In order. Rules make new constants, and constants make rules apply.
+/// In order. Loops are compared as they were made. Rules make new constants, and constants make rules apply.
 pub const PIPELINE: &[Pass] = &[
+    Pass { name: "again", run: again::run_once },
     Pass { name: "regions", run: regions::simplify },
     Pass { name: "carried", run: carried::drop_carried },
     Pass { name: "hoist", run: hoist::hoist },
