@@ -45,7 +45,12 @@ pub(super) fn assigned(init: &TfGraph, writes: &Writes) -> BTreeMap<String, Init
 
 /// What tells a variable from others; no node has such a name.
 pub(super) fn identity(node: &Node) -> String {
-    resource_name(node).map_or_else(|| format!("node:{}", node.name), |name| format!("resource:{name}"))
+    resource_name(node).map_or_else(|| format!("node:{}", node.name), |name| identity_of(&name))
+}
+
+/// The same of a variable that TensorFlow shares by this name.
+pub(super) fn identity_of(resource: &str) -> String {
+    format!("resource:{resource}")
 }
 
 /// A graph whose output is the variable's value after the initialisation; the error says why there is none.

@@ -200,16 +200,13 @@ impl Model {
 
     /// Whether a variable is in a layer that the author froze, and could be trained otherwise, as far as the model tells.
     pub fn is_frozen(&self, variable: &Variable) -> bool {
-        let library = self.library();
-        self.sources(&library).is_ok_and(|sources| sources.objects.frozen.contains(&variable.key))
+        self.known().is_ok_and(|sources| sources.objects.frozen.contains(&variable.key))
     }
 
     /// Whether the author's training changes a variable, where the model tells: by its saved objects, or by the collection of
     /// TensorFlow 1.
     pub fn is_trainable(&self, variable: &Variable) -> Option<bool> {
-        let library = self.library();
-        let sources = self.sources(&library).ok()?;
-        if let Some(&flag) = sources.objects.trainable.get(&variable.key) {
+        if let Some(&flag) = self.known().ok()?.objects.trainable.get(&variable.key) {
             return Some(flag);
         }
         let collection = self.meta.collection_def.get("trainable_variables")?;
@@ -293,7 +290,10 @@ impl Model {
 
     /// What is known of the model's variables.
     pub(super) fn known(&self) -> Result<&Sources, Problems> {
-        self.sources(&self.library())
+        match self.sources.get() {
+            Some(known) => known.as_ref().map_err(Problems::clone),
+            None => self.sources(&self.library()),
+        }
     }
     /// The path of the main file among the model's files.
     pub(super) fn main_file(&self) -> &str {

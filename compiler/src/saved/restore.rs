@@ -2,9 +2,9 @@
 //! each assignment back to the stored tensor's name and forward to the variable. In models of TensorFlow 2 it is a
 //! function; once inlined, it looks as in those of TensorFlow 1.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use smc_proto::{DataType, MetaGraphDef};
+use smc_proto::{DataType, MetaGraphDef, NodeDef, attr_value::Value};
 
 use super::{
     bundle::Slice,
@@ -78,15 +78,27 @@ fn restore_graph(library: &Library, filename: &str, operation: &str) -> Result<T
 }
 
 /// The shared name of variables that share nothing.
-pub(super) const ANONYMOUS: &str = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
+const ANONYMOUS: &str = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
 
 /// The name by which TensorFlow identifies a variable at run time; anonymous ones have none.
 pub(super) fn resource_name(variable: &Node) -> Option<String> {
     let shared = variable.attr_str("shared_name").unwrap_or_default();
     let Origin::Defined { function, node } = &variable.origin else { return None };
-    let name = if shared.is_empty() { node } else { shared };
-    let known = shared != ANONYMOUS && (function.is_empty() || !shared.is_empty());
-    known.then(|| format!("{}/{name}", variable.attr_str("container").unwrap_or_default()))
+    let known = function.is_empty() || !shared.is_empty();
+    known.then(|| named(variable.attr_str("container").unwrap_or_default(), shared, node)).flatten()
+}
+
+/// The same of a node of the main graph as the file has it.
+pub(super) fn resource_name_in_file(node: &NodeDef) -> Option<String> {
+    let text = |name: &str| match node.attr.get(name).and_then(|attr| attr.value.as_ref()) {
+        Some(Value::S(text)) => String::from_utf8_lossy(text),
+        _ => Cow::default(),
+    };
+    named(&text("container"), &text("shared_name"), &node.name)
+}
+
+fn named(container: &str, shared: &str, node: &str) -> Option<String> {
+    (shared != ANONYMOUS).then(|| format!("{container}/{}", if shared.is_empty() { node } else { shared }))
 }
 
 /// Whether the operator makes the handle of a variable, or is one of the old kind.

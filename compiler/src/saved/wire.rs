@@ -2,6 +2,7 @@
 //! that smc does not know. A field of bytes may be a message; it is one where it is edited.
 
 use bytes::{Buf, Bytes};
+use prost::encoding::{decode_varint, encode_varint};
 
 /// A message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,20 +50,20 @@ impl Message {
             let number = u64::from(*number) << 3;
             match payload {
                 Payload::Varint(value) => {
-                    put_varint(&mut out, number);
-                    put_varint(&mut out, *value);
+                    encode_varint(number, &mut out);
+                    encode_varint(*value, &mut out);
                 }
                 Payload::Eight(value) => {
-                    put_varint(&mut out, number | 1);
+                    encode_varint(number | 1, &mut out);
                     out.extend(value);
                 }
                 Payload::Bytes(value) => {
-                    put_varint(&mut out, number | 2);
-                    put_varint(&mut out, value.len() as u64);
+                    encode_varint(number | 2, &mut out);
+                    encode_varint(value.len() as u64, &mut out);
                     out.extend(value);
                 }
                 Payload::Four(value) => {
-                    put_varint(&mut out, number | 5);
+                    encode_varint(number | 5, &mut out);
                     out.extend(value);
                 }
             }
@@ -166,23 +167,7 @@ fn take(bytes: &mut Bytes, length: u64) -> Fallible<Bytes> {
 }
 
 fn varint(bytes: &mut Bytes) -> Fallible<u64> {
-    let mut value = 0;
-    for shift in (0..70).step_by(7) {
-        let byte = bytes.try_get_u8().map_err(|_| Malformed)?;
-        value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-        if byte < 0x80 {
-            return Ok(value);
-        }
-    }
-    Err(Malformed)
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
+    decode_varint(bytes).map_err(|_| Malformed)
 }
 
 #[test]
@@ -231,7 +216,8 @@ fn models_are_written_as_they_were_read() {
         parsed.all(*first).map(|inner| walk(inner, rest)).sum()
     }
     let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests");
-    let folders = ["models", "learn", "learn/heads"].map(|folder| std::fs::read_dir(format!("{tests}/{folder}")));
+    let folders =
+        ["models", "learn", "learn/frozen", "learn/heads"].map(|folder| std::fs::read_dir(format!("{tests}/{folder}")));
     let files = folders.into_iter().flatten().flatten().flatten();
     let read = files.filter_map(|folder| std::fs::read(folder.path().join("saved_model.pb")).ok());
     let counts = read.map(|bytes| PATHS.iter().map(|path| walk(&bytes.clone().into(), path)).sum::<usize>());

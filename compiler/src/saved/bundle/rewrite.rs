@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prost::Message;
+use prost::{Message, encoding::encode_varint};
 use smc_proto::{BundleEntryProto, DataType, TensorShapeProto};
 
 use super::{Bundle, Slice, boxes, checksum, swap, table};
@@ -182,7 +182,7 @@ pub(super) fn strings(values: &[Vec<u8>], big_endian: bool) -> (Vec<u8>, u32) {
     let mut bytes = Vec::new();
     let mut crc = 0;
     for value in values {
-        table::put_varint(&mut bytes, value.len() as u64);
+        encode_varint(value.len() as u64, &mut bytes);
         crc = match u32::try_from(value.len()) {
             Ok(n) => crc32c::crc32c_append(crc, &word(n)),
             Err(_) if big_endian => crc32c::crc32c_append(crc, &(value.len() as u64).to_be_bytes()),

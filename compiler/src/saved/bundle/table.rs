@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use prost::encoding::encode_varint;
 
 use super::checksum;
 
@@ -69,8 +70,8 @@ pub(super) fn write_blocks<'e>(
     let mut index = Vec::new();
     let put = |file: &mut Vec<u8>, (mut stored, kind): (Vec<u8>, u8)| {
         let mut handle = Vec::new();
-        put_varint(&mut handle, file.len() as u64);
-        put_varint(&mut handle, stored.len() as u64);
+        encode_varint(file.len() as u64, &mut handle);
+        encode_varint(stored.len() as u64, &mut handle);
         stored.push(kind);
         let check = checksum::masked(&stored).to_le_bytes();
         file.extend(stored);
@@ -100,9 +101,9 @@ fn write_block(entries: &[(Vec<u8>, Vec<u8>)], restart: usize) -> Vec<u8> {
             before = &[];
         }
         let shared = key.iter().zip(before).take_while(|(a, b)| a == b).count();
-        put_varint(&mut out, shared as u64);
-        put_varint(&mut out, (key.len() - shared) as u64);
-        put_varint(&mut out, value.len() as u64);
+        encode_varint(shared as u64, &mut out);
+        encode_varint((key.len() - shared) as u64, &mut out);
+        encode_varint(value.len() as u64, &mut out);
         out.extend(&key[shared..]);
         out.extend(value);
         before = key;
@@ -110,15 +111,6 @@ fn write_block(entries: &[(Vec<u8>, Vec<u8>)], restart: usize) -> Vec<u8> {
     let count = restarts.len() as u32;
     out.extend(restarts.into_iter().chain([count]).flat_map(u32::to_le_bytes));
     out
-}
-
-/// Appends a base-128 number.
-pub fn put_varint(out: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
 }
 
 /// Takes a base-128 number, least significant group first, from the front.

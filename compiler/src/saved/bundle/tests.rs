@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use prost::Message;
+use prost::{Message, encoding::encode_varint};
 use smc_proto::{DataType, SavedSlice, SavedSliceMeta, SavedTensorSliceMeta, SavedTensorSlices, TensorProto};
 
 use super::{
     Bundle, Slice,
-    table::put_varint,
     writer::{Writer, table},
 };
 use crate::{saved::files::Memory, tensor::Tensor};
@@ -207,10 +206,10 @@ fn hostile_tables_are_refused() {
     refused(flipped, "checksum");
     refused(table(&[(b"b".into(), vec![]), (b"a".into(), vec![])], false), "order");
     let mut footer = vec![];
-    put_varint(&mut footer, 0);
-    put_varint(&mut footer, 0);
-    put_varint(&mut footer, u64::MAX);
-    put_varint(&mut footer, u64::MAX);
+    encode_varint(0, &mut footer);
+    encode_varint(0, &mut footer);
+    encode_varint(u64::MAX, &mut footer);
+    encode_varint(u64::MAX, &mut footer);
     footer.resize(40, 0);
     footer.extend(0xdb47_7524_8b80_fb57u64.to_le_bytes());
     refused(footer, "outside");

@@ -6,11 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use smc_proto::{NodeDef, SavedVariable, attr_value::Value, saved_object::Kind};
+use smc_proto::{NodeDef, SavedVariable, saved_object::Kind};
 
 use crate::{
     base::Problems,
-    saved::{bundle::Bundle, model::Model, restore::is_variable, variables::Sources},
+    saved::{
+        bundle::Bundle,
+        initial::identity_of,
+        model::Model,
+        restore::{is_variable, resource_name_in_file},
+        variables::Sources,
+    },
 };
 
 pub(super) struct Ties {
@@ -26,9 +32,9 @@ impl Ties {
         let mut ties = Ties { groups: vec![], initialised: BTreeMap::new() };
         let nodes = model.meta().graph_def.iter().flat_map(|graph| &graph.node);
         for node in nodes.filter(|node| is_variable(&node.op)) {
-            let resource = resource_name(node);
-            let keys = keys(sources, node, &resource);
-            let by_name = || sources.initialised.get(&format!("resource:{resource}"));
+            let resource = resource_name_in_file(node);
+            let keys = keys(sources, node, resource.as_deref());
+            let by_name = || sources.initialised.get(&identity_of(resource.as_ref()?));
             if let Some(initial) = sources.initialised.get(&node.name).or_else(by_name) {
                 ties.initialised.extend(keys.iter().map(|key| (key.clone(), initial.writer.clone())));
             }
@@ -58,20 +64,11 @@ impl Ties {
     }
 }
 
-/// The name by which TensorFlow shares a variable among nodes of the main graph, with its container.
-fn resource_name(node: &NodeDef) -> String {
-    let text = |name: &str| match node.attr.get(name).and_then(|attr| attr.value.as_ref()) {
-        Some(Value::S(text)) => String::from_utf8_lossy(text).into_owned(),
-        _ => String::new(),
-    };
-    let shared = text("shared_name");
-    format!("{}/{}", text("container"), if shared.is_empty() { &node.name } else { &shared })
-}
-
 /// All keys that a witness tells for the variable of a node.
-fn keys(sources: &Sources, node: &NodeDef, resource: &str) -> BTreeSet<String> {
+fn keys(sources: &Sources, node: &NodeDef, resource: Option<&str>) -> BTreeSet<String> {
     let Sources { objects, restored, .. } = sources;
-    let restored = restored.of_node.get(&node.name).into_iter().chain(restored.of_resource.get(resource));
+    let by_name = resource.and_then(|name| restored.of_resource.get(name));
+    let restored = restored.of_node.get(&node.name).into_iter().chain(by_name);
     let named = objects.keys_of_handle(&node.name).into_iter();
     named.chain(restored.map(|stored| &stored.key[..])).map(String::from).collect()
 }

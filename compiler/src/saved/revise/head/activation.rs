@@ -25,9 +25,10 @@ const NAMES: &[(&str, Option<&str>)] = &[
 ];
 
 impl Activation {
-    /// Whether an operator is an activation of one node.
-    pub fn is_one(op: &str) -> bool {
-        op == "LeakyRelu" || NAMES.iter().any(|(_, own)| *own == Some(op))
+    /// The name of an operator that is an activation of one node.
+    pub fn one(op: &str) -> Option<&'static str> {
+        let known = NAMES.iter().filter_map(|(_, own)| *own).chain(["LeakyRelu"]);
+        known.into_iter().find(|own| *own == op)
     }
 }
 

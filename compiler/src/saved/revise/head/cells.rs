@@ -11,7 +11,7 @@ use crate::{
     saved::{
         bundle::Bundle,
         graph::{Library, Origin, Reference, data_inputs},
-        restore::{ANONYMOUS, is_variable},
+        restore::{is_variable, resource_name_in_file},
         variables::{Sources, Variable},
     },
 };
@@ -149,15 +149,8 @@ fn copies(library: &Library) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     let mut named: BTreeMap<String, &str> = BTreeMap::new();
     for node in nodes.iter().filter(|node| is_variable(&node.op)) {
-        let text = |name: &str| match node.attr.get(name).and_then(|attr| attr.value.as_ref()) {
-            Some(smc_proto::attr_value::Value::S(text)) => String::from_utf8_lossy(text).into_owned(),
-            _ => String::new(),
-        };
-        let shared = Some(text("shared_name")).filter(|name| !name.is_empty()).unwrap_or_else(|| node.name.clone());
-        if shared == ANONYMOUS {
-            continue;
-        }
-        let first = *named.entry(format!("{}/{shared}", text("container"))).or_insert(&node.name);
+        let Some(resource) = resource_name_in_file(node) else { continue };
+        let first = *named.entry(resource).or_insert(&node.name);
         if first != node.name {
             found.insert((first.to_string(), node.name.clone()));
         }

@@ -66,7 +66,7 @@ pub fn is_map(op: &str) -> bool {
         "Cosh",
         "Atan",
     ];
-    Activation::is_one(op) || MORE.contains(&op)
+    Activation::one(op).is_some() || MORE.contains(&op)
 }
 
 /// Operators that map element by element, of two operands.
@@ -134,7 +134,7 @@ fn behind(graph: &TfGraph, output: NodeOutput) -> Result<Layer, Diagnostic> {
     }
     let activation = match search.maps[..] {
         [] => Old::None,
-        [one] => op_of(&at(one).op).map_or(Old::Several, Old::One),
+        [one] => Activation::one(&at(one).op).map_or(Old::Several, Old::One),
         _ => Old::Several,
     };
     let name = node.layer().unwrap_or_else(|| node.name.clone());
@@ -143,24 +143,6 @@ fn behind(graph: &TfGraph, output: NodeOutput) -> Result<Layer, Diagnostic> {
 
 const HELP: &str =
     "a new head replaces a product with a variable, MatMul, to which a bias and an activation may be added";
-
-fn op_of(op: &str) -> Option<&'static str> {
-    const ALL: &[&str] = &[
-        "Softmax",
-        "LogSoftmax",
-        "Sigmoid",
-        "Tanh",
-        "Relu",
-        "Relu6",
-        "Elu",
-        "Selu",
-        "Softplus",
-        "Softsign",
-        "Exp",
-        "LeakyRelu",
-    ];
-    ALL.iter().find(|known| **known == op).copied()
-}
 
 /// A variable whose value is what the checkpoint alone says.
 fn stored(graph: &TfGraph, id: Id<Node>) -> Result<&Variable, Diagnostic> {

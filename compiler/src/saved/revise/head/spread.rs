@@ -393,7 +393,7 @@ impl<'a, 'm> Spread<'a, 'm> {
                 Ok(vec![Some(Kind::Class)])
             }
             _ if given.contains(&Some(Kind::Class)) => uses("looks up what belongs to one of the old classes"),
-            op if Activation::is_one(op) && first.is_some_and(is_sum) => {
+            op if Activation::one(op).is_some() && first.is_some_and(is_sum) => {
                 marks.activations.insert(here);
                 Ok(vec![Some(Kind::Result)])
             }
