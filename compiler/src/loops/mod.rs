@@ -402,9 +402,10 @@ impl Kernel {
     pub fn can_fail(&self) -> bool {
         statements(&self.body).any(|stmt| matches!(stmt, Stmt::Check { .. }))
     }
-    /// Whether it writes more than one buffer.
-    pub fn writes_several(&self) -> bool {
-        self.buffers.iter().filter(|(_, buffer)| buffer.written).count() > 1
+    /// Whether it reduces what it writes, along with that: then it writes a buffer of another length too.
+    pub fn reduces_along(&self) -> bool {
+        let mut written = self.buffers.iter().filter(|(_, buffer)| buffer.written).map(|(_, buffer)| &buffer.len);
+        written.next().is_some_and(|first| written.any(|len| len != first))
     }
 }
 

@@ -16,7 +16,7 @@ pub fn run_once(graph: Graph, fuel: &mut Fuel) -> Graph {
     let mut pairs: Vec<Pair> = vec![];
     for (less, a) in runs.iter().enumerate() {
         let more = runs.iter().position(|b| carries_more(a, b, &constant));
-        // What does more may be the less of another pair: that one is for the next time.
+        // A loop is in one pair: where a third one does still more, both are left.
         let is_taken = |n: usize| pairs.iter().any(|pair| [pair.less, pair.more].contains(&n));
         if let Some(more) = more.filter(|&more| !is_taken(less) && !is_taken(more) && fuel.take()) {
             pairs.push(Pair { less, more, operands: None });

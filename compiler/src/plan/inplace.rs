@@ -29,7 +29,7 @@ pub fn settle_in_outputs(launches: &[Launch], flows: &[Flow], storage: &mut Aren
             matches!(from.place, Place::Workspace(_))
                 && (from.dtype.size(), &from.len) == (to.dtype.size(), &to.len)
                 && touches(arg).next_back().is_some_and(|(last, _)| last == n)
-                && touches(arg).next().is_some_and(|(_, writer)| writer.kernel.writes_several())
+                && touches(arg).next().is_some_and(|(_, writer)| writer.kernel.reduces_along())
                 && !is_in_flow(flows, arg)
                 && may_overwrite(kernel, buffer, launch.result_buffer())
         };

@@ -204,10 +204,7 @@ impl<'g> Site<'g> {
     /// Stores the tip's element where the root's element at `ix` is `value`, and what is filled along with it.
     pub fn finish_element(&mut self, ix: &[Dim], value: ExprId) {
         let (graph, tip, root) = (self.graph(), self.pull.tip, self.root);
-        let given = self.pull.given.len();
-        self.pull.given.push((root, value));
-        let (along, result) = self.values(&self.index_after(root, tip, ix));
-        self.pull.given.truncate(given);
+        let (along, result) = self.values(Some((root, value)), &self.index_after(root, tip, ix));
         let place = match self.pull.fusion.home(tip) {
             Some(_) => self.position(&self.index_after(root, tip, ix)),
             None => flat(graph.shape(root), ix),
@@ -217,16 +214,16 @@ impl<'g> Site<'g> {
     }
     /// Computes and stores the tip's element at `ix`, and what is filled along with it.
     pub fn write_element(&mut self, ix: &[Dim]) {
-        let given = self.pull.given.len();
-        let (along, value) = self.values(ix);
-        self.pull.given.truncate(given);
+        let (along, value) = self.values(None, ix);
         along.into_iter().for_each(|(id, value)| self.store_along(id, ix, value));
         self.store(ix, value);
     }
     /// The elements at `ix` of what is filled along, and of the tip. All are computed before anything is stored, since that
-    /// may take the place of what they are computed from. What was computed is given from then on.
-    fn values(&mut self, ix: &[Dim]) -> (Vec<(NodeId, ExprId)>, ExprId) {
+    /// may take the place of what they are computed from. The element of `root` is known, if there is one.
+    fn values(&mut self, root: Option<(NodeId, ExprId)>, ix: &[Dim]) -> (Vec<(NodeId, ExprId)>, ExprId) {
         let fusion = self.pull.fusion;
+        let given = self.pull.given.len();
+        self.pull.given.extend(root);
         let mut along = vec![];
         for &id in if self.pull.copies { &[] } else { fusion.along(self.pull.tip) } {
             let value = self.pull.element(&mut self.w, id, ix);
@@ -235,6 +232,7 @@ impl<'g> Site<'g> {
             along.push((id, value));
         }
         let value = self.value(ix);
+        self.pull.given.truncate(given);
         let value = if along.is_empty() { value } else { named(&mut self.w, value) };
         (along, value)
     }

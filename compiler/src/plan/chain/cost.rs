@@ -92,7 +92,7 @@ impl Traffic {
             };
             Touches(all.map(touch).collect())
         });
-        let reduces = launches.iter().map(|launch| launch.kernel.writes_several()).collect();
+        let reduces = launches.iter().map(|launch| launch.kernel.reduces_along()).collect();
         Traffic { launches: touches.collect(), writers, readers, reduces }
     }
     /// What is gained when these launches take turns; `is_shared` knows of what the n-th of them reads whether all slices
