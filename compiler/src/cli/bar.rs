@@ -14,7 +14,7 @@ use super::term::{Term, answer};
 /// How often the bar's words change.
 const EVERY: Duration = Duration::from_millis(50);
 
-pub struct Course<'t> {
+pub struct Bar<'t> {
     term: &'t Term,
     json: bool,
     epochs: usize,
@@ -29,15 +29,15 @@ pub struct Course<'t> {
     took: Duration,
 }
 
-impl<'t> Course<'t> {
-    pub fn new(term: &'t Term, json: bool, epochs: usize) -> Course<'t> {
+impl<'t> Bar<'t> {
+    pub fn new(term: &'t Term, json: bool, epochs: usize) -> Bar<'t> {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         if !term.quiet && std::io::stderr().is_terminal() {
             let template = "{prefix} {bar:24.blue/black} {pos}/{len} {msg}";
             bar.set_style(ProgressStyle::with_template(template).expect("a fixed template"));
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
-        Course { term, json, epochs, bar, told: None, began: Instant::now(), examples: 0, took: Duration::ZERO }
+        Bar { term, json, epochs, bar, told: None, began: Instant::now(), examples: 0, took: Duration::ZERO }
     }
     /// A step with so many examples was made.
     pub fn step(&mut self, epoch: usize, step: usize, of: usize, rows: usize, score: Score) {
@@ -97,7 +97,7 @@ impl<'t> Course<'t> {
     }
 }
 
-impl Drop for Course<'_> {
+impl Drop for Bar<'_> {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -1,11 +1,11 @@
 //! The command line: what the program reads, prints and writes. All else is the library's.
 
 pub mod args;
+mod bar;
 mod bench;
 mod check;
 mod checkpoint;
 mod compile;
-mod course;
 mod curve;
 mod draw;
 mod examples;

@@ -18,8 +18,9 @@ use smc_runtime::Parallel;
 
 use super::{
     args::Train,
+    bar::Bar,
     checkpoint::{Checkpoint, Found, behind},
-    course, cpu,
+    cpu,
     curve::svg,
     examples::examples,
     files::{self, Destination, Folder},
@@ -153,7 +154,7 @@ impl Training<'_> {
         let interrupt =
             Interrupt::listen().map_err(|e| Diagnostic::error(format!("the system does not tell of signals: {e}")))?;
         let end = {
-            let mut shown = course::Course::new(self.term, self.args.json, self.args.epochs);
+            let mut shown = Bar::new(self.term, self.args.json, self.args.epochs);
             self.fit.run(&mut learned, &mut |event, learned| {
                 self.heard(event, learned, &mut shown)?;
                 Ok(if interrupt.asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -203,7 +204,7 @@ impl Training<'_> {
         Ok(())
     }
 
-    fn heard(&self, event: Event, learned: &Learned, shown: &mut course::Course<'_>) -> Result<(), Problems> {
+    fn heard(&self, event: Event, learned: &Learned, shown: &mut Bar<'_>) -> Result<(), Problems> {
         match event {
             Event::Step { epoch, step, of, rows, score } => shown.step(epoch, step, of, rows, score),
             Event::Validation { step, of, .. } => shown.validation(step, of),
