@@ -5,6 +5,7 @@
 //! have no gradients.
 
 mod control;
+mod pieces;
 
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ impl Graph {
     pub fn gradients(&mut self, results: &[(NodeId, NodeId)], by: &[NodeId]) -> Result<Vec<NodeId>, NoDerivative> {
         let plain = |why| NoDerivative { why, origin: None };
         let depends = self.depending(by);
-        let mut found: Vec<Option<NodeId>> = vec![None; self.len()];
+        let mut found: Vec<Vec<NodeId>> = vec![vec![]; self.len()];
         let Some(last) = results.iter().map(|(node, _)| node.index()).max() else { return Ok(vec![]) };
         for &(node, weight) in results {
             self.contribute(&mut found, node, weight).map_err(plain)?;
@@ -66,9 +67,13 @@ impl Graph {
                 continue;
             }
             let node = self.node(id).clone();
-            let Some(gradient) = found[id.index()] else { continue };
             let origin = self.origin(id).cloned();
+            let told = |why: String| NoDerivative { why, origin: origin.clone() };
             let outer = std::mem::replace(&mut self.origin, origin.clone());
+            let Some(gradient) = self.settle(&mut found, id).map_err(told)? else {
+                self.origin = outer;
+                continue;
+            };
             let wanted: Vec<bool> =
                 node.inputs.iter().map(|i| depends[i.index()] && self.ty(*i).dtype.is_float()).collect();
             let operands: Vec<Value> = node.inputs.iter().map(|i| Value(i.index())).collect();
@@ -79,7 +84,6 @@ impl Graph {
                 gradient: Value(gradient.index()),
                 wanted: &wanted,
             });
-            let told = |why: String| NoDerivative { why, origin: origin.clone() };
             let gradients = gradients.map_err(told)?;
             for ((&operand, gradient), wanted) in node.inputs.iter().zip(gradients).zip(wanted) {
                 if let Some(gradient) = gradient.filter(|_| wanted) {
@@ -88,12 +92,11 @@ impl Graph {
             }
             self.origin = outer;
         }
-        by.iter()
-            .map(|&id| match found[id.index()] {
-                Some(gradient) => Ok(gradient),
-                None => self.zeros_like(id).map_err(plain),
-            })
-            .collect()
+        let gradient = |&id: &NodeId| match self.settle(&mut found, id)? {
+            Some(gradient) => Ok(gradient),
+            None => self.zeros_like(id),
+        };
+        by.iter().map(gradient).collect::<Infer<_>>().map_err(plain)
     }
 
     /// Goes through an operator that owns graphs, whose results lie in these nodes.
@@ -102,20 +105,17 @@ impl Graph {
         of: &ControlResult,
         inputs: &[NodeId],
         beside: &[(usize, NodeId)],
-        found: &mut [Option<NodeId>],
+        found: &mut [Vec<NodeId>],
         depends: &[bool],
     ) -> Result<(), NoDerivative> {
         let origin = beside.first().and_then(|(_, id)| self.origin(*id).cloned());
         let told = |why: String| NoDerivative { why, origin: origin.clone() };
         let types: Vec<&TensorType> = inputs.iter().map(|&i| self.ty(i)).collect();
         let count = of.control.infer(&types).map_err(told)?.len();
-        let mut results = vec![None; count];
-        for &(result, id) in beside {
-            results[result] = match (results[result], found[id.index()]) {
-                (Some(a), Some(b)) => Some(self.add(SUM, &[a, b]).map_err(told)?),
-                (a, b) => a.or(b),
-            };
-        }
+        let mut given = vec![vec![]; count];
+        beside.iter().for_each(|&(result, id)| given[result].extend(&found[id.index()]));
+        let results: Vec<Option<NodeId>> =
+            given.into_iter().map(|given| self.sum(given)).collect::<Infer<_>>().map_err(told)?;
         let wanted: Vec<bool> = inputs.iter().map(|i| depends[i.index()] && self.ty(*i).dtype.is_float()).collect();
         if results.iter().all(Option::is_none) || !wanted.contains(&true) {
             return Ok(());
@@ -143,16 +143,21 @@ impl Graph {
         depends
     }
 
-    fn contribute(&mut self, found: &mut [Option<NodeId>], to: NodeId, gradient: NodeId) -> Infer<()> {
-        let (wanted, given) = (self.ty(to).clone(), self.ty(gradient));
+    /// Notes what one user gives of a node's gradient.
+    fn contribute(&self, found: &mut [Vec<NodeId>], to: NodeId, gradient: NodeId) -> Infer<()> {
+        let (wanted, given) = (self.ty(to), self.ty(gradient));
         if wanted.dtype != given.dtype || wanted.rank() != given.rank() {
             return Err(format!("the gradient of a {wanted} is a {given}"));
         }
-        found[to.index()] = Some(match found[to.index()] {
-            Some(sum) => self.add(SUM, &[sum, gradient])?,
-            None => gradient,
-        });
+        found[to.index()].push(gradient);
         Ok(())
+    }
+
+    /// A node's gradient, when all its users have given theirs.
+    fn settle(&mut self, found: &mut [Vec<NodeId>], id: NodeId) -> Infer<Option<NodeId>> {
+        let sum = self.sum(std::mem::take(&mut found[id.index()]))?;
+        found[id.index()].extend(sum);
+        Ok(sum)
     }
 
     fn zeros_like(&mut self, id: NodeId) -> Infer<NodeId> {

@@ -54,11 +54,15 @@ impl Graph {
     }
     /// The nodes that these need, themselves included.
     pub fn needed(&self, ids: impl IntoIterator<Item = NodeId>) -> Vec<bool> {
+        self.needed_but(ids, &[])
+    }
+    /// The nodes that these need where the values of some are given, themselves included.
+    pub fn needed_but(&self, ids: impl IntoIterator<Item = NodeId>, given: &[NodeId]) -> Vec<bool> {
         let binders = self.binders();
         let mut needed = vec![false; self.len()];
         ids.into_iter().for_each(|id| needed[id.index()] = true);
         for (id, node) in self.iter().rev() {
-            if needed[id.index()] {
+            if needed[id.index()] && !given.contains(&id) {
                 node.inputs.iter().for_each(|i| needed[i.index()] = true);
                 self.binders_of(node, &binders).for_each(|id| needed[id.index()] = true);
             }

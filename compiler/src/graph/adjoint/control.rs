@@ -1,8 +1,9 @@
 //! The gradients of branches and loops.
 //!
 //! A branch is computed once more, with its gradients behind it. A loop whose number of iterations is known runs once more
-//! and keeps what each iteration began with, as far as its gradients need that; then a second loop goes through the
-//! iterations backwards, and gives each the gradients of what it left.
+//! and keeps what each iteration began with, as far as its gradients need that, and the products that it made of it; then a
+//! second loop goes through the iterations backwards, and gives each the gradients of what it left. What a product is
+//! small beside is computed again from these.
 
 use std::sync::Arc;
 
@@ -11,6 +12,9 @@ use crate::{
     base::{Symbol, dim::Atom},
     op::{Control, ControlResult, Put, Reshape, Slice},
 };
+
+/// A product that is as cheap to compute again as it is to keep has fewer terms than this.
+const MIN_DEPTH: i64 = 8;
 
 type Result<T> = std::result::Result<T, NoDerivative>;
 
@@ -99,12 +103,15 @@ impl Graph {
         }
         let by: Vec<NodeId> = floats.iter().chain(&invariants).map(|&n| body.inputs[n].node).collect();
         let gradients = region.gradients(&behind, &by)?;
-        let needed = region.needed(gradients.iter().copied());
-        let kept: Vec<usize> = (0..carried).filter(|&n| needed[body.inputs[n].node.index()]).collect();
+        let begun: Vec<NodeId> = body.inputs[..carried].iter().map(|port| port.node).collect();
+        let products = products(&body, &region, &region.needed(gradients.iter().copied()), &begun);
+        let needed = region.needed_but(gradients.iter().copied(), &products);
+        let kept: Vec<NodeId> = begun.into_iter().filter(|id| needed[id.index()]).chain(products).collect();
 
         let histories = self.histories(repeat, inputs, &kept, &count).map_err(plain)?;
         let backwards = Backwards { body: &body, region: &region, needed: &needed, count: &count, number: &number };
-        let backwards = backwards.region([&floats, &invariants, &kept], &behind, &gradients, carried).map_err(plain)?;
+        let backwards = backwards.region([&floats, &invariants], &kept, &behind, &gradients, carried);
+        let backwards = backwards.map_err(plain)?;
 
         let mut operands = vec![];
         for &n in &floats {
@@ -128,23 +135,22 @@ impl Graph {
         Ok(gradients)
     }
 
-    /// For each of these carried values, what all iterations began with, one behind the other.
-    fn histories(&mut self, repeat: &Loop, inputs: &[NodeId], kept: &[usize], count: &Dim) -> Infer<Vec<NodeId>> {
+    /// For each of these values of the body, those of all iterations, one behind the other.
+    fn histories(&mut self, repeat: &Loop, inputs: &[NodeId], kept: &[NodeId], count: &Dim) -> Infer<Vec<NodeId>> {
         if kept.is_empty() {
             return Ok(vec![]);
         }
         let carried = repeat.carried;
         let mut operands = inputs[..carried].to_vec();
-        let types: Vec<TensorType> = kept.iter().map(|&n| stacked(self.ty(inputs[n]), count)).collect();
+        let types: Vec<TensorType> = kept.iter().map(|&id| stacked(repeat.body.ty(id), count)).collect();
         for ty in &types {
             operands.push(self.zeros(ty)?);
         }
         operands.extend(&inputs[carried..]);
         let mut body = repeat.body.clone();
         let rest = body.inputs.split_off(carried);
-        for (ty, &n) in types.iter().zip(kept) {
+        for (n, (ty, &value)) in types.iter().zip(kept).enumerate() {
             let history = body.input(format!("kept{n}"), ty.clone());
-            let value = body.inputs[n].node;
             let mut shape = body.shape(value).to_vec();
             shape.insert(0, Dim::one());
             let row = body.add(Reshape { shape }, &[value])?;
@@ -210,6 +216,42 @@ fn stacked(ty: &TensorType, count: &Dim) -> TensorType {
     TensorType::new(ty.dtype, shape)
 }
 
+/// The values of an iteration that are kept since they would cost a product to compute again: what products of values that
+/// change lead to, as far as that is what gradients need. `begun` is what iterations begin with.
+fn products(body: &Graph, region: &Graph, needed: &[bool], begun: &[NodeId]) -> Vec<NodeId> {
+    let mut changes = vec![false; body.len()];
+    let mut users: Vec<Vec<NodeId>> = vec![vec![]; body.len()];
+    for (id, node) in region.iter().filter(|(id, _)| needed[id.index()]) {
+        for i in node.inputs.iter().filter(|i| i.index() < body.len()) {
+            users[i.index()].push(id);
+        }
+    }
+    let mut kept = vec![];
+    for (id, node) in body.iter() {
+        changes[id.index()] = begun.contains(&id) || node.inputs.iter().any(|i| changes[i.index()]);
+        let is_product = match &node.op {
+            Op::Dot(_) => body.shape(node.inputs[0]).last().is_none_or(|n| n.as_int().is_none_or(|n| n >= MIN_DEPTH)),
+            Op::Conv(_) => true,
+            _ => false,
+        };
+        if !is_product || !changes[id.index()] || !needed[id.index()] || body.names_found(id) {
+            continue;
+        }
+        let mut last = id;
+        while let [next] = users[last.index()][..]
+            && next.index() < body.len()
+            && matches!(body.op(next), Op::Binary(_) | Op::Unary(_))
+            && body.ty(next) == body.ty(last)
+        {
+            last = next;
+        }
+        if !kept.contains(&last) {
+            kept.push(last);
+        }
+    }
+    kept
+}
+
 /// What the body of a loop over the iterations backwards is made of.
 struct Backwards<'g> {
     /// An iteration of the first loop, by the number of that of the second.
@@ -223,11 +265,12 @@ struct Backwards<'g> {
 }
 
 impl Backwards<'_> {
-    /// Inputs are the gradients behind the iteration, the sums so far of those of what stays, what iterations began with, and
-    /// what stays; outputs are the first two, before the iteration. Values are named by their numbers among the operands.
+    /// Inputs are the gradients behind the iteration, the sums so far of those of what stays, what iterations kept, and what
+    /// stays; outputs are the first two, before the iteration. Floats and invariants are numbers of operands.
     fn region(
         &self,
-        [floats, invariants, kept]: [&[usize]; 3],
+        [floats, invariants]: [&[usize]; 2],
+        kept: &[NodeId],
         behind: &[(NodeId, NodeId)],
         gradients: &[NodeId],
         carried: usize,
@@ -243,19 +286,19 @@ impl Backwards<'_> {
             sums.push(made.input(format!("sum{n}"), self.body.ty(own(n)).clone()));
         }
         let mut histories = vec![];
-        for &n in kept {
-            histories.push(made.input(format!("kept{n}"), stacked(self.body.ty(own(n)), self.count)));
+        for (n, &id) in kept.iter().enumerate() {
+            histories.push(made.input(format!("kept{n}"), stacked(self.body.ty(id), self.count)));
         }
         for (n, port) in self.body.inputs.iter().enumerate().skip(carried) {
             known[own(n).index()] = Some(made.input(port.name.clone(), self.body.ty(port.node).clone()));
         }
-        for (&n, history) in kept.iter().zip(histories) {
-            let ty = self.body.ty(own(n)).clone();
+        for (&id, history) in kept.iter().zip(histories) {
+            let ty = self.body.ty(id).clone();
             let mut start = vec![Dim::zero(); ty.rank() + 1];
             start[0] = self.number.clone();
             let shape = stacked(&ty, &Dim::one()).shape.to_vec();
             let row = made.add(Slice { start, stride: vec![1; shape.len()], shape }, &[history])?;
-            known[own(n).index()] = Some(made.add(Reshape { shape: ty.shape.to_vec() }, &[row])?);
+            known[id.index()] = Some(made.add(Reshape { shape: ty.shape.to_vec() }, &[row])?);
         }
         for (id, node) in self.region.iter().filter(|(id, _)| self.needed[id.index()]) {
             if known[id.index()].is_some() {
@@ -275,7 +318,7 @@ impl Backwards<'_> {
         for (place, gradient) in gradients.iter().enumerate() {
             let mut gradient = known[gradient.index()].ok_or("a gradient is missing")?;
             if let Some(&sum) = place.checked_sub(floats.len()).and_then(|n| sums.get(n)) {
-                gradient = made.add(SUM, &[sum, gradient])?;
+                gradient = made.added(sum, gradient)?;
             }
             made.output(format!("y{place}"), gradient);
         }

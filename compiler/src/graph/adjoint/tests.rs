@@ -324,6 +324,41 @@ const BRANCH: &str = r#"
     output "y" %y
 "#;
 
+/// A cell with two gates, which reads two parts of a sequence.
+const CELL: &str = r#"
+    input "h" %h
+    input "u" %u
+    input "x" %x
+    %h = input : f64[2,8]
+    %u = input : f64[8,16]
+    %x = input : f64[4,2,8]
+    regions 0 loop {"carried":1,"count":3,"conditional":false,"step":"i"}
+    graph {
+    input "h" %h
+    input "u" %u
+    input "x" %x
+    %h = input : f64[2,8]
+    %u = input : f64[8,16]
+    %x = input : f64[4,2,8]
+    %at = slice {"start":["i",0,0],"stride":[1,1,1],"shape":[1,2,8]} %x
+    %row = reshape {"shape":[2,8]} %at
+    %after = slice {"start":["i+1",0,0],"stride":[1,1,1],"shape":[1,2,8]} %x
+    %other = reshape {"shape":[2,8]} %after
+    %gates = dot %h %u
+    %a = slice {"start":[0,0],"stride":[1,1],"shape":[2,8]} %gates
+    %b = slice {"start":[0,8],"stride":[1,1],"shape":[2,8]} %gates
+    %f = unary {"f":"tanh"} %a
+    %g = unary {"f":"sin"} %b
+    %fg = binary {"f":"mul"} %f %g
+    %fx = binary {"f":"mul"} %fg %row
+    %next = binary {"f":"add"} %fx %other
+    output "h" %next
+    }
+    end
+    %y = control {"of":0,"result":0} %h %u %x
+    output "y" %y
+"#;
+
 /// Data end it, and its first result is of integers.
 const ENDLESS: &str = r#"
     input "x" %x
@@ -360,10 +395,29 @@ fn loops_and_branches_have_their_gradients() {
     agrees(&parsed(LOOP), -0.9, 0.9);
     agrees(&parsed(BRANCH), 0.6, 1.4);
     agrees(&parsed(BRANCH), -0.4, 0.4);
+    agrees(&parsed(CELL), -0.9, 0.9);
     let mut endless = parsed(ENDLESS);
     let [x, y] = [endless.inputs[0].node, endless.outputs[0].node];
     let refused = endless.gradients(&[(y, x)], &[x]).unwrap_err();
     assert!(refused.why.contains("a loop that data end"), "{}", refused.why);
+}
+
+/// Iterations backwards make no product again, put what gates got side by side, and add to a sequence what its parts got.
+#[test]
+fn iterations_backwards_do_not_do_things_twice() {
+    let mut graph = text::parse(CELL, &Default::default()).unwrap_or_else(|error| panic!("{}", error.what));
+    let by: Vec<NodeId> = graph.inputs.iter().map(|port| port.node).collect();
+    let y = graph.outputs[0].node;
+    let gradients = graph.gradients(&[(y, by[0])], &by).unwrap();
+    let Some(Regions::Loop(back)) = graph.regions(gradients[0]) else { panic!("no loop") };
+    let live = back.body.live();
+    let nodes: Vec<&Node> = back.body.iter().filter(|(id, _)| live[id.index()]).map(|(_, node)| node).collect();
+    let count = |is: fn(&Op) -> bool| nodes.iter().filter(|node| is(&node.op)).count();
+    assert_eq!(count(|op| matches!(op, Op::Dot(_))), 2);
+    assert_eq!([count(|op| matches!(op, Op::Concat(_))), count(|op| matches!(op, Op::Pad(_)))], [1, 0]);
+    let sums = nodes.iter().filter(|node| node.op == SUM.into() && node.ty.rank() == 3);
+    let rows: Vec<&Dim> = sums.map(|node| &node.ty.shape[0]).collect();
+    assert!(rows.len() == 2 && rows.iter().all(|n| n.is(1)), "{}", text::print(&back.body).0);
 }
 
 /// Where slopes jump, differences of two steps differ, and nothing is compared.
