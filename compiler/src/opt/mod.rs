@@ -1,19 +1,21 @@
 //! Makes a graph cheaper without changing what it means: a table of passes, each from graph to graph.
 //!
 //! A pass rebuilds the live part of a graph, keeps every port with its name and type, and every node that it replaces is
-//! replaced by one of the same type. Floats may be rounded differently where constants move into weights; everything
-//! else is exact, NaN, infinities and the sign of zero included. The graph is verified after every pass, in release
-//! builds too. Knows neither where a graph came from nor what it is compiled for.
+//! replaced by one of the same type. Floats may be rounded differently where constants move into weights, and where what a
+//! loop adds up is added up behind it; everything else is exact, NaN, infinities and the sign of zero included. The graph is
+//! verified after every pass, in release builds too. Knows neither where a graph came from nor what it is compiled for.
 
 mod again;
 mod carried;
 mod constants;
 mod hoist;
+mod iterations;
 mod rebuilt;
 mod regions;
 mod rewrite;
 mod rules;
 mod share;
+mod sums;
 
 use crate::{
     graph::{Graph, Port},
@@ -33,6 +35,7 @@ pub struct Pass {
 pub const PIPELINE: &[Pass] = &[
     Pass { name: "again", run: again::run_once },
     Pass { name: "regions", run: regions::simplify },
+    Pass { name: "sums", run: sums::add_behind },
     Pass { name: "carried", run: carried::drop_carried },
     Pass { name: "hoist", run: hoist::hoist },
     Pass { name: "share", run: share::share },

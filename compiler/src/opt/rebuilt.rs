@@ -14,19 +14,33 @@ pub struct Rebuilt {
 impl Rebuilt {
     /// With these of the inputs, by number, in this order.
     pub fn new(region: &Graph, inputs: impl IntoIterator<Item = usize>) -> Rebuilt {
-        let (mut new, mut map) = (Graph::with_facts(region.facts().clone()), vec![None; region.len()]);
+        let (new, map) = (Graph::with_facts(region.facts().clone()), vec![None; region.len()]);
+        let mut rebuilt = Rebuilt { new, map };
+        rebuilt.take(region, inputs);
+        rebuilt
+    }
+    /// Takes these of the inputs too, behind those that there are.
+    pub fn take(&mut self, region: &Graph, inputs: impl IntoIterator<Item = usize>) {
         for port in inputs.into_iter().map(|n| &region.inputs[n]) {
-            map[port.node.index()] = Some(new.input(port.name.clone(), region.ty(port.node).clone()));
+            let ty = region.ty(port.node).clone();
+            self.map[port.node.index()] = Some(self.new.input(port.name.clone(), ty));
         }
-        Rebuilt { new, map }
     }
     /// With these of the outputs and all that they need; none where that is an input that is missing.
     pub fn finish(mut self, region: &Graph, outputs: impl IntoIterator<Item = usize>) -> Option<Graph> {
         let outputs: Vec<_> = outputs.into_iter().map(|n| &region.outputs[n]).collect();
+        let nodes: Vec<NodeId> = outputs.iter().map(|port| port.node).collect();
+        for (port, node) in outputs.into_iter().zip(self.make(region, &nodes)?) {
+            self.new.output(port.name.clone(), node);
+        }
+        Some(self.new)
+    }
+    /// These nodes and all that they need; none where that is an input that is missing.
+    pub fn make(&mut self, region: &Graph, nodes: &[NodeId]) -> Option<Vec<NodeId>> {
         // What nothing needs any more is not copied, but for what binds sizes.
         let mut needed = vec![false; region.len()];
         region.binds().for_each(|(id, _)| needed[id.index()] = true);
-        outputs.iter().for_each(|port| needed[port.node.index()] = true);
+        nodes.iter().for_each(|id| needed[id.index()] = true);
         for (id, node) in region.iter().rev() {
             if needed[id.index()] && self.map[id.index()].is_none() {
                 node.inputs.iter().for_each(|i| needed[i.index()] = true);
@@ -45,9 +59,6 @@ impl Rebuilt {
                 self.map[id.index()] = Some(made);
             }
         }
-        for port in outputs {
-            self.new.output(port.name.clone(), self.map[port.node.index()]?);
-        }
-        Some(self.new)
+        nodes.iter().map(|id| self.map[id.index()]).collect()
     }
 }
