@@ -55,12 +55,19 @@ LOSSES = {
 }
 
 
-def model(activation):
+# What is regularised, kernels or all of the last layer.
+PENALTIES = {
+    "0.01": [{"kernel_regularizer": keras.regularizers.L2(0.01)}] * 2,
+    "0.03:last": [{}, {"kernel_regularizer": keras.regularizers.L2(0.03), "bias_regularizer": keras.regularizers.L2(0.03)}],
+}
+
+
+def model(activation, penalties=({}, {})):
     keras.utils.set_random_seed(5)
     layers = [
         keras.Input((6,), name="x"),
-        keras.layers.Dense(5, activation="relu", name="first"),
-        keras.layers.Dense(3, activation=activation, name="last"),
+        keras.layers.Dense(5, activation="relu", name="first", **penalties[0]),
+        keras.layers.Dense(3, activation=activation, name="last", **penalties[1]),
     ]
     return keras.Sequential(layers)
 
@@ -69,8 +76,8 @@ def rounded(values):
     return [float(np.float32(v)) for v in np.asarray(values).ravel()]
 
 
-def train(activation, loss, optimizer, batches, weights=None):
-    net = model(activation)
+def train(activation, loss, optimizer, batches, weights=None, penalties=({}, {})):
+    net = model(activation, penalties)
     net.compile(optimizer=optimizer, loss=loss, jit_compile=False)
     steps = []
     for x, target in batches:
@@ -200,6 +207,16 @@ def version_1(folder):
         v1.saved_model.simple_save(session, str(folder), {"x": x}, {"y": y})
 
 
+def penalised(batches):
+    """Runs in which large weights cost."""
+    runs = []
+    for spec, penalties in PENALTIES.items():
+        steps = train("softmax", keras.losses.SparseCategoricalCrossentropy(), K.Adam(0.02), batches[:4], penalties=penalties)
+        runs.append({"model": "softmax", "loss": "sparse_categorical_crossentropy", "optimizer": "adam:lr=0.02",
+                     "target": "classes", "weights": None, "l2": spec, "steps": steps})
+    return runs
+
+
 def main():
     rng = np.random.default_rng(3)
     xs = [rng.normal(size=(4, 6)).astype(np.float32) for _ in range(STEPS)]
@@ -229,6 +246,7 @@ def main():
             steps = train(activation, loss(), K.SGD(0.1), batches, given)
             runs.append({"model": activation or "linear", "loss": spec, "optimizer": "sgd:lr=0.1", "target": target,
                          "weights": None if given is None else rounded(given), "steps": steps})
+    runs += penalised(list(zip(xs, targets["classes"])))
     odd = Odd()
     tf.saved_model.save(odd, str(HERE / "odd"), signatures=odd.signatures())
     version_1(HERE / "version_1")

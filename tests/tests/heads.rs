@@ -193,6 +193,7 @@ fn new_heads_learn_on_frozen_features() {
             only: vec![],
             freeze: vec!["*".into()],
             weights: false,
+            l2: None,
         };
         let before = variables(&model);
         let first: Vec<_> =

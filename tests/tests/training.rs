@@ -36,6 +36,9 @@ struct Run {
     optimizer: String,
     target: String,
     weights: Option<Vec<f32>>,
+    /// As users write it.
+    #[serde(default)]
+    l2: Option<String>,
     steps: Vec<Step>,
 }
 
@@ -53,7 +56,14 @@ fn open(model: &str) -> saved::Model {
 
 fn training(loss: &str, optimizer: &str) -> Training {
     let loss = loss.parse().expect("a loss");
-    Training { loss, optimizer: optimizer.parse().expect("a rule"), only: vec![], freeze: vec![], weights: false }
+    Training {
+        loss,
+        optimizer: optimizer.parse().expect("a rule"),
+        only: vec![],
+        freeze: vec![],
+        weights: false,
+        l2: None,
+    }
 }
 
 fn options(training: Training) -> Options {
@@ -75,7 +85,8 @@ const TOLERANCE: Tolerance = Tolerance { ulps: 32.0, units: 4.0, signed_zeros: f
 
 /// What differs from the record, if anything does.
 fn differs(record: &Record, run: &Run) -> Option<String> {
-    let wanted = Training { weights: run.weights.is_some(), ..training(&run.loss, &run.optimizer) };
+    let l2 = run.l2.as_ref().map(|l2| l2.parse().expect("a factor"));
+    let wanted = Training { weights: run.weights.is_some(), l2, ..training(&run.loss, &run.optimizer) };
     let compiled = match compile(&run.model, wanted) {
         Ok(compiled) => compiled,
         Err(problems) => return Some(problems),
@@ -127,11 +138,13 @@ fn steps_are_those_of_keras() {
     let wrong = record.runs.iter().filter_map(|run| {
         let what = differs(&record, run)?;
         let weights = if run.weights.is_some() { ", weights" } else { "" };
-        Some(format!("{} by {}{weights}: {what}", run.loss, run.optimizer))
+        let l2 = run.l2.as_ref().map_or(String::new(), |l2| format!(", l2 {l2}"));
+        Some(format!("{} by {}{weights}{l2}: {what}", run.loss, run.optimizer))
     });
     let wrong: Vec<String> = wrong.collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(record.runs.len() > 30 && record.runs.iter().any(|run| run.steps.len() == 10));
+    assert!(record.runs.iter().any(|run| run.l2.is_some()));
 }
 
 /// Layers of images and words, with the gradients of TensorFlow: batch norms keep their statistics, and nothing is dropped.

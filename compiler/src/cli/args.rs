@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use smc::{
     base::Problems,
-    driver::{self, Dump, InputShape, Loss, Optimizer, Options, SizeBound, Training},
+    driver::{self, Dump, InputShape, L2, Loss, Optimizer, Options, SizeBound, Training},
     saved::{self, revise::Head},
 };
 
@@ -252,6 +252,10 @@ pub struct Learning {
     /// Train the variables of this layer or name alone, also where the author froze the layer; repeat it for more
     #[arg(long, value_name = "PATTERN")]
     pub only: Vec<String>,
+    /// Add to the loss this factor times the sum of the squares of all kernels that learn, such as 0.001, or of the variables
+    /// of a layer or name, such as 0.001:dense
+    #[arg(long, value_name = "FACTOR[:PATTERN]", allow_negative_numbers = true)]
+    pub l2: Option<L2>,
     /// Take a weight for each example, as the input sample_weight
     #[arg(long)]
     pub sample_weights: bool,
@@ -266,6 +270,7 @@ impl Learning {
             only: self.only.clone(),
             freeze: self.freeze.clone(),
             weights: self.sample_weights,
+            l2: self.l2.clone(),
         })
     }
 }

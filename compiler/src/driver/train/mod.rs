@@ -10,6 +10,7 @@ mod examples;
 mod fit;
 mod loss;
 mod optimizer;
+mod penalty;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub use examples::{Examples, fixed_batch};
 pub use fit::{Course, End, Epoch, Event, Fit, Heard, Learned, Mark, Progress, Score};
 pub use loss::Loss;
 pub use optimizer::Optimizer;
+pub use penalty::L2;
 
 use super::{Entry, Options, initial, source, state::Keys};
 use crate::{
@@ -50,6 +52,8 @@ pub struct Training {
     pub freeze: Vec<String>,
     /// Whether callers weigh each example.
     pub weights: bool,
+    /// What weights add to the loss.
+    pub l2: Option<L2>,
 }
 
 /// A signature's graph made for training, and the variables of it that learn.
@@ -194,7 +198,21 @@ impl Build<'_> {
             self.from_logits,
         )?;
         let node = |value: Value| NodeId::new(value.0);
-        self.graph.output("loss", node(compared.loss));
+        let is_learning = |&n: &usize| self.keys.contains(&self.state[n].variable.key);
+        let learning: Vec<usize> = (0..self.state.len()).filter(is_learning).collect();
+        let variables: Vec<NodeId> = learning.iter().map(|&n| self.graph.inputs[self.state[n].input].node).collect();
+        let mut results = vec![(node(compared.result), node(compared.seed))];
+        let mut loss = compared.loss;
+        if let Some(l2) = &training.l2 {
+            let weights = learning.iter().map(|&n| &self.state[n].variable).zip(variables.iter().copied().map(at));
+            let weights: Vec<_> = weights.collect();
+            let c = &mut Compose(&mut self.graph);
+            let dtype = c.dtype(loss);
+            let cost = l2.cost(c, &weights, dtype)?;
+            results.push((node(cost), node(L2::one(c, cost)?)));
+            loss = c.sum(loss, cost)?;
+        }
+        self.graph.output("loss", node(loss));
         if let Some(accuracy) = compared.accuracy {
             self.graph.output("accuracy", node(accuracy));
         }
@@ -202,10 +220,6 @@ impl Build<'_> {
         if !learns {
             return Ok(fresh);
         }
-        let learns = |&n: &usize| self.keys.contains(&self.state[n].variable.key);
-        let learning: Vec<usize> = (0..self.state.len()).filter(learns).collect();
-        let variables: Vec<NodeId> = learning.iter().map(|&n| self.graph.inputs[self.state[n].input].node).collect();
-        let results = [(node(compared.result), node(compared.seed))];
         let gradients = self.graph.gradients(&results, &variables).map_err(|none| match none.origin {
             Some(origin) => format!("{} (node `{origin}`)", none.why),
             None => none.why,
