@@ -50,10 +50,11 @@ enum Chore {
     /// Without --peers: compile time, peak memory and run time of MNIST, MobileNetV2 and ResNet50, by the workspace's
     /// benches.
     ///
-    /// With --peers: LiteRT, onnxruntime, OpenVINO, TensorFlow and IREE beside smc, interleaved in one run, on whole
-    /// networks and on single operations. The engines are installed into .venv/peers and the models built into
-    /// target/peers, both once. A whole run takes a quarter of an hour on a quiet machine and writes docs/benchmarks.md
-    /// and docs/benchmarks.svg; one with --quick, --only, --engines or --cpu writes target/peers/benchmarks.md.
+    /// With --peers: LiteRT, onnxruntime, OpenVINO, TensorFlow, IREE and PyTorch beside smc, interleaved in one run, on
+    /// whole networks, single operations and steps of training. The engines are installed into .venv/peers and the models
+    /// built into target/peers, both once. A whole run takes an hour on a quiet machine and writes docs/benchmarks.md,
+    /// docs/benchmarks.svg and docs/benchmarks-training.md; one with --only train takes ten minutes and writes the last
+    /// one. What is narrowed otherwise, by --quick, --only, --engines or --cpu, is written to target/peers.
     Bench(bench::Options),
     /// Rewrite the snapshots that tests compare with.
     Bless {

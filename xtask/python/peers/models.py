@@ -183,4 +183,4 @@ import sequences  # Its subjects come behind these.
 import training  # And then these.
 
 if __name__ == "__main__":
-    print("\n".join(subject.name for subject in SUBJECTS))
+    print("\n".join(f"{subject.name} {subject.kind}" for subject in SUBJECTS))

@@ -1,4 +1,4 @@
-//! The page of a comparison: `docs/benchmarks.md`. What stands between the two marks is kept by hand and survives.
+//! The pages of a comparison. What stands between the two marks is kept by hand and survives.
 
 use std::fmt::Write;
 
@@ -12,10 +12,52 @@ const BY_HAND: &str = "<!-- kept by hand: what is behind, and why -->";
 const END: &str = "<!-- end of what is kept by hand -->";
 const NOT_YET: &str = "Nothing has been written here yet.";
 
-/// The page, with the part kept by hand taken from the page as it was.
-pub fn page(results: &Results, before: &str) -> String {
+/// A page, by what is on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    Inference,
+    Training,
+}
+
+impl Page {
+    pub const ALL: [Page; 2] = [Page::Inference, Page::Training];
+
+    /// Its name in `docs`.
+    pub fn file(self) -> &'static str {
+        match self {
+            Page::Inference => "benchmarks.md",
+            Page::Training => "benchmarks-training.md",
+        }
+    }
+    pub fn kinds(self) -> &'static [Kind] {
+        match self {
+            Page::Inference => &[Kind::Network, Kind::Operation],
+            Page::Training => &[Kind::Training],
+        }
+    }
+    fn title(self) -> &'static str {
+        match self {
+            Page::Inference => "Benchmarks",
+            Page::Training => "Benchmarks of training",
+        }
+    }
+    /// How one measures what is on it.
+    fn command(self) -> &'static str {
+        match self {
+            Page::Inference => "cargo xtask bench --peers",
+            Page::Training => "cargo xtask bench --peers --only train",
+        }
+    }
+
+    /// The page, with the part kept by hand taken from the page as it was.
+    pub fn write(self, results: &Results, before: &str) -> String {
+        write_page(self, &results.of(self.kinds()), before)
+    }
+}
+
+fn write_page(page: Page, results: &Results, before: &str) -> String {
     let sections = [
-        head(results),
+        head(page, results),
         ratios(results),
         times(results),
         training(results),
@@ -24,13 +66,17 @@ pub fn page(results: &Results, before: &str) -> String {
         cold(results),
         problems(results),
         behind(results, before),
-        method(results),
+        method(page, results),
     ];
     sections.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-fn head(results: &Results) -> String {
-    let mut out = "# Benchmarks\n\nWritten by `cargo xtask bench --peers`, which measures all engines in one run; change the section kept by hand only.\n\n".to_string();
+fn head(page: Page, results: &Results) -> String {
+    let mut out = format!(
+        "# {}\n\nWritten by `{}`, which measures all engines in one run; change the section kept by hand only.\n\n",
+        page.title(),
+        page.command()
+    );
     let m = &results.machine;
     let _ = writeln!(
         out,
@@ -147,7 +193,7 @@ fn training(results: &Results) -> String {
     let mean = |t: &u32| results.mean_training_ratio(*t).map_or("–".into(), |r| format!("**{}**", number(r)));
     ratios.row(["**geometric mean**".to_string()].into_iter().chain(threads.iter().map(mean)));
     let mut out = format!(
-        "## Training steps\n\nOne step: forward, backward and Adam with Keras' defaults, by sparse categorical cross-entropy; the loss is read after each. First the best peer's time divided by smc's, as above.\n\n{ratios}"
+        "## Training steps\n\nOne step: forward, backward and Adam with Keras' defaults, by sparse categorical cross-entropy; the loss is read after each. First the best peer's time divided by smc's, of the minimum of wall clock time: above 1, smc is ahead. The best peer stands behind the ratio.\n\n{ratios}"
     );
     for t in threads {
         let mut times = Table::new(["step"].iter().chain(&engines).copied());
@@ -290,27 +336,41 @@ fn behind(results: &Results, before: &str) -> String {
     out
 }
 
-fn method(results: &Results) -> String {
+fn method(page: Page, results: &Results) -> String {
     let tolerance = |kind: &str| results.tolerance.get(kind).map_or("?".into(), |t| format!("{t:.0e}"));
-    format!(
-        "## How it is measured
-
-- Same SavedModels, same inputs, float32 everywhere. Weights are random, but batch normalisation has the statistics of its inputs; the MNIST models are trained. Nothing is tuned to the values.
-- An engine's output is compared with TensorFlow's before it is measured: the largest difference, relative to the largest magnitude, is at most {} for networks and {} for operations. Who differs more has no figures. Of training, the losses of the first five steps are compared with those of Keras' own, one operation at a time: at most {} of the largest.
-- Engines run interleaved, A B C A B C ..., {} rounds of {} seconds each per network (a third of that per operation). The minimum is over all rounds, the median is that of the rounds' medians. A sample is at least 0.2 ms of calls.
-- Each engine with each number of threads is a process of its own, pinned to as many processors; only one works at a time. All are called from Python; what such a call costs shows the operation `empty`. smc's shared library is called through ctypes.
-- Inputs and outputs that the caller owns (smc, onnxruntime, OpenVINO) are arrays that start at a cache line, the same for all of them; numpy's own are aligned to 16 bytes. LiteRT, TensorFlow and IREE allocate theirs themselves.
-- LiteRT: XNNPACK, input set once. onnxruntime: all graph optimisations, arena, input and output bound. OpenVINO: latency hint, one stream, `INFERENCE_PRECISION_HINT` f32, one request with shared memory. TensorFlow: the signature frozen for one shape and traced. IREE, at batch 1: compiled for this processor at O3; `local-sync` on one thread, `local-task` on several. ONNX models come from tf2onnx, all shapes are static; those of LSTM and GRU are written by hand instead, with ONNX's own nodes for them, which are much faster than the loops that a converter makes. XLA, on recurrent networks and attention: TensorFlow's function compiled as a whole.
-- smc: `smc compile`, linked by `cc -shared`; two threads are those of the runtime's pool.
-- Training: Keras models saved for inference; the same batch again and again, at most 200 steps in a row from the saved variables. smc: `smc compile --train --optimizer adam`; its step gives the accuracy too. TensorFlow: a `tf.function` of the Keras model, a gradient tape and TensorFlow's one operator for Adam; XLA: the same with `jit_compile=True`. LiteRT: a signature of its own operators over resource variables. PyTorch: the network by hand and its Adam, with Keras' epsilon; of Debian's package, by OpenBLAS. Frozen features are constants for smc, TensorFlow, XLA and LiteRT; for PyTorch their batch norms are folded by hand.
-",
-        tolerance("network"),
-        tolerance("operation"),
-        tolerance("training"),
-        results.rounds,
-        results.seconds
-    )
+    let (rounds, seconds) = (results.rounds, results.seconds);
+    let (who, how) = match page {
+        Page::Inference => {
+            let compared = format!(
+                "- Same SavedModels, same inputs, float32 everywhere. Weights are random, but batch normalisation has the statistics of its inputs; the MNIST models are trained. Nothing is tuned to the values.
+- An engine's output is compared with TensorFlow's before it is measured: the largest difference, relative to the largest magnitude, is at most {} for networks and {} for operations. Who differs more has no figures.
+- Engines run interleaved, A B C A B C ..., {rounds} rounds of {seconds} seconds each per network (a third of that per operation). The minimum is over all rounds, the median is that of the rounds' medians. A sample is at least 0.2 ms of calls.",
+                tolerance("network"),
+                tolerance("operation")
+            );
+            (compared, INFERENCE)
+        }
+        Page::Training => {
+            let compared = format!(
+                "- Keras models saved for inference, float32 everywhere; the same batch again and again, at most 200 steps in a row from the saved variables.
+- The losses of an engine's first five steps are compared with those of Keras' own, one operation at a time, before it is measured: they differ by at most {} of the largest. Who differs more has no figures.
+- Engines run interleaved, A B C A B C ..., {rounds} rounds of {seconds} seconds each. The minimum is over all rounds, the median is that of the rounds' medians. A sample is at least 0.2 ms of calls.",
+                tolerance("training")
+            );
+            (compared, TRAINING)
+        }
+    };
+    format!("## How it is measured\n\n{who}\n{BOTH}\n{how}\n")
 }
+
+const BOTH: &str = "- Each engine with each number of threads is a process of its own, pinned to as many processors; only one works at a time. All are called from Python; what such a call costs shows the operation `empty`. smc's shared library is called through ctypes.";
+
+const INFERENCE: &str = "- Inputs and outputs that the caller owns (smc, onnxruntime, OpenVINO) are arrays that start at a cache line, the same for all of them; numpy's own are aligned to 16 bytes. LiteRT, TensorFlow and IREE allocate theirs themselves.
+- LiteRT: XNNPACK, input set once. onnxruntime: all graph optimisations, arena, input and output bound. OpenVINO: latency hint, one stream, `INFERENCE_PRECISION_HINT` f32, one request with shared memory. TensorFlow: the signature frozen for one shape and traced. IREE, at batch 1: compiled for this processor at O3; `local-sync` on one thread, `local-task` on several. ONNX models come from tf2onnx, all shapes are static; those of LSTM and GRU are written by hand instead, with ONNX's own nodes for them, which are much faster than the loops that a converter makes. XLA, on recurrent networks and attention: TensorFlow's function compiled as a whole.
+- smc: `smc compile`, linked by `cc -shared`; two threads are those of the runtime's pool.";
+
+const TRAINING: &str = "- smc: `smc compile --train --optimizer adam`, linked by `cc -shared`; its step gives the accuracy too. Two threads are those of the runtime's pool.
+- TensorFlow: a `tf.function` of the Keras model, a gradient tape and TensorFlow's one operator for Adam; XLA: the same with `jit_compile=True`. LiteRT: a signature of its own operators over resource variables. PyTorch: the network by hand and its Adam, with Keras' epsilon; of Debian's package, by OpenBLAS. Frozen features are constants for smc, TensorFlow, XLA and LiteRT; for PyTorch their batch norms are folded by hand.";
 
 #[cfg(test)]
 mod tests {
@@ -318,7 +378,7 @@ mod tests {
 
     #[test]
     fn the_page_shows_every_table() {
-        let page = page(&example(), "");
+        let page = Page::ALL.map(|page| page.write(&example(), "")).concat();
         for line in [
             "| The fast | 2.00 (alpha) | 4.00 (alpha) |",
             "| The slow | 0.50 (beta) | – |",
@@ -348,15 +408,24 @@ mod tests {
 
     #[test]
     fn what_is_kept_by_hand_survives() {
-        let first = page(&example(), "");
-        let edited = first.replace(NOT_YET, "A reason.\n\nAnd another.");
-        let second = page(&example(), &edited);
-        assert_eq!(second, edited);
+        for page in Page::ALL {
+            let first = page.write(&example(), "");
+            let edited = first.replace(NOT_YET, "A reason.\n\nAnd another.");
+            assert_eq!(page.write(&example(), &edited), edited);
+        }
+    }
+
+    #[test]
+    fn training_has_a_page_of_its_own() {
+        let [inference, training] = Page::ALL.map(|page| page.write(&example(), ""));
+        assert!(!inference.contains("The learn") && !inference.contains("of Keras' own"), "{inference}");
+        assert!(!training.contains("The fast") && !training.contains("XNNPACK"), "{training}");
+        assert!(training.contains("--only train`") && !training.contains("alpha"), "{training}");
     }
 
     #[test]
     fn a_run_of_nothing_has_a_page() {
-        let page = page(&Results::default(), "");
+        let page = Page::Inference.write(&Results::default(), "");
         assert!(page.contains("Nothing is behind") && !page.contains("## Networks"), "{page}");
         assert!(!page.contains("## Training"), "{page}");
     }

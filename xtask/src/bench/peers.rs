@@ -10,8 +10,8 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::{
     Options, levels,
-    page::page,
-    results::{OURS, Results},
+    page::Page,
+    results::{Kind, OURS, Results},
 };
 use crate::{
     programs::{build_smc, cargo, command, root, run as run_command, target},
@@ -51,13 +51,18 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(copy) = &options.json {
         fs::copy(&measured, copy).with_context(|| format!("cannot write {}", copy.display()))?;
     }
-    // A narrowed run is for the eye, not for the project's page.
-    let folder = if results.whole { root().join("docs") } else { cache };
-    fs::create_dir_all(&folder)?;
-    let file = folder.join("benchmarks.md");
-    fs::write(&file, page(&results, &fs::read_to_string(&file).unwrap_or_default()))?;
-    run_command(script(&python, "plot.py").arg(&measured).arg(folder.join("benchmarks.svg")))?;
-    println!("\nwritten: {}", file.display());
+    for page in Page::ALL.into_iter().filter(|page| !results.of(page.kinds()).models.is_empty()) {
+        // A narrowed run is for the eye, not for the project's page.
+        let whole = page.kinds().iter().all(|kind| results.whole.contains(kind));
+        let folder = if whole { root().join("docs") } else { cache.clone() };
+        fs::create_dir_all(&folder)?;
+        let file = folder.join(page.file());
+        fs::write(&file, page.write(&results, &fs::read_to_string(&file).unwrap_or_default()))?;
+        if page == Page::Inference {
+            run_command(script(&python, "plot.py").arg(&measured).arg(folder.join("benchmarks.svg")))?;
+        }
+        println!("\nwritten: {}", file.display());
+    }
     let failed: Vec<&str> = results.problems.iter().filter(|p| p.engine == OURS).map(|p| p.model.as_str()).collect();
     if !failed.is_empty() {
         bail!("smc fails or is wrong on {}; the page says how", failed.join(", "));
@@ -98,8 +103,9 @@ fn script(python: &Path, name: &str) -> Command {
 
 /// The file with what was measured.
 fn measure(options: &Options, engines: &[String], python: &Path, cache: &Path) -> Result<PathBuf> {
-    let known = output(&mut script(python, "models.py"))?;
-    let names = choose("model", &options.only, &known.lines().map(String::from).collect::<Vec<_>>())?;
+    let known = known(&output(&mut script(python, "models.py"))?)?;
+    let all: Vec<String> = known.iter().map(|(name, _)| name.clone()).collect();
+    let names = choose("model", &options.only, &all)?;
     let (batches, rounds) = if options.quick { ("1", ["2", "0.06", "1"]) } else { ("1,8", ["5", "0.15", "2"]) };
     let smc = match &options.smc {
         Some(smc) => smc.canonicalize().with_context(|| format!("no compiler at {}", smc.display()))?,
@@ -138,12 +144,28 @@ fn measure(options: &Options, engines: &[String], python: &Path, cache: &Path) -
     let revision = output(command("git").args(["describe", "--always", "--dirty"])).unwrap_or_default();
     let thorough = !options.quick && options.engines.is_empty() && options.cpu.is_none();
     results["thorough"] = thorough.into();
-    results["whole"] = (thorough && options.only.is_empty()).into();
+    results["whole"] = serde_json::to_value(if thorough { whole(&known, &names) } else { vec![] })?;
     results["revision"] = revision.trim().into();
     // Messages of the engines may name files; the page is not about this machine's folders.
     let here = format!("{}/", root().display());
     fs::write(&file, serde_json::to_string_pretty(&results)?.replace(&here, ""))?;
     Ok(file)
+}
+
+/// The models that there are and their kinds, from lines of both.
+fn known(lines: &str) -> Result<Vec<(String, Kind)>> {
+    let model = |line: &str| {
+        let (name, kind) = line.split_once(' ').with_context(|| format!("`{line}` is no model and its kind"))?;
+        let kind = serde_json::from_value(kind.into()).with_context(|| format!("`{kind}` is no kind of model"))?;
+        Ok((name.to_string(), kind))
+    };
+    lines.lines().map(model).collect()
+}
+
+/// The kinds of which all models are chosen.
+fn whole(known: &[(String, Kind)], chosen: &[String]) -> Vec<Kind> {
+    let is_whole = |kind: &Kind| known.iter().all(|(name, own)| own != kind || chosen.contains(name));
+    [Kind::Network, Kind::Operation, Kind::Training].into_iter().filter(is_whole).collect()
 }
 
 /// What a command prints.
@@ -183,6 +205,15 @@ mod tests {
         for wanted in [&["dense"][..], &["gemm", ""]] {
             assert!(pick(wanted).unwrap_err().to_string().contains("there are gemm_64"));
         }
+    }
+
+    #[test]
+    fn kinds_are_whole_when_all_models_are_chosen() {
+        let known = known("mnist network\ngemm operation\ntrain_mlp training\ntrain_cnn training\n").unwrap();
+        let whole = |names: &[&str]| whole(&known, &names.iter().map(|name| name.to_string()).collect::<Vec<_>>());
+        assert_eq!(whole(&["train_mlp", "train_cnn"]), [Kind::Training]);
+        assert_eq!(whole(&["train_mlp", "gemm", "mnist"]), [Kind::Network, Kind::Operation]);
+        assert!(super::known("mnist").is_err() && super::known("mnist sort").is_err());
     }
 
     #[test]

@@ -18,9 +18,9 @@ pub struct Results {
     /// The revision of the project.
     #[serde(default)]
     pub revision: String,
-    /// Whether all models, engines, batches and levels were asked for.
+    /// The kinds of which all models were asked for, with all engines, batches and levels.
     #[serde(default)]
-    pub whole: bool,
+    pub whole: Vec<Kind>,
     /// Whether each model was measured with all engines, batches and levels, in rounds of full length.
     #[serde(default)]
     pub thorough: bool,
@@ -264,12 +264,34 @@ impl Results {
         self.levels.extend(later.levels);
         self.versions.extend(later.versions);
         self.tolerance.extend(later.tolerance);
-        self.whole &= later.thorough;
+        let more = later.whole.iter().filter(|kind| !self.whole.contains(kind));
+        let more: Vec<Kind> = more.copied().collect();
+        self.whole.extend(more);
+        if !later.thorough {
+            self.whole.clear();
+        }
         self.thorough &= later.thorough;
         if self.revision != later.revision {
             self.revision = [self.revision.as_str(), &later.revision].join(", then ");
         }
         Ok(())
+    }
+
+    /// What was measured of models of these kinds.
+    pub fn of(&self, kinds: &[Kind]) -> Results {
+        let mut part = self.clone();
+        part.models.retain(|m| kinds.contains(&m.kind));
+        let is_there = |model: &str| part.models.iter().any(|m| m.name == model);
+        part.results.retain(|r| is_there(&r.model));
+        part.problems.retain(|p| is_there(&p.model));
+        part.cold.retain(|c| is_there(&c.model));
+        part.levels.retain(|l| is_there(&l.model));
+        let (results, problems) = (&part.results, &part.problems);
+        let took_part = |engine: &String| {
+            results.iter().any(|r| r.engine == *engine) || problems.iter().any(|p| p.engine == *engine)
+        };
+        part.versions.retain(|engine, _| took_part(engine));
+        part
     }
 
     /// Operations per nanosecond that vectors of at most so many bits can do from registers.
@@ -352,7 +374,7 @@ pub mod tests {
                 ],
             },
             revision: "abc".into(),
-            whole: true,
+            whole: vec![Kind::Network, Kind::Operation, Kind::Training],
             thorough: true,
             versions: [("smc", "smc 1"), ("alpha", "alpha 2"), ("beta", "beta 3"), ("gamma", "gamma 4")]
                 .map(|(a, b)| (a.into(), b.into()))
@@ -414,6 +436,14 @@ pub mod tests {
     }
 
     #[test]
+    fn a_part_has_nothing_of_the_rest() {
+        let part = example().of(&[Kind::Training]);
+        assert!(part.models.iter().all(|m| m.kind == Kind::Training) && part.results.len() == 3);
+        assert_eq!(part.engines(), ["smc", "gamma"]);
+        assert!(part.problems.is_empty() && part.cold.is_empty());
+    }
+
+    #[test]
     fn steps_of_training_have_a_batch_of_their_own() {
         let results = example();
         assert_eq!(results.engines_of(Kind::Training), ["smc", "gamma"]);
@@ -434,10 +464,11 @@ pub mod tests {
         later.results[0].wall_min = 4.0;
         later.problems.clear();
         later.cold.clear();
-        (later.whole, later.revision) = (false, "def".into());
+        (later.whole, later.revision) = (vec![], "def".into());
+        all.whole.retain(|&kind| kind == Kind::Network);
         let (before, narrow) = (all.results.len(), later.clone());
         all.merge(later).unwrap();
-        assert!(all.whole);
+        assert_eq!(all.whole, [Kind::Network]);
         assert_eq!(all.revision, "abc, then def");
         // The peer of the earlier run does not stay beside our newer figures.
         assert_eq!(all.results.len(), before - 1);
@@ -445,8 +476,10 @@ pub mod tests {
         let names: Vec<&str> = all.models.iter().map(|m| m.name.as_str()).collect();
         assert_eq!(names, ["fast", "slow", "empty", "gemm", "learn", "new"]);
         assert_eq!(all.cold.len(), 3);
+        all.merge(Results { whole: vec![Kind::Training, Kind::Network], ..narrow.clone() }).unwrap();
+        assert_eq!(all.whole, [Kind::Network, Kind::Training]);
         all.merge(Results { thorough: false, ..narrow.clone() }).unwrap();
-        assert!(!all.whole);
+        assert!(all.whole.is_empty());
         let error = all.merge(Results { cpu: None, ..narrow.clone() }).unwrap_err();
         assert_eq!(error, "it was measured with another --cpu");
         assert!(all.merge(Results { machine: Machine::default(), ..narrow }).is_err());
