@@ -5,13 +5,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use smc::{
-    driver::{self, Options},
+    base::Problems,
+    driver::{self, Options, Training},
     emit::{archive, shared},
-    saved::{self, Model},
+    saved::{self, Model, revise::Head},
 };
 
 use crate::programs::{output, root};
@@ -29,12 +30,14 @@ pub struct Build {
     pub cpu: Option<&'static str>,
     /// A fixed batch.
     pub batch: Option<u64>,
+    /// A new last layer of so many units, and the name of that layer, which alone learns.
+    pub head: Option<(usize, &'static str)>,
 }
 
 impl Build {
     pub const MNIST: Build =
-        Build { model: "examples/mnist/model", name: "mnist", target: None, cpu: None, batch: None };
-    pub const CNN: Build = Build { model: "examples/mnist/cnn", name: "cnn", target: None, cpu: None, batch: None };
+        Build { model: "examples/mnist/model", name: "mnist", target: None, cpu: None, batch: None, head: None };
+    pub const CNN: Build = Build { model: "examples/mnist/cnn", name: "cnn", ..Build::MNIST };
 
     /// The folder that holds the header and what [`Build::object`] and [`Build::archive`] name; it lies beside the
     /// running test's program.
@@ -72,7 +75,7 @@ impl Build {
                 ..Options::default()
             };
             let model = Model::open(root().join(self.model), &saved::Options::default());
-            let compiled = model.and_then(|model| driver::compile(&model, &options, &mut |_| ()));
+            let compiled = model.and_then(|model| self.compiled(&model, options));
             let compiled = compiled.unwrap_or_else(|problems| panic!("{self:?}: {problems}"));
             fs::create_dir_all(self.folder()).expect("a folder for compiled models");
             let file = || fs::File::create(&path).expect("a file for the object");
@@ -85,6 +88,21 @@ impl Build {
             fs::write(path.with_extension("h"), compiled.header).expect("a file for the header");
         }
         path
+    }
+
+    fn compiled(&self, model: &Model, options: Options) -> Result<driver::Compiled, Problems> {
+        let Some((units, layer)) = self.head else { return driver::compile(model, &options, &mut |_| ()) };
+        let revised = driver::with_head(model, &options, &Head { units, activation: None }, 0)?;
+        let model = Model::load(Arc::new(revised), &saved::Options::default())?;
+        let training = Training {
+            loss: "sparse_categorical_crossentropy".parse().expect("a loss"),
+            optimizer: "sgd:lr=0.1".parse().expect("a rule"),
+            only: vec![layer.into()],
+            freeze: vec![],
+            weights: false,
+            l2: None,
+        };
+        driver::compile(&model, &Options { training: Some(training), ..options }, &mut |_| ())
     }
 }
 

@@ -72,7 +72,7 @@ fn a_broken_condition_is_an_error_code() {
     assert_eq!(output(&mut Command::new(program)), "ok\n");
 }
 
-const MEAN: Build = Build { model: "examples/mean/model", name: "mean", target: None, cpu: None, batch: None };
+const MEAN: Build = Build { model: "examples/mean/model", name: "mean", ..Build::MNIST };
 
 #[test]
 fn states_are_told_from_everything_else() {
@@ -281,6 +281,31 @@ fn the_c_example_on_other_machines() {
     }
 }
 
+/// A call leaves the floating-point registers alone that belong to its caller.
+#[test]
+fn registers_of_the_caller_stay() {
+    for (machine, target, cpu) in [
+        ("aarch64", "aarch64-unknown-linux-gnu", None),
+        ("riscv64", "riscv64gc-unknown-linux-gnu", None),
+        ("riscv64", "riscv64gc-unknown-linux-gnu", Some("rv64gcv")),
+        ("s390x", "s390x-unknown-linux-gnu", None),
+    ] {
+        let (compiler, emulator) = (format!("{machine}-linux-gnu-gcc"), format!("qemu-{machine}-static"));
+        if !have(&[&compiler, &emulator]) {
+            continue;
+        }
+        let learning = Build { name: "learn", head: Some((2, "dense_1")), batch: Some(1), ..Build::MNIST };
+        let model = Build { target: Some(target), cpu, ..learning };
+        let (folder, source) = (scratch(), root().join("tests/consumers/registers.c"));
+        let program = link_c(&compiler, &source, &[model], &["-std=c11", "-static"], folder.path());
+        let mut run = Command::new(emulator);
+        if cpu.is_some() {
+            run.args(["-cpu", "rv64,v=true,vlen=128"]);
+        }
+        assert_eq!(output(run.arg(program)), "ok\n", "{machine}");
+    }
+}
+
 #[test]
 fn the_cpp_example() {
     if !have(&["c++"]) {
@@ -394,6 +419,7 @@ fn the_examples_name_files_that_exist() {
         "python/main.py",
         "python/mean.py",
         "bare-metal/README.md",
+        "finetune/README.md",
     ] {
         let text = fs::read_to_string(root().join("examples").join(example)).unwrap();
         let named = text.split(|c: char| c.is_whitespace() || c == '`').filter(|w| w.starts_with("examples/"));

@@ -2,7 +2,7 @@
 
 use cranelift_codegen::isa::unwind::UnwindInfo;
 use gimli::{
-    DW_EH_PE_pcrel, DW_EH_PE_sdata4, DwEhPe, Register, RunTimeEndian, X86_64,
+    DW_EH_PE_pcrel, DW_EH_PE_sdata4, DwEhPe, Register, RiscV, RunTimeEndian, X86_64,
     write::{
         Address, CallFrameInstruction, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable, RelocateWriter,
         Relocation as GimliRelocation, RelocationTarget,
@@ -13,7 +13,7 @@ use object::{
     write::{Object, Relocation, SectionId, StandardSection},
 };
 
-use crate::native::{Function, Target, Unwind};
+use crate::native::{Function, GUARD_BYTES, Target, Unwind};
 
 /// Bytes, and the places in them that depend on symbols.
 struct Writer {
@@ -65,6 +65,19 @@ fn together(functions: &[(&Function, u64)]) -> FrameDescriptionEntry {
     entry
 }
 
+/// What stands before a function of RISC-V: it moves the stack pointer by 16 bytes, stores fs1 and the return address there, and
+/// undoes it when the function has returned.
+fn guard(address: Address) -> FrameDescriptionEntry {
+    let mut entry = FrameDescriptionEntry::new(address, GUARD_BYTES);
+    entry.add_instruction(4, CallFrameInstruction::CfaOffset(16));
+    entry.add_instruction(8, CallFrameInstruction::Offset(RiscV::FS1, -16));
+    entry.add_instruction(12, CallFrameInstruction::Offset(RiscV::RA, -8));
+    entry.add_instruction(20, CallFrameInstruction::Restore(RiscV::FS1));
+    entry.add_instruction(24, CallFrameInstruction::Restore(RiscV::RA));
+    entry.add_instruction(28, CallFrameInstruction::CfaOffset(0));
+    entry
+}
+
 /// Adds `.eh_frame` for the functions that have unwind information, which lie in `code` at the given offsets.
 ///
 /// Functions are referred to by their section: another module may replace an exported symbol, but not what it is here.
@@ -77,8 +90,16 @@ pub fn add(object: &mut Object<'_>, target: &Target, code: SectionId, functions:
         table.add_fde(common, together(functions));
     } else {
         for (n, (function, _)) in functions.iter().enumerate() {
-            if let Some(Unwind::Described(UnwindInfo::SystemV(unwind))) = &function.code.unwind {
-                table.add_fde(common, unwind.to_fde(Address::Symbol { symbol: n, addend: 0 }));
+            let at = |addend| Address::Symbol { symbol: n, addend };
+            match &function.code.unwind {
+                Some(Unwind::Described(UnwindInfo::SystemV(unwind))) => {
+                    table.add_fde(common, unwind.to_fde(at(0)));
+                }
+                Some(Unwind::Guarded(UnwindInfo::SystemV(unwind))) => {
+                    table.add_fde(common, guard(at(0)));
+                    table.add_fde(common, unwind.to_fde(at(GUARD_BYTES.into())));
+                }
+                _ => {}
             }
         }
     }

@@ -7,7 +7,7 @@ use cranelift_codegen::{
     isa::unwind::{UnwindInfo, UnwindInst},
 };
 
-use super::Level;
+use super::{Level, riscv64};
 
 /// What code refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Code {
 pub enum Unwind {
     /// As Cranelift describes it.
     Described(UnwindInfo),
+    /// The same behind [`riscv64::GUARD_BYTES`] bytes that keep the return address and fs1.
+    Guarded(UnwindInfo),
     /// The stack pointer stays where it was at the call, and the registers that belong to the caller too.
     Still,
     /// The function starts by pushing the frame pointer (one byte) and making it the stack pointer (three). x86-64.
@@ -128,7 +130,7 @@ pub(super) fn finish(level: &Level, function: ir::Function) -> Code {
     let name = function.name.clone();
     let clif = level.listings.then(|| function.display().to_string());
     let mut context = Context::for_function(function);
-    context.want_disasm = level.listings;
+    context.want_disasm = level.listings || level.is_riscv64();
     if let Err(error) = context.compile(isa, &mut Default::default()) {
         panic!("machine code for {name}: {:?}\n{}", error.inner, context.func.display());
     }
@@ -150,7 +152,8 @@ pub(super) fn finish(level: &Level, function: ir::Function) -> Code {
     });
     // Below the frame pointer; above it lie the saved pointer and the return address (on s390x the register save area).
     let frame = buffer.frame_layout().map_or(0, |layout| u64::from(layout.frame_to_fp_offset));
-    Code {
+    let asm = compiled.vcode.as_deref().unwrap_or_default();
+    let code = Code {
         bytes: buffer.data().to_vec(),
         align: u64::from(buffer.alignment),
         fixups: fixups.collect(),
@@ -160,6 +163,7 @@ pub(super) fn finish(level: &Level, function: ir::Function) -> Code {
         },
         stack_bytes: frame + 16,
         declined: None,
-        listing: clif.map(|clif| Listing { clif, asm: compiled.vcode.clone().unwrap_or_default() }),
-    }
+        listing: clif.map(|clif| Listing { clif, asm: asm.into() }),
+    };
+    if level.is_riscv64() { riscv64::guarded(code, asm) } else { code }
 }

@@ -8,11 +8,13 @@ mod clif;
 mod code;
 pub mod elementary;
 mod intrinsic;
+mod riscv64;
 mod stack;
 mod target;
 mod x86;
 
 pub use code::{Code, Fixup, Function, Listing, Saved, Symbol, Unwind};
+pub use riscv64::GUARD_BYTES;
 pub use target::{Known, Level, Target, known};
 
 use std::{

@@ -224,6 +224,10 @@ impl Level {
         self.isa.triple().architecture == Architecture::X86_64
     }
 
+    pub(super) fn is_riscv64(&self) -> bool {
+        matches!(self.isa.triple().architecture, Architecture::Riscv64(_))
+    }
+
     /// What need not be expanded before code is made.
     pub fn machine(&self) -> Machine {
         Machine {
