@@ -1,50 +1,15 @@
 /* Classifies handwritten digits on a machine without an operating system; see README.md.
  *
- * start_*.S calls this with a stack, cleared memory and floating point switched on. Everything else a program needs
- * stands here: one character at a time on the serial line, and the two functions that compilers call on their own. */
-#include <stdint.h>
-
+ * start_*.S calls this with a stack, cleared memory and floating point switched on. Everything else that a program needs
+ * stands in board.c. */
+#include "board.h"
 #include "libmnist.h"
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE, RECORD = PIXELS + 1, CLASSES = 10 };
 
-/* QEMU's virt machines. */
-#if defined(__aarch64__)
-static volatile uint8_t *const serial = (volatile uint8_t *)0x09000000;
-#elif defined(__riscv)
-static volatile uint8_t *const serial = (volatile uint8_t *)0x10000000;
-#else
-#error "add the address of this machine's serial line"
-#endif
-
-/* The file of digits, which start_*.S includes. */
-extern const unsigned char digits[], digits_end[];
-
 /* What a batch of one needs is known when linking, by `smc compile --batch 1`. */
 static _Alignas(SMC_WORKSPACE_ALIGN) unsigned char workspace[MNIST_SERVING_DEFAULT_WORKSPACE + 1];
 static float pixels[PIXELS], probabilities[CLASSES];
-
-void *memcpy(void *restrict to, const void *restrict from, size_t bytes) {
-  size_t i;
-  for (i = 0; i < bytes; i++) ((volatile unsigned char *)to)[i] = ((const unsigned char *)from)[i];
-  return to;
-}
-
-void *memset(void *to, int value, size_t bytes) {
-  size_t i;
-  for (i = 0; i < bytes; i++) ((volatile unsigned char *)to)[i] = (unsigned char)value;
-  return to;
-}
-
-static void print(const char *text) {
-  while (*text != '\0') *serial = (uint8_t)*text++;
-}
-
-static void print_number(int number) {
-  char digit[2] = {(char)('0' + number % 10), '\0'};
-  if (number >= 10) print_number(number / 10);
-  print(digit);
-}
 
 static void draw(const unsigned char *image) {
   static const char shades[] = " .:-=+*#%@";
@@ -52,7 +17,7 @@ static void draw(const unsigned char *image) {
   for (row = 0; row < SIDE; row += 2) {
     for (column = 0; column < SIDE; column++) {
       int grey = (image[row * SIDE + column] + image[(row + 1) * SIDE + column]) / 2;
-      *serial = (uint8_t)shades[grey * 10 / 256];
+      print_character(shades[grey * 10 / 256]);
     }
     print("\n");
   }

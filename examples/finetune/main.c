@@ -17,6 +17,11 @@ enum { SMALL = 8, SIDE = 28, PIXELS = SIDE * SIDE, RECORD = SMALL * SMALL + 1, B
 #define CLASSES 10
 #endif
 
+/* The name of the model's input; one of [n,784] and one of [n,28,28] are the same in memory. */
+#ifndef INPUT
+#define INPUT pixels
+#endif
+
 static float images[MOST][PIXELS];
 static int64_t digits[MOST];
 
@@ -76,13 +81,13 @@ int main(int argc, char **argv) {
   step.accuracy = evaluate.accuracy = &accuracy;
   for (epoch = 1; epoch <= EPOCHS && status == SMC_OK; epoch++) {
     for (at = 0; at < known && status == SMC_OK; at += BATCH) {
-      step.pixels = images[at];
+      step.INPUT = images[at];
       step.target = &digits[at];
       step.batch = known - at < BATCH ? known - at : BATCH;
       status = tune_train_step(&step, workspace, workspace_bytes);
     }
     if (status != SMC_OK) break;
-    evaluate.pixels = images[known];
+    evaluate.INPUT = images[known];
     evaluate.target = &digits[known];
     evaluate.batch = count - known;
     status = tune_evaluate(&evaluate, workspace, workspace_bytes);

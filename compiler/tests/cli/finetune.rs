@@ -8,12 +8,12 @@ use std::{
 use smc::saved::{Model, Options};
 
 fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/finetune").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
 }
 
 /// The commands of a step, each on one line.
 fn commands(step: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(example("README.md")).unwrap();
+    let text = std::fs::read_to_string(example("finetune/README.md")).unwrap();
     let (_, rest) = text.split_once(step).unwrap_or_else(|| panic!("README.md has no {step}"));
     let block = rest.split("```").nth(1).expect("a step has commands");
     let block = block.trim_start_matches("sh").replace("\\\n", " ");
@@ -24,7 +24,7 @@ fn commands(step: &str) -> Vec<String> {
 fn run(folder: &Path, step: &str) -> String {
     let mut printed = String::new();
     for command in commands(step) {
-        let mut words = command.split_whitespace().map(|word| match word.strip_prefix("examples/finetune/") {
+        let mut words = command.split_whitespace().map(|word| match word.strip_prefix("examples/") {
             Some(name) => example(name).display().to_string(),
             None => word.into(),
         });
@@ -46,29 +46,52 @@ fn right(printed: &str) -> f64 {
     last.split(", ").nth(1).and_then(|part| part.split(' ').next()).and_then(|n| n.parse().ok()).expect("a percentage")
 }
 
-fn bits(model: &Path, key: &str) -> Vec<u8> {
+fn bits(model: &Path, variable: &str) -> Vec<u8> {
     let model = Model::open(model, &Options::default()).unwrap();
-    let key = format!("variables/{key}/.ATTRIBUTES/VARIABLE_VALUE");
+    let key = format!("{variable}/.ATTRIBUTES/VARIABLE_VALUE");
     model.bundle().unwrap().read(&key, None).unwrap().bytes().to_vec()
+}
+
+fn has_compiler() -> bool {
+    let has = Command::new("cc").arg("--version").output().is_ok();
+    assert!(has || std::env::var_os("CI").is_none(), "there is no C compiler");
+    has
 }
 
 #[test]
 fn the_three_steps_of_the_example() {
-    if Command::new("cc").arg("--version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "there is no C compiler");
+    if !has_compiler() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let old = example("model/1");
+    let old = example("finetune/model/1");
     for (step, least, frozen) in [("## 1.", 85.0, false), ("## 2.", 75.0, false), ("## 3.", 85.0, true)] {
         let printed = run(folder.path(), step);
         assert!(right(&printed) >= least, "{step}: {printed}");
         let new = folder.path().join("tuned").join(&step[3..4]);
-        for key in ["0", "1"] {
-            assert_eq!(bits(&old, key) == bits(&new, key), frozen, "{step}: variable {key}");
+        for key in ["variables/0", "variables/1"] {
+            assert_eq!(bits(&old, key) == bits(&new, key), frozen, "{step}: {key}");
         }
         // Ten or five classes.
-        let bias = bits(&new, "3").len() / 4;
+        let bias = bits(&new, "variables/3").len() / 4;
         assert_eq!(bias, if step == "## 1." { 10 } else { 5 });
     }
+}
+
+/// The filters and the statistics of batch norms stay bit for bit, the dense layers learn.
+#[test]
+fn convolutions_stay() {
+    if !has_compiler() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let printed = run(folder.path(), "## 4.");
+    assert!(right(&printed) >= 90.0, "{printed}");
+    let (old, new) = (example("mnist/cnn/1"), folder.path().join("tuned/4"));
+    let trained = |n: usize| format!("optimizer/_trainable_variables/{n}");
+    for key in (0..7).map(trained).chain(["_layers/3/moving_mean", "_layers/7/moving_variance"].map(String::from)) {
+        assert_eq!(bits(&old, &key), bits(&new, &key), "{key}");
+    }
+    assert!((7..11).map(trained).all(|key| bits(&old, &key) != bits(&new, &key)));
+    assert_eq!(bits(&new, &trained(10)).len() / 4, 5);
 }
