@@ -365,6 +365,8 @@ pub fn tolerance(op: &str) -> Tolerance {
         "FusedBatchNormGrad" | "FusedBatchNormGradV2" | "FusedBatchNormGradV3" => (4.0, 32.0),
         // TensorFlow rounds halves at every sum.
         "ResizeBilinearGrad" => (4.0, 4.0),
+        // Products of gates, sums of which cancel.
+        "BlockLSTMGrad" | "BlockLSTMGradV2" => (4.0, 4.0),
         // A power, and a sum that is subtracted from it; TensorFlow rounds halves at every operation.
         "LRNGrad" => (4.0, 4.0),
         _ => (2.0, 0.0),

@@ -121,6 +121,7 @@ const TABLES: &[&[TfOp]] = &[
     flow::list::OPS,
     flow::recurrent::OPS,
     flow::cell_gradient::OPS,
+    flow::sequence_gradient::OPS,
     math::OPS,
     convert::OPS,
     nn::OPS,

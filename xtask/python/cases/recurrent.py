@@ -88,6 +88,37 @@ def sequences():
         case(op, "bias too short", Const(np.int64(5)), *lstm(2, 3, 4, steps=5)[:-1], sixteenths(12, seed=8), fails=True)
 
 
+def sequence_gradients():
+    """What the cells gave is any numbers."""
+
+    def operands(batch, inputs, cells, steps, dtype="f32"):
+        return *lstm(batch, inputs, cells, dtype, steps), *(sixteenths(steps, batch, cells, dtype=dtype, seed=s) for s in range(10, 19))
+
+    def without_weights(outputs):
+        outputs[3][:] = 0
+        return outputs
+
+    length = lambda n: Const(np.int64(n))
+    for op in ("BlockLSTMGrad", "BlockLSTMGradV2"):
+        for peephole in (False, True):
+            name, attrs = f"peepholes {peephole}", {"use_peephole": peephole}
+            for n in (4, 2, 0):
+                case(op, f"{n} of 4 steps, {name}", length(n), *operands(2, 3, 4, 4), **attrs)
+                case(op, f"{n} of 4 steps by data, {name}", tensor(n, "i64"), *operands(2, 3, 4, 4), **attrs)
+            case(op, f"one, {name}", length(1), *operands(1, 1, 1, 1), **attrs)
+            case(op, f"f16, {name}", length(3), *operands(2, 3, 2, 3, "f16"), optional=True, **attrs)
+            none = length(2), *operands(0, 3, 2, 2)
+            case(op, f"no batch, {name}", *none, via=Run(op, none, attrs, without_weights, always=True), **attrs)
+            case(op, f"no inputs, {name}", length(2), *operands(2, 0, 2, 2), **attrs)
+            # The gradient of the weights of no sequences is what was in memory.
+            sweep(op, f"batches, {name}", [(length(2), *operands(batch, 3, 2, 2)) for batch in (1, 3)], **attrs)
+            sweep(op, f"steps, {name}", [(length(1), *operands(2, 3, 2, steps)) for steps in (1, 2, 4)], **attrs)
+            sweep(op, f"steps by data, {name}", [(tensor(n, "i64"), *operands(2, 3, 2, steps)) for steps in (1, 2, 4) for n in range(steps + 1)], **attrs)
+        case(op, "bias too short", length(4), *operands(2, 3, 4, 4)[:7], sixteenths(12, seed=8), *operands(2, 3, 4, 4)[8:], use_peephole=False, fails=True)
+        case(op, "weights too short", length(4), *operands(2, 3, 4, 4)[:3], sixteenths(6, 16, seed=4), *operands(2, 3, 4, 4)[4:], use_peephole=False, fails=True)
+
+
 cells()
 gradients()
 sequences()
+sequence_gradients()

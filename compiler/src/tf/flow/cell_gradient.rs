@@ -117,26 +117,11 @@ fn lstm_cell(cx: &mut Import) -> Outputs {
         }
         weights.push(wide(cx, w)?);
     }
-    let to_o = slope(cx, o)?;
-    let d_o = product(cx, &[to_o, d_h, co])?;
-    let bent = slope_of_tanh(cx, co)?;
-    let through_h = product(cx, &[d_h, o, bent])?;
-    let mut d = cx.add_(through_h, d_cs)?;
-    if peepholes {
-        let seen = cx.mul(d_o, weights[2])?;
-        d = cx.add_(d, seen)?;
-    }
-    let (to_ci, to_f, to_i) = (slope_of_tanh(cx, ci)?, slope(cx, f)?, slope(cx, i)?);
-    let d_ci = product(cx, &[to_ci, d, i])?;
-    let d_f = product(cx, &[to_f, d, before])?;
-    let d_i = product(cx, &[to_i, d, ci])?;
-    let mut d_before = cx.mul(d, f)?;
+    let seen = peepholes.then(|| [weights[0], weights[1], weights[2]]);
+    let (gates, d_before) = back(cx, [before, i, f, o, ci, co], seen, [d_cs, d_h])?;
+    let [d_i, _, d_f, d_o] = gates;
     let mut of_weights = vec![];
     if peepholes {
-        for (d, w) in [(d_i, weights[0]), (d_f, weights[1])] {
-            let seen = cx.mul(d, w)?;
-            d_before = cx.add_(d_before, seen)?;
-        }
         for (d, cells) in [(d_i, before), (d_f, before), (d_o, cs)] {
             let all = cx.mul(d, cells)?;
             let all = sum(cx, all, vec![0])?;
@@ -147,7 +132,38 @@ fn lstm_cell(cx: &mut Import) -> Outputs {
             of_weights.push(cx.full_like(w, 0.0)?);
         }
     }
-    let all = cx.concat(&[d_i, d_ci, d_f, d_o], 1)?;
+    let all = cx.concat(&gates, 1)?;
     let results = [d_before, all].into_iter().chain(of_weights);
     results.map(|id| Ok(cx.cast(id, dtype)?.into())).collect()
+}
+
+/// What one step of an LSTM passes back: the gradients of the sums behind i, ci, f and o, and that of the cells before. Given
+/// are the cells before, i, f, o, ci and co of the step, the peepholes' weights, and the gradients of its cells and output.
+pub(super) fn back(
+    cx: &mut Import,
+    [before, i, f, o, ci, co]: [NodeId; 6],
+    peepholes: Option<[NodeId; 3]>,
+    [d_cs, d_h]: [NodeId; 2],
+) -> Result<([NodeId; 4], NodeId)> {
+    let to_o = slope(cx, o)?;
+    let d_o = product(cx, &[to_o, d_h, co])?;
+    let bent = slope_of_tanh(cx, co)?;
+    let through_h = product(cx, &[d_h, o, bent])?;
+    let mut d = cx.add_(through_h, d_cs)?;
+    if let Some([.., to_o]) = peepholes {
+        let seen = cx.mul(d_o, to_o)?;
+        d = cx.add_(d, seen)?;
+    }
+    let (to_ci, to_f, to_i) = (slope_of_tanh(cx, ci)?, slope(cx, f)?, slope(cx, i)?);
+    let d_ci = product(cx, &[to_ci, d, i])?;
+    let d_f = product(cx, &[to_f, d, before])?;
+    let d_i = product(cx, &[to_i, d, ci])?;
+    let mut d_before = cx.mul(d, f)?;
+    if let Some([to_i, to_f, _]) = peepholes {
+        for (d, w) in [(d_i, to_i), (d_f, to_f)] {
+            let seen = cx.mul(d, w)?;
+            d_before = cx.add_(d_before, seen)?;
+        }
+    }
+    Ok(([d_i, d_ci, d_f, d_o], d_before))
 }

@@ -8,6 +8,7 @@ pub(super) mod cell_gradient;
 pub(super) mod recurrent;
 mod region;
 mod repeat;
+pub(super) mod sequence_gradient;
 pub(super) mod sum;
 mod uneven;
 

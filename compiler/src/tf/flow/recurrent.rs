@@ -37,21 +37,25 @@ struct Lstm {
 }
 
 /// An LSTM's weights, in the type that is computed in.
-struct Weights {
+pub(super) struct Weights {
     /// Of the input, and of the output before: `[inputs, 4 * cells]` and `[cells, 4 * cells]`.
-    input: NodeId,
-    output: NodeId,
+    pub input: NodeId,
+    pub output: NodeId,
     bias: NodeId,
     /// Of the cells, for i, f and o: `[cells]` each.
-    peepholes: Option<[NodeId; 3]>,
+    pub peepholes: Option<[NodeId; 3]>,
+}
+
+/// Where i, ci, f and o stand in the weights of the current node.
+pub(super) fn order(cx: &Import) -> [usize; 4] {
+    if cx.node.op.ends_with("V2") { [0, 2, 1, 3] } else { [0, 1, 2, 3] }
 }
 
 impl Lstm {
     fn of(cx: &Import) -> Result<Lstm> {
         let second = cx.node.op == "BlockLSTMV2";
-        let order = if second { [0, 2, 1, 3] } else { [0, 1, 2, 3] };
         let forget_bias = if second { 0.0 } else { f64::from(cx.node.attr_float("forget_bias")?) };
-        Ok(Lstm { order, forget_bias, cell_clip: f64::from(cx.node.attr_float("cell_clip")?) })
+        Ok(Lstm { order: order(cx), forget_bias, cell_clip: f64::from(cx.node.attr_float("cell_clip")?) })
     }
 
     /// i, cs, f, o, ci, co and h of one step, all `[batch, cells]`, given the products with all weights.
@@ -113,7 +117,7 @@ pub(super) fn wide(cx: &mut Import, x: NodeId) -> Result<NodeId> {
 }
 
 /// The weights of an LSTM, which stand behind operand `first`.
-fn weights(cx: &mut Import, first: usize, inputs: &Dim, cells: &Dim) -> Result<Weights> {
+pub(super) fn weights(cx: &mut Import, first: usize, inputs: &Dim, cells: &Dim) -> Result<Weights> {
     let w = of_rank(cx, first, 2, "the weights' matrix")?;
     let bias = of_rank(cx, first + 4, 1, "the bias")?;
     let shape = cx.shape(w);
@@ -141,7 +145,7 @@ fn weights(cx: &mut Import, first: usize, inputs: &Dim, cells: &Dim) -> Result<W
 }
 
 /// Cells and output before, which stand behind operand `first`: `[batch, cells]`.
-fn state(cx: &mut Import, first: usize, batch: &Dim) -> Result<[NodeId; 2]> {
+pub(super) fn state(cx: &mut Import, first: usize, batch: &Dim) -> Result<[NodeId; 2]> {
     let (cs, h) = (of_rank(cx, first, 2, "the cells before")?, of_rank(cx, first + 1, 2, "the output before")?);
     for x in [cs, h] {
         cx.require_equal(&cx.shape(x)[0].clone(), batch, "the batch of the state and of the input")?;
