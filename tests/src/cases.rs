@@ -367,6 +367,8 @@ pub fn tolerance(op: &str) -> Tolerance {
         "ResizeBilinearGrad" => (4.0, 4.0),
         // Products of gates, sums of which cancel.
         "BlockLSTMGrad" | "BlockLSTMGradV2" => (4.0, 4.0),
+        // Likelihoods of paths by their logarithms, of which the greatest lose most; TensorFlow's own error is 80 units.
+        "CTCLoss" => (8.0, 128.0),
         // A power, and a sum that is subtracted from it; TensorFlow rounds halves at every operation.
         "LRNGrad" => (4.0, 4.0),
         _ => (2.0, 0.0),

@@ -13,6 +13,7 @@ mod conv_filter;
 mod convert;
 mod count;
 mod ctc;
+mod ctc_loss;
 mod diagonal;
 mod einsum;
 mod filter;
@@ -149,6 +150,7 @@ const TABLES: &[&[TfOp]] = &[
     random::sample::OPS,
     partition::OPS,
     ctc::OPS,
+    ctc_loss::OPS,
     filter::OPS,
     nms::OPS,
     scatter::OPS,
