@@ -16,6 +16,7 @@ mod ctc;
 mod ctc_loss;
 mod diagonal;
 mod einsum;
+mod fake_quant;
 mod filter;
 mod flow;
 mod found;
@@ -128,6 +129,7 @@ const TABLES: &[&[TfOp]] = &[
     nn::OPS,
     loss::OPS,
     gradient::OPS,
+    fake_quant::OPS,
     norm::OPS,
     norm_gradient::OPS,
     conv::OPS,
