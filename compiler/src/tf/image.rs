@@ -1,5 +1,9 @@
 //! Resizing, and its gradients. Positions are computed in f32 step by step as TensorFlow does, because an ulp decides which pixel is near.
 
+pub(super) mod crop;
+pub(super) mod cubic;
+pub(super) mod spans;
+
 use super::{
     Import, Outputs, Stop, TfOp,
     build::{one, widened},

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .layout import first
-from .spec import FLOATS, INF, INTS, NAN, NUMBERS, Run, Sizes, case, const, extent, rand, sweep
+from .spec import DTYPES, FLOATS, INF, INTS, NAN, NUMBERS, Run, Sizes, case, const, extent, rand, sweep, tensor
 
 
 def resizes():
@@ -70,6 +70,122 @@ def resize_gradients():
     case(between, "rank 3", rand(2, 2, 2), rand(1, 3, 3, 1), fails=True)
 
 
+def cubic():
+    """By cubic convolution, and back."""
+    op, back = "ResizeBicubic", "ResizeBicubicGrad"
+    sizes = ([4, 6], [3, 2], [5, 7], [1, 1], [2, 3], [8, 3])
+    for name, flags in FLAGS.items():
+        for size in sizes:
+            case(op, f"{name} 2x3 to {size}", rand(1, 2, 3, 2), const(size), **flags)
+            case(back, f"{name} 2x3 from {size}", rand(1, *size, 2), rand(1, 2, 3, 2), **flags)
+        for shape, size in (((2, 5, 4, 1), [3, 7]), ((1, 1, 1, 1), [2, 2]), ((1, 6, 6, 3), [3, 3]), ((1, 3, 4, 3), [11, 9])):
+            case(op, f"{name} {shape} to {size}", rand(*shape), const(size), **flags)
+            case(back, f"{name} {shape} from {size}", rand(shape[0], *size, shape[3]), rand(*shape), **flags)
+        for value in (NAN, INF):
+            for at in ((0, 0), (1, 1), (2, 2)):
+                image = np.arange(9, dtype=np.float32).reshape(1, 3, 3, 1)
+                image[0, at[0], at[1], 0] = value
+                for size in ([3, 3], [5, 5], [2, 2]):
+                    case(op, f"{name}, {value} at {at} of 3x3 to {size}", image, const(size), **flags)
+        for dtype in FLOATS + INTS:
+            case(op, f"{name} of {dtype}", rand(1, 2, 2, 1, dtype=dtype), const([3, 3]), optional=True, **flags)
+            case(back, f"{name} of {dtype}", rand(1, 3, 3, 1), rand(1, 2, 2, 1, dtype=dtype), optional=True, **flags)
+        rows = [(b, n, m) for b in (0, 1, 2) for n in (1, 2, 3) for m in (1, 2, 4)]
+        sweep(op, f"{name}, twice the rows", [(rand(b, n, 2, c), Sizes([extent(0, 1) * 2, 3])) for b in (0, 1, 2) for n in (0, 1, 3) for c in (0, 1, 2)], **flags)
+        sweep(op, f"{name}, two rows", [(rand(b, n, 3, 2), const([2, 2])) for b in (0, 1, 2) for n in range(5)], **flags)
+        sweep(back, f"{name}, rows", [(rand(b, n, 2, 2), rand(b, m, 3, 2)) for b, n, m in rows], **flags)
+        sweep(back, f"{name}, none", [(rand(b, n, 2, c), rand(b, m, 3, c)) for b in (0, 1) for n in (0, 2) for m in (0, 2) for c in (0, 1)], **flags)
+    for name in (op, back):
+        operand = const([3, 3]) if name == op else rand(1, 3, 3, 1)
+        case(name, "both flags", rand(1, 2, 2, 1), operand, align_corners=True, half_pixel_centers=True, fails=True)
+        case(name, "rank 3", rand(2, 2, 2), operand, fails=True)
+    case(op, "size zero", rand(1, 2, 2, 1), const([0, 3]), fails=True)
+
+
+def crops():
+    """Boxes within an image, beyond it, turned over and without extent; and back."""
+    op, of_image, of_boxes = "CropAndResize", "CropAndResizeGradImage", "CropAndResizeGradBoxes"
+    boxes = tensor([[0, 0, 1, 1], [0.25, 0.125, 0.75, 0.875], [-0.25, 0.5, 0.5, 1.25], [1, 0.75, 0, 0.25], [0.3, 0.3, 0.3, 0.3], [2, 2, 3, 3]])
+    index = tensor([0, 1, 1, 0, 1, 0], "i32")
+    for method in ("bilinear", "nearest"):
+        for size in ([3, 4], [1, 1], [1, 3], [5, 1], [2, 7]):
+            name = f"{method} to {size}"
+            for height, width in ((4, 5), (1, 1), (3, 1)):
+                image, g = rand(2, height, width, 3), rand(6, *size, 3, seed=1)
+                case(op, f"{name} of {height}x{width}", image, boxes, index, const(size), method=method)
+                case(of_image, f"{name} of {height}x{width}", g, boxes, index, const([2, height, width, 3]), method=method, T=DTYPES["f32"])
+                if method == "bilinear":
+                    case(of_boxes, f"{name} of {height}x{width}", g, image, boxes, index, method=method)
+        case(op, f"{method}, another value outside", rand(2, 4, 5, 1), boxes, index, const([3, 3]), method=method, extrapolation_value=-7.5)
+        for dtype in FLOATS + INTS:
+            case(op, f"{method} of {dtype}", rand(2, 3, 4, 2, dtype=dtype), boxes, index, const([3, 2]), method=method, optional=True)
+        for dtype in ("f16", "f32", "f64"):
+            case(of_image, f"{method} of {dtype}", rand(6, 3, 2, 2), boxes, index, const([2, 3, 4, 2]), method=method, T=DTYPES[dtype])
+        half = tensor([[0, 0, 1, 1], [0.5, 0.5, 0.5, 0.5]])
+        case(op, f"{method}, halves", rand(1, 2, 4, 1), half, tensor([0, 0], "i32"), const([3, 7]), method=method)
+        runs = [(rand(b, h, 3, c), boxes[:n], index[:n], const([2, 3])) for b in (0, 2) for h in (0, 1, 3) for n in (0, 1, 4) for c in (1, 2) if b or not n]
+        sweep(op, method, runs, method=method)
+        sweep(op, f"{method}, as large as the image", [(rand(2, h, 2, 1), boxes[:n], index[:n], Sizes([extent(0, 1), 2])) for h in (0, 1, 2, 3) for n in (1, 4)], method=method)
+        rows = [(h, n, c) for h in (0, 1, 3) for n in (0, 1, 4) for c in (1, 2)]
+        sweep(of_image, method, [(rand(n, h, 3, 2), boxes[:n], index[:n], const([2, 3, 2, 2])) for h, n, _ in rows], method=method, T=DTYPES["f32"])
+    sweep(of_boxes, "bilinear", [(rand(n, h, 3, c), rand(2, m, 3, c, seed=1), boxes[:n], index[:n]) for h, n, c in rows for m in (0, 1, 3)])
+    for dtype in FLOATS + INTS:
+        case(of_boxes, f"of {dtype}", rand(6, 3, 2, 2), rand(2, 3, 4, 2, dtype=dtype), boxes, index, optional=True)
+    image, g, size, extents = rand(2, 3, 3, 1), rand(6, 2, 2, 1), const([2, 2]), const([2, 3, 3, 1])
+    for name, wrong in (("no such image", tensor([0, 1, 2, 0, 1, 0], "i32")), ("a negative image", tensor([0, 1, -1, 0, 1, 0], "i32")), ("fewer images than boxes", index[:5])):
+        case(op, name, image, boxes, wrong, size, fails=True)
+        case(of_image, name, g, boxes, wrong, extents, T=DTYPES["f32"], fails=True)
+        case(of_boxes, name, g, image, boxes, wrong, fails=True)
+    for name, value in (("NaN", NAN), ("infinite", INF)):
+        bad = boxes.copy()
+        bad[1, 2] = value
+        case(op, name, image, bad, index, size, fails=True)
+    case(op, "boxes of three", image, boxes[:, :3], index, size, fails=True)
+    case(op, "size zero", image, boxes, index, const([0, 2]), fails=True)
+    case(of_image, "other channels", rand(6, 2, 2, 2), boxes, index, extents, T=DTYPES["f32"], fails=True)
+    case(of_boxes, "other channels", rand(6, 2, 2, 2), image, boxes, index, fails=True)
+    case(of_boxes, "fewer crops than boxes", g[:4], image, boxes, index, fails=True)
+
+
+def sampled():
+    """By every kernel, smaller and larger, smoothed or not, moved, and back."""
+    op, back = "ScaleAndTranslate", "ScaleAndTranslateGrad"
+    kernels = ("lanczos1", "lanczos3", "lanczos5", "gaussian", "box", "triangle", "keyscubic", "mitchellcubic")
+    pair = lambda a, b: const([a, b], "f32")
+    for kernel in kernels:
+        for smooth in (True, False):
+            attrs = {"kernel_type": kernel, "antialias": smooth}
+            for (h, w), (rows, columns) in (((6, 5), (3, 4)), ((3, 4), (7, 9)), ((5, 6), (5, 1)), ((1, 1), (2, 3)), ((9, 12), (2, 3))):
+                name, scale = f"{kernel} {h}x{w} to {rows}x{columns}, smooth {smooth}", pair(rows / h, columns / w)
+                case(op, name, rand(2, h, w, 2), const([rows, columns]), scale, pair(0, 0), **attrs)
+                case(back, name, rand(2, rows, columns, 2), rand(2, h, w, 2), scale, pair(0, 0), **attrs)
+            for move in ((0.5, -1.25), (-3, 2), (9, 0)):
+                case(op, f"{kernel} moved by {move}, smooth {smooth}", rand(1, 4, 5, 1), const([5, 4]), pair(1.5, 0.5), pair(*move), **attrs)
+                case(back, f"{kernel} moved by {move}, smooth {smooth}", rand(1, 5, 4, 1), rand(1, 4, 5, 1), pair(1.5, 0.5), pair(*move), **attrs)
+    scale, still, size = pair(0.75, 1.5), pair(0, 0), const([3, 6])
+    for dtype in FLOATS + INTS:
+        case(op, f"of {dtype}", rand(1, 4, 4, 2, dtype=dtype), size, scale, still, kernel_type="triangle", optional=True)
+    for value in (NAN, INF):
+        image = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+        image[0, 3, 1, 0] = value
+        case(op, f"{value}", image, size, scale, still, kernel_type="triangle")
+        case(op, f"{value}, lanczos", image, size, scale, still, kernel_type="lanczos3")
+    case(op, "no image", rand(0, 4, 4, 1), size, scale, still, kernel_type="box")
+    x = rand(1, 4, 4, 1)
+    case(op, "no such kernel", x, size, scale, still, kernel_type="cubic", fails=True)
+    case(op, "scale of zero", x, size, pair(0, 1), still, fails=True)
+    case(op, "scale below zero", x, size, pair(1, -1), still, fails=True)
+    case(op, "no channels", rand(1, 4, 4, 0), size, scale, still, fails=True)
+    case(op, "no rows", rand(1, 0, 4, 1), size, scale, still, fails=True)
+    case(op, "size zero", x, const([0, 3]), scale, still, fails=True)
+    case(op, "rank 3", x[0], size, scale, still, fails=True)
+    case(op, "three scales", x, size, const([1, 1, 1], "f32"), still, fails=True)
+    case(back, "scale of zero", rand(1, 3, 6, 1), x, pair(0, 1), still, fails=True)
+    for channels in (1, 2):
+        sweep(op, f"batches, {channels} channels", [(rand(b, 4, 3, channels), size, scale, still) for b in (0, 1, 3)], kernel_type="triangle")
+        sweep(back, f"batches, {channels} channels", [(rand(b, 3, 6, channels), rand(b, 4, 3, channels), scale, still) for b in (0, 1, 3)], kernel_type="triangle")
+
+
 def blocks():
     def exchange(op, name, x, block, shape=None):
         case(op, name, x, block_size=block)
@@ -112,4 +228,7 @@ def blocks():
 
 resizes()
 resize_gradients()
+cubic()
+crops()
+sampled()
 blocks()
