@@ -117,7 +117,7 @@ pub(super) fn margins(cx: &mut Import, layout: &Layout, extents: &[Dim], steps: 
 fn require_window(cx: &mut Import, padded: &Dim, step: &Step) -> Result<()> {
     let dtype = cx.dtype(cx.arg(0)?);
     let op = &cx.node.op;
-    let held = dtype.is_float() && dtype != DType::F64 && !op.starts_with("Avg");
+    let held = dtype.is_float() && dtype != DType::F64 && !op.starts_with("Avg") && !op.starts_with("Dilation");
     let span = step.span();
     let least = if held && !span.is(1) { span } else { span - 2 * step.stride + 1 };
     cx.require_at_most(&least, padded, "a window is larger than what it moves over")

@@ -15,6 +15,7 @@ mod count;
 mod ctc;
 mod ctc_loss;
 mod diagonal;
+mod dilate;
 mod einsum;
 mod fake_quant;
 mod filter;
@@ -136,6 +137,7 @@ const TABLES: &[&[TfOp]] = &[
     conv_filter::OPS,
     pool::OPS,
     pool_gradient::OPS,
+    dilate::OPS,
     matrix::OPS,
     einsum::OPS,
     reduce::OPS,

@@ -60,6 +60,13 @@ def windows():
         square("DepthwiseConv2dNative", f"{padding}, 2 apart", [(1, n, 4, 2) for n in (1, 3, 4, 5)], (2, 2, 2, 2), dtype="f32", padding=padding, **apart)
         sizes = (const([1, 3, 3, 1]), const([1, 1, 1, 1]))
         sweep("MaxPoolV2", f"{padding} 3", [(rand(1, n, 4, 1, dtype="f64"), *sizes) for n in SMALL], padding=padding)
+    for padding, (k, stride, rate) in itertools.product(("VALID", "SAME"), ((2, 1, 1), (3, 2, 1), (2, 1, 2))):
+        attrs = {"strides": [1, stride, stride, 1], "rates": [1, rate, rate, 1], "padding": padding}
+        filters, name = const(rand(k, k, 2, seed=1), "f32"), f"{padding} {k} by {stride}, {rate} apart"
+        sweep("Dilation2D", name, [(rand(b, n, 5, 2), filters) for b in (0, 1, 2) for n in range(6)], **attrs)
+        width = -(-5 // stride) if padding == "SAME" else (5 - (k - 1) * rate - 1) // stride + 1
+        for op in ("Dilation2DBackpropInput", "Dilation2DBackpropFilter"):
+            sweep(op, name, [(rand(1, n, 5, 2), filters, rand(1, m, width, 2, seed=2)) for n in range(1, 6) for m in range(1, 6)], **attrs)
     square("MaxPool", "channels in threes", [(1, 2, 2, n) for n in range(7)], ksize=[1, 1, 1, 3], strides=[1, 1, 1, 3], padding="VALID")
 
 

@@ -161,9 +161,49 @@ def argmax_pooling():
     case(op, "window over the whole border", distinct(1, 2, 2, 1), ksize=[1, 5, 5, 1], strides=[1, 1, 1, 1], padding="SAME")
 
 
+def places(n, k, stride, rate, padding):
+    return -(-n // stride) if padding == "SAME" else max((n - (k - 1) * rate - 1) // stride + 1, 0)
+
+
+def morphology():
+    """The greatest sum of a window and a filter, and where its gradient goes."""
+    ops = ("Dilation2D", "Dilation2DBackpropInput", "Dilation2DBackpropFilter")
+
+    def three(name, x, f, strides=(1, 1), rates=(1, 1), padding="SAME", dtype="f32", **more):
+        attrs = {"strides": [1, *strides, 1], "rates": [1, *rates, 1], "padding": padding}
+        out = [places(n, k, s, r, padding) for n, k, s, r in zip(x.shape[1:3], f.shape, strides, rates)]
+        g = rand(x.shape[0], *out, x.shape[3], dtype=dtype, seed=5)
+        weights = {name: Const(f)} | ({f"{name}, filter of data": f} if name.endswith("apart VALID") else {})
+        for name, f in weights.items():
+            case(ops[0], name, x, f, **attrs, **more)
+            for op in ops[1:]:
+                case(op, name, x, f, g, **attrs, **more)
+
+    for padding in ("SAME", "VALID"):
+        for dtype in (*FLOATS, *INTS):
+            three(f"{dtype} {padding}", rand(2, 4, 5, 2, dtype=dtype), rand(2, 3, 2, dtype=dtype, seed=1), padding=padding, dtype=dtype, optional=True)
+            three(f"{dtype} zeros {padding}", np.zeros((1, 3, 3, 1), DTYPES[dtype]), np.zeros((2, 2, 1), DTYPES[dtype]), padding=padding, dtype=dtype, optional=True)
+        for strides, rates, size in (((2, 2), (1, 1), (3, 3)), ((1, 1), (2, 2), (2, 3)), ((2, 1), (1, 3), (2, 2)), ((3, 2), (2, 1), (1, 2)), ((1, 2), (1, 1), (1, 1))):
+            three(f"{size} by {strides}, {rates} apart {padding}", distinct(2, 6, 7, 3), rand(*size, 3, seed=1), strides, rates, padding)
+        odd = np.resize(tensor([NAN, 1, 2, 3, 5, 5, -INF, -INF, -INF, -INF, NAN, NAN, INF, NAN, -INF, 0]), (1, 4, 5, 2))
+        three(f"NaN and infinity {padding}", odd, rand(2, 2, 2, seed=1), padding=padding)
+        three(f"an infinite filter {padding}", rand(1, 3, 3, 1), tensor([[[-INF], [-INF]], [[-INF], [1]]]), padding=padding)
+        three(f"nothing that counts {padding}", np.full((1, 3, 4, 1), -INF, np.float32), rand(2, 2, 1), padding=padding)
+        three(f"empty batch {padding}", rand(0, 4, 4, 2), rand(2, 2, 2), padding=padding)
+    three("a large filter", distinct(1, 3, 4, 1), rand(5, 5, 1, seed=1))
+    x, f, one = rand(1, 4, 4, 2), rand(2, 2, 2), {"strides": [1, 1, 1, 1], "rates": [1, 1, 1, 1], "padding": "VALID"}
+    case(ops[0], "other channels", x, rand(2, 2, 3), fails=True, **one)
+    case(ops[0], "a window too large", x, rand(6, 6, 2), fails=True, **one)
+    case(ops[0], "over the batch", x, f, fails=True, **{**one, "strides": [2, 1, 1, 1]})
+    case(ops[0], "rank 3", rand(4, 4, 2), f, fails=True, **one)
+    for op in ops[1:]:
+        case(op, "gradient of another size", x, f, rand(1, 4, 4, 2), fails=True, **one)
+
+
 conv2d()
 depthwise()
 transposed()
 conv3d()
 pooling()
 argmax_pooling()
+morphology()
