@@ -239,6 +239,92 @@ def by_hand():
 lesson("by_hand", by_hand, *REGRESSION)
 
 
+def plain_step(weights, loss_of):
+    """A step of plain descent along a loss."""
+
+    def step(*given):
+        with tf.GradientTape() as tape:
+            loss = loss_of(*given)
+        for w, g in zip(weights, tape.gradient(loss, weights)):
+            w.assign_sub(0.05 * g)
+        return {"loss": loss}
+
+    return step, weights, weights
+
+
+def recognised(second):
+    """Sequences of labels that a frame-by-frame classifier should read; the blank is the last class, or the first."""
+    weights = [tf.Variable(numbers(4, 5) * 0.5), tf.Variable(numbers(5, seed=1))]
+
+    def loss(x, labels):
+        labels = labels % 4 + (1 if second else 0)
+        at = tf.where(labels >= 0)
+        sparse = tf.SparseTensor(at, tf.gather_nd(labels, at), tf.shape(labels, tf.int64))
+        logits, lengths = tf.tensordot(x, weights[0], 1) + weights[1], tf.fill([tf.shape(x)[0]], 6)
+        if second:
+            return tf.reduce_mean(tf.nn.ctc_loss(sparse, logits, None, lengths, logits_time_major=False, blank_index=0))
+        return tf.reduce_mean(v1.nn.ctc_loss(sparse, logits, lengths, time_major=False, ctc_merge_repeated=False))
+
+    return plain_step(weights, loss)
+
+
+for name, second in (("ctc", False), ("ctc_second", True)):
+    lesson(name, functools.partial(recognised, second), (F32, (6, 4)), (I32, (3,)))
+
+
+def lstm_block(op):
+    """An LSTM that is one operator, over an open number of sequences."""
+    w, b, peepholes = tf.Variable(numbers(5, 8) * 0.5), tf.Variable(tf.zeros([8])), [tf.Variable(numbers(2, seed=n) * 0.5) for n in range(3)]
+
+    def loss(x):
+        x, state = tf.transpose(x, [1, 0, 2]), tf.zeros([tf.shape(x)[0], 2])
+        attrs = {"forget_bias": 1.0} if op == "BlockLSTM" else {}
+        wci, wcf, wco = peepholes
+        h = getattr(tf.raw_ops, op)(seq_len_max=tf.shape(x, tf.int64)[0], x=x, cs_prev=state, h_prev=state, w=w, wci=wci, wcf=wcf, wco=wco, b=b, use_peephole=True, **attrs).h
+        return tf.reduce_mean(tf.square(h - 0.25))
+
+    return plain_step([w, b, *peepholes], loss)
+
+
+for op in ("BlockLSTM", "BlockLSTMV2"):
+    lesson(op.lower(), functools.partial(lstm_block, op), (F32, (5, 3)))
+
+
+def quantised():
+    """Training that knows of the quantisation to come: weights by channel, activations by ranges that are learned."""
+    w, low, high = tf.Variable(numbers(4, 3)), tf.Variable(-1.0), tf.Variable(1.5)
+    lows, highs = tf.Variable([-1.0, -0.5, -2.0]), tf.Variable([1.0, 2.0, 0.5])
+
+    def loss(x, target):
+        x = tf.quantization.fake_quant_with_min_max_args(x, -2.0, 2.0, num_bits=4)
+        y = x @ tf.quantization.fake_quant_with_min_max_vars_per_channel(w, lows, highs, narrow_range=True)
+        y = tf.quantization.fake_quant_with_min_max_vars(y, low, high, num_bits=6)
+        return tf.reduce_mean(tf.square(y - target))
+
+    return plain_step([w, low, high, lows, highs], loss)
+
+
+lesson("quantised", quantised, *REGRESSION)
+
+
+def resized():
+    """Images made larger and smaller, cut out by boxes that are learned, and dilated."""
+    w, filters, boxes = tf.Variable(numbers(1, 1, 2, 2)), tf.Variable(numbers(2, 2, 2) * 0.25), tf.Variable([[0.1, 0.2, 0.7, 0.9]])
+
+    def loss(x):
+        x = tf.nn.conv2d(x, w, 1, "VALID")
+        large, small = tf.image.resize(x, [7, 6], "bicubic"), tf.image.resize(x, [2, 3], "lanczos3", antialias=True)
+        batch = tf.shape(x)[0]
+        crop = tf.image.crop_and_resize(x, tf.tile(boxes, [batch, 1]), tf.range(batch), [3, 3])
+        wide = tf.nn.dilation2d(x, filters, [1, 1, 1, 1], "SAME", "NHWC", [1, 1, 1, 1])
+        return sum(tf.reduce_mean(tf.square(part - 0.5)) for part in (large, small, crop, wide))
+
+    return plain_step([w, filters, boxes], loss)
+
+
+lesson("resized", resized, (F32, (4, 5, 2)))
+
+
 def measured():
     """Metrics of Keras 3 that the step updates."""
     import keras
