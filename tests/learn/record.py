@@ -135,6 +135,68 @@ def recurrent():
     return keras.Model(x, L.Dense(3, activation="softmax")(y))
 
 
+class Rounded(keras.layers.Layer):
+    """A product whose operands are rounded as if they were quantised, to ranges that learn."""
+
+    def build(self, shape):
+        ends = lambda value, *extents: self.add_weight(shape=extents, initializer=keras.initializers.Constant(value))
+        self.ends = [ends(-1.0, 2), ends(1.5, 2), ends(-0.4), ends(0.5)]
+        self.kernel = self.add_weight(shape=(2, 3))
+
+    def call(self, x):
+        low, high, least, most = self.ends
+        x = tf.quantization.fake_quant_with_min_max_vars_per_channel(x, low, high, num_bits=4)
+        y = tf.tensordot(x, tf.quantization.fake_quant_with_min_max_vars(self.kernel, least, most, num_bits=6), 1)
+        return tf.quantization.fake_quant_with_min_max_args(y, -0.75, 1.0, num_bits=5)
+
+
+class Resized(keras.layers.Layer):
+    """Means of what resizing, a crop by a box that learns, and a dilation make of an image."""
+
+    def build(self, shape):
+        self.box = self.add_weight(shape=(1, 4), initializer=lambda *_, **__: tf.constant([[0.1, 0.2, 0.7, 0.9]]))
+        self.filter = self.add_weight(shape=(2, 2, 3))
+
+    def call(self, x):
+        batch = tf.shape(x)[0]
+        parts = [
+            tf.image.resize(x, [7, 8], "bicubic"),
+            tf.image.resize(x, [3, 4], "lanczos3", antialias=True),
+            tf.image.crop_and_resize(x, tf.tile(tf.convert_to_tensor(self.box), [batch, 1]), tf.range(batch), [3, 2]),
+            tf.nn.dilation2d(x, tf.convert_to_tensor(self.filter), [1, 1, 1, 1], "SAME", "NHWC", [1, 1, 1, 1]),
+        ]
+        return tf.concat([tf.reduce_mean(tf.square(part), [1, 2]) for part in parts], 1)
+
+    def compute_output_shape(self, shape):
+        return shape[0], 12
+
+
+def adapted():
+    """Layers of operators whose gradients TensorFlow writes as operators of their own."""
+    keras.utils.set_random_seed(9)
+    layers = [keras.Input((6, 5, 2), name="x"), Rounded(), Resized(), keras.layers.Dense(3, activation="softmax")]
+    return keras.Sequential(layers)
+
+
+class Unlikely(keras.layers.Layer):
+    """How unlikely some labels are for the steps of a sequence, as one number."""
+
+    def call(self, x):
+        batch = tf.shape(x)[0]
+        at = tf.reshape(tf.stack(tf.meshgrid(tf.range(batch), tf.range(3), indexing="ij"), -1), [-1, 2])
+        labels = tf.SparseTensor(tf.cast(at, tf.int64), tf.tile([0, 2, 2], [batch]), tf.cast([batch, 3], tf.int64))
+        return tf.compat.v1.nn.ctc_loss(labels, x, tf.fill([batch], 6), time_major=False)[:, None] / 4
+
+    def compute_output_shape(self, shape):
+        return shape[0], 1
+
+
+def heard():
+    keras.utils.set_random_seed(10)
+    L = keras.layers
+    return keras.Sequential([keras.Input((6, 4), name="x"), L.Dense(5), Unlikely(), L.Dense(3, activation="softmax")])
+
+
 def train_frozen(net, optimizer, batches):
     """Steps of a network whose layers do what they do when they infer."""
     loss_of = keras.losses.SparseCategoricalCrossentropy()
@@ -251,9 +313,9 @@ def main():
     tf.saved_model.save(odd, str(HERE / "odd"), signatures=odd.signatures())
     version_1(HERE / "version_1")
     whole = []
-    for name, make in {"pictures": pictures, "words": words, "recurrent": recurrent}.items():
+    for name, make in {"pictures": pictures, "words": words, "recurrent": recurrent, "adapted": adapted, "heard": heard}.items():
         shape = make().input_shape[1:]
-        draw = lambda: rng.integers(0, 11, (4, *shape)) if name != "pictures" else rng.normal(size=(4, *shape)).astype(np.float32)
+        draw = lambda: rng.integers(0, 11, (4, *shape)) if name in ("words", "recurrent") else rng.normal(size=(4, *shape)).astype(np.float32)
         given = [draw() for _ in range(3)]
         make().export(str(HERE / name), verbose=False)
         steps = train_frozen(make(), K.SGD(0.1), list(zip(given, targets["classes"])))
