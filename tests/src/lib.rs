@@ -7,6 +7,7 @@ pub mod fenced;
 pub mod forms;
 pub mod consumers;
 pub mod kernels;
+pub mod layers;
 pub mod lists;
 pub mod nets;
 pub mod planned;

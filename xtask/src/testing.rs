@@ -96,7 +96,7 @@ fn cargo_test(arguments: &[&str], level: Option<&str>) -> Result<Counts> {
 }
 
 /// The tests whose code is made for a CPU level of this machine; the others say by themselves which levels they need.
-const BY_LEVEL: [&str; 19] = [
+const BY_LEVEL: [&str; 20] = [
     "borders",
     "broadcasts",
     "cases",
@@ -105,6 +105,7 @@ const BY_LEVEL: [&str; 19] = [
     "entries",
     "extents",
     "fits",
+    "grafts",
     "heads",
     "machine",
     "mnist",

@@ -5,8 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use smc::{
     base::Problems,
-    driver::{self, Dump, InputShape, L2, Loss, Optimizer, Options, SizeBound, Training},
-    saved::{self, revise::Head},
+    driver::{self, Dump, Graft, InputShape, L2, Loss, Optimizer, Options, SizeBound, Training},
+    saved::{
+        self,
+        revise::{Dense, Head},
+    },
 };
 
 /// Compile TensorFlow SavedModels into native object files
@@ -202,17 +205,35 @@ pub struct Compile {
 #[derive(Args, Debug, Clone, Default)]
 #[command(next_help_heading = "Training")]
 pub struct Edit {
+    /// End the trained signature at the output of this layer, or of the node or tensor with this name. What comes behind it goes,
+    /// and so do the other signatures
+    #[arg(long, value_name = "LAYER")]
+    pub from: Option<String>,
+    /// Add a dense layer behind the output, or behind what --from and --head leave of the model; repeat it for more, in
+    /// their order. The variables of the first are appended_1/kernel and appended_1/bias. Other signatures go
+    #[arg(long, value_name = "dense:UNITS[:ACTIVATION]")]
+    pub append: Vec<Dense>,
     /// Put a new last layer of N units in place of the dense layer that the trained signature ends in, with new weights; the
-    /// activation, such as softmax, stays unless another one is named
+    /// activation, such as softmax, stays unless another one is named. The layers of --append come before it. With --from
+    /// it is put behind that layer, and has no activation unless one is named. Its variables are head/kernel and head/bias
+    /// then
     #[arg(long, value_name = "N[:ACTIVATION]")]
     pub head: Option<Head>,
 }
 
 impl Edit {
+    pub fn is_some(&self) -> bool {
+        self.from.is_some() || !self.append.is_empty() || self.head.is_some()
+    }
+
     /// The model as it is to be; the seed is that of new weights.
     pub fn applied(&self, model: saved::Model, options: &Options, seed: u64) -> Result<saved::Model, Problems> {
-        let Some(head) = &self.head else { return Ok(model) };
-        let revised = driver::with_head(&model, options, head, seed)?;
+        let Edit { from, append, head } = self.clone();
+        let revised = match head {
+            Some(head) if from.is_none() && append.is_empty() => driver::with_head(&model, options, &head, seed)?,
+            head if self.is_some() => driver::grafted(&model, options, &Graft { from, append, head }, seed)?,
+            _ => return Ok(model),
+        };
         saved::Model::load(Arc::new(revised), &saved::Options { tags: model.tags(), version: None })
     }
 }
@@ -224,7 +245,7 @@ pub struct Seeded {
     #[command(flatten)]
     pub edit: Edit,
     /// The seed of the weights of new layers [default: 0]
-    #[arg(long, value_name = "N", requires = "head", allow_negative_numbers = true, value_parser = whole)]
+    #[arg(long, value_name = "N", requires = "Edit", allow_negative_numbers = true, value_parser = whole)]
     pub seed: Option<u64>,
 }
 
@@ -463,13 +484,16 @@ pub struct Export {
     pub tags: Vec<String>,
     #[command(flatten)]
     pub edit: Seeded,
+    /// The signature that --from, --append and --head are about [default: serving_default, or the first]
+    #[arg(long, value_name = "KEY", requires = "Edit")]
+    pub signature: Option<String>,
     /// The archive; `-` is the standard output
     #[arg(
         short,
         long = "out",
         value_name = "FILE.npz",
         required_unless_present = "state",
-        conflicts_with_all = ["state", "head"]
+        conflicts_with_all = ["state", "Edit"]
     )]
     pub output: Option<PathBuf>,
 }

@@ -56,7 +56,8 @@ fn archive(file: &Path, output: &Path) -> Result<(), Problems> {
 fn export(args: &Export, state: &Path, folder: &Path, term: &Term) -> Result<(), Problems> {
     let place = Folder::find(folder)?;
     let of = Model { path: args.from.clone(), version: args.version, tags: args.tags.clone() };
-    let model = args.edit.applied(load(&of)?, &driver::Options::default())?;
+    let signatures = args.signature.iter().cloned().collect();
+    let model = args.edit.applied(load(&of)?, &driver::Options { signatures, ..Default::default() })?;
     let driver::Exported { values, notes } = driver::exported(&model, &read(state)?)?;
     let told = |problems: Problems| problems.map(|d| d.help("the state is of another model, or the model has changed"));
     let revised = with_values(&model, &values).map_err(told)?;

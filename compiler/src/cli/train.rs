@@ -82,11 +82,11 @@ pub fn run(args: &Train, term: &Term) -> Result<(), Problems> {
 
 /// With the layers that it is to have.
 fn edited(args: &Train, model: Model) -> Result<Model, Problems> {
-    if args.edit.head.is_none() {
+    if !args.edit.is_some() {
         return Ok(model);
     }
-    let signatures = vec![pick(&model, args.signature.as_deref())?.name];
-    args.edit.applied(model, &Options { signatures, ..args.code.options(&args.outputs) }, args.seed)
+    let (signatures, shapes) = (vec![pick(&model, args.signature.as_deref())?.name], args.inputs.clone());
+    args.edit.applied(model, &Options { signatures, shapes, ..args.code.options(&args.outputs) }, args.seed)
 }
 
 /// With entries to train the signature, for this machine.

@@ -19,16 +19,26 @@ pub fn import_options(signature: &Signature, options: &Options, state: &Keys) ->
 
 /// The flat graph of an entry point.
 pub fn graph(model: &Model, signature: &Signature, options: &tf::Options) -> Result<TfGraph, Problems> {
+    taken(model, signature, options).map(|(graph, _)| graph)
+}
+
+/// The same, with control flow as the file writes it: the branches that are taken whatever a caller gives.
+pub fn as_written(model: &Model, signature: &Signature) -> Result<TfGraph, Problems> {
+    let (_, taken) = taken(model, signature, &tf::Options::default())?;
+    model.graph_as_written(signature, &taken)
+}
+
+fn taken(model: &Model, signature: &Signature, options: &tf::Options) -> Result<(TfGraph, Branches), Problems> {
     let mut taken = Branches::new();
     loop {
         let graph = model.graph_taking(signature, &taken)?;
         if graph.sites.is_empty() {
-            return Ok(graph);
+            return Ok((graph, taken));
         }
         let before = taken.len();
         taken.extend(tf::known_branches(&graph, &|variable| initial::read(model, variable), options));
         if taken.len() == before {
-            return Ok(graph);
+            return Ok((graph, taken));
         }
     }
 }

@@ -200,20 +200,34 @@ impl Model {
 
     /// Whether a variable is in a layer that the author froze, and could be trained otherwise, as far as the model tells.
     pub fn is_frozen(&self, variable: &Variable) -> bool {
-        self.known().is_ok_and(|sources| sources.objects.frozen.contains(&variable.key))
+        let Ok(sources) = self.known() else { return false };
+        match sources.objects.trainable.contains_key(&variable.key) {
+            true => sources.objects.frozen.contains(&variable.key),
+            false => self.collected(variable) == Some((false, true)),
+        }
     }
 
-    /// Whether the author's training changes a variable, where the model tells: by its saved objects, or by the collection of
-    /// TensorFlow 1.
+    /// Whether the author's training changes a variable, where the model tells: by its saved objects, or by the collections of
+    /// TensorFlow 1. Those of frozen layers count.
     pub fn is_trainable(&self, variable: &Variable) -> Option<bool> {
         if let Some(&flag) = self.known().ok()?.objects.trainable.get(&variable.key) {
             return Some(flag);
         }
-        let collection = self.meta.collection_def.get("trainable_variables")?;
-        let Some(Collected::BytesList(list)) = &collection.kind else { return None };
-        let names = list.value.iter().filter_map(|bytes| VariableDef::decode(&bytes[..]).ok());
-        let names: Vec<String> = names.map(|def| def.variable_name).collect();
-        Some(names.iter().any(|name| name.strip_suffix(":0").unwrap_or(name) == variable.name))
+        self.collected(variable).map(|(trained, could_be)| trained || could_be)
+    }
+
+    /// Whether a variable is among those that training changes, and whether its own definition says that it could be; nothing
+    /// where the model has no such collection.
+    fn collected(&self, variable: &Variable) -> Option<(bool, bool)> {
+        let definition = |collection: &str| {
+            let Some(Collected::BytesList(list)) = &self.meta.collection_def.get(collection)?.kind else { return None };
+            let all = list.value.iter().filter_map(|bytes| VariableDef::decode(&bytes[..]).ok());
+            let is_it = |name: &str| name.strip_suffix(":0").unwrap_or(name) == variable.name;
+            Some(all.into_iter().find(|definition| is_it(&definition.variable_name)))
+        };
+        let trained = definition("trainable_variables")?.is_some();
+        let could_be = definition("variables").flatten().is_some_and(|definition| definition.trainable);
+        Some((trained, could_be))
     }
 
     /// The flat graph of an entry point, in which all branches are open.
@@ -224,14 +238,31 @@ impl Model {
     /// The flat graph of an entry point in which these branches are taken.
     pub fn graph_taking(&self, signature: &Signature, branches: &Branches) -> Result<TfGraph, Problems> {
         let library = self.library();
-        let builder = Builder::taking(&library, branches);
-        let (graph, scope) = match &signature.kind {
-            SignatureKind::Declared { .. } => (self.declared_graph(builder, &library, signature), ""),
+        let (graph, scope) = self.flattened(&library, signature, branches);
+        graph.and_then(|graph| self.finish(&library, graph, scope)).map_err(|p| self.located(p))
+    }
+
+    /// The same with control flow as the file writes it: functions by their names, or the edges of TensorFlow 1.
+    pub fn graph_as_written(&self, signature: &Signature, branches: &Branches) -> Result<TfGraph, Problems> {
+        let library = self.library();
+        let (graph, _) = self.flattened(&library, signature, branches);
+        graph.and_then(|graph| self.with_variables(&library, graph)).map_err(|p| self.located(p))
+    }
+
+    /// The graph with its functions inlined, and the function whose graph it is, if it is one's.
+    fn flattened<'s>(
+        &self,
+        library: &Library,
+        signature: &'s Signature,
+        branches: &Branches,
+    ) -> (Result<TfGraph, Problems>, &'s str) {
+        let builder = Builder::taking(library, branches);
+        match &signature.kind {
+            SignatureKind::Declared { .. } => (self.declared_graph(builder, library, signature), ""),
             SignatureKind::Function { function } => {
                 (self.function_graph(builder, signature, function), function.as_str())
             }
-        };
-        graph.and_then(|graph| self.finish(&library, graph, scope)).map_err(|p| self.located(p))
+        }
     }
 
     /// The body of functional control flow: what a function named in an attribute computes from its arguments.

@@ -78,7 +78,7 @@ fn restore_graph(library: &Library, filename: &str, operation: &str) -> Result<T
 }
 
 /// The shared name of variables that share nothing.
-const ANONYMOUS: &str = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
+pub(super) const ANONYMOUS: &str = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
 
 /// The name by which TensorFlow identifies a variable at run time; anonymous ones have none.
 pub(super) fn resource_name(variable: &Node) -> Option<String> {

@@ -292,6 +292,28 @@ fn a_new_head_is_trained_and_written() {
     assert_eq!(run("tuned"), run("again"));
 }
 
+/// A model that is cut and has new layers learns, and is written; the same by way of a state.
+#[test]
+fn new_layers_are_trained_and_written() {
+    let (folder, model) = (folder(), root().join("tests/learn/heads/export").display().to_string());
+    let edit = ["--from", "first", "--append", "dense:4:relu", "--head", "3:softmax", "--seed", "5"];
+    let rest = ["--freeze", "first", "--epochs", "8", "--batch", "8", "--json", "--state", "s", "-o", "tuned/2"];
+    let told = epochs(&answer(folder.path(), &train(&model, &[&edit[..], &rest].concat())));
+    let loss = |n: usize| told[n]["loss"].as_f64().unwrap();
+    assert!(loss(7) < loss(0), "{} and {}", loss(0), loss(7));
+    assert_eq!(names(&folder.path().join("tuned/2")), ["saved_model.pb", "variables"]);
+    let run = |model: &str| answer(folder.path(), &["run", model, "--value", "x=[[1, 0, 2, 0, 0, 1]]"]);
+    assert!(run("tuned").contains("[1, 3]"), "{}", run("tuned"));
+    let shown = answer(folder.path(), &["state", "show", "s"]);
+    assert!(
+        shown.contains("appended_1/kernel") && shown.contains("head/bias") && !shown.contains("variables/0:"),
+        "{shown}"
+    );
+    answer(folder.path(), &[&["state", "export", "--state", "s"], &edit[..], &[&model, "again"]].concat());
+    assert_eq!(run("tuned"), run("again"));
+    answer(folder.path(), &["compile", "tuned", "-o", "m.o", "--train", "--loss", LOSS, "--only", "head"]);
+}
+
 #[test]
 fn steps_are_measured() {
     let (folder, model) = (folder(), model());

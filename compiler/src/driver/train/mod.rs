@@ -6,8 +6,10 @@
 
 mod adafactor;
 mod choice;
+mod cut;
 mod examples;
 mod fit;
+mod graft;
 mod loss;
 mod optimizer;
 mod penalty;
@@ -16,6 +18,7 @@ use std::collections::BTreeMap;
 
 pub use examples::{Examples, fixed_batch};
 pub use fit::{Course, End, Epoch, Event, Fit, Heard, Learned, Mark, Progress, Score};
+pub use graft::{Graft, grafted};
 pub use loss::Loss;
 pub use optimizer::Optimizer;
 pub use penalty::L2;

@@ -9,6 +9,7 @@
 
 mod boxes;
 mod checksum;
+mod fresh;
 mod rewrite;
 mod slice;
 mod table;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use prost::Message;
 use smc_proto::{BundleEntryProto, BundleHeaderProto, bundle_header_proto::Endianness};
 
+pub use fresh::{Content, fresh};
 pub use rewrite::Change;
 pub use slice::Slice;
 

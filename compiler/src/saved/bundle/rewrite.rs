@@ -156,12 +156,12 @@ impl Bundle {
     }
 }
 
-fn shape(extents: &[usize]) -> TensorShapeProto {
+pub(super) fn shape(extents: &[usize]) -> TensorShapeProto {
     TfShape(Some(extents.iter().map(|&n| Some(n as u64)).collect())).to_proto()
 }
 
 /// The stored bytes of a tensor, and their masked checksum.
-fn encode(dtype: DataType, tensor: &Tensor, big_endian: bool) -> (Vec<u8>, u32) {
+pub(super) fn encode(dtype: DataType, tensor: &Tensor, big_endian: bool) -> (Vec<u8>, u32) {
     if tensor.dtype == DType::Str {
         return strings(tensor.strings(), big_endian);
     }

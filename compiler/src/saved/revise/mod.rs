@@ -5,6 +5,8 @@
 //! its [`paths`](Revised::paths).
 
 mod fingerprint;
+mod flat;
+mod glorot;
 mod head;
 mod ties;
 mod values;
@@ -18,10 +20,16 @@ use std::{
 
 use bytes::Bytes;
 
-pub use head::{Activation, Head, with_head};
+pub use flat::{Call, Dense, Flat, New};
+pub use head::{Activation, Head, Layer, Old, last as last_layer, with_head};
 pub use values::with_values;
 
-use super::{files::Files, model::Model, pieces::Pieces};
+use super::{
+    files::Files,
+    model::Model,
+    pieces::Pieces,
+    wire::{Malformed, Message},
+};
 use crate::base::Diagnostic;
 
 /// How deep folders lie in each other at most.
@@ -49,7 +57,12 @@ impl Revised {
 
     /// Replaces or adds a file.
     pub fn put(&mut self, path: &str, bytes: Bytes) {
-        self.changed.insert(path.into(), bytes.into());
+        self.set(path, bytes.into());
+    }
+
+    fn set(&mut self, path: &str, contents: Pieces) {
+        self.gone.remove(path);
+        self.changed.insert(path.into(), contents);
     }
 
     /// Leaves a file out.
@@ -127,4 +140,22 @@ impl Files for Revised {
     fn shown(&self, path: &str) -> String {
         self.files.shown(self.original(path).trim_end_matches('/'))
     }
+}
+
+/// The position of the meta graph with these tags.
+fn chosen(file: &Bytes, tags: &[String]) -> Result<usize, Malformed> {
+    let sorted = |tags: &[String]| {
+        let mut tags = tags.to_vec();
+        tags.sort();
+        tags
+    };
+    for (at, meta) in Message::parse(file.clone())?.all(2).enumerate() {
+        let meta = Message::parse(meta.clone())?;
+        let info = meta.bytes(1).cloned().map(Message::parse).transpose()?.unwrap_or_default();
+        let own: Vec<String> = info.all(4).map(|tag| String::from_utf8_lossy(tag).into_owned()).collect();
+        if sorted(&own) == sorted(tags) {
+            return Ok(at);
+        }
+    }
+    Err(Malformed)
 }

@@ -20,6 +20,10 @@ pub struct Layer {
     pub inputs: usize,
     pub units: usize,
     pub activation: Old,
+    /// What the kernel is multiplied with.
+    pub features: NodeOutput,
+    /// The node of the activation, where it is one.
+    pub map: Option<Id<Node>>,
     /// What the layer is called in diagnostics.
     pub name: String,
 }
@@ -137,8 +141,12 @@ fn behind(graph: &TfGraph, output: NodeOutput) -> Result<Layer, Diagnostic> {
         [one] => Activation::one(&at(one).op).map_or(Old::Several, Old::One),
         _ => Old::Several,
     };
+    let map = match (activation, &search.maps[..]) {
+        (Old::One(_), [one]) => Some(*one),
+        _ => None,
+    };
     let name = node.layer().unwrap_or_else(|| node.name.clone());
-    Ok(Layer { kernel, bias, inputs, units, activation, name })
+    Ok(Layer { kernel, bias, inputs, units, activation, features: node.inputs[0], map, name })
 }
 
 const HELP: &str =
