@@ -42,7 +42,9 @@ def tensors(folder):
 
 
 def of_shape(all, shape):
-    return next(value for value in all.values() if getattr(value, "shape", None) == shape and value.dtype == np.float32)
+    """A variable that no optimizer keeps."""
+    own = (value for key, value in all.items() if not any(word in key for word in ("Adam", "optimizer", "SLOT")))
+    return next(value for value in own if getattr(value, "shape", None) == shape and value.dtype == np.float32)
 
 
 def inputs(signature):

@@ -469,7 +469,7 @@ pub enum OfState {
 pub struct Export {
     /// The file of state; with --state the SavedModel directory, or a directory of numbered versions of it
     #[arg(value_name = "FILE|MODEL")]
-    pub from: PathBuf,
+    pub of: PathBuf,
     /// The SavedModel directory to write, which must not exist yet, or be empty: MODEL with the variables of the state
     #[arg(value_name = "OUT", requires = "state")]
     pub folder: Option<PathBuf>,

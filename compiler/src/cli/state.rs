@@ -37,7 +37,7 @@ pub fn run(args: &State, term: &Term) -> Result<(), Problems> {
         }
         OfState::Diff { first, second } => diff(first, second),
         OfState::Export(args) => match (&args.output, &args.state, &args.folder) {
-            (Some(output), ..) => archive(&args.from, output),
+            (Some(output), ..) => archive(&args.of, output),
             (None, Some(state), Some(folder)) => export(args, state, folder, term),
             _ => unreachable!("one of the two is required"),
         },
@@ -55,7 +55,7 @@ fn archive(file: &Path, output: &Path) -> Result<(), Problems> {
 /// Writes the model with the variables of a state.
 fn export(args: &Export, state: &Path, folder: &Path, term: &Term) -> Result<(), Problems> {
     let place = Folder::find(folder)?;
-    let of = Model { path: args.from.clone(), version: args.version, tags: args.tags.clone() };
+    let of = Model { path: args.of.clone(), version: args.version, tags: args.tags.clone() };
     let signatures = args.signature.iter().cloned().collect();
     let model = args.edit.applied(load(&of)?, &driver::Options { signatures, ..Default::default() })?;
     let driver::Exported { values, notes } = driver::exported(&model, &read(state)?)?;

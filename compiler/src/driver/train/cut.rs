@@ -10,7 +10,7 @@ use crate::{
     base::{
         Diagnostic, Id,
         layer::{Scopes, layer_of},
-        names::advice,
+        names::{advice, meant},
     },
     saved::{Node, NodeOutput, TfGraph, handed_on},
 };
@@ -25,12 +25,14 @@ pub fn find(graph: &TfGraph, wanted: &str) -> Result<NodeOutput, Diagnostic> {
         };
         graph.nodes.iter().map(is_inside).collect()
     };
+    let computes = |inside: &[bool]| inside.iter().zip(&values).any(|(inside, value)| *inside && *value);
     let mut found = inside(&|layer, _| matches(wanted, layer));
-    if !found.contains(&true) {
+    if !computes(&found) {
         // As diagnostics and `smc inspect` may have it.
-        found = inside(&|_, traced| traced == wanted);
+        let below = format!("{wanted}/");
+        found = inside(&|_, traced| traced == wanted || traced.starts_with(&below));
     }
-    match found.contains(&true) {
+    match computes(&found) {
         true => leaving(graph, &found, &values, wanted),
         false => tensor(graph, wanted, &values).unwrap_or_else(|| Err(unknown(graph, &layers, &values, wanted))),
     }
@@ -116,7 +118,13 @@ fn unknown(graph: &TfGraph, layers: &Layers, values: &[bool], wanted: &str) -> D
         true => (computed().collect(), "nodes"),
         false => (named.iter().map(String::as_str).collect(), "layers"),
     };
-    Diagnostic::error(format!("the signature has no layer `{wanted}`")).help(advice(wanted, what, &known))
+    // Nobody writes the whole way to a layer.
+    let parts: Vec<&str> = known.iter().filter_map(|name| name.rsplit('/').next()).collect();
+    let help = match meant(wanted, &parts) {
+        near if near.is_empty() => advice(wanted, what, &known),
+        near => format!("{near}{}", advice("", what, &known)),
+    };
+    Diagnostic::error(format!("the signature has no layer `{wanted}`")).help(help)
 }
 
 /// How authors know the layers of a graph.

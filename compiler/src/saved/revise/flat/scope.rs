@@ -27,7 +27,8 @@ pub fn cut(flat: &Flat<'_>) -> Result<TfGraph, Problems> {
     for (_, node) in graph.nodes.iter() {
         if let Some(what) = held(&node.op) {
             problems.push(
-                node.fault(format!("`{}` holds {what}, which goes with the whole model alone", node.op)).help(HELP),
+                node.fault(format!("`{}` needs {what}, which is neither in the graph nor in the checkpoint", node.op))
+                    .help(HELP),
             );
         }
     }
@@ -36,7 +37,7 @@ pub fn cut(flat: &Flat<'_>) -> Result<TfGraph, Problems> {
         let nodes = library.function(&name).map_or(&[][..], |scope| scope.nodes);
         let odd = nodes.iter().find(|node| is_variable(&node.op) || held(&node.op).is_some());
         if let Some(node) = odd {
-            let what = format!("function `{name}` makes a {}, which goes with the whole model alone", node.op);
+            let what = format!("function `{name}` makes a {} of its own, which is not written alone", node.op);
             problems.push(Diagnostic::error(what).at_node(&node.name).help(HELP));
         }
     }
