@@ -39,7 +39,7 @@ PLACES = (
     ("keras2_embedding.legacy", r"conv1d\w*"),
     ("tf1_lenet.tf1", "conv"),
     ("tf1_partitioned.tf1", "MatMul"),
-    ("frames_sentiment.simple_save", "rnn/transpose_1"),
+    ("frames_sentiment.simple_save", "rnn/while/Exit_4"),
 )
 CALL = re.compile(r"^(Stateful)?PartitionedCall(_\d+)?$")
 
@@ -50,7 +50,8 @@ def layers(smc, model, state, folder):
         exports.run(smc, "state", "export", "--state", state, "--from", "?", model, folder / "none")
     except Wrong as wrong:
         found = re.search(r"the layers are(.*)", " ".join(str(wrong).split()))
-        return re.findall(r"`([^`]*)`", found[1]) if found else []
+        paths = [layer.split("/") for layer in re.findall(r"`([^`]*)`", found[1])] if found else []
+        return [*dict.fromkeys("/".join(path[: n + 1]) for path in paths for n in range(len(path)))]
     raise Wrong("a layer called `?` is known")
 
 

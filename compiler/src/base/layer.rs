@@ -62,7 +62,7 @@ impl Scopes {
 }
 
 /// `dense` for `dense_1`.
-fn without_number(part: &str) -> Option<&str> {
+pub fn without_number(part: &str) -> Option<&str> {
     let (stem, number) = part.rsplit_once('_')?;
     (!stem.is_empty() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(stem)
 }

@@ -9,7 +9,7 @@ use super::choice::matches;
 use crate::{
     base::{
         Diagnostic, Id,
-        layer::{Scopes, layer_of},
+        layer::{Scopes, layer_of, without_number},
         names::{advice, meant},
     },
     saved::{Node, NodeOutput, TfGraph, handed_on},
@@ -20,8 +20,8 @@ pub fn find(graph: &TfGraph, wanted: &str) -> Result<NodeOutput, Diagnostic> {
     let (layers, values) = (Layers::of(graph), values(graph));
     let inside = |is_it: &dyn Fn(&str, &str) -> bool| -> Vec<bool> {
         let is_inside = |(_, node): (_, &Node)| {
-            let known = layers.layer(&node.name).zip(layer_of(&node.name));
-            known.is_some_and(|(layer, traced)| is_it(&layer, &traced))
+            let known = |traced: String| layers.names(&node.name).iter().any(|layer| is_it(layer, &traced));
+            layer_of(&node.name).is_some_and(known)
         };
         graph.nodes.iter().map(is_inside).collect()
     };
@@ -109,7 +109,7 @@ fn listed(graph: &TfGraph, all: &BTreeSet<NodeOutput>) -> String {
 fn unknown(graph: &TfGraph, layers: &Layers, values: &[bool], wanted: &str) -> Diagnostic {
     let computed = || graph.nodes.iter().filter(|(id, _)| values[id.index()]).map(|(_, node)| node.name.as_str());
     let mut named: Vec<String> = vec![];
-    for layer in computed().filter_map(|name| layers.layer(name)) {
+    for layer in computed().filter_map(|name| layers.names(name).into_iter().next()) {
         if !named.contains(&layer) {
             named.push(layer);
         }
@@ -129,47 +129,88 @@ fn unknown(graph: &TfGraph, layers: &Layers, values: &[bool], wanted: &str) -> D
 
 /// How authors know the layers of a graph.
 ///
-/// Keras 3 adds a number to every scope when it traces a model for saving: `functional_1/dense_1_1/MatMul` is in the layer
-/// `dense_1`, whose variable is called `dense_1/kernel`. Which number that is shows where nodes read variables.
+/// Keras 3 adds numbers to scopes when it traces a model for saving: `functional_1/dense_1_1/MatMul` may be in the layer
+/// `dense_1`, and `functional_1/dense_2/MatMul` in the layer `dense`. Where a node reads a variable, the variable's name has the
+/// layer's own; other layers lose the number where all of them have the same, and otherwise have both names.
 struct Layers {
     scopes: Scopes,
-    /// What is behind the names of scopes.
-    added: Option<String>,
+    /// The layer's own name by the path of scopes as they were traced.
+    own: BTreeMap<String, String>,
+    /// What was added to names: nothing, something or several things.
+    added: BTreeSet<String>,
 }
 
 impl Layers {
     fn of(graph: &TfGraph) -> Layers {
         let scopes = Scopes::new(graph.variables.values().map(|variable| variable.name.as_str()));
-        let mut votes: BTreeMap<String, usize> = BTreeMap::new();
+        let mut layers = Layers { scopes, own: BTreeMap::new(), added: BTreeSet::new() };
         for (_, node) in graph.nodes.iter() {
-            let Some(layer) = layer_of(&node.name) else { continue };
+            let Some(traced) = layer_of(&node.name) else { continue };
             for input in &node.inputs {
-                let variable = graph.variables.get(&handed_on(graph, *input).node);
-                let scope = variable.and_then(|variable| variable.name.rsplit('/').nth(1));
-                let Some(scope) = scope else { continue };
-                let behind = |part: &str| {
-                    let rest = part.strip_prefix(scope)?;
-                    let number = rest.strip_prefix('_').unwrap_or(rest);
-                    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
-                    (rest.is_empty() || rest.len() > number.len() && !number.is_empty() && is_number)
-                        .then(|| rest.to_string())
-                };
-                if let Some(added) = layer.split('/').filter_map(behind).min() {
-                    *votes.entry(added).or_default() += 1;
+                if let Some(variable) = graph.variables.get(&handed_on(graph, *input).node) {
+                    layers.learn(&traced.split('/').collect::<Vec<_>>(), &variable.name);
                 }
             }
         }
-        // Variables that are read under their own names tell of no number.
-        let added = match votes.len() {
-            1 => votes.into_keys().next().filter(|added| !added.is_empty()),
-            _ => None,
-        };
-        Layers { scopes, added }
+        layers
     }
 
-    fn layer(&self, node: &str) -> Option<String> {
-        let Some(added) = &self.added else { return self.scopes.layer(node) };
-        let bare = |part: &str| part.strip_suffix(added.as_str()).unwrap_or(part).to_string();
-        Some(layer_of(node)?.split('/').map(bare).collect::<Vec<_>>().join("/"))
+    /// A variable is read in a layer: its scopes are the layer's last ones, or stand before those of an operator.
+    fn learn(&mut self, traced: &[&str], variable: &str) {
+        let scopes: Vec<&str> = variable.split('/').rev().skip(1).collect();
+        let Some(first) = scopes.first() else { return };
+        let Some(last) = traced.iter().rposition(|part| added(first, part).is_some()) else { return };
+        for (at, scope) in (0..=last).rev().zip(scopes) {
+            let Some(added) = added(scope, traced[at]) else { return };
+            self.added.insert(added.into());
+            self.own.entry(traced[..=at].join("/")).or_insert_with(|| scope.into());
+        }
     }
+
+    /// What a node's layer may be called; the first is shown.
+    fn names(&self, node: &str) -> Vec<String> {
+        let Some(traced) = layer_of(node) else { return vec![] };
+        let is_numbered = self.added.iter().any(|added| !added.is_empty());
+        if !is_numbered {
+            return self.scopes.layer(node).into_iter().collect();
+        }
+        let parts: Vec<&str> = traced.split('/').collect();
+        let path = |bare: &dyn Fn(&str) -> String| {
+            let part = |n: usize| self.own.get(&parts[..=n].join("/")).cloned().unwrap_or_else(|| bare(parts[n]));
+            (0..parts.len()).map(part).collect::<Vec<_>>().join("/")
+        };
+        let mut names = match self.added.first() {
+            Some(added) if self.added.len() == 1 => {
+                vec![path(&|part| part.strip_suffix(added.as_str()).unwrap_or(part).into())]
+            }
+            _ => vec![path(&|part| part.into()), path(&|part| without_number(part).unwrap_or(part).into())],
+        };
+        names.dedup();
+        names
+    }
+}
+
+/// What is behind the name of a scope: nothing, or numbers.
+fn added<'p>(scope: &str, part: &'p str) -> Option<&'p str> {
+    let rest = part.strip_prefix(scope)?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = rest.split('_').skip(1).all(is_number);
+    (rest.is_empty() || rest.starts_with('_') && numbers).then_some(rest)
+}
+
+#[test]
+fn numbers_of_traces_are_taken_off() {
+    let mut layers = Layers { scopes: Scopes::default(), own: BTreeMap::new(), added: BTreeSet::new() };
+    layers.learn(&["net_1", "dense_1_1"], "dense_1/kernel");
+    layers.learn(&["net_1", "attention_1", "query_1", "add"], "attention/query/bias_1");
+    assert_eq!(layers.names("net_1/dense_1_1/MatMul"), ["net/dense_1"]);
+    assert_eq!(layers.names("net_1/flatten_1/Reshape"), ["net/flatten"]);
+    layers.learn(&["net_1", "dense_2"], "dense/kernel");
+    assert_eq!(layers.names("net_1/dense_2/MatMul"), ["net_1/dense", "net/dense"]);
+    assert_eq!(layers.names("net_1/attention_1/query_1/add/Mul")[0], "net_1/attention/query/add");
+    assert_eq!(layers.names("net_1/add_1/add"), ["net_1/add_1", "net/add"]);
+    assert_eq!(
+        (added("dense", "dense_10"), added("dense_1", "dense_10"), added("den", "dense")),
+        (Some("_10"), None, None)
+    );
 }
