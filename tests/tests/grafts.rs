@@ -194,6 +194,7 @@ fn training() -> Training {
         only: vec![],
         freeze: vec![],
         weights: false,
+        l2: None,
     }
 }
 
