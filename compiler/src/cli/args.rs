@@ -462,7 +462,7 @@ pub enum OfState {
     },
     /// Write the variables to a numpy archive, or with --state the model with these variables, as a SavedModel
     #[command(override_usage = "smc state export FILE -o FILE.npz\n       smc state export --state FILE MODEL OUT")]
-    Export(Export),
+    Export(Box<Export>),
 }
 
 #[derive(Args, Debug)]
