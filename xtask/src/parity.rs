@@ -44,7 +44,7 @@ pub fn run(options: &Options, level: Option<&str>) -> Result<Counts> {
     let mut counts = Counts::default();
     let mut succeeded = run_watching(&mut parity, |line| counts.add_line(line))?;
     if level.is_none() && options.only.is_none() {
-        for page in ["documented.py", "exports.py", "grafts.py"] {
+        for page in ["documented.py", "exports.py", "grafts.py", "heads.py"] {
             let mut script = script(page)?;
             succeeded &= run_watching(script.arg("--smc").arg(&smc), |line| counts.add_line(line))?;
         }
