@@ -15,7 +15,7 @@ use crate::{
     graph::{Loop, NodeId},
     loops::{BinaryFn, Combine, CompareFn, UnaryFn},
     op::{Gather, Iota, Outside, Put, Reduce, Scan, Scatter},
-    tensor::{DType, TensorType},
+    tensor::{DType, TensorType, count},
 };
 
 type Result<T> = std::result::Result<T, Stop>;
@@ -57,6 +57,7 @@ fn loss(cx: &mut Import) -> Outputs {
     let y = cx.div(exp, sum)?;
     let log = cx.unary(UnaryFn::Log, y)?;
 
+    let log = of_states(cx, log, labels.states)?;
     let masks = masks(cx, &labels, merged)?;
     let (alphas, last) = forwards(cx, log, &labels, &masks, steps)?;
     let none = cx.scalar_like(x, f64::NEG_INFINITY)?;
@@ -253,12 +254,14 @@ fn masks(cx: &mut Import, labels: &Labels, merged: bool) -> Result<Masks> {
     let mut skip = cx.unary(UnaryFn::Not, is_blank)?;
     if merged {
         let none = cx.scalar(DType::I64, -1.0)?;
-        let [_, _, earlier] = shifted(cx, states, none, true)?;
+        let earlier = padded(cx, states, none, true)?;
+        let [_, _, earlier] = around(cx, earlier, true)?;
         let differs = cx.compare(CompareFn::Ne, states, earlier)?;
         skip = cx.and(skip, differs)?;
     }
     let no = cx.scalar(DType::Bool, 0.0)?;
-    let [_, _, onwards] = shifted(cx, skip, no, false)?;
+    let onwards = padded(cx, skip, no, false)?;
+    let [_, _, onwards] = around(cx, onwards, false)?;
     let shape = cx.shape(states);
     let place = cx.add(Iota { shape: vec![Dim::one(), shape[1].clone()], axis: 1, dtype: DType::I64 }, &[])?;
     let count = cx.insert_axes(labels.count, &[1])?;
@@ -268,15 +271,20 @@ fn masks(cx: &mut Import, labels: &Labels, merged: bool) -> Result<Masks> {
     Ok(Masks { stay: (!merged).then_some(is_blank), skip: [skip, onwards], ends: cx.and(low, high)? })
 }
 
-/// `x[batch, states]`, and what lies one and two states before or behind each state; `none` where there is no state.
-fn shifted(cx: &mut Import, x: NodeId, none: NodeId, before: bool) -> Result<[NodeId; 3]> {
-    let states = cx.shape(x)[1].clone();
+/// `x[batch, states]` with two columns more, before the states or behind them, where there is none: what lies one and two states
+/// away is read without asking whether it is there.
+fn padded(cx: &mut Import, x: NodeId, none: NodeId, before: bool) -> Result<NodeId> {
     let (here, there) = ([Dim::zero(), Dim::from(2)], [Dim::zero(), Dim::zero()]);
     let (low, high) = if before { (here, there) } else { (there, here) };
-    let padded = cx.pad(x, none, &low, &high)?;
+    cx.pad(x, none, &low, &high)
+}
+
+/// The states themselves of a padded tensor, and what lies one and two states before or behind each.
+fn around(cx: &mut Import, padded: NodeId, before: bool) -> Result<[NodeId; 3]> {
+    let states = &cx.shape(padded)[1] - 2;
     let from = |cx: &mut Import, start: i64| cx.slice_axis(padded, 1, start.into(), states.clone());
-    let (one, two) = (from(cx, 1)?, from(cx, if before { 0 } else { 2 })?);
-    Ok([x, one, two])
+    let [first, middle, last] = [from(cx, 0)?, from(cx, 1)?, from(cx, 2)?];
+    Ok(if before { [last, middle, first] } else { [first, middle, last] })
 }
 
 /// The logarithm of the sum of what the elements along an axis, which goes, are the logarithms of.
@@ -313,9 +321,8 @@ fn log_of_three(cx: &mut Import, parts: [NodeId; 3]) -> Result<NodeId> {
 }
 
 /// What a path adds up that stays or goes one state on, or two where it may.
-fn moved(cx: &mut Import, x: NodeId, stay: Option<NodeId>, skip: NodeId, before: bool) -> Result<NodeId> {
-    let none = cx.scalar_like(x, f64::NEG_INFINITY)?;
-    let [here, one, two] = shifted(cx, x, none, before)?;
+fn moved(cx: &mut Import, [here, one, two]: [NodeId; 3], stay: Option<NodeId>, skip: NodeId) -> Result<NodeId> {
+    let none = cx.scalar_like(here, f64::NEG_INFINITY)?;
     let here = match stay {
         Some(stay) => cx.select(stay, here, none)?,
         None => here,
@@ -324,11 +331,17 @@ fn moved(cx: &mut Import, x: NodeId, stay: Option<NodeId>, skip: NodeId, before:
     log_of_three(cx, [here, one, two])
 }
 
-/// The logarithms of the states' classes at a step, `[batch, states]`.
-fn of_states(cx: &mut Import, log: NodeId, states: NodeId, at: &Dim) -> Result<NodeId> {
-    let row = cx.slice_axis(log, 0, at.clone(), Dim::one())?;
-    let row = cx.drop_axes(row, &[0])?;
-    cx.add(Gather { axis: 1, batch: 1, checked: false }, &[row, states])
+/// The logarithms of the states' classes at all steps, `[time, batch, states]`.
+fn of_states(cx: &mut Import, log: NodeId, states: NodeId) -> Result<NodeId> {
+    let shape = [&cx.shape(log)[..1], &cx.shape(states)].concat();
+    let states = cx.broadcast_to(states, &shape)?;
+    cx.add(Gather { axis: 2, batch: 2, checked: false }, &[log, states])
+}
+
+/// One step of a sequence, `[batch, states]`.
+fn row(cx: &mut Import, sequence: NodeId, at: &Dim) -> Result<NodeId> {
+    let row = cx.slice_axis(sequence, 0, at.clone(), Dim::one())?;
+    cx.drop_axes(row, &[0])
 }
 
 fn put(cx: &mut Import, sequence: NodeId, row: NodeId, at: &Dim) -> Result<NodeId> {
@@ -369,33 +382,37 @@ fn run(
 fn forwards(cx: &mut Import, log: NodeId, labels: &Labels, masks: &Masks, steps: &Dim) -> Result<(NodeId, NodeId)> {
     let shape = cx.shape(labels.states);
     let none = cx.scalar_like(log, f64::NEG_INFINITY)?;
-    let first = of_states(cx, log, labels.states, &Dim::zero())?;
+    let first = row(cx, log, &Dim::zero())?;
     let place = cx.add(Iota { shape: vec![Dim::one(), shape[1].clone()], axis: 1, dtype: DType::I64 }, &[])?;
     let two = cx.scalar(DType::I64, 2.0)?;
     let begins = cx.compare(CompareFn::Lt, place, two)?;
     let first = cx.select(begins, first, none)?;
     let sequence = cx.broadcast_to(none, &[&[steps.clone()][..], &shape].concat())?;
     let sequence = put(cx, sequence, first, &Dim::zero())?;
-    let mut reads = vec![log, labels.states, labels.lengths, masks.skip[0]];
+    let first = padded(cx, first, none, true)?;
+    let mut reads = vec![log, labels.lengths, masks.skip[0]];
     reads.extend(masks.stay);
     let results = run(cx, steps - 1, &[sequence, first], &reads, |cx, inputs, step| {
-        let &[sequence, alpha, log, states, lengths, skip, ref stay @ ..] = inputs else {
-            unreachable!("six values are read")
+        let &[sequence, alphas, log, lengths, skip, ref stay @ ..] = inputs else {
+            unreachable!("five values are read")
         };
         let at = step + 1;
-        let paths = moved(cx, alpha, stay.first().copied(), skip, true)?;
-        let here = of_states(cx, log, states, &at)?;
+        let old = around(cx, alphas, true)?;
+        let paths = moved(cx, old, stay.first().copied(), skip)?;
+        let here = row(cx, log, &at)?;
         let new = cx.add_(paths, here)?;
         let counts = at_length(cx, CompareFn::Lt, lengths, &at)?;
-        let alpha = cx.select(counts, new, alpha)?;
-        Ok(vec![put(cx, sequence, alpha, &at)?, alpha])
+        let alpha = cx.select(counts, new, old[0])?;
+        let none = cx.scalar_like(alpha, f64::NEG_INFINITY)?;
+        Ok(vec![put(cx, sequence, alpha, &at)?, padded(cx, alpha, none, true)?])
     })?;
-    Ok((results[0], results[1]))
+    let [last, ..] = around(cx, results[1], true)?;
+    Ok((results[0], last))
 }
 
 /// The gradient: of each class its likelihood less the share of paths that go through it. Without any path it is the
-/// likelihood. Given are the likelihoods and their logarithms `[time, batch, class]`, the paths to each state, and the
-/// logarithm of the sum of all paths, `[batch]`.
+/// likelihood. Given are the likelihoods `[time, batch, class]`, the logarithms of the states' classes, the paths to each state,
+/// and the logarithm of the sum of all paths, `[batch]`.
 fn backwards(
     cx: &mut Import,
     [y, log, alphas, all]: [NodeId; 4],
@@ -409,37 +426,48 @@ fn backwards(
     let all = cx.select(impossible, zero, all)?;
     let all = cx.insert_axes(all, &[1])?;
     let end = cx.select(masks.ends, zero, none)?;
-    let row =
-        cx.add(Iota { shape: vec![shape[0].clone(), Dim::one(), Dim::one()], axis: 0, dtype: DType::I64 }, &[])?;
-    let row = cx.broadcast_to(row, &[&shape[..], &[Dim::one()]].concat())?;
-    let class = cx.insert_axes(labels.states, &[2])?;
-    let classes = cx.concat(&[row, class], 2)?;
-    let sequence = cx.full_like(y, 0.0)?;
-    let ahead = cx.broadcast_to(none, &shape)?;
-    let mut reads = vec![y, log, alphas, all, end, classes, labels.states, labels.lengths, masks.skip[1]];
+    let ahead = cx.broadcast_to(none, &[shape[0].clone(), &shape[1] + 2])?;
+    let sequence = cx.full_like(alphas, 0.0)?;
+    let mut reads = vec![log, alphas, all, end, labels.lengths, masks.skip[1]];
     reads.extend(masks.stay);
     let results = run(cx, steps.clone(), &[sequence, ahead], &reads, |cx, inputs, step| {
-        let &[sequence, ahead, y, log, alphas, all, end, classes, states, lengths, skip, ref stay @ ..] = inputs else {
-            unreachable!("eleven values are read")
+        let &[sequence, ahead, log, alphas, all, end, lengths, skip, ref stay @ ..] = inputs else {
+            unreachable!("eight values are read")
         };
         let at = steps - 1 - step;
-        let onwards = moved(cx, ahead, stay.first().copied(), skip, false)?;
+        let onwards = around(cx, ahead, false)?;
+        let onwards = moved(cx, onwards, stay.first().copied(), skip)?;
         let is_last = at_length(cx, CompareFn::Eq, lengths, &(&at + 1))?;
         let beta = cx.select(is_last, end, onwards)?;
-        let row = |cx: &mut Import, of: NodeId| {
-            let row = cx.slice_axis(of, 0, at.clone(), Dim::one())?;
-            cx.drop_axes(row, &[0])
-        };
-        let (alpha, likely) = (row(cx, alphas)?, row(cx, y)?);
+        let alpha = row(cx, alphas, &at)?;
         let through = cx.add_(alpha, beta)?;
         let share = cx.sub(through, all)?;
         let share = cx.unary(UnaryFn::Exp, share)?;
-        let gradient = cx.add(dropping(Combine::Sub, 2), &[likely, classes, share])?;
-        let counts = at_length(cx, CompareFn::Lt, lengths, &at)?;
-        let zero = cx.scalar_like(gradient, 0.0)?;
-        let gradient = cx.select(counts, gradient, zero)?;
-        let here = of_states(cx, log, states, &at)?;
-        Ok(vec![put(cx, sequence, gradient, &at)?, cx.add_(beta, here)?])
+        let here = row(cx, log, &at)?;
+        let ahead = cx.add_(beta, here)?;
+        let none = cx.scalar_like(ahead, f64::NEG_INFINITY)?;
+        Ok(vec![put(cx, sequence, share, &at)?, padded(cx, ahead, none, false)?])
     })?;
-    Ok(results[0])
+    less_shares(cx, y, results[0], labels)
+}
+
+/// Likelihoods of classes less the shares of the states that stand for them, and 0 behind the end of each sequence.
+fn less_shares(cx: &mut Import, y: NodeId, shares: NodeId, labels: &Labels) -> Result<NodeId> {
+    let (shape, of_shares) = (cx.shape(y), cx.shape(shares));
+    let row = cx.add(Iota { shape: of_shares.clone(), axis: 0, dtype: DType::I64 }, &[])?;
+    let (batch, classes) = (cx.dim_scalar(&shape[1], DType::I64)?, cx.dim_scalar(&shape[2], DType::I64)?);
+    let row = cx.mul(row, batch)?;
+    let column = cx.add(Iota { shape: of_shares, axis: 1, dtype: DType::I64 }, &[])?;
+    let row = cx.add_(row, column)?;
+    let row = cx.mul(row, classes)?;
+    let at = cx.add_(row, labels.states)?;
+    let at = cx.insert_axes(at, &[3])?;
+    let flat = cx.reshape(y, &[count(&shape)])?;
+    let gradient = cx.add(dropping(Combine::Sub, 1), &[flat, at, shares])?;
+    let gradient = cx.reshape(gradient, &shape)?;
+    let step = cx.add(Iota { shape: shape[..2].to_vec(), axis: 0, dtype: DType::I64 }, &[])?;
+    let counts = cx.compare(CompareFn::Lt, step, labels.lengths)?;
+    let counts = cx.insert_axes(counts, &[2])?;
+    let zero = cx.scalar_like(y, 0.0)?;
+    cx.select(counts, gradient, zero)
 }
