@@ -31,6 +31,7 @@ PLACES = (
     ("cnn.export", r"(conv2d|pooling2d|flatten)\w*"),
     ("text_average.export", r"conv1d\w*"),
     ("masked_average.saved_model", r"pooling1d\w*"),
+    ("one_dimension.saved_model", "separable_conv2d"),
     ("subclassed.export", r"dense_1\w*"),
     ("transformer_block.export", r"normalization\w*"),
     ("probe_keras_lstm.export", r"lstm\w*"),

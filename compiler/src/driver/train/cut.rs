@@ -70,12 +70,18 @@ fn leaving(graph: &TfGraph, inside: &[bool], values: &[bool], wanted: &str) -> R
 fn values(graph: &TfGraph) -> Vec<bool> {
     let inputs: BTreeSet<Id<Node>> = graph.inputs.iter().map(|port| port.source.node).collect();
     let mut found = vec![false; graph.nodes.len()];
-    for (id, node) in graph.nodes.iter() {
-        let is_extent = matches!(node.op.as_str(), "Shape" | "ShapeN" | "Rank" | "Size" | "ZerosLike" | "OnesLike");
-        let from_inputs = || node.inputs.iter().any(|input| found[input.node.index()]);
-        found[id.index()] = inputs.contains(&id) || !is_extent && from_inputs();
+    // What goes round a loop of TensorFlow 1 comes from nodes further on.
+    loop {
+        let before = found.clone();
+        for (id, node) in graph.nodes.iter() {
+            let is_extent = matches!(node.op.as_str(), "Shape" | "ShapeN" | "Rank" | "Size" | "ZerosLike" | "OnesLike");
+            let from_inputs = || node.inputs.iter().any(|input| found[input.node.index()]);
+            found[id.index()] = inputs.contains(&id) || !is_extent && from_inputs();
+        }
+        if found == before {
+            return found;
+        }
     }
-    found
 }
 
 /// A node by its name or the end of it, or `NODE:k`; `None` where no node is called so.
