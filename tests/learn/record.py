@@ -5,10 +5,12 @@ records."""
 import json
 import pathlib
 import shutil
+import tempfile
 
 import keras
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 HERE = pathlib.Path(__file__).parent
 STEPS = 10
@@ -279,6 +281,51 @@ def penalised(batches):
     return runs
 
 
+def norms(kit):
+    """Batch norms of pictures and of rows, as Keras 3 or TF-Keras has them: the latter's first one is TensorFlow's one operator."""
+    kit.utils.set_random_seed(9)
+    L = kit.layers
+    layers = [
+        kit.Input((5, 4, 2), name="x"),
+        L.Conv2D(3, 2, use_bias=False),
+        L.BatchNormalization(momentum=0.9),
+        L.Activation("relu"),
+        L.Flatten(),
+        L.Dense(5, use_bias=False),
+        L.BatchNormalization(momentum=0.9, scale=False, epsilon=0.01),
+        L.Dense(3, activation="softmax"),
+    ]
+    return kit.Sequential(layers)
+
+
+def stored(net):
+    """What a model stores, by key."""
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(net, folder)
+        reader = tf.train.load_checkpoint(folder + "/variables/variables")
+        floats = [key for key, dtype in reader.get_variable_to_dtype_map().items() if dtype == tf.float32]
+        return {key: rounded(reader.get_tensor(key)) for key in sorted(floats) if "optimizer" not in key and "keras_api" not in key}
+
+
+def normed(name, kit):
+    """Three steps in which these learn. What is saved has never been compiled, and its keys are those of the layers."""
+    rng = np.random.default_rng(17)
+    given = [rng.normal(size=(4, 5, 4, 2)).astype(np.float32) for _ in range(3)]
+    targets = [rng.integers(0, 3, 4) for _ in range(3)]
+    net = norms(kit)
+    tf.saved_model.save(net, str(HERE / name))
+    learned = norms(kit)
+    learned.compile(kit.optimizers.SGD(0.1), "sparse_categorical_crossentropy", jit_compile=False)
+    steps = []
+    for x, target in zip(given, targets):
+        learned.reset_metrics()
+        loss = float(np.ravel(learned.train_on_batch(x, target))[0])
+        net.set_weights(learned.get_weights())
+        steps.append({"loss": loss, "variables": stored(net)})
+    classes = [[int(c) for c in target] for target in targets]
+    return {"model": name, "x": [rounded(x) for x in given], "classes": classes, "steps": steps}
+
+
 def main():
     rng = np.random.default_rng(3)
     xs = [rng.normal(size=(4, 6)).astype(np.float32) for _ in range(STEPS)]
@@ -327,6 +374,7 @@ def main():
         "shares": [rounded(t) for t in targets["shares"]],
         "values": [rounded(t) for t in targets["values"]],
         "runs": runs,
+        "norms": [normed("norms", keras), normed("norms_fused", tf_keras)],
     }
     (HERE / "steps.json").write_text(json.dumps(record) + "\n")
 

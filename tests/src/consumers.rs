@@ -94,14 +94,9 @@ impl Build {
         let Some((units, layer)) = self.head else { return driver::compile(model, &options, &mut |_| ()) };
         let revised = driver::with_head(model, &options, &Head { units, activation: None }, 0)?;
         let model = Model::load(Arc::new(revised), &saved::Options::default())?;
-        let training = Training {
-            loss: "sparse_categorical_crossentropy".parse().expect("a loss"),
-            optimizer: "sgd:lr=0.1".parse().expect("a rule"),
-            only: vec![layer.into()],
-            freeze: vec![],
-            weights: false,
-            l2: None,
-        };
+        let loss = "sparse_categorical_crossentropy".parse().expect("a loss");
+        let optimizer = "sgd:lr=0.1".parse().expect("a rule");
+        let training = Training { only: vec![layer.into()], ..Training::new(loss, optimizer) };
         driver::compile(&model, &Options { training: Some(training), ..options }, &mut |_| ())
     }
 }

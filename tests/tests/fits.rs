@@ -56,7 +56,7 @@ fn compile(model: &str, training: Training, shapes: Vec<InputShape>) -> (driver:
 
 fn training(loss: &str, optimizer: &str, weights: bool) -> Training {
     let loss = loss.parse().expect("a loss");
-    Training { loss, optimizer: optimizer.parse().expect("a rule"), only: vec![], freeze: vec![], weights, l2: None }
+    Training { weights, ..Training::new(loss, optimizer.parse().expect("a rule")) }
 }
 
 fn examples(code: &Executable, arrays: Vec<Tensor>, weighted: bool) -> Result<Examples, String> {

@@ -188,14 +188,7 @@ fn recurrent_layers_are_cut() {
 }
 
 fn training() -> Training {
-    Training {
-        loss: "mse".parse().unwrap(),
-        optimizer: "adam:lr=0.05".parse().unwrap(),
-        only: vec![],
-        freeze: vec![],
-        weights: false,
-        l2: None,
-    }
+    Training::new("mse".parse().unwrap(), "adam:lr=0.05".parse().unwrap())
 }
 
 /// The names of what learns, and the losses of some steps.

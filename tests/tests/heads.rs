@@ -108,14 +108,8 @@ fn new_heads_take_the_old_features() {
 fn new_heads_learn_on_frozen_features() {
     for &(name, output, _, _, last) in MODELS.iter().filter(|(_, _, _, _, last)| *last == "softmax") {
         let model = edited(name, "3", output).unwrap_or_else(|problems| panic!("{name}: {problems}"));
-        let training = Training {
-            loss: "sparse_categorical_crossentropy".parse().unwrap(),
-            optimizer: "adam:lr=0.05".parse().unwrap(),
-            only: vec![],
-            freeze: vec!["*".into()],
-            weights: false,
-            l2: None,
-        };
+        let (loss, optimizer) = ("sparse_categorical_crossentropy".parse().unwrap(), "adam:lr=0.05".parse().unwrap());
+        let training = Training { freeze: vec!["*".into()], ..Training::new(loss, optimizer) };
         let before = variables(&model);
         let first: Vec<_> =
             before.iter().filter(|(_, value)| [&[6, 5][..], &[5]].contains(&&value.shape[..])).collect();

@@ -1,6 +1,8 @@
 //! Training entries that are derived for models which only infer (`tests/learn/record.py`): loss and variables behind every
 //! step are those of Keras, by the evaluator and by machine code, for every optimiser and loss.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use smc::{
     driver::{self, Executable, Options, Training, Values},
@@ -18,6 +20,23 @@ struct Record {
     values: Vec<Vec<f32>>,
     runs: Vec<Run>,
     whole: Vec<Whole>,
+    norms: Vec<Norms>,
+}
+
+/// Three steps of a network whose batch norms learn.
+#[derive(Deserialize)]
+struct Norms {
+    model: String,
+    x: Vec<Vec<f32>>,
+    classes: Vec<Vec<i64>>,
+    steps: Vec<Stored>,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    loss: f32,
+    /// By key of the checkpoint.
+    variables: BTreeMap<String, Vec<f32>>,
 }
 
 /// Three steps of a network by plain gradients.
@@ -55,15 +74,7 @@ fn open(model: &str) -> saved::Model {
 }
 
 fn training(loss: &str, optimizer: &str) -> Training {
-    let loss = loss.parse().expect("a loss");
-    Training {
-        loss,
-        optimizer: optimizer.parse().expect("a rule"),
-        only: vec![],
-        freeze: vec![],
-        weights: false,
-        l2: None,
-    }
+    Training::new(loss.parse().expect("a loss"), optimizer.parse().expect("a rule"))
 }
 
 fn options(training: Training) -> Options {
@@ -145,6 +156,64 @@ fn steps_are_those_of_keras() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(record.runs.len() > 30 && record.runs.iter().any(|run| run.steps.len() == 10));
     assert!(record.runs.iter().any(|run| run.l2.is_some()));
+}
+
+/// They normalise by the statistics of the batch, and move the stored ones: the variance towards the unbiased one where the norm
+/// is TensorFlow's one operator.
+#[test]
+fn batch_norms_learn_as_in_keras() {
+    let record: Record = serde_json::from_str(include_str!("../learn/steps.json")).expect("the record is JSON");
+    assert_eq!(record.norms.len(), 2);
+    for norms in &record.norms {
+        let training = training("sparse_categorical_crossentropy", "sgd:lr=0.1");
+        let batch_norm = "train:momentum=0.9".parse().expect("a momentum");
+        let compiled = compile(&norms.model, Training { batch_norm, ..training }).unwrap();
+        let code = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).expect("the object loads");
+        let mut block = code.state().expect("a state begins").expect("variables learn");
+        let n = compiled.interface.signatures.iter().position(|s| s.key == "train_step").expect("a step");
+        for (number, step) in norms.steps.iter().enumerate() {
+            let x = Tensor::from_f32([4, 5, 4, 2], &norms.x[number]);
+            let inputs = [x, Tensor::from_i64([4], &norms.classes[number])];
+            let mut call = code.prepare(n, &inputs).expect("the inputs fit");
+            let (values, entry) = (Values::of(&compiled.interface, Some(&block)), &compiled.entries[n]);
+            let evaluated = evaluate(&entry.imported, &values.complete(entry, &inputs), call.bindings());
+            call.run_on(&mut block, None).expect("the step runs");
+            let theirs = Tensor::from_f32([], &[step.loss]);
+            for results in [evaluated.expect("no fault"), call.results()] {
+                assert_eq!(difference(&results[0], &theirs, TOLERANCE), None, "{}, step {number}", norms.model);
+            }
+            let values = Values::of(&compiled.interface, Some(&block));
+            let named = values.named(&compiled.interface);
+            for (key, theirs) in &step.variables {
+                let key = key.strip_suffix("/.ATTRIBUTES/VARIABLE_VALUE").expect("the key of a variable");
+                let (_, value) = named.iter().find(|(name, _)| *name == key).unwrap_or_else(|| panic!("no {key}"));
+                let theirs = Tensor::from_f32(value.shape.clone(), theirs);
+                assert_eq!(difference(value, &theirs, TOLERANCE), None, "{}, step {number}, {key}", norms.model);
+            }
+        }
+    }
+}
+
+/// Frozen norms keep their statistics, and only those that are named move.
+#[test]
+fn batch_norms_stay_where_they_are_frozen() {
+    let state = |freeze: &[&str], only: &[&str]| -> Result<Vec<String>, String> {
+        let list = |patterns: &[&str]| patterns.iter().map(|pattern| pattern.to_string()).collect();
+        let training = training("sparse_categorical_crossentropy", "sgd");
+        let batch_norm = "train".parse().expect("it is known");
+        let wanted = Training { freeze: list(freeze), only: list(only), batch_norm, ..training };
+        let compiled = compile("norms_fused", wanted)?;
+        let code = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).expect("the object loads");
+        let values = Values::of(&compiled.interface, code.state().expect("a state begins").as_ref());
+        let named = values.named(&compiled.interface);
+        Ok(named.iter().map(|(name, _)| name.to_string()).filter(|name| name.contains("moving")).collect())
+    };
+    assert_eq!(state(&[], &[]).unwrap().len(), 4);
+    let first = state(&["layer_with_weights-1"], &[]).unwrap();
+    assert!(first.len() == 2 && first.iter().all(|name| name.contains("weights-3")), "{first:?}");
+    assert_eq!(state(&[], &["layer_with_weights-1"]).unwrap().len(), 2);
+    let error = state(&["*moving*"], &[]).unwrap_err();
+    assert!(error.contains("all batch norms of the signature are frozen"), "{error}");
 }
 
 /// Layers of images and words, with the gradients of TensorFlow: batch norms keep their statistics, and nothing is dropped.

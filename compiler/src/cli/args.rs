@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use smc::{
     base::Problems,
-    driver::{self, Dump, Graft, InputShape, L2, Loss, Optimizer, Options, SizeBound, Training},
+    driver::{self, BatchNorm, Dump, Graft, InputShape, L2, Loss, Optimizer, Options, SizeBound, Training},
     saved::{
         self,
         revise::{Dense, Head},
@@ -277,6 +277,10 @@ pub struct Learning {
     /// of a layer or name, such as 0.001:dense
     #[arg(long, value_name = "FACTOR[:PATTERN]", allow_negative_numbers = true)]
     pub l2: Option<L2>,
+    /// What batch norms do: frozen keeps their statistics, train normalises by those of each batch and moves the stored ones,
+    /// of which a part of 0.99 stays at each step, or another one, as in train:momentum=0.9 [default: frozen]
+    #[arg(long, value_name = "HOW")]
+    pub batch_norm: Option<BatchNorm>,
     /// Take a weight for each example, as the input sample_weight
     #[arg(long)]
     pub sample_weights: bool,
@@ -286,12 +290,12 @@ impl Learning {
     pub fn training(&self) -> Option<Training> {
         let adam = || "adam".parse().expect("the default is known");
         self.loss.map(|loss| Training {
-            loss,
-            optimizer: self.optimizer.clone().unwrap_or_else(adam),
             only: self.only.clone(),
             freeze: self.freeze.clone(),
             weights: self.sample_weights,
             l2: self.l2.clone(),
+            batch_norm: self.batch_norm.unwrap_or_default(),
+            ..Training::new(loss, self.optimizer.clone().unwrap_or_else(adam))
         })
     }
 }

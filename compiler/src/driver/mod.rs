@@ -47,7 +47,7 @@ pub use reference::{Reference, coarsest};
 pub use report::{EntryReport, Report};
 pub use state::at_first;
 use state::{Keys, State};
-pub use train::{Graft, L2, Loss, Optimizer, Training, grafted, with_head};
+pub use train::{BatchNorm, Graft, L2, Loss, Optimizer, Training, grafted, with_head};
 use twins::{Twins, twins};
 pub use uses::{Found, Seeded, Size, Use, found, uses};
 pub use values::Values;

@@ -11,7 +11,14 @@ pub fn learning(model: &Model, source: &TfGraph, training: &Training) -> Result<
         is_float && variable.part.is_none() && model.is_trainable(variable) != Some(false)
     };
     let all: Vec<&Variable> = source.variables.values().filter(can_learn).collect();
-    let names: Vec<&str> = all.iter().flat_map(|variable| [variable.short_key(), &variable.name]).collect();
+    let moving = match training.batch_norm {
+        BatchNorm::Frozen => vec![],
+        BatchNorm::Train { .. } => norms::find(source),
+    };
+    let is_moving =
+        |variable: &&Variable| moving.iter().any(|norm| [&norm.mean, &norm.variance].contains(&&variable.key));
+    let named = all.iter().copied().chain(source.variables.values().filter(is_moving));
+    let names: Vec<&str> = named.flat_map(|variable| [variable.short_key(), &variable.name]).collect();
     let mut problems = Problems::default();
     for pattern in training.only.iter().chain(&training.freeze) {
         if !names.iter().any(|name| matches(pattern, name)) {
@@ -20,10 +27,6 @@ pub fn learning(model: &Model, source: &TfGraph, training: &Training) -> Result<
         }
     }
     problems.or(())?;
-    let any = |patterns: &[String], variable: &Variable| {
-        let matched = |name: &str| patterns.iter().any(|pattern| matches(pattern, name));
-        matched(variable.short_key()) || matched(&variable.name)
-    };
     // What the author froze learns where it is named.
     let wanted = |variable: &&Variable| match training.only.is_empty() {
         true => !model.is_frozen(variable),
@@ -54,6 +57,42 @@ pub fn learning(model: &Model, source: &TfGraph, training: &Training) -> Result<
         Diagnostic::note(what).help("`--only PATTERN` trains what it names, frozen or not")
     });
     Ok((keys, note))
+}
+
+/// Whether one of the patterns names a variable.
+fn any(patterns: &[String], variable: &Variable) -> bool {
+    let matched = |name: &str| patterns.iter().any(|pattern| matches(pattern, name));
+    matched(variable.short_key()) || matched(&variable.name)
+}
+
+/// The batch norms whose statistics move: those that no pattern keeps as they are, and whose layers are not frozen. An error
+/// where there are none.
+pub fn norms(model: &Model, source: &TfGraph, training: &Training) -> Result<Vec<Norm>, Problems> {
+    let all = norms::find(source);
+    let known = |key: &str| source.variables.values().find(|variable| variable.key == key);
+    let scope = |variable: &Variable| variable.name.rsplit_once('/').map(|(scope, _)| scope.to_string());
+    let is_frozen = |statistic: &Variable| {
+        let beside =
+            source.variables.values().filter(|other| scope(other).is_some() && scope(other) == scope(statistic));
+        let mut beside = beside.filter(|other| model.is_trainable(other) == Some(true)).peekable();
+        beside.peek().is_some() && beside.all(|other| model.is_frozen(other))
+    };
+    let moves = |norm: &&Norm| {
+        let mut statistics = [&norm.mean, &norm.variance].into_iter().filter_map(|key| known(key));
+        statistics.all(|statistic| match training.only.is_empty() {
+            true => !any(&training.freeze, statistic) && !is_frozen(statistic),
+            false => any(&training.only, statistic) && !any(&training.freeze, statistic),
+        })
+    };
+    let chosen: Vec<Norm> = all.iter().filter(moves).cloned().collect();
+    if chosen.is_empty() {
+        let what = match all.is_empty() {
+            true => "`--batch-norm train`: the signature has no batch norm with stored statistics",
+            false => "`--batch-norm train`: all batch norms of the signature are frozen",
+        };
+        return Err(Diagnostic::error(what).help("leave it out: batch norms keep their statistics then").into());
+    }
+    Ok(chosen)
 }
 
 /// Whether a name has a pattern: `*` stands for any characters. A pattern without one names a part of the way to the

@@ -11,6 +11,7 @@ mod examples;
 mod fit;
 mod graft;
 mod loss;
+mod norms;
 mod optimizer;
 mod penalty;
 
@@ -20,9 +21,11 @@ pub use examples::{Examples, fixed_batch};
 pub use fit::{Course, End, Epoch, Event, Fit, Heard, Learned, Mark, Progress, Score};
 pub use graft::{Graft, grafted};
 pub use loss::Loss;
+pub use norms::BatchNorm;
 pub use optimizer::Optimizer;
 pub use penalty::L2;
 
+use self::norms::{Norm, Placed};
 use super::{Entry, Options, initial, source, state::Keys};
 use crate::{
     base::{Diagnostic, Problems, layer::Scopes},
@@ -57,6 +60,15 @@ pub struct Training {
     pub weights: bool,
     /// What weights add to the loss.
     pub l2: Option<L2>,
+    pub batch_norm: BatchNorm,
+}
+
+impl Training {
+    /// All that can be trained learns, and batch norms keep their statistics.
+    pub fn new(loss: Loss, optimizer: Optimizer) -> Training {
+        let batch_norm = BatchNorm::Frozen;
+        Training { loss, optimizer, only: vec![], freeze: vec![], weights: false, l2: None, batch_norm }
+    }
 }
 
 /// A signature's graph made for training, and the variables of it that learn.
@@ -65,7 +77,12 @@ pub struct Trained {
     source: TfGraph,
     /// Whether the output was a probability that is computed of the value taken now.
     from_logits: bool,
+    /// Of the variables that a step changes.
     pub keys: Keys,
+    /// Of those among them that learn.
+    learning: Keys,
+    /// The batch norms that use the statistics of the batch, if any do.
+    norms: Vec<Norm>,
     /// What is said of variables that do not learn.
     note: Option<Diagnostic>,
 }
@@ -80,8 +97,14 @@ pub fn prepare(model: &Model, options: &Options, training: &Training) -> Result<
         return Err(Diagnostic::error(what).help("name a signature that only infers: `--signature KEY`").into());
     }
     let from_logits = training.loss.asks_for_logits() && loss::take_logits(&mut source, training.loss);
-    let (keys, note) = choice::learning(model, &source, training)?;
-    Ok(Trained { signature, source, from_logits, keys, note })
+    let norms = match training.batch_norm {
+        BatchNorm::Frozen => vec![],
+        BatchNorm::Train { .. } => choice::norms(model, &source, training)?,
+    };
+    let (learning, note) = choice::learning(model, &source, training)?;
+    let statistics = norms.iter().flat_map(|norm| [norm.mean.clone(), norm.variance.clone()]);
+    let keys = learning.iter().cloned().chain(statistics).collect();
+    Ok(Trained { signature, source, from_logits, keys, learning, norms, note })
 }
 
 /// The model with another last layer, in place of the one that the signature to be trained ends in. The seed is that of its
@@ -150,7 +173,8 @@ impl Trained {
             None => graph,
         };
         let told = |why: String| Problems::from(Diagnostic::error(format!("cannot make `{name}`: {why}")));
-        let mut build = Build { graph, state, keys: &self.keys, from_logits: self.from_logits };
+        let (keys, norms) = (&self.learning, &self.norms[..]);
+        let mut build = Build { graph, state, keys, norms, from_logits: self.from_logits };
         let fresh = build.extend(training, learns).map_err(told)?;
         let Build { graph, state, .. } = build;
         let scopes = Scopes::new(self.source.variables.values().map(|v| v.name.as_str()));
@@ -165,6 +189,7 @@ struct Build<'a> {
     state: Vec<Kept>,
     /// Of the variables that learn.
     keys: &'a Keys,
+    norms: &'a [Norm],
     from_logits: bool,
 }
 
@@ -172,6 +197,7 @@ impl Build<'_> {
     /// Adds targets, loss, metric and, where it learns, the changes of the variables. What comes back are the first values of
     /// the variables that the model does not have.
     fn extend(&mut self, training: &Training, learns: bool) -> Result<BTreeMap<String, Tensor>, String> {
+        let batches = if learns { self.by_batch()? } else { vec![] };
         // Those of variables come last.
         let own = self.graph.inputs.len() - self.state.len();
         let kept: Vec<Port> = self.graph.inputs.split_off(own);
@@ -231,6 +257,9 @@ impl Build<'_> {
         let mut slots =
             Slots { graph: &mut self.graph, state: &mut self.state, fresh: &mut fresh, changes: BTreeMap::new() };
         training.optimizer.update(&mut slots, &learning, &variables, &gradients)?;
+        if let BatchNorm::Train { momentum } = training.batch_norm {
+            slots.move_statistics(&batches, momentum)?;
+        }
         // In the order of the variables, as everywhere.
         for (variable, value) in slots.changes {
             let kept = &mut self.state[variable];
@@ -238,6 +267,29 @@ impl Build<'_> {
             self.graph.output(kept.variable.short_key(), node(value));
         }
         Ok(fresh)
+    }
+
+    /// Lets batch norms use the statistics of the batch: the number of each stored one, and what it moves towards.
+    fn by_batch(&mut self) -> Result<Vec<(usize, NodeId)>, String> {
+        if self.norms.is_empty() {
+            return Ok(vec![]);
+        }
+        let number = |key: &str| {
+            let found = self.state.iter().position(|kept| kept.variable.key == key);
+            found.ok_or_else(|| format!("the statistics `{key}` are no state"))
+        };
+        let (mut numbers, mut placed) = (vec![], vec![]);
+        for norm in self.norms {
+            let [mean, variance] = [number(&norm.mean)?, number(&norm.variance)?];
+            let node = |n: usize| self.graph.inputs[self.state[n].input].node;
+            placed.push(Placed { norm: norm.clone(), mean: node(mean), variance: node(variance) });
+            numbers.push([mean, variance]);
+        }
+        let given = self.graph.inputs.len() - self.state.len();
+        let own: Vec<NodeId> = self.graph.inputs[..given].iter().map(|port| port.node).collect();
+        let (graph, statistics) = norms::by_batch(&self.graph, &placed, &own)?;
+        self.graph = graph;
+        Ok(numbers.concat().into_iter().zip(statistics.concat()).collect())
     }
 
     fn free_name(&self, wanted: &str) -> String {
@@ -295,6 +347,15 @@ impl Slots<'_> {
         let input_number = self.graph.inputs.len() - 1;
         self.state.push(Kept { variable, input: input_number, output: None, varies: false });
         Ok((number, Value(input.index())))
+    }
+    /// Lets stored statistics move towards those of the batch.
+    fn move_statistics(&mut self, batches: &[(usize, NodeId)], momentum: f64) -> Result<(), String> {
+        for &(variable, batch) in batches {
+            let stored = self.graph.inputs[self.state[variable].input].node;
+            let value = norms::moved(&mut self.compose(), Value(stored.index()), Value(batch.index()), momentum)?;
+            self.assign(variable, value);
+        }
+        Ok(())
     }
     /// Lets a variable have this value behind the call.
     pub fn assign(&mut self, variable: usize, value: Value) {
