@@ -162,9 +162,7 @@ impl Graph {
 
     fn zeros_like(&mut self, id: NodeId) -> Infer<NodeId> {
         let ty = self.ty(id).clone();
-        let zero = Tensor::from_scalars(ty.dtype, vec![1; ty.rank()], [Scalar::zero(ty.dtype)]);
-        let zero = self.constant(zero);
-        self.broadcast(zero, &ty.shape)
+        self.zeros(ty.dtype, &ty.shape)
     }
 }
 

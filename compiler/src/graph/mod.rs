@@ -12,6 +12,7 @@ mod draw;
 mod eval;
 mod found;
 pub mod random;
+mod sequence;
 pub mod text;
 mod widen;
 
@@ -22,6 +23,7 @@ pub use bounds::Bounds;
 pub use control::{If, Loop, Regions};
 pub use draw::draw;
 pub use eval::{evaluate, evaluate_by};
+pub use sequence::stacked;
 pub use widen::{widen, widened};
 
 use crate::{
@@ -102,6 +104,20 @@ impl Graph {
         let types: Vec<_> = inputs.iter().map(|&i| &self.nodes[i].ty).collect();
         let ty = op.infer(&types, &self.facts).map_err(|e| format!("{}: {e}", op.name()))?;
         Ok(self.push(op, inputs.to_vec(), ty))
+    }
+    /// Appends what a node of another graph computes, of these operands, or says why they do not fit.
+    pub fn add_copy(&mut self, op: &Op, operands: &[NodeId]) -> Infer<NodeId> {
+        match op {
+            Op::Const(value) => Ok(self.constant(value.clone())),
+            Op::Extent(dim) => Ok(self.extent(dim.clone())),
+            op => self.add(op.clone(), operands),
+        }
+    }
+    /// Zeros of a type, repeated.
+    pub fn zeros(&mut self, dtype: DType, shape: &[Dim]) -> Infer<NodeId> {
+        let zero = Tensor::from_scalars(dtype, vec![1; shape.len()], [Scalar::zero(dtype)]);
+        let zero = self.constant(zero);
+        self.broadcast(zero, shape)
     }
     pub fn constant(&mut self, value: Tensor) -> NodeId {
         let ty = value.ty();
@@ -222,6 +238,13 @@ impl Graph {
         for id in self.iter().flat_map(|(_, n)| &n.inputs).chain(self.outputs.iter().map(|p| &p.node)) {
             uses[id.index()] += 1;
         }
+        uses
+    }
+    /// The same, where live nodes count alone.
+    pub fn live_use_counts(&self) -> Vec<usize> {
+        let (live, mut uses) = (self.live(), vec![0; self.len()]);
+        let used = self.iter().filter(|(id, _)| live[id.index()]).flat_map(|(_, n)| &n.inputs);
+        used.chain(self.outputs.iter().map(|p| &p.node)).for_each(|id| uses[id.index()] += 1);
         uses
     }
     /// The nodes that an output or an input port needs, or what is assumed of sizes.

@@ -16,9 +16,8 @@ use super::{
     rebuilt::Rebuilt,
 };
 use crate::{
-    base::Dim,
     graph::{Graph, Loop, NodeId, Regions},
-    op::{Control, ControlResult, Op, Reshape, Slice},
+    op::{Control, ControlResult, Op},
 };
 
 pub fn hoist(graph: Graph, fuel: &mut Fuel) -> Graph {
@@ -74,7 +73,7 @@ fn before(
     for (&id, &value) in targets.iter().zip(&more) {
         let input = inner.new.input(format!("before{}", inner.new.inputs.len()), outer.ty(value).clone());
         let taken = match &classes[id.index()] {
-            Class::At(index) => part(&mut inner.new, input, index, body.shape(id))?,
+            Class::At(index) => inner.new.element(input, index).ok()?,
             _ => input,
         };
         inner.map[id.index()] = Some(taken);
@@ -88,15 +87,6 @@ fn before(
         condition
     });
     Some((Arc::new(Loop { condition, body, ..repeat.clone() }), more))
-}
-
-/// `x[index]`, in the shape of an element.
-fn part(graph: &mut Graph, x: NodeId, index: &Dim, shape: &[Dim]) -> Option<NodeId> {
-    let start = [std::slice::from_ref(index), &vec![Dim::zero(); shape.len()]].concat();
-    let one = [&[Dim::one()], shape].concat();
-    let slice = Slice { start, stride: vec![1; one.len()], shape: one };
-    let slice = graph.add(slice, &[x]).ok()?;
-    graph.add(Reshape { shape: shape.to_vec() }, &[slice]).ok()
 }
 
 /// What is worth computing before the loop and is read by what is not.

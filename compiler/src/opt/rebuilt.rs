@@ -52,9 +52,7 @@ impl Rebuilt {
                 let inputs: Vec<NodeId> = node.inputs.iter().map(|i| self.map[i.index()]).collect::<Option<_>>()?;
                 let made = match &node.op {
                     Op::Input => return None,
-                    Op::Const(value) => self.new.constant(value.clone()),
-                    Op::Extent(dim) => self.new.extent(dim.clone()),
-                    op => self.new.add(op.clone(), &inputs).ok()?,
+                    op => self.new.add_copy(op, &inputs).ok()?,
                 };
                 self.map[id.index()] = Some(made);
             }

@@ -22,14 +22,10 @@ pub struct Rewrite<'g> {
 
 impl<'g> Rewrite<'g> {
     pub fn of(old: &'g Graph) -> Rewrite<'g> {
-        let live = old.live();
-        let mut uses = vec![0; old.len()];
-        let used = old.iter().filter(|(id, _)| live[id.index()]).flat_map(|(_, n)| &n.inputs);
-        used.chain(old.outputs.iter().map(|p| &p.node)).for_each(|id| uses[id.index()] += 1);
         Rewrite {
             old,
             new: Graph::with_facts(old.facts().clone()),
-            uses,
+            uses: old.live_use_counts(),
             fixed: fixed(old),
             map: vec![None; old.len()],
         }

@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     base::Dim,
-    graph::{Graph, Loop, NodeId, Regions},
+    graph::{Graph, Loop, NodeId, Regions, stacked},
     loops::BinaryFn,
-    op::{Binary, ControlResult, Dot, Op, Put, Reshape, Transpose},
-    tensor::{Scalar, Tensor, TensorType},
+    op::{Binary, ControlResult, Dot, Op, Reshape, Transpose},
+    tensor::TensorType,
 };
 
 /// Products with as many terms are as fast one by one, and their factors larger than their sum.
@@ -73,10 +73,7 @@ struct Factor {
 fn sums(repeat: &Loop) -> Option<Vec<Sum>> {
     let count = repeat.count.as_ref().filter(|_| repeat.condition.is_none())?;
     let (body, classes) = (&repeat.body, classes(repeat));
-    let live = body.live();
-    let mut uses = vec![0; body.len()];
-    let used = body.iter().filter(|(id, _)| live[id.index()]).flat_map(|(_, node)| &node.inputs);
-    used.chain(body.outputs.iter().map(|port| &port.node)).for_each(|id| uses[id.index()] += 1);
+    let uses = body.live_use_counts();
     let sum = |carried: usize| {
         let (before, after) = (body.inputs[carried].node, body.outputs[carried].node);
         let Op::Binary(Binary { f: BinaryFn::Add }) = body.op(after) else { return None };
@@ -94,9 +91,10 @@ fn sums(repeat: &Loop) -> Option<Vec<Sum>> {
         let mut index = None;
         let mut factors = [Factor { value: product, is_turned: false, is_kept: true }; 2];
         for (factor, &value) in factors.iter_mut().zip(&body.node(product).inputs) {
-            let is_turned = matches!(body.op(value), Op::Transpose(_));
-            factor.is_turned = is_turned && !matches!(body.op(value), Op::Transpose(t) if t.perm == [0, 1]);
-            factor.value = if is_turned { body.node(value).inputs[0] } else { value };
+            (factor.value, factor.is_turned) = match body.op(value) {
+                Op::Transpose(op) if op.perm == [1, 0] => (body.node(value).inputs[0], true),
+                _ => (value, false),
+            };
             match &classes[factor.value.index()] {
                 Class::Fixed => return None,
                 Class::At(at)
@@ -138,21 +136,18 @@ fn behind(outer: &mut Graph, repeat: &Loop, operands: &[NodeId], sums: &[Sum]) -
     let (body, carried, count) = (&repeat.body, repeat.carried, repeat.count.as_ref()?);
     let mut kept: Vec<(NodeId, &Dim)> = vec![];
     for sum in sums {
-        let own = sum.factors.iter().filter(|factor| factor.is_kept).map(|factor| (factor.value, &sum.index));
-        own.for_each(|own| {
+        for factor in sum.factors.iter().filter(|factor| factor.is_kept) {
+            let own = (factor.value, &sum.index);
             if !kept.contains(&own) {
-                kept.push(own)
+                kept.push(own);
             }
-        });
+        }
     }
-    let stacked = |id: NodeId| {
-        let ty = body.ty(id);
-        TensorType::new(ty.dtype, [std::slice::from_ref(count), &ty.shape].concat())
-    };
+    let types: Vec<TensorType> = kept.iter().map(|&(id, _)| stacked(body.ty(id), count)).collect();
 
     let mut inner = Rebuilt::new(body, 0..carried);
-    let histories: Vec<NodeId> =
-        kept.iter().enumerate().map(|(n, &(id, _))| inner.new.input(format!("factor{n}"), stacked(id))).collect();
+    let input = |(n, ty): (usize, &TensorType)| inner.new.input(format!("factor{n}"), ty.clone());
+    let histories: Vec<NodeId> = types.iter().enumerate().map(input).collect();
     inner.take(body, carried..body.inputs.len());
     let is_sum = |n: usize| sums.iter().any(|sum| sum.carried == n);
     let after: Vec<NodeId> =
@@ -163,20 +158,14 @@ fn behind(outer: &mut Graph, repeat: &Loop, operands: &[NodeId], sums: &[Sum]) -
         inner.new.output(port.name.clone(), node);
     }
     for (n, ((&history, &value), (_, index))) in histories.iter().zip(&made[carried..]).zip(&kept).enumerate() {
-        let shape = [&[Dim::one()], inner.new.shape(value)].concat();
-        let start = [std::slice::from_ref(*index), &vec![Dim::zero(); shape.len() - 1]].concat();
-        let row = inner.new.add(Reshape { shape }, &[value]).ok()?;
-        let next = inner.new.add(Put { start }, &[history, row]).ok()?;
+        let next = inner.new.with_element(history, index, value).ok()?;
         inner.new.output(format!("factor{n}"), next);
     }
     let control = Loop { carried: carried + kept.len(), body: inner.new, ..repeat.clone() };
 
     let mut given = operands[..carried].to_vec();
-    for &(id, _) in &kept {
-        let ty = stacked(id);
-        let zero = Tensor::from_scalars(ty.dtype, vec![1; ty.rank()], [Scalar::zero(ty.dtype)]);
-        let zero = outer.constant(zero);
-        given.push(outer.broadcast(zero, &ty.shape).ok()?);
+    for ty in &types {
+        given.push(outer.zeros(ty.dtype, &ty.shape).ok()?);
     }
     given.extend(&operands[carried..]);
     let mut results = outer.control(Arc::new(control), &given).ok()?;
@@ -224,8 +213,9 @@ fn rows_in_time(graph: &mut Graph, x: NodeId, is_turned: bool, summed: usize) ->
 mod tests {
     use super::*;
     use crate::{
-        base::{Bindings, Rng, Symbol},
-        graph::{evaluate, random, text},
+        base::{Bindings, Symbol},
+        graph::text,
+        opt::tests::compare_at,
     };
 
     /// What changes from iteration to iteration, and a sum of its products with the parts of a sequence.
@@ -266,15 +256,7 @@ mod tests {
         after.verify().unwrap();
         for (t, n) in [(0, 2), (1, 1), (5, 3), (4, 0)] {
             let bind: Bindings = [("T", t), ("N", n)].map(|(name, n)| (Symbol::new(name), n)).into();
-            let mut rng = Rng::new(3);
-            let inputs: Vec<_> =
-                graph.inputs.iter().map(|port| random::tensor(&mut rng, graph.ty(port.node), &bind)).collect();
-            let [before, after] = [&graph, &after].map(|graph| evaluate(graph, &inputs, &bind).unwrap());
-            let pairs = before.iter().zip(&after).flat_map(|(a, b)| a.scalars().zip(b.scalars()));
-            for (a, b) in pairs.map(|(a, b)| (a.as_f64().unwrap(), b.as_f64().unwrap())) {
-                let is_close = a == b || (a - b).abs() <= 1e-5 * (1.0 + a.abs()) || a.is_nan() && b.is_nan();
-                assert!(is_close, "{t} {n}: {a} {b}");
-            }
+            compare_at(&graph, &after, &bind);
         }
         let count = |graph: &Graph| {
             let live = graph.live();

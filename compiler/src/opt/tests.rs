@@ -25,12 +25,15 @@ fn check(before: &str, after: &str) {
     compare(&before, &got);
 }
 
-/// Both graphs compute the same from some inputs.
 fn compare(a: &Graph, b: &Graph) {
-    let bind = Bindings::from([(Symbol::new("N"), 3)]);
+    compare_at(a, b, &Bindings::from([(Symbol::new("N"), 3)]));
+}
+
+/// Both graphs compute the same from some inputs of these sizes.
+pub(super) fn compare_at(a: &Graph, b: &Graph, bind: &Bindings) {
     let mut rng = crate::base::Rng::new(1);
-    let inputs: Vec<Tensor> = a.inputs.iter().map(|p| random::tensor(&mut rng, a.ty(p.node), &bind)).collect();
-    let [x, y] = [a, b].map(|g| evaluate(g, &inputs, &bind).unwrap());
+    let inputs: Vec<Tensor> = a.inputs.iter().map(|p| random::tensor(&mut rng, a.ty(p.node), bind)).collect();
+    let [x, y] = [a, b].map(|g| evaluate(g, &inputs, bind).unwrap());
     for (x, y) in x.iter().zip(&y) {
         assert!(is_close(x, y), "{}\n{}\n{x:?}\n{y:?}", text::print(a).0, text::print(b).0);
     }

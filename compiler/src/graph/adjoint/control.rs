@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     base::{Symbol, dim::Atom},
-    op::{Control, ControlResult, Put, Reshape, Slice},
+    op::{Control, ControlResult, Put, Slice},
 };
 
 /// A product that is as cheap to compute again as it is to keep has fewer terms than this.
@@ -144,30 +144,19 @@ impl Graph {
         let mut operands = inputs[..carried].to_vec();
         let types: Vec<TensorType> = kept.iter().map(|&id| stacked(repeat.body.ty(id), count)).collect();
         for ty in &types {
-            operands.push(self.zeros(ty)?);
+            operands.push(self.zeros(ty.dtype, &ty.shape)?);
         }
         operands.extend(&inputs[carried..]);
         let mut body = repeat.body.clone();
         let rest = body.inputs.split_off(carried);
         for (n, (ty, &value)) in types.iter().zip(kept).enumerate() {
             let history = body.input(format!("kept{n}"), ty.clone());
-            let mut shape = body.shape(value).to_vec();
-            shape.insert(0, Dim::one());
-            let row = body.add(Reshape { shape }, &[value])?;
-            let mut start = vec![Dim::zero(); ty.rank()];
-            start[0] = Dim::from(&repeat.step);
-            let next = body.add(Put { start }, &[history, row])?;
+            let next = body.with_element(history, &Dim::from(&repeat.step), value)?;
             body.output(format!("kept{n}"), next);
         }
         body.inputs.extend(rest);
         let recording = Loop { carried: carried + kept.len(), body, ..repeat.clone() };
         Ok(self.control(Arc::new(recording), &operands)?.split_off(carried))
-    }
-
-    fn zeros(&mut self, ty: &TensorType) -> Infer<NodeId> {
-        let zero = Tensor::from_scalars(ty.dtype, vec![1; ty.rank()], [Scalar::zero(ty.dtype)]);
-        let zero = self.constant(zero);
-        self.broadcast(zero, &ty.shape)
     }
 
     /// The graph with a dim in place of a symbol that no extent names.
@@ -207,13 +196,6 @@ impl Graph {
         made.origin = None;
         Ok(made)
     }
-}
-
-/// A type with so many of it, along a new first axis.
-fn stacked(ty: &TensorType, count: &Dim) -> TensorType {
-    let mut shape = ty.shape.to_vec();
-    shape.insert(0, count.clone());
-    TensorType::new(ty.dtype, shape)
 }
 
 /// The values of an iteration that are kept since they would cost a product to compute again: what products of values that
@@ -293,12 +275,7 @@ impl Backwards<'_> {
             known[own(n).index()] = Some(made.input(port.name.clone(), self.body.ty(port.node).clone()));
         }
         for (&id, history) in kept.iter().zip(histories) {
-            let ty = self.body.ty(id).clone();
-            let mut start = vec![Dim::zero(); ty.rank() + 1];
-            start[0] = self.number.clone();
-            let shape = stacked(&ty, &Dim::one()).shape.to_vec();
-            let row = made.add(Slice { start, stride: vec![1; shape.len()], shape }, &[history])?;
-            known[id.index()] = Some(made.add(Reshape { shape: ty.shape.to_vec() }, &[row])?);
+            known[id.index()] = Some(made.element(history, self.number)?);
         }
         for (id, node) in self.region.iter().filter(|(id, _)| self.needed[id.index()]) {
             if known[id.index()].is_some() {
@@ -309,9 +286,7 @@ impl Backwards<'_> {
             let operands = operands.ok_or("an iteration needs what nothing kept")?;
             known[id.index()] = Some(match &node.op {
                 Op::Input => return Err("an iteration needs an input that nothing kept".into()),
-                Op::Const(value) => made.constant(value.clone()),
-                Op::Extent(dim) => made.extent(dim.clone()),
-                op => made.add(op.clone(), &operands)?,
+                op => made.add_copy(op, &operands)?,
             });
         }
         made.origin = None;

@@ -326,7 +326,7 @@ impl Merge<'_> {
             }
             list.data = Some(match list.data {
                 Some(id) => with_extent(graph, id, 1, &shape[1])?,
-                None => zeros(graph, list.dtype, &[&[rows], &shape[1..]].concat())?,
+                None => graph.zeros(list.dtype, &[&[rows], &shape[1..]].concat())?,
             });
         }
         Ok(all)
@@ -343,7 +343,7 @@ impl Merge<'_> {
         let ids = all.iter().zip(&mut self.branches).map(|(list, branch)| match list.data {
             Some(id) if is_counted => with_rows(&mut branch.graph, id, &shape[0]),
             Some(id) => Ok(id),
-            None => zeros(&mut branch.graph, list.dtype, &shape),
+            None => Ok(branch.graph.zeros(list.dtype, &shape)?),
         });
         ids.collect()
     }
@@ -382,11 +382,4 @@ pub(super) fn shaped(graph: &mut Graph, x: NodeId, shape: &[Dim], cx: &Import) -
         graph.assume_equal(a.clone(), b.clone());
     }
     Ok(graph.add(Reshape { shape: shape.to_vec() }, &[x])?)
-}
-
-/// Zeros in a region.
-pub(super) fn zeros(graph: &mut Graph, dtype: DType, shape: &[Dim]) -> Result<NodeId> {
-    let ones = vec![1; shape.len()];
-    let zero = graph.constant(Tensor::from_scalars(dtype, ones, [Scalar::zero(dtype)]));
-    Ok(graph.broadcast(zero, shape)?)
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{
     List,
-    branch::{repeated, shaped, with_extent, with_rows, zeros},
+    branch::{repeated, shaped, with_extent, with_rows},
     list::{ListOf, of_data},
     region::{Closed, Region},
 };
@@ -469,7 +469,7 @@ impl<'a> Round<'a> {
             (_, Value::Tensor(id) | Value::Narrow(id, _)) => id,
             (_, Value::List(list)) => match cx.lists.get(list).data {
                 Some(id) => id,
-                None => zeros(graph, ty.dtype, &ty.shape)?,
+                None => graph.zeros(ty.dtype, &ty.shape)?,
             },
             _ => return Err("what is carried is no tensor".into()),
         };
@@ -546,7 +546,7 @@ fn first_uneven(cx: &mut Import, mut of: ListOf, element: &[Dim]) -> Result<List
     }
     of.data = Some(match of.data {
         Some(id) => with_extent(&mut cx.graph, id, 1, &element[0])?,
-        None => zeros(&mut cx.graph, of.dtype, &[&[rows], element].concat())?,
+        None => cx.graph.zeros(of.dtype, &[&[rows], element].concat())?,
     });
     Ok(of)
 }
@@ -567,7 +567,7 @@ fn room(cx: &mut Import, of: &ListOf, by: &Dim, element: &[Dim], ends: &Ends) ->
     };
     match of.data {
         Some(data) => with_rows(&mut cx.graph, data, &wanted),
-        None => zeros(&mut cx.graph, of.dtype, &[&[wanted], element].concat()),
+        None => Ok(cx.graph.zeros(of.dtype, &[&[wanted], element].concat())?),
     }
 }
 
