@@ -4,20 +4,21 @@ use super::*;
 use crate::base::names::advice;
 
 /// The keys of the variables that learn: those that the model says can be trained, of floats, that the patterns leave; and what is
-/// to be said of others.
-pub fn learning(model: &Model, source: &TfGraph, training: &Training) -> Result<(Keys, Option<Diagnostic>), Problems> {
+/// to be said of others. Patterns may name the statistics of these norms, too.
+pub fn learning(
+    model: &Model,
+    source: &TfGraph,
+    training: &Training,
+    norms: &[Norm],
+) -> Result<(Keys, Option<Diagnostic>), Problems> {
     let can_learn = |variable: &&Variable| {
         let is_float = variable.ty.host().is_some_and(DType::is_float);
         is_float && variable.part.is_none() && model.is_trainable(variable) != Some(false)
     };
     let all: Vec<&Variable> = source.variables.values().filter(can_learn).collect();
-    let moving = match training.batch_norm {
-        BatchNorm::Frozen => vec![],
-        BatchNorm::Train { .. } => norms::find(source),
-    };
-    let is_moving =
-        |variable: &&Variable| moving.iter().any(|norm| [&norm.mean, &norm.variance].contains(&&variable.key));
-    let named = all.iter().copied().chain(source.variables.values().filter(is_moving));
+    let is_statistic =
+        |variable: &&Variable| norms.iter().any(|norm| [&norm.mean, &norm.variance].contains(&&variable.key));
+    let named = all.iter().copied().chain(source.variables.values().filter(is_statistic));
     let names: Vec<&str> = named.flat_map(|variable| [variable.short_key(), &variable.name]).collect();
     let mut problems = Problems::default();
     for pattern in training.only.iter().chain(&training.freeze) {
@@ -65,34 +66,40 @@ fn any(patterns: &[String], variable: &Variable) -> bool {
     matched(variable.short_key()) || matched(&variable.name)
 }
 
-/// The batch norms whose statistics move: those that no pattern keeps as they are, and whose layers are not frozen. An error
+/// Those of the batch norms whose statistics move: no pattern keeps them as they are, and their layers are not frozen. An error
 /// where there are none.
-pub fn norms(model: &Model, source: &TfGraph, training: &Training) -> Result<Vec<Norm>, Problems> {
-    let all = norms::find(source);
-    let known = |key: &str| source.variables.values().find(|variable| variable.key == key);
-    let scope = |variable: &Variable| variable.name.rsplit_once('/').map(|(scope, _)| scope.to_string());
+pub fn moving(
+    model: &Model,
+    source: &TfGraph,
+    training: &Training,
+    mut norms: Vec<Norm>,
+) -> Result<Vec<Norm>, Problems> {
     let is_frozen = |statistic: &Variable| {
-        let beside =
-            source.variables.values().filter(|other| scope(other).is_some() && scope(other) == scope(statistic));
-        let mut beside = beside.filter(|other| model.is_trainable(other) == Some(true)).peekable();
-        beside.peek().is_some() && beside.all(|other| model.is_frozen(other))
+        let scope = norms::scope(statistic);
+        let is_beside = |other: &&Variable| scope.is_some() && norms::scope(other) == scope;
+        let mut learned =
+            source.variables.values().filter(is_beside).filter(|v| model.is_trainable(v) == Some(true)).peekable();
+        learned.peek().is_some() && learned.all(|variable| model.is_frozen(variable))
     };
-    let moves = |norm: &&Norm| {
-        let mut statistics = [&norm.mean, &norm.variance].into_iter().filter_map(|key| known(key));
-        statistics.all(|statistic| match training.only.is_empty() {
-            true => !any(&training.freeze, statistic) && !is_frozen(statistic),
-            false => any(&training.only, statistic) && !any(&training.freeze, statistic),
+    let moves = |norm: &Norm| {
+        let mut statistics = source.variables.values().filter(|v| [&norm.mean, &norm.variance].contains(&&v.key));
+        statistics.all(|statistic| {
+            let wanted = match training.only.is_empty() {
+                true => !is_frozen(statistic),
+                false => any(&training.only, statistic),
+            };
+            wanted && !any(&training.freeze, statistic)
         })
     };
-    let chosen: Vec<Norm> = all.iter().filter(moves).cloned().collect();
-    if chosen.is_empty() {
-        let what = match all.is_empty() {
-            true => "`--batch-norm train`: the signature has no batch norm with stored statistics",
-            false => "`--batch-norm train`: all batch norms of the signature are frozen",
-        };
+    let what = match norms.is_empty() {
+        true => "`--batch-norm train`: the signature has no batch norm with stored statistics",
+        false => "`--batch-norm train`: all batch norms of the signature are frozen",
+    };
+    norms.retain(moves);
+    if norms.is_empty() {
         return Err(Diagnostic::error(what).help("leave it out: batch norms keep their statistics then").into());
     }
-    Ok(chosen)
+    Ok(norms)
 }
 
 /// Whether a name has a pattern: `*` stands for any characters. A pattern without one names a part of the way to the

@@ -97,11 +97,15 @@ pub fn prepare(model: &Model, options: &Options, training: &Training) -> Result<
         return Err(Diagnostic::error(what).help("name a signature that only infers: `--signature KEY`").into());
     }
     let from_logits = training.loss.asks_for_logits() && loss::take_logits(&mut source, training.loss);
+    let all = match training.batch_norm {
+        BatchNorm::Frozen => vec![],
+        BatchNorm::Train { .. } => norms::find(model, &source)?,
+    };
+    let (learning, note) = choice::learning(model, &source, training, &all)?;
     let norms = match training.batch_norm {
         BatchNorm::Frozen => vec![],
-        BatchNorm::Train { .. } => choice::norms(model, &source, training)?,
+        BatchNorm::Train { .. } => choice::moving(model, &source, training, all)?,
     };
-    let (learning, note) = choice::learning(model, &source, training)?;
     let statistics = norms.iter().flat_map(|norm| [norm.mean.clone(), norm.variance.clone()]);
     let keys = learning.iter().cloned().chain(statistics).collect();
     Ok(Trained { signature, source, from_logits, keys, learning, norms, note })

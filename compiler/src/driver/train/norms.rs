@@ -57,23 +57,28 @@ pub struct Norm {
     unbiased: bool,
 }
 
-/// The batch norms of a signature whose statistics are stored.
-pub fn find(source: &TfGraph) -> Vec<Norm> {
+/// The batch norms of a signature whose statistics are stored. Those within branches and loops are not looked for.
+pub fn find(model: &Model, source: &TfGraph) -> Result<Vec<Norm>, Diagnostic> {
     let mut found: Vec<Norm> = vec![];
-    for (id, node) in source.nodes.iter() {
+    for (_, node) in source.nodes.iter() {
         let pair = match node.op.as_str() {
             "FusedBatchNorm" | "FusedBatchNormV2" | "FusedBatchNormV3" => fused(source, node),
-            "Rsqrt" => composed(source, node),
+            "Rsqrt" => composed(model, source, node)?,
             _ => None,
         };
         let Some((mean, variance, unbiased)) = pair else { continue };
-        let name = source.nodes[id].layer().unwrap_or_else(|| node.name.clone());
+        let name = node.layer().unwrap_or_else(|| node.name.clone());
         let norm = Norm { mean: mean.key.clone(), variance: variance.key.clone(), name, unbiased };
         if !found.iter().any(|other| other.mean == norm.mean) {
             found.push(norm);
         }
     }
-    found
+    Ok(found)
+}
+
+/// The layer that a variable is in, by its name.
+pub fn scope(variable: &Variable) -> Option<&str> {
+    variable.name.rsplit_once('/').map(|(scope, _)| scope)
 }
 
 /// The variable whose value this is, perhaps in another shape.
@@ -101,27 +106,45 @@ fn fused<'s>(source: &'s TfGraph, node: &saved::Node) -> Option<(&'s Variable, &
     Some((mean?, variance?, true))
 }
 
-/// The inverse root of a stored variance and a constant: `tf.nn.batch_normalization`. The mean is the variable beside it that no
-/// training changes.
-fn composed<'s>(source: &'s TfGraph, node: &saved::Node) -> Option<(&'s Variable, &'s Variable, bool)> {
-    let sum = &source.nodes[saved::handed_on(source, *node.inputs.first()?).node];
+/// The inverse root of a stored variance and a constant: `tf.nn.batch_normalization`. The mean is the variable of the same layer
+/// and type whose name says so.
+fn composed<'s>(
+    model: &Model,
+    source: &'s TfGraph,
+    node: &saved::Node,
+) -> Result<Option<(&'s Variable, &'s Variable, bool)>, Diagnostic> {
+    let Some(&operand) = node.inputs.first() else { return Ok(None) };
+    let sum = &source.nodes[saved::handed_on(source, operand).node];
     if !matches!(sum.op.as_str(), "Add" | "AddV2") {
-        return None;
+        return Ok(None);
     }
     let is_constant = |at: &NodeOutput| source.nodes[saved::handed_on(source, *at).node].op == "Const";
     let variance = match &sum.inputs[..] {
-        [a, b] if is_constant(b) => variable(source, *a)?,
-        [a, b] if is_constant(a) => variable(source, *b)?,
-        _ => return None,
+        [a, b] if is_constant(b) => variable(source, *a),
+        [a, b] if is_constant(a) => variable(source, *b),
+        _ => None,
     };
-    let (scope, _) = variance.name.rsplit_once('/')?;
-    let beside = |other: &&Variable| {
-        let is_there = other.name.rsplit_once('/').is_some_and(|(own, last)| own == scope && last.contains("mean"));
-        is_there && other.key != variance.key && other.ty == variance.ty
+    // What is learned is no statistic.
+    let Some(variance) = variance.filter(|variance| model.is_trainable(variance) != Some(true)) else {
+        return Ok(None);
     };
-    let mut means = source.variables.values().filter(beside);
-    let mean = means.next()?;
-    means.all(|other| other.key == mean.key).then_some((mean, variance, false))
+    let is_mean = |other: &&Variable| {
+        let says_so = other.name.rsplit('/').next().is_some_and(|last| last.contains("mean"));
+        says_so && scope(variance).is_some() && scope(other) == scope(variance) && other.ty == variance.ty
+    };
+    let means: BTreeMap<&str, &Variable> =
+        source.variables.values().filter(is_mean).map(|mean| (mean.key.as_str(), mean)).collect();
+    match means.into_values().collect::<Vec<_>>()[..] {
+        [mean] => Ok(Some((mean, variance, false))),
+        ref all => {
+            let what = format!(
+                "`{}` may be the variance of a batch norm, but {} means are beside it",
+                variance.name,
+                all.len()
+            );
+            Err(node.fault(what).help("leave `--batch-norm train` out: batch norms keep their statistics then"))
+        }
+    }
 }
 
 /// A norm in a graph.
@@ -293,12 +316,7 @@ impl Rebuild<'_> {
             });
         }
         self.new.set_origin(self.graph.origin(id).cloned());
-        match &node.op {
-            Op::Input => Err("an input is missing".into()),
-            Op::Const(value) => Ok(self.new.constant(value.clone())),
-            Op::Extent(dim) => Ok(self.new.extent(dim.clone())),
-            op => self.new.add(op.clone(), &operands),
-        }
+        self.new.add_copy(&node.op, &operands)
     }
 
     fn used(&mut self, n: usize) -> Result<[NodeId; 2], String> {
