@@ -165,5 +165,5 @@ pub(super) fn finish(level: &Level, function: ir::Function) -> Code {
         declined: None,
         listing: clif.map(|clif| Listing { clif, asm: asm.into() }),
     };
-    if level.is_riscv64() { riscv64::guarded(code, asm) } else { code }
+    if level.is_riscv64() { riscv64::guarded(code, asm, context.func.signature.params.len()) } else { code }
 }

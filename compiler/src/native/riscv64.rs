@@ -22,12 +22,15 @@ const FRAME: u64 = 16;
 const LISTED: &str = "  addi sp, sp, -16\n  fsd fs1, 0(sp)\n  sd ra, 8(sp)\n  jal ra, 20\n  fld fs1, 0(sp)\n  ld ra, 8(sp)\n  \
     addi sp, sp, 16\n  ret\n";
 
-/// The function with the guard before it, if its instructions, as Cranelift shows them, name the register. All its arguments
-/// are in registers.
-pub fn guarded(code: Code, asm: &str) -> Code {
+/// How many arguments of a function are in registers, whatever they are.
+const ARGUMENTS: usize = 8;
+
+/// The function with the guard before it, if its instructions, as Cranelift shows them, name the register.
+pub fn guarded(code: Code, asm: &str, arguments: usize) -> Code {
     if !asm.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "fs1") {
         return code;
     }
+    assert!(arguments <= ARGUMENTS, "the guard moves the stack pointer, and leaves arguments where they are");
     assert!(code.align <= u64::from(GUARD_BYTES), "the guard keeps the function's alignment");
     let mut bytes: Vec<u8> = GUARD.iter().flat_map(|word| word.to_le_bytes()).collect();
     bytes.extend(code.bytes);
