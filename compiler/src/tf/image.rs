@@ -216,9 +216,8 @@ fn nearest_gradient(cx: &mut Import) -> Outputs {
     })?)
 }
 
-/// Operands: the gradient of the result, f32, and the image, whose type the gradient gets. Each place gives to the four
-/// pixels around it what it took of them; a share of 0 counts, so that an infinite one is NaN.
-fn bilinear_gradient(cx: &mut Import) -> Outputs {
+/// What a gradient is of: operands are the gradient of the result, f32, and the image, whose element type comes along.
+fn gradient_of_image(cx: &mut Import) -> Result<(Resize, DType)> {
     let image = cx.arg(1)?;
     let dtype = cx.dtype(image);
     let [_, height, width, channels] = &cx.shape(image)[..] else {
@@ -230,6 +229,13 @@ fn bilinear_gradient(cx: &mut Import) -> Outputs {
         cx.require_at_most(&Dim::one(), size, "the size of the result")?;
     }
     cx.require_equal(&cx.shape(resize.x)[3].clone(), &channels, "the channels of the gradient and the image")?;
+    Ok((resize, dtype))
+}
+
+/// Operands: the gradient of the result, f32, and the image, whose type the gradient gets. Each place gives to the four
+/// pixels around it what it took of them; a share of 0 counts, so that an infinite one is NaN.
+fn bilinear_gradient(cx: &mut Import) -> Outputs {
+    let (resize, dtype) = gradient_of_image(cx)?;
     let (shape, mut sum) = resize.zeros(cx, widened(dtype))?;
     let [top, bottom, down] = resize.around(cx, 1)?;
     let [left, right, across] = resize.around(cx, 2)?;

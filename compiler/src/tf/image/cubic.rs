@@ -5,9 +5,8 @@
 //! slope is -1/2, and pixels beyond the border count for nothing, so that the others' weights are made to add up to 1; else
 //! the slope is -3/4, and the pixel at the border stands for those beyond.
 
-use super::{Resize, clamped, gradient, pick, resize};
+use super::{Resize, clamped, gradient_of_image, pick, resize};
 use crate::{
-    base::Dim,
     graph::NodeId,
     loops::{CompareFn, UnaryFn},
     tensor::DType,
@@ -116,17 +115,7 @@ fn cubic(cx: &mut Import) -> Outputs {
 /// Operands: the gradient of the result, f32, and the image, whose type the gradient gets. Each place gives to its 16 pixels
 /// what it took of them.
 fn cubic_gradient(cx: &mut Import) -> Outputs {
-    let image = cx.arg(1)?;
-    let dtype = cx.dtype(image);
-    let [_, height, width, channels] = &cx.shape(image)[..] else {
-        return Err(format!("expected rank 4, got {}", cx.rank(image)).into());
-    };
-    let channels = channels.clone();
-    let resize = gradient(cx, [height.clone(), width.clone()])?;
-    for size in &resize.to {
-        cx.require_at_most(&Dim::one(), size, "the size of the result")?;
-    }
-    cx.require_equal(&cx.shape(resize.x)[3].clone(), &channels, "the channels of the gradient and the image")?;
+    let (resize, dtype) = gradient_of_image(cx)?;
     let (shape, mut sum) = resize.zeros(cx, dtype)?;
     let g = cx.cast(resize.x, dtype)?;
     let (rows, columns) = (resize.taps(cx, 1)?, resize.taps(cx, 2)?);
