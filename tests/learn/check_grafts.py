@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from check_heads import ACTIVATIONS, compare
+from check_heads import ACTIVATIONS, compare, verdict
 
 HERE = pathlib.Path(__file__).parent
 RNG = np.random.default_rng(0)
@@ -133,19 +133,6 @@ def check(folder, root):
             compare(f"{folder.name} saved again", [*again.values()][0], ours.numpy())
 
 
-def main():
-    wrong, root = [], pathlib.Path(sys.argv[1])
-    folders = sorted(root.iterdir())
-    for folder in folders:
-        try:
-            check(folder, root)
-            print(f"{folder.name}: ok", flush=True)
-        except Exception as problem:
-            wrong.append(folder.name)
-            print(f"{folder.name}: {type(problem).__name__}: {str(problem)[:1500]}", flush=True)
-    print(f"{len(folders)} models, {len(wrong)} wrong: {' '.join(wrong)}")
-    sys.exit(bool(wrong))
-
-
 if __name__ == "__main__":
-    main()
+    root = pathlib.Path(sys.argv[1])
+    verdict(root.iterdir(), lambda folder: check(folder, root))

@@ -95,12 +95,10 @@ def check(folder):
             compare(f"{folder.name} saved again", list(again.values())[0], theirs)
 
 
-def main():
-    wrong = []
-    folders = sorted(pathlib.Path(sys.argv[1]).iterdir())
+def verdict(folders, check):
+    """Prints a line for each folder, and ends the process with what they come to."""
+    wrong, folders = [], sorted(folders)
     for folder in folders:
-        if folder.name.startswith("odd"):
-            continue
         try:
             check(folder)
             print(f"{folder.name}: ok", flush=True)
@@ -112,4 +110,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    verdict((folder for folder in pathlib.Path(sys.argv[1]).iterdir() if not folder.name.startswith("odd")), check)

@@ -9,24 +9,21 @@ on the original. The checkpoint holds what was given bit for bit and all else un
 TensorFlow makes. What TensorFlow loads and saves again, smc reads again.
 """
 
-import argparse
 import logging
 import os
-import pathlib
-import shutil
 import struct
 import subprocess
 import sys
-import tempfile
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
 import models.spec
+import pages
 import parity
 import prepare
+from pages import Wrong
 
 GIVEN = (
     "mlp.saved_model",
@@ -60,10 +57,6 @@ CALLED = (
 OF_OBJECT = "/.ATTRIBUTES/VARIABLE_VALUE"
 OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 CODES = {"bool": 0, "int8": 1, "int16": 2, "int32": 3, "int64": 4, "uint8": 5, "float16": 9, "float32": 11, "float64": 12}
-
-
-class Wrong(Exception):
-    """What is wrong with a model."""
 
 
 def write_state(path, variables):
@@ -293,28 +286,17 @@ def check_called(smc, entry, folder):
     return f"{len(entry.calls)} calls from the state of as many"
 
 
-def main():
-    """Prints a line for each model; fails when one is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smc", required=True, help="the compiler's binary")
-    parser.add_argument("--only", default="", help="models whose name or route contains this")
-    args = parser.parse_args()
-    smc, started = pathlib.Path(args.smc).resolve(), time.time()
-    known = {prepare.name_of(entry): entry for entry in models.spec.MODELS}
-    failed, names = 0, [name for name in (*GIVEN, *CALLED) if args.only in name]
-    for name in names:
-        entry, check = known[name], check_given if name in GIVEN else check_called
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                models.spec.save(entry, str(pathlib.Path(folder) / "model"))
-                print(f"export of {name}: ok, {check(smc, entry, pathlib.Path(folder))}", flush=True)
-            except Exception as wrong:
-                failed += 1
-                print(f"export of {name}: FAILED: {wrong if isinstance(wrong, Wrong) else repr(wrong)}", flush=True)
-    seconds = time.time() - started
-    print(f"\nexports: {len(names)} models, {seconds:.0f} s: {len(names) - failed} passed, {failed} failed")
-    return 1 if failed or not names else 0
+def saved(name, folder):
+    """Saves the model with this name and route in a folder; what is known of it."""
+    entry = next(entry for entry in models.spec.MODELS if prepare.name_of(entry) == name)
+    models.spec.save(entry, str(folder / "model"))
+    return entry
+
+
+def check(smc, name, folder):
+    entry = saved(name, folder)
+    return (check_given if name in GIVEN else check_called)(smc, entry, folder)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(pages.run(__doc__, "export", (*GIVEN, *CALLED), check))

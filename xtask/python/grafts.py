@@ -7,13 +7,9 @@ loads what is written by `tf.saved_model.load`, by its older loader, and saves i
 compared with that tensor of the original model in TensorFlow, and the layers with numpy.
 """
 
-import argparse
 import os
-import pathlib
 import re
 import sys
-import tempfile
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -21,27 +17,28 @@ import numpy as np
 
 import exports
 import models.spec
+import pages
 import prepare
-from exports import Wrong
+from pages import Wrong
 
 # Models, and what the name of the layer ends in. Keras numbers its names. One is a node that a graph of TensorFlow 1 has without a layer.
-PLACES = (
-    ("mlp.export", r"dense\w*"),
-    ("mlp.saved_model", r"dense\w*"),
-    ("cnn.export", r"(conv2d|pooling2d|flatten)\w*"),
-    ("text_average.export", r"conv1d\w*"),
-    ("masked_average.saved_model", r"pooling1d\w*"),
-    ("one_dimension.saved_model", "separable_conv2d"),
-    ("subclassed.export", r"dense_1\w*"),
-    ("transformer_block.export", r"normalization\w*"),
-    ("probe_keras_lstm.export", r"lstm\w*"),
-    ("probe_keras_batch_norm.export", r"batch_normalization\w*"),
-    ("keras2_functional.legacy", r"re_lu\w*"),
-    ("keras2_embedding.legacy", r"conv1d\w*"),
-    ("tf1_lenet.tf1", "conv"),
-    ("tf1_partitioned.tf1", "MatMul"),
-    ("frames_sentiment.simple_save", "rnn/while/Exit_4"),
-)
+PLACES = {
+    "mlp.export": r"dense\w*",
+    "mlp.saved_model": r"dense\w*",
+    "cnn.export": r"(conv2d|pooling2d|flatten)\w*",
+    "text_average.export": r"conv1d\w*",
+    "masked_average.saved_model": r"pooling1d\w*",
+    "one_dimension.saved_model": "separable_conv2d",
+    "subclassed.export": r"dense_1\w*",
+    "transformer_block.export": r"normalization\w*",
+    "probe_keras_lstm.export": r"lstm\w*",
+    "probe_keras_batch_norm.export": r"batch_normalization\w*",
+    "keras2_functional.legacy": r"re_lu\w*",
+    "keras2_embedding.legacy": r"conv1d\w*",
+    "tf1_lenet.tf1": "conv",
+    "tf1_partitioned.tf1": "MatMul",
+    "frames_sentiment.simple_save": "rnn/while/Exit_4",
+}
 CALL = re.compile(r"^(Stateful)?PartitionedCall(_\d+)?$")
 
 
@@ -86,10 +83,11 @@ def output_of(session, signature):
     return info.name
 
 
-def check(smc, entry, pattern, folder):
+def check(smc, place, folder):
     """A model cut, then with layers."""
     import tensorflow as tf
 
+    entry, pattern = exports.saved(place, folder), PLACES[place]
     original, state = folder / "model", folder / "state"
     exports.write_state(state, {})
     known = layers(smc, original, state, folder)
@@ -107,7 +105,8 @@ def check(smc, entry, pattern, folder):
         raise Wrong(f"no call of {signature}")
     sessions = prepare.Session(str(cut)), prepare.Session(str(extended))
     name = output_of(sessions[0], signature)
-    tf.saved_model.save(longer.model, str(again), signatures=dict(longer.model.signatures)) if entry.route not in ("tf1", *models.spec.GRAPH_ROUTES) else None
+    if entry.route not in ("tf1", *models.spec.GRAPH_ROUTES):
+        tf.saved_model.save(longer.model, str(again), signatures=dict(longer.model.signatures))
     stored = exports.checkpoint(extended)
     for _, feeds in calls:
         value = after.call(signature, feeds)
@@ -127,28 +126,5 @@ def check(smc, entry, pattern, folder):
     return f"{layer}, {len(calls)} calls"
 
 
-def main():
-    """Prints a line for each model; fails when one is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smc", required=True, help="the compiler's binary")
-    parser.add_argument("--only", default="", help="models whose name or route contains this")
-    args = parser.parse_args()
-    smc, started = pathlib.Path(args.smc).resolve(), time.time()
-    known = {prepare.name_of(entry): entry for entry in models.spec.MODELS}
-    places = [(name, pattern) for name, pattern in PLACES if args.only in name]
-    failed = 0
-    for name, pattern in places:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                models.spec.save(known[name], str(pathlib.Path(folder) / "model"))
-                print(f"graft of {name}: ok, {check(smc, known[name], pattern, pathlib.Path(folder))}", flush=True)
-            except Exception as wrong:
-                failed += 1
-                print(f"graft of {name}: FAILED: {wrong if isinstance(wrong, Wrong) else repr(wrong)}", flush=True)
-    seconds = time.time() - started
-    print(f"\ngrafts: {len(places)} models, {seconds:.0f} s: {len(places) - failed} passed, {failed} failed")
-    return 1 if failed or not places else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(pages.run(__doc__, "graft", PLACES, check))

@@ -9,18 +9,17 @@ TensorFlow reads in what smc wrote is as near to the one that the same steps in 
 the mean of the losses is the same, and all other variables are what they were, bit for bit.
 """
 
-import argparse
 import json
 import os
-import pathlib
 import subprocess
 import sys
-import tempfile
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+
+import pages
+from pages import Wrong
 
 STEPS, BATCH, CLASSES = 10, 4, 5
 # By name the extent of the square pictures, and the rule by which the head learns, as users of smc and as Keras write it.
@@ -39,10 +38,6 @@ APPLICATIONS = {
 # How many times as far as Keras's the layer's weights may be from those of double precision, and how far in any case, as a part
 # of the way that they went. Both distances are of roundings, which differ between processors.
 FACTOR, LEAST = 8, 1e-4
-
-
-class Wrong(Exception):
-    """What is wrong with a model."""
 
 
 def rule(name):
@@ -160,25 +155,5 @@ def check(smc, name, folder):
     return f"{how}, {stayed} stored variables stayed, the head is {ours:.1e} of its way from the right one, Keras's {theirs:.1e}"
 
 
-def main():
-    """Prints a line for each network; fails when one is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smc", required=True, help="the compiler's binary")
-    parser.add_argument("--only", default="", help="applications whose name contains this")
-    args = parser.parse_args()
-    smc, started, failed = pathlib.Path(args.smc).resolve(), time.time(), 0
-    names = [name for name in APPLICATIONS if args.only in name]
-    for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                print(f"head of {name}: ok, {check(smc, name, pathlib.Path(folder))}", flush=True)
-            except Exception as wrong:
-                failed += 1
-                print(f"head of {name}: FAILED: {wrong if isinstance(wrong, Wrong) else repr(wrong)}", flush=True)
-    seconds = time.time() - started
-    print(f"\nheads: {len(names)} models, {seconds:.0f} s: {len(names) - failed} passed, {failed} failed")
-    return 1 if failed or not names else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(pages.run(__doc__, "head", APPLICATIONS, check))
