@@ -265,6 +265,22 @@ def gradient_of_cond(x, s):
     return {"y": y, "dx": dx, "dw": dw}
 
 
+@frames(*[(numbers(4), np.int32(m)) for m in (-1, 0, 3, 9)], routes=("simple_save", "frozen_graph"), x=(F32, [None]), mode=(I32, []))
+def gradient_of_case(x, mode):
+    """Branches within branches, and behind them those of the gradient with the same predicates."""
+    pairs = [(mode < 0, lambda: tf.sin(x)), (tf.equal(mode, 0), lambda: x * x), (mode < 5, lambda: x * 3.0)]
+    y = v1.case(pairs, default=lambda: x * x * x)
+    return {"y": y, "dx": v1.gradients(y, x)[0]}
+
+
+@frames(*[(numbers(3), np.bool_(p), np.bool_(q)) for p in (0, 1) for q in (0, 1)], routes=SIMPLE, x=(F32, [3]), p=(BOOL, []), q=(BOOL, []))
+def cond_in_cond_three_times(x, p, q):
+    """Each takes what the one before gave, and all have the same predicates."""
+    for _ in range(3):
+        x = v1.cond(p, lambda x=x: v1.cond(q, lambda: x * 2.0, lambda: x + 1.0), lambda x=x: v1.cond(q, lambda: x - 7.0, lambda: x * x))
+    return {"y": x}
+
+
 @frames((numbers(3),), (numbers(1),), (numbers(0),), routes=("simple_save", "frozen_graph"), x=(F32, [None]))
 def gradient_of_power_loop(x):
     """`tf.gradients` of a loop, whose stacks keep what each iteration computed."""

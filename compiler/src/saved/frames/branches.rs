@@ -52,18 +52,19 @@ pub fn functional(graph: TfGraph) -> Result<TfGraph, Problems> {
 struct Group {
     /// The paths of the two sides.
     sides: [usize; 2],
-    /// How many joins of the same outer path, one behind the other, come before.
-    level: u32,
+    /// How many joins come before, one behind the other: of the outermost path, and so on inwards to the outer path of the
+    /// sides. What depends on a group is behind it in the order of these lists.
+    level: Vec<u32>,
     /// None where nobody reads what the branch gives.
     joins: Vec<Join>,
 }
 
 /// Joins of the same two paths that do not depend on each other, and branches that only have effects, innermost first.
 fn groups(graph: &TfGraph, paths: &Paths) -> Vec<Group> {
-    let mut groups: BTreeMap<([usize; 2], u32), Vec<Join>> = BTreeMap::new();
+    let mut groups: BTreeMap<([usize; 2], Vec<u32>), Vec<Join>> = BTreeMap::new();
     for join in &paths.joins {
         if !is_constant(graph, paths.path(join.sides[0]).predicate) {
-            groups.entry((join.sides, join.level)).or_default().push(join.clone());
+            groups.entry((join.sides, join.level.clone())).or_default().push(join.clone());
         }
     }
     for (id, _) in graph.nodes.iter().filter(|(id, node)| changes(graph, *id, node)) {

@@ -32,8 +32,8 @@ pub struct Join {
     pub sides: [usize; 2],
     /// The operand of each side.
     pub operands: [u32; 2],
-    /// How many joins of the same outer path, one behind the other, it depends on.
-    pub level: u32,
+    /// How many joins, one behind the other, it depends on of the outermost path, and so on inwards to its own outer path.
+    pub level: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -83,10 +83,12 @@ impl Paths {
         self.of[id.index()]
     }
 
-    /// How many joins beside the branch whose side a path is a node of that side depends on.
-    pub fn level(&self, id: Id<Node>, path: usize) -> u32 {
-        let depth = self.all[self.all[path].outer].depth;
-        self.levels.get(id.index()).and_then(|levels| levels.get(depth)).copied().unwrap_or(0)
+    /// How many joins beside the branch whose side a path is, and beside each branch around it from the outermost in, a
+    /// node of that side depends on.
+    pub fn level(&self, id: Id<Node>, path: usize) -> Vec<u32> {
+        let mut level = self.levels.get(id.index()).cloned().unwrap_or_default();
+        level.resize(self.all[path].depth, 0);
+        level
     }
 
     /// Both sides of the branch that a path is a side of.
@@ -182,7 +184,7 @@ impl Paths {
         let depth = self.all[outer].depth;
         level.truncate(depth + 1);
         level.resize(depth + 1, 0);
-        self.joins.push(Join { merge: id, sides, operands, level: level[depth] });
+        self.joins.push(Join { merge: id, sides, operands, level: level.clone() });
         level[depth] += 1;
         Some(outer)
     }

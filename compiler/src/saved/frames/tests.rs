@@ -154,6 +154,78 @@ fn a_branch_becomes_if() {
     );
 }
 
+/// A branch within a branch, and the same predicates again on what it gave: one `If` of two within for each.
+#[test]
+fn nested_branches_one_behind_the_other() {
+    check(
+        "q = Less(x, x)
+         t = Switch(q, p)
+         s = Switch(x, p)
+         i = Switch(s:1, t:1)
+         j = Merge(i, i:1)
+         m = Merge(s, j)
+         s2 = Switch(m, p)
+         i2 = Switch(s2:1, t:1)
+         j2 = Merge(i2, i2:1)
+         m2 = Merge(s2, j2)",
+        &["m2"],
+        "input x = x
+         input p = p
+         x = Placeholder()
+         p = Placeholder()
+         q = Less(x, x)
+         m = StatelessIf(p, x, q)
+         m_1 = Identity(m)
+         m2 = StatelessIf(p, m_1, q)
+         m2_1 = Identity(m2)
+         output m2 = m2_1
+         m 0:
+         input x = x
+         input q = q
+         x = Placeholder()
+         q = Placeholder()
+         output result0 = x
+         m 1:
+         input x = x
+         input q = q
+         x = Placeholder()
+         q = Placeholder()
+         j = StatelessIf(q, x)
+         j_1 = Identity(j)
+         output result0 = j_1
+         j 0:
+         input s = s
+         s = Placeholder()
+         output result0 = s
+         j 1:
+         input s = s
+         s = Placeholder()
+         output result0 = s
+         m2 0:
+         input m = m
+         input q = q
+         m = Placeholder()
+         q = Placeholder()
+         output result0 = m
+         m2 1:
+         input m = m
+         input q = q
+         m = Placeholder()
+         q = Placeholder()
+         j2 = StatelessIf(q, m)
+         j2_1 = Identity(j2)
+         output result0 = j2_1
+         j2 0:
+         input s2 = s2
+         s2 = Placeholder()
+         output result0 = s2
+         j2 1:
+         input s2 = s2
+         s2 = Placeholder()
+         output result0 = s2",
+    );
+}
+
 #[test]
 fn a_stack_becomes_a_list() {
     let pushing = LOOP.replace("n = NextIteration(a)", "n = NextIteration(a, ^u)");
