@@ -5,9 +5,10 @@ use std::{env, fs, path::PathBuf};
 use prost::Message;
 
 fn main() {
-    let roots = ["saved_model.proto", "checkpoint.proto"];
+    let roots = ["saved_model.proto", "checkpoint.proto", "forest.proto"];
     println!("cargo::rerun-if-changed=tensorflow");
-    let descriptors = protox::compile(roots, ["tensorflow"]).expect("the .proto files parse");
+    println!("cargo::rerun-if-changed=yggdrasil");
+    let descriptors = protox::compile(roots, ["tensorflow", "yggdrasil"]).expect("the .proto files parse");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec()).expect("OUT_DIR is writable");
     prost_build::Config::new()

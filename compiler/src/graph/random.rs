@@ -7,6 +7,7 @@
 //! about by chance and is added as a whole now and then. A case follows from its seed alone.
 
 mod control;
+mod forest;
 mod grow;
 mod motif;
 mod shrink;

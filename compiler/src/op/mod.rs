@@ -16,6 +16,7 @@ mod dot;
 mod evaluation;
 mod facts;
 mod fold;
+mod forest;
 mod gather;
 mod iota;
 mod kernel;
@@ -49,6 +50,7 @@ pub use dot::Dot;
 pub use evaluation::{Evaluation, Stop, Sums};
 pub use facts::Facts;
 pub use fold::{accumulator, identity};
+pub use forest::Forest;
 pub use gather::Gather;
 pub use iota::Iota;
 pub use kernel::kernel;
@@ -300,7 +302,7 @@ ops! {
     Reduce ArgReduce Window Scan
     Dot Conv
     Gather Scatter Put Iota TopK Bind
-    Philox TruncatedNormal Sample Within
+    Philox TruncatedNormal Sample Within Forest
 }
 
 /// The operands as an array, or how many there should be.

@@ -102,6 +102,7 @@ fn work(graph: &Graph, id: NodeId) -> u128 {
         Op::Conv(_) => places.saturating_mul(product(&operand(1)[..operand(1).len() - 1])),
         Op::Window(op) => places.saturating_mul(op.size.iter().fold(1, |n, &k| n.saturating_mul(k as u128))),
         Op::Reduce(_) | Op::ArgReduce(_) | Op::TopK(_) => product(operand(0)).saturating_mul(16),
+        Op::Forest(_) => places.saturating_mul(64),
         Op::Scatter(_) => places.saturating_add(product(operand(2)).saturating_mul(16)),
         _ => places,
     }

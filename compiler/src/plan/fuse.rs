@@ -111,7 +111,7 @@ fn kind(op: &Op) -> Kind {
         }
         Op::Reduce(_) | Op::ArgReduce(_) | Op::Window(_) | Op::Dot(_) | Op::Conv(_) | Op::Concat(_) => Kind::Root,
         Op::Scan(_) | Op::TopK(_) | Op::Scatter(_) | Op::Put(_) | Op::Bind(_) | Op::Control(_) => Kind::Whole,
-        Op::Philox(_) | Op::TruncatedNormal(_) | Op::Sample(_) | Op::Within(_) => Kind::Whole,
+        Op::Philox(_) | Op::TruncatedNormal(_) | Op::Sample(_) | Op::Within(_) | Op::Forest(_) => Kind::Whole,
     }
 }
 

@@ -470,6 +470,8 @@ fn flops(graph: &Graph, fusion: &Fusion, root: NodeId, tip: NodeId, written: imp
         Op::Philox(op) => &op.blocks * 100,
         Op::TruncatedNormal(op) => &op.rows * 300,
         Op::Sample(_) => &elements * 1000,
+        // A way of some steps, each of which waits for memory.
+        Op::Forest(_) => &elements * 100,
         Op::Pad(_) if fusion.is_in_place(graph, root, 0) => -operand(0).count(),
         _ => Dim::zero(),
     };

@@ -14,12 +14,13 @@ use super::{
     bundle::Bundle,
     directory,
     files::{Disk, Files, read_all},
-    foreign, frames,
+    foreign, forest, frames,
     generators::{self, Beginning},
     graph::{Branches, Builder, Library, Node, NodeOutput, Origin, Port, Reference, TfGraph},
     init::{self, Asset, Initialiser},
     initial, lent,
     objects::Objects,
+    resources::Resources,
     restore::{Restored, is_variable},
     signature::{self, Signature, SignatureKind, Slot, SlotPlace},
     types::{TfShape, TfType, base_type, data_type},
@@ -306,6 +307,12 @@ impl Model {
         let scope = if function.is_empty() { String::new() } else { format!("{function}/") };
         generators::add(&mut graph, &scope);
         lent::leave_out(&mut graph);
+        if graph.nodes.iter().any(|(_, node)| forest::runs(&node.op)) {
+            let (init, assets) = (init::graph(&self.meta, library, &self.assets())?, self.assets());
+            let objects = &self.sources(library)?.objects;
+            let resources = Resources { init: &init, objects, assets: &assets };
+            forest::resolve(&mut graph, &resources, &*self.files, &self.folder);
+        }
         Ok(graph)
     }
 

@@ -1,6 +1,7 @@
 //! TensorFlow's own table of operators: argument names, how many outputs an argument stands for, attribute defaults.
 //!
-//! The table is text, written by `xtask/python/op_defs.py`, whose head states its grammar. It is read on first use.
+//! The table is text, written by `xtask/python/op_defs.py`, whose head states its grammar. It is read on first use. A second
+//! one has the operators of other libraries that smc knows, which models need not define.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -41,7 +42,9 @@ pub enum Count {
 }
 
 static TABLE: LazyLock<BTreeMap<&'static str, OpDef>> =
-    LazyLock::new(|| include_str!("op_defs.txt").lines().map(parse_line).collect());
+    LazyLock::new(|| TEXTS.iter().flat_map(|text| text.lines()).map(parse_line).collect());
+
+const TEXTS: [&str; 2] = [include_str!("op_defs.txt"), include_str!("other_op_defs.txt")];
 
 /// The definition of an operator; `None` for a custom one.
 pub fn op_def(op: &str) -> Option<&'static OpDef> {
@@ -132,5 +135,6 @@ fn the_table_reads() {
     assert!(op_def("Assign").unwrap().inputs[0].is_ref && op_def("VarHandleOp").unwrap().stateful);
     let epsilon = &op_def("FusedBatchNormV3").unwrap().defaults["epsilon"];
     assert_eq!(epsilon.value, Some(Value::F(1e-4)));
+    assert_eq!(op_def("SimpleMLInferenceOp").unwrap().outputs[0].name, "dense_predictions");
     assert!(op_def("NoSuchOp").is_none());
 }

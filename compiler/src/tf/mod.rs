@@ -20,6 +20,7 @@ mod einsum;
 mod fake_quant;
 mod filter;
 mod flow;
+mod forest;
 mod found;
 mod gradient;
 mod guard;
@@ -164,6 +165,7 @@ const TABLES: &[&[TfOp]] = &[
     segment::OPS,
     segment_gradient::OPS,
     sparse::OPS,
+    forest::OPS,
     state::OPS,
     state::optimise::OPS,
 ];

@@ -109,8 +109,8 @@ fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
              of Keras",
         ),
         Cause::Forest => (
-            format!("the model is a decision forest ({ops}), which is not supported yet"),
-            "only networks of TensorFlow's operators are compiled; YDF itself compiles forests to C++ (`model.to_cpp()`)",
+            format!("the signature uses a decision forest in a way that is not supported ({ops})"),
+            "a signature that predicts is compiled: by SimpleMLInferenceOp or SimpleMLInferenceOpWithHandle",
         ),
         Cause::State => (
             format!("the signature changes a variable by {ops}, which is not supported yet{need}"),

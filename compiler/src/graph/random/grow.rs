@@ -219,7 +219,12 @@ impl Grower {
     fn leaf(&mut self, dtype: DType, shape: Shape) -> NodeId {
         self.leaf_of(dtype, shape, |g, d| scalar(&mut g.rng, d))
     }
-    fn leaf_of(&mut self, dtype: DType, shape: Shape, mut element: impl FnMut(&mut Self, DType) -> Scalar) -> NodeId {
+    pub(super) fn leaf_of(
+        &mut self,
+        dtype: DType,
+        shape: Shape,
+        mut element: impl FnMut(&mut Self, DType) -> Scalar,
+    ) -> NodeId {
         if shape.iter().any(|dim| self.case.graph.is_found(dim)) {
             return self.repeated(dtype, shape, element);
         }
@@ -441,6 +446,7 @@ impl Grower {
             Kind::Philox | Kind::TruncatedNormal | Kind::Sample => self.random_numbers(kind),
             Kind::Bind => self.found(),
             Kind::Within => self.within(),
+            Kind::Forest => self.forest(),
         }
     }
     fn two_operands(&mut self) -> Option<NodeId> {

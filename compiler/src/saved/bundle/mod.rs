@@ -25,6 +25,7 @@ use bytes::Bytes;
 use prost::Message;
 use smc_proto::{BundleEntryProto, BundleHeaderProto, bundle_header_proto::Endianness};
 
+pub(super) use checksum::masked;
 pub use fresh::{Content, fresh};
 pub use rewrite::Change;
 pub use slice::Slice;
@@ -221,7 +222,7 @@ impl Bundle {
             let what = format!("{} bytes are stored for {dtype}{shape:?}", stored.len());
             return Err(self.fault(key, what));
         }
-        if checksum::masked(&stored) != entry.crc32c {
+        if masked(&stored) != entry.crc32c {
             return Err(self.fault(key, "the data is damaged (its checksum differs)"));
         }
         let mut bytes = Vec::from(stored);

@@ -37,6 +37,7 @@ pub(super) use reference::Reference;
 use super::{
     Variable,
     body::Body,
+    forest::Held,
     op_defs::op_def,
     types::{TfShape, TfType, data_type},
 };
@@ -106,6 +107,8 @@ pub struct TfGraph {
     /// What branches and loops do, by node and the place of the function in [`Node::regions`]. The inputs of a body are the
     /// function's arguments, its outputs are what it returns.
     pub bodies: BTreeMap<(Id<Node>, usize), Body>,
+    /// The forests that nodes run; those nodes have no operand for a handle.
+    pub forests: BTreeMap<Id<Node>, Held>,
 }
 
 /// A node of the file at one call: the positions of the calls that lead to it, then its own. The first number tells the
