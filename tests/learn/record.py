@@ -254,8 +254,29 @@ class Odd(tf.Module):
         def held(x):
             return {"y": tf.stop_gradient(x @ self.w) + x @ self.w + self.fixed}
 
+        @tf.custom_gradient
+        def doubled(x):
+            return x * 2.0, lambda upstream: upstream * 7.0
+
+        def own_gradient(x):
+            return {"y": doubled(x @ self.w)}
+
+        def own_gradient_in_a_branch(x):
+            return {"y": tf.cond(tf.reduce_sum(x) > 0, lambda: doubled(x @ self.w), lambda: x @ self.w)}
+
+        def own_gradient_aside(x):
+            """No gradient passes it: nothing that learns comes before the one, and none comes to the other."""
+            return {"y": doubled(x) @ self.w + tf.stop_gradient(doubled(x @ self.w))}
+
+        def silu(x):
+            return {"y": tf.nn.silu(x @ self.w)}
+
+        def silu_of_factor(x):
+            return {"y": tf.nn.silu(x @ self.w, 1.5)}
+
         spec = [tf.TensorSpec([None, 3], name="x")]
         functions = [several, integers, nothing, scalar, counts, data_end, data_size, train_step, held]
+        functions += [own_gradient, own_gradient_in_a_branch, own_gradient_aside, silu, silu_of_factor]
         return {f.__name__: tf.function(f, input_signature=spec).get_concrete_function() for f in functions}
 
 

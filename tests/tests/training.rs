@@ -370,9 +370,14 @@ fn what_cannot_be_trained_is_refused() {
         ("data_end", "a loop that data end has no derivative"),
         ("data_size", "data decide how large the output"),
         ("train_step", "which is the name of what training adds"),
+        ("own_gradient", "has a gradient of its own"),
+        ("own_gradient_in_a_branch", "has a gradient of its own"),
     ] {
         let problem = told(signature, &[]).expect_err(signature);
         assert!(problem.contains(expected), "{signature}: {problem}");
+    }
+    for signature in ["own_gradient_aside", "silu", "silu_of_factor"] {
+        assert_eq!(told(signature, &[]), Ok(()), "{signature}");
     }
     assert_eq!(told("several", &["y"]), Ok(()));
     assert!(told("several", &["nothing"]).unwrap_err().contains("no signature has an output `nothing`"));

@@ -6,6 +6,7 @@
 
 mod adafactor;
 mod choice;
+mod custom;
 mod cut;
 mod examples;
 mod fit;
@@ -102,6 +103,7 @@ pub fn prepare(model: &Model, options: &Options, training: &Training) -> Result<
         BatchNorm::Train { .. } => norms::find(model, &source)?,
     };
     let (learning, note) = choice::learning(model, &source, training, &all)?;
+    custom::check(&source, &learning)?;
     let norms = match training.batch_norm {
         BatchNorm::Frozen => vec![],
         BatchNorm::Train { .. } => choice::moving(model, &source, training, all)?,
