@@ -23,6 +23,15 @@ def images():
     return keras.Sequential(layers)
 
 
+def towers():
+    """Two inputs, each with a batch of its own, which meet."""
+    keras.utils.set_random_seed(12)
+    L = keras.layers
+    a, b = (keras.Input((4,), name=name) for name in "ab")
+    tower = L.Dense(5, activation="sigmoid")
+    return keras.Model([a, b], L.Dense(3)(L.Multiply()([tower(a), tower(b)])))
+
+
 def targets(rng, kind, rows):
     return rng.integers(0, 3, rows) if kind == "classes" else rng.normal(size=(rows, 3)).astype(np.float32)
 
@@ -42,20 +51,23 @@ def flat(values):
 
 
 def fit(rng, name, net, loss, optimizer, spec, kind, rows, batch, epochs, validation=0, split=None, weighted=False, patience=None):
-    shape = net.input_shape[1:]
+    several = isinstance(net.input_shape, list)
+    shape = (net.input_shape[0] if several else net.input_shape)[1:]
     x, y = arrays(rng, shape, kind, rows)
+    other = rng.normal(size=x.shape).astype(np.float32) if several else None
     weights = rng.uniform(0, 2, rows).astype(np.float32) if weighted else None
     held = arrays(rng, shape, kind, validation) if validation else None
     metrics = ["accuracy"] if kind == "classes" else []
     net.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
     stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True) if patience else None
     history = net.fit(
-        x, y, batch_size=batch, epochs=epochs, shuffle=False, verbose=0, sample_weight=weights,
+        [x, other] if several else x, y, batch_size=batch, epochs=epochs, shuffle=False, verbose=0, sample_weight=weights,
         validation_data=held, validation_split=split or 0.0, callbacks=[stop] if stop else None,
     ).history
     return {
         "model": name, "loss": loss, "optimizer": spec, "batch": batch, "epochs": epochs, "split": split, "patience": patience,
-        "shape": [rows, *shape], "x": rounded(x), "target": flat(y), "weights": None if weights is None else rounded(weights),
+        "shape": [rows, *shape], "x": rounded(x), "other": None if other is None else rounded(other), "target": flat(y),
+        "weights": None if weights is None else rounded(weights),
         "validation": None if held is None else {"x": rounded(held[0]), "target": flat(held[1])},
         "history": {key: [float(v) for v in values] for key, values in history.items()},
         "variables": [rounded(v.numpy()) for v in net.trainable_variables],
@@ -65,6 +77,7 @@ def fit(rng, name, net, loss, optimizer, spec, kind, rows, batch, epochs, valida
 def main():
     rng = np.random.default_rng(11)
     images().export(str(HERE / "images"), verbose=False)
+    towers().export(str(HERE / "towers"), verbose=False)
     classes = "sparse_categorical_crossentropy"
     fits = [
         fit(rng, "softmax", model("softmax"), classes, K.Adam(0.02), "adam:lr=0.02", "classes", 22, 8, 4, validation=7),
@@ -73,6 +86,7 @@ def main():
         fit(rng, "linear", model(None), "mse", K.RMSprop(), "rmsprop", "values", 25, 4, 3, split=0.3),
         fit(rng, "softmax", model("softmax"), classes, K.Adam(0.3), "adam:lr=0.3", "classes", 16, 4, 30, validation=9, patience=3),
         fit(rng, "images", images(), classes, K.Adam(0.01), "adam:lr=0.01", "classes", 30, 8, 3, validation=10),
+        fit(rng, "towers", towers(), "mse", K.Adam(0.02), "adam:lr=0.02", "values", 21, 8, 3),
     ]
     (HERE / "fits.json").write_text(json.dumps(fits) + "\n")
 

@@ -26,6 +26,8 @@ struct Recorded {
     patience: Option<usize>,
     shape: Vec<usize>,
     x: Vec<f32>,
+    /// The second input, of the same shape.
+    other: Option<Vec<f32>>,
     target: Vec<f64>,
     weights: Option<Vec<f32>>,
     validation: Option<HeldBack>,
@@ -89,6 +91,9 @@ fn epochs_are_those_of_keras() {
         let weighted = record.weights.is_some();
         let (_, code) = compile(&record.model, training(&record.loss, &record.optimizer, weighted), vec![]);
         let mut given = arrays(&record.shape, &record.x, &record.target);
+        if let Some(other) = &record.other {
+            given.insert(1, Tensor::from_f32(record.shape.clone(), other));
+        }
         given.extend(record.weights.as_ref().map(|weights| Tensor::from_f32([weights.len()], weights)));
         let mut given = examples(&code, given, weighted).unwrap();
         let held_back = record.validation.as_ref();

@@ -169,15 +169,8 @@ impl Trained {
         learns: bool,
     ) -> Result<Entry, Problems> {
         let tf::Imported { graph, equal, state, sizes, notes } = imported;
-        // What is repeated where an extent is 1 has no gradient: extents that meet are equal in a step.
-        let graph = match equal {
-            Some(equal) => {
-                let mut graph = equal.graph;
-                equal.when.into_iter().for_each(|(a, b)| graph.assume_equal(a, b));
-                graph
-            }
-            None => graph,
-        };
+        // What is repeated where an extent is 1 has no gradient: extents that meet are equal in a step, and are one symbol.
+        let graph = equal.map_or(graph, |equal| equal.graph);
         let told = |why: String| Problems::from(Diagnostic::error(format!("cannot make `{name}`: {why}")));
         let (keys, norms) = (&self.learning, &self.norms[..]);
         let mut build = Build { graph, state, keys, norms, from_logits: self.from_logits };
