@@ -115,6 +115,20 @@ def counted_loop(x):
     return {"y": y}
 
 
+@program(*[(numbers(rows, 2), np.int32(n)) for rows, n in ((3, 1), (1, 4), (0, 2))], x=(F32, [None, 2]), n=(I32, []))
+def defined_in_loop(x, n):
+    """Variables that a loop defines, whose first extents autograph does not know: in counted loops, in such of data, in nested ones."""
+    for i in tf.range(5):
+        a = x * tf.cast(i, F32)
+    for i in tf.range(n):
+        b = tf.concat([x, a], 1) + tf.cast(i, F32)
+    for i in tf.range(n):
+        for j in tf.range(2):
+            c = b[:, i % 4] + tf.cast(j, F32)
+        d = c * 2
+    return {"a": a, "b": b, "c": c, "d": d}
+
+
 @program(*[(numbers(3), np.int32(n)) for n in (-1, 0, 1, 4)], x=(F32, [None]), n=(I32, []))
 def loop_of_data(x, n):
     total = 0
@@ -439,6 +453,22 @@ def fibonacci(n, s):
 @program(x=(F32, [None, 3]), n=(I32, []))
 def refused_growth(x, n):
     return {"y": tf.while_loop(lambda x: tf.shape(x)[0] < n, lambda x: (tf.concat([x, x], 0),), [x], [tf.TensorShape([None, 3])])[0]}
+
+
+@program(x=(F32, [None, 3]), n=(I32, []))
+def refused_defined(x, n):
+    """What no iteration replaces is an empty tensor."""
+    return {"y": tf.while_loop(lambda i, y: i < n, lambda i, y: (i + 1, x * 2), [0, tf.zeros([0, 3])], [tf.TensorShape([]), tf.TensorShape([None, 3])])[1]}
+
+
+@program(x=(F32, [None, 3]), n=(I32, []))
+def refused_seen(x, n):
+    """The first value is empty, and an iteration looks at it."""
+    y = tf.zeros([0, 3])
+    for _ in tf.range(3):
+        tf.autograph.experimental.set_loop_options(shape_invariants=[(y, tf.TensorShape([None, 3]))])
+        y = x + tf.cast(tf.shape(y)[0], F32)
+    return {"y": y}
 
 
 @program(x=(F32, [None, 3]))

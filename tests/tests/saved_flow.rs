@@ -27,6 +27,8 @@ fn what_is_refused_is_told_by_name() {
         "flow",
         &[
             ("growth", &["of the loop is a f32[batch,3] before", "its type changes", "tf.TensorArray"]),
+            ("defined", &["of the loop is a f32[0,3] before", "its type changes"]),
+            ("seen", &["of the loop is a f32[0,3] before", "its type changes"]),
             ("prefixes", &["the extent", "changes with each iteration of the loop", "mask"]),
             ("list_of_data", &["has no bound", "maximum_iterations"]),
             ("endless", &["the loop never ends"]),

@@ -3,6 +3,7 @@
 
 pub(super) mod array;
 mod branch;
+mod defined;
 pub(super) mod list;
 pub(super) mod cell_gradient;
 pub(super) mod recurrent;

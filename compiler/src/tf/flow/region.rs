@@ -10,8 +10,8 @@ use super::{List, list::ListOf};
 use crate::{
     base::{Diagnostic, Dim, Problems, layer::layer_of},
     graph::{Graph, NodeId},
-    saved::{Node, TfGraph, host_type, narrow_type, type_name},
-    tensor::{DType, TensorType},
+    saved::{Node, NodeOutput, TfGraph, decode_tensor, host_type, narrow_type, type_name},
+    tensor::{DType, Scalar, TensorType},
     tf::{
         Import, Stop, Value,
         import::{Done, Step},
@@ -285,5 +285,27 @@ impl Import<'_> {
         let flat = self.dims_tensor(dims, if ty.dtype == DType::Bool { DType::I64 } else { ty.dtype })?;
         let flat = self.cast(flat, ty.dtype)?;
         self.reshape(flat, &ty.shape)
+    }
+}
+
+/// Where a value comes from that nodes hand on.
+pub(super) fn through_identities(tf: &TfGraph, mut at: NodeOutput) -> NodeOutput {
+    // Operands precede their users, so this ends.
+    while let Node { op, inputs, .. } = &tf.nodes[at.node]
+        && op == "Identity"
+        && let Some(&before) = inputs.first().filter(|before| before.node < at.node)
+    {
+        at = before;
+    }
+    at
+}
+
+/// The bool that a constant is.
+pub(super) fn constant(tf: &TfGraph, at: NodeOutput) -> Option<bool> {
+    let node = &tf.nodes[through_identities(tf, at).node];
+    let value = (node.op == "Const").then(|| decode_tensor(node.attr_tensor("value").ok()?).ok()).flatten()?;
+    match (value.count() == 1).then(|| value.get(0)) {
+        Some(Scalar::Bool(value)) => Some(value),
+        _ => None,
     }
 }

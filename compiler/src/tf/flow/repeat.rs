@@ -12,16 +12,17 @@ use std::sync::Arc;
 use super::{
     List,
     branch::{repeated, shaped, with_extent, with_rows},
+    defined::Defining,
     list::{ListOf, of_data},
-    region::{Closed, Region},
+    region::{Closed, Region, constant, through_identities},
 };
 use crate::{
     base::{Dim, Problems, Symbol},
     graph::{Graph, Loop, NodeId, Regions},
     loops::CompareFn,
     op::Op,
-    saved::{Node, NodeOutput, TfGraph, decode_tensor},
-    tensor::{DType, Narrow, Scalar, TensorType, count},
+    saved::{Node, NodeOutput, TfGraph},
+    tensor::{DType, Narrow, TensorType, count},
     tf::{
         Import, Outputs, Stop, Value,
         guard::linear,
@@ -126,6 +127,12 @@ pub(super) fn repeat(cx: &mut Import) -> Outputs {
                 corrected = true;
                 continue;
             }
+            if let Some(first) = round.defined(cx, variable, n, output)? {
+                let role = Role::Carried(cx.graph.ty(first).clone(), None);
+                *variable = Variable { value: first.into(), role, corrected: false };
+                corrected = true;
+                continue;
+            }
             if let Some(role) = round.correction(cx, variable, n, output)? {
                 (variable.role, variable.corrected, corrected) = (role, true, true);
             }
@@ -185,17 +192,6 @@ fn array_behind(cx: &Import, value: Value, output: Value, all: &[Value]) -> Opti
     let made_by = cx.lists.get(after).array?;
     let lists = all.iter().filter_map(|value| if let Value::List(list) = value { Some(*list) } else { None });
     lists.into_iter().find(|&list| cx.lists.get(list).array == Some(made_by))
-}
-
-fn through_identities(tf: &TfGraph, mut at: NodeOutput) -> NodeOutput {
-    // Operands precede their users, so this ends.
-    while let Node { op, inputs, .. } = &tf.nodes[at.node]
-        && op == "Identity"
-        && let Some(&before) = inputs.first().filter(|before| before.node < at.node)
-    {
-        at = before;
-    }
-    at
 }
 
 /// A value that goes round: its variable, its first value, its type.
@@ -301,6 +297,39 @@ impl<'a> Round<'a> {
                 lengths,
             });
         }
+    }
+
+    /// What a variable begins with that the loop defines, in place of what stands there.
+    fn defined(&self, cx: &mut Import<'a>, variable: &Variable, n: usize, output: Value) -> Result<Option<NodeId>> {
+        let (Role::Carried(_, None), Value::Tensor(first), Value::Tensor(id)) = (&variable.role, variable.value, output)
+        else {
+            return Ok(None);
+        };
+        let Some(at) = self.carried.iter().position(|carried| carried.variable == n) else { return Ok(None) };
+        let mut outputs = vec![];
+        let Ok(values) = self.body.all() else { return Ok(None) };
+        for value in values {
+            match value {
+                Value::Tensor(id) | Value::Narrow(id, _) => outputs.push(id),
+                Value::List(list) => {
+                    let of = cx.lists.get(list);
+                    outputs.extend([of.data, of.count, of.extents].into_iter().flatten());
+                }
+                Value::Part(..) => return Ok(None),
+                Value::Variable(_) | Value::Dead => {}
+            }
+        }
+        let graph = &self.body.graph;
+        let of = Defining {
+            condition: cx.body(0)?,
+            body: cx.body(1)?,
+            graph,
+            input: graph.inputs[at].node,
+            outputs: &outputs,
+            step: &self.symbol,
+            count: if self.is_counted(cx) { self.ends.count(cx) } else { None },
+        };
+        of.first(cx, n, first, graph.ty(id))
     }
 
     /// What a variable is instead of what it was taken for.
@@ -493,7 +522,9 @@ impl<'a> Round<'a> {
             }
             // Two names may be of one extent; what is computed of an extent is another one.
             let is_name = |d: &Dim| d.as_int().or(d.as_symbol().map(|_| 0)).is_some();
-            let may_be_one = is_name(a) && is_name(b) && (a - b).as_int().is_none_or(|d| d == 0);
+            // A name that is nothing in every call is none that anybody calls.
+            let is_nothing = a.is(0) || b.is(0);
+            let may_be_one = is_name(a) && is_name(b) && !is_nothing && (a - b).as_int().is_none_or(|d| d == 0);
             if graph.is_found(b) || !cx.graph.facts().equal(a, b) && !may_be_one {
                 return Err(changes());
             }
@@ -704,10 +735,8 @@ fn ends_of(cx: &Import, symbol: &Symbol) -> Result<Ends> {
 /// Whether the first function of a branch gives false.
 fn otherwise_false(tf: &TfGraph, at: NodeOutput) -> bool {
     let Some(Ok(body)) = tf.bodies.get(&(at.node, 0)) else { return false };
-    let Some(port) = body.outputs.get(at.index as usize) else { return false };
-    let node = &body.nodes[through_identities(body, port.source).node];
-    let value = || decode_tensor(node.attr_tensor("value").ok()?).ok();
-    node.op == "Const" && value().is_some_and(|value| value.count() == 1 && value.get(0) == Scalar::Bool(false))
+    let port = body.outputs.get(at.index as usize);
+    port.and_then(|port| constant(body, port.source)) == Some(false)
 }
 
 /// When a comparison begins to be false.
