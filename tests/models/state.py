@@ -314,6 +314,36 @@ for which in ("Update", "Add", "Sub", "Min", "Max"):
     scatter_nd(which.lower(), getattr(raw, f"ResourceScatterNd{which}"))
 
 
+PLACE = {"x": numbers(2), "at": np.int32(1)}
+
+
+@program(("put", PLACE), ("put", {**PLACE, "at": np.int32(-2)}), ("put", {**PLACE, "at": np.int32(3)}), ("spans", PLACE), ("around", {"x": numbers(2)}), ("around", {"x": numbers(2, seed=3)}))
+class spans(tf.Module):
+    """What a slice takes is assigned: rows, single elements and steps; a ring that a counter goes round."""
+
+    def __init__(self):
+        self.v, self.cube, self.next = tf.Variable(numbers(3, 2, seed=8)), tf.Variable(numbers(3, 2, 4, seed=8)), tf.Variable(2)
+
+    @signature(x=(F32, [2]), at=(I32, []))
+    def put(self, x, at):
+        self.v[at].assign(x)
+        return {"v": self.v.read_value()}
+
+    @signature(x=(F32, [2]), at=(I32, []))
+    def spans(self, x, at):
+        self.v[1:].assign(x)
+        self.cube[:, at, ::-2].assign(x)
+        self.cube[..., 0].assign(7.0)
+        self.cube[2, 0, at].assign(x[0] * 2)
+        return {"v": self.v.read_value(), "cube": self.cube.read_value()}
+
+    @signature(x=(F32, [2]))
+    def around(self, x):
+        self.v[self.next % 3].assign(x)
+        self.next.assign_add(1)
+        return {"v": self.v.read_value(), "mean": tf.reduce_mean(self.v, 0)}
+
+
 @program(("step", {"x": numbers(2)}), ("step", {"x": numbers(2, seed=3)}))
 class types(tf.Module):
     """Variables of many types; sizes that are no multiple of eight bytes."""

@@ -56,12 +56,17 @@ def rows():
     n, z = v1.placeholder(tf.int64, [None, 2], "rows_n"), v1.placeholder(tf.float32, [None], "rows_z")
     for name in ("Update", "Add", "Sub", "Min", "Max"):
         add("rows", f"nd_{name.lower()}", {"y": getattr(raw, f"ScatterNd{name}")(ref=v._ref(), indices=n, updates=z)}, n=n, z=z)
+    p, row = v1.placeholder(tf.int32, [], "rows_p"), v1.placeholder(tf.float32, [2], "rows_row")
+    add("rows", "put", {"y": v[p].assign(row)}, p=p, row=row)
+    add("rows", "span", {"y": v[::2].assign(row)}, row=row)
     some = {"i": np.array([1, 3, 1], np.int32), "x": numbers(3, 2)}
     elements = {"n": np.array([[1, 0], [3, 1]], np.int64), "z": numbers(2)}
     calls(
         "rows",
         *[(name, some) for name in ("update", "add", "sub", "mul", "div", "min", "max")],
         *[(f"nd_{name}", elements) for name in ("update", "add", "sub", "min", "max")],
+        *[("put", {"p": np.int32(at), "row": numbers(2)}) for at in (2, -4, 4)],
+        ("span", {"row": numbers(2, seed=1)}),
         ("add", {**some, "i": np.array([0, 4, 1], np.int32)}),
     )
 

@@ -163,7 +163,7 @@ fn assigns(op: &str) -> bool {
     has_generator(op)
         || has_effect(op)
             && (draws
-                || op.starts_with("Assign")
+                || op.contains("Assign")
                 || op.contains("Scatter")
                 || op.contains("Apply")
                 || op.ends_with("CountUpTo"))

@@ -85,7 +85,7 @@ impl Program {
 fn programs_have_all_operators() {
     let found = operators(&["state", "state_v1", "optimisers", "optimisers_v1", "generators", "unseeded"]);
     let assigns = |op: &str| {
-        op.starts_with("Assign")
+        op.contains("Assign")
             || op.contains("Apply") && has_effect(op)
             || op.ends_with("CountUpTo")
             || has_generator(op)

@@ -6,8 +6,8 @@ use crate::{
     base::{Dim, dim::Atom},
     graph::NodeId,
     loops::{BinaryFn, Combine, CompareFn},
-    op::{Gather, Scatter},
-    tensor::DType,
+    op::{Gather, Iota, Outside, Scatter},
+    tensor::{DType, count},
 };
 
 type Result<T> = std::result::Result<T, Stop>;
@@ -16,6 +16,13 @@ pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "Slice", import: slice },
     TfOp { name: "StridedSlice", import: strided },
     TfOp { name: "StridedSliceGrad", import: strided_grad },
+    TfOp {
+        name: "TensorStridedSliceUpdate",
+        import: |cx| {
+            let x = cx.arg(0)?;
+            one(replaced(cx, x)?)
+        },
+    },
 ];
 
 /// A size of -1 means to the end; nothing is clamped.
@@ -200,6 +207,49 @@ fn strided_grad(cx: &mut Import) -> Outputs {
         };
     }
     one(x)
+}
+
+/// A tensor with other elements where a strided slice takes them: those of operand 4, which is repeated to the slice's
+/// shape. The axes up to the last one that is cut are one in which places are counted; what lies behind them is a row.
+pub(super) fn replaced(cx: &mut Import, x: NodeId) -> Result<NodeId> {
+    let (shape, mut value) = (cx.shape(x), cx.arg(4)?);
+    let Taken { mut cuts, picked, shape: wanted } = taken(cx, &shape)?;
+    if cuts.iter().any(|cut| cut.extent.is(0)) {
+        return Ok(x);
+    }
+    while cx.rank(value) > wanted.len() {
+        cx.require_equal(&cx.shape(value)[0].clone(), &Dim::one(), "an axis that the slice has not, and its extent")?;
+        let rest = cx.shape(value)[1..].to_vec();
+        value = cx.reshape(value, &rest)?;
+    }
+    value = cx.broadcast_to(value, &wanted)?;
+    let is_whole = |axis: &usize| {
+        let cut = &cuts[*axis];
+        !cut.single && cut.start.is(0) && cut.stride == 1 && cut.extent == shape[*axis]
+    };
+    let Some(last) = (0..shape.len()).rev().find(|axis| !is_whole(axis)) else {
+        return cx.reshape(value, &shape);
+    };
+    let (outer, row) = shape.split_at(last + 1);
+    cuts.truncate(last + 1);
+    let all = count(outer);
+    let mut places = cx.add(Iota { shape: vec![all.clone()], axis: 0, dtype: DType::I64 }, &[])?;
+    places = cx.reshape(places, outer)?;
+    for (axis, n) in picked {
+        let at = index_by_data(cx, n, &shape[axis])?;
+        places = cx.add(Gather { axis, batch: 0, checked: true }, &[places, at])?;
+    }
+    let stride = cuts.iter().map(|cut| cut.stride).collect();
+    let (start, extents): (Vec<Dim>, Vec<Dim>) = cuts.into_iter().map(|cut| (cut.start, cut.extent)).unzip();
+    places = cx.slice(places, start, stride, extents.clone())?;
+    let chosen = count(&extents);
+    places = cx.reshape(places, &[chosen.clone(), Dim::one()])?;
+    let with_row = |n: &Dim| [std::slice::from_ref(n), row].concat();
+    let (rows, values) = (cx.reshape(x, &with_row(&all))?, cx.reshape(value, &with_row(&chosen))?);
+    // Places are within the tensor: an index out of range has been a fault of the gather above.
+    let scatter = Scatter { f: Combine::Set, depth: 1, below: Outside::Drop, above: Outside::Drop };
+    let rows = cx.add(scatter, &[rows, places, values])?;
+    cx.reshape(rows, &shape)
 }
 
 /// One axis as it was before a cut, with zeros where nothing was taken.

@@ -251,7 +251,11 @@ def slices():
         "last but two": ([-3], [-2], 1, {"shrink_axis_mask": 1}), "backwards to two": ([-1], [1], -1, {}),
     }  # fmt: skip
     for name, (begin, end, stride, masks) in spans.items():
-        sweep("StridedSlice", name, [(rand(n, 2), const(begin), const(end), const([stride])) for n in range(6)], **masks)
+        at = const(begin), const(end), const([stride])
+        sweep("StridedSlice", name, [(rand(n, 2), *at) for n in range(6)], **masks)
+        sweep("TensorStridedSliceUpdate", name, [(rand(n, 2), *at, rand(2, seed=1)) for n in range(6)], **masks)
+    at = const([1]), const([-1]), const([1])
+    sweep("TensorStridedSliceUpdate", "rows", [(rand(n, 2), *at, rand(k, 2, seed=1)) for n in range(3, 6) for k in range(5)])
     pairs = {"from its length less two": (X[0] - 2, 9), "to its length less two": (0, X[0] - 2), "from its length less one": (X[0] - 1, X[0])}
     for name, (begin, end) in pairs.items():
         operands = [(rand(n), Sizes([begin]), Sizes([end]), const([1])) for n in range(6)]

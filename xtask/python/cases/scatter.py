@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .array import MASKS, MOVED, SLICES
+from .gradient import taken
 from .spec import FLOATS, INF, NAN, NUMBERS, case, const, rand, tensor
 
 CHANGES = ("TensorScatterUpdate", "TensorScatterAdd", "TensorScatterSub", "TensorScatterMax", "TensorScatterMin", "ScatterNdNonAliasingAdd")
@@ -105,6 +107,34 @@ def rows():
         case(op, "ranks differ", rand(3, 2), tensor([1], "i32"), rand(2), fails=True)
 
 
+def spans():
+    """What a strided slice takes, replaced by what repeats to its shape."""
+    op, x = "TensorStridedSliceUpdate", rand(3, 4, 5)
+    for name, (begin, end, strides, given) in SLICES.items():
+        # numpy counts an end below the first element from the back.
+        shape = (3, 2, 2) if name == "negative stride clamped" else taken((3, 4, 5), begin, end, strides, given)
+        at, masks = (const(begin), const(end), const(strides)), {mask: given.get(mask, 0) for mask in MASKS}
+        case(op, name, x, *at, rand(*shape, seed=1), **masks)
+        case(op, f"{name}, one number", x, *at, rand(seed=1), **masks)
+    for dtype in MOVED:
+        case(op, f"inside {dtype}", rand(4, dtype=dtype), const([1]), const([3]), const([1]), rand(2, dtype=dtype, seed=1), optional=True)
+    case(op, "no specs", x, const([], "i32"), const([], "i32"), const([], "i32"), rand(3, 4, 5, seed=1))
+    case(op, "of 64 bits", x, const([0, 1], "i64"), const([2, 3], "i64"), const([1, 1], "i64"), rand(2, 2, 5, seed=1))
+    case(op, "of nothing", rand(0, 3), const([0]), const([5]), const([2]), rand(0, 3))
+    for shape in ([2], [1, 2], [2, 1], [1, 1, 2], [1, 1, 2, 2], [1], [0, 2], [3], [2, 2, 2], [3, 2]):
+        case(op, f"repeated from {shape}", rand(3, 2), const([0]), const([2]), const([1]), rand(*shape, seed=1), fails=shape in ([0, 2], [3], [2, 2, 2], [3, 2]))
+    for at in (0, 2, -1, -3):
+        where, behind = tensor([at], "i32"), tensor([at + 1], "i32")
+        case(op, f"single by data, {at}", rand(3, 2), where, behind, const([1]), rand(2, seed=1), shrink_axis_mask=1)
+        case(op, f"single by data on the second axis, {at}", rand(2, 3, 2), tensor([0, at], "i32"), tensor([0, at + 1], "i32"), const([1, 1]), rand(2, 1, seed=1),
+             shrink_axis_mask=2, begin_mask=1, end_mask=1)  # fmt: skip
+        case(op, f"two by data, {at}", rand(3, 3), tensor([at, 1], "i32"), tensor([0, 0], "i32"), const([1, 1]), rand(seed=1), shrink_axis_mask=3)
+        case(op, f"span by data from {at}", rand(4, 2), where, const([3]), const([1]), rand(1, 2, seed=1))
+    case(op, "single by data out of range", rand(3, 2), tensor([3], "i32"), tensor([4], "i32"), const([1]), rand(2), shrink_axis_mask=1, fails=True)
+    case(op, "single out of range", rand(3, 2), const([3]), const([4]), const([1]), rand(2), shrink_axis_mask=1, fails=True)
+
+
 changes()
 sums()
 rows()
+spans()

@@ -301,7 +301,8 @@ impl<'a> Round<'a> {
 
     /// What a variable begins with that the loop defines, in place of what stands there.
     fn defined(&self, cx: &mut Import<'a>, variable: &Variable, n: usize, output: Value) -> Result<Option<NodeId>> {
-        let (Role::Carried(_, None), Value::Tensor(first), Value::Tensor(id)) = (&variable.role, variable.value, output)
+        let (Role::Carried(_, None), Value::Tensor(first), Value::Tensor(id)) =
+            (&variable.role, variable.value, output)
         else {
             return Ok(None);
         };

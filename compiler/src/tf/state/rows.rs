@@ -7,7 +7,7 @@ use crate::{
     loops::{BinaryFn, Combine, CompareFn, Fault},
     op::{Gather, Op, Outside, Scatter, Within},
     tensor::{DType, Tensor},
-    tf::{Import, Outputs, Stop, TfOp, Value, build::one, flow::variable, scatter::scatter},
+    tf::{Import, Outputs, Stop, TfOp, Value, build::one, flow::variable, scatter::scatter, slice::replaced},
 };
 
 pub(in crate::tf) const OPS: &[TfOp] = &[
@@ -26,6 +26,7 @@ pub(in crate::tf) const OPS: &[TfOp] = &[
     TfOp { name: "ResourceScatterNdSub", import: |cx| slices(cx, Combine::Sub) },
     TfOp { name: "ResourceScatterNdMin", import: |cx| slices(cx, Combine::Min) },
     TfOp { name: "ResourceScatterNdMax", import: |cx| slices(cx, Combine::Max) },
+    TfOp { name: "ResourceStridedSliceAssign", import: |cx| behind(cx, replaced) },
     TfOp { name: "ResourceCountUpTo", import: count_up_to },
     TfOp { name: "Assign", import: assign },
     TfOp { name: "AssignAdd", import: |cx| assign_by(cx, BinaryFn::Add) },
@@ -42,6 +43,7 @@ pub(in crate::tf) const OPS: &[TfOp] = &[
     TfOp { name: "ScatterNdSub", import: |cx| slices(cx, Combine::Sub) },
     TfOp { name: "ScatterNdMin", import: |cx| slices(cx, Combine::Min) },
     TfOp { name: "ScatterNdMax", import: |cx| slices(cx, Combine::Max) },
+    TfOp { name: "StridedSliceAssign", import: |cx| behind(cx, replaced) },
     TfOp { name: "CountUpTo", import: count_up_to },
     TfOp { name: "IsVariableInitialized", import: is_initialised },
 ];
