@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use smc::{
-    driver::{self, Executable, Options, Training, Values},
+    driver::{self, Bytes, Executable, Memory, Options, Training, Values},
     graph::evaluate,
     saved,
     tensor::{DType, Scalar, Tensor},
@@ -265,6 +265,17 @@ fn networks_learn_as_in_tensorflow() {
         }
     }
     assert!(record.whole.len() >= 2);
+}
+
+/// A limit is a number, and so is what it limits.
+#[test]
+fn a_limit_needs_a_batch() {
+    let memory = Memory { bytes: Bytes(64), batch: None };
+    let wanted = Training { memory: Some(memory), ..training("mse", "sgd") };
+    let problem = compile("linear", wanted.clone()).err().expect("the batch is open");
+    assert!(problem.contains("`--memory` needs a number to limit") && problem.contains("`--batch N`"), "{problem}");
+    let problem = compile("linear", wanted.in_steps_of(4)).err().expect("a line of a cache is not enough");
+    assert!(problem.contains("`train_step` cannot do with 64 bytes of workspace"), "{problem}");
 }
 
 /// What stays frozen is a constant in every entry, and the evaluation changes nothing.

@@ -5,7 +5,9 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use smc::{
     base::Problems,
-    driver::{self, BatchNorm, Dump, Graft, InputShape, L2, Loss, Optimizer, Options, SizeBound, Training},
+    driver::{
+        self, BatchNorm, Bytes, Dump, Graft, InputShape, L2, Loss, Memory, Optimizer, Options, SizeBound, Training,
+    },
     saved::{
         self,
         revise::{Dense, Head},
@@ -284,6 +286,10 @@ pub struct Learning {
     /// Take a weight for each example, as the input sample_weight
     #[arg(long)]
     pub sample_weights: bool,
+    /// Let the workspace of a step take at most so many bytes, such as 512K, 2M or 1G: values that the gradients are made of
+    /// are computed again instead of being kept, as far as that is needed. The batch has to be known, by --batch
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
+    pub memory: Option<Bytes>,
 }
 
 impl Learning {
@@ -295,6 +301,7 @@ impl Learning {
             weights: self.sample_weights,
             l2: self.l2.clone(),
             batch_norm: self.batch_norm.unwrap_or_default(),
+            memory: self.memory.map(|bytes| Memory { bytes, batch: None }),
             ..Training::new(loss, self.optimizer.clone().unwrap_or_else(adam))
         })
     }

@@ -95,7 +95,7 @@ fn compile(args: &Train, model: &Model, term: &Term) -> Result<Compiled, Problem
         signatures: vec![pick(model, args.signature.as_deref())?.name],
         shapes: args.inputs.clone(),
         cpu: Some(cpu(args.cpu.as_deref())),
-        training: args.learning.training(),
+        training: args.learning.training().map(|training| training.in_steps_of(args.batch.unwrap_or(BATCH) as u64)),
         ..args.code.options(&args.outputs)
     };
     let progress = term.progress();

@@ -47,7 +47,7 @@ pub use reference::{Reference, coarsest};
 pub use report::{EntryReport, Report};
 pub use state::at_first;
 use state::{Keys, State};
-pub use train::{BatchNorm, Graft, L2, Loss, Optimizer, Training, grafted, with_head};
+pub use train::{BatchNorm, Bytes, Graft, L2, Loss, Memory, Optimizer, Training, grafted, with_head};
 use twins::{Twins, twins};
 pub use uses::{Found, Seeded, Size, Use, found, uses};
 pub use values::Values;
@@ -197,7 +197,7 @@ fn back_end(
     heard(News::Stage("planning"));
     let mut weights = Weights::default();
     let layout = (!state.variables.is_empty()).then(|| emit::state::layout(&state.variables, target.big_endian()));
-    let bodies = plan_all(&mut entries, &state, layout.as_ref(), target, options, &mut weights);
+    let (bodies, planned) = plan_all(&mut entries, &state, layout.as_ref(), target, options, &mut weights)?;
     let block = layout.as_ref().map(|layout| layout.block(&state.variables, target.big_endian(), &mut weights));
     clock.lap("plan");
 
@@ -232,7 +232,7 @@ fn back_end(
     let header = header(&interface, &texts);
     clock.lap("write");
 
-    let notes = Problems(target.notes.clone());
+    let notes = Problems([target.notes.clone(), planned].concat());
     let size = match &options.shared {
         Some(soname) => shared::size(&object, soname).map_err(|e| Diagnostic::error(e.to_string()))?,
         None => object.size(),
@@ -245,7 +245,7 @@ fn back_end(
 }
 
 /// What all entries run: they share one set of weights, whose layout comes before any is emitted. Each entry is planned once
-/// per CPU level, because tiles follow the vectors; the weights are packed alike.
+/// per CPU level, because tiles follow the vectors; the weights are packed alike. What comes beside tells how memory was limited.
 fn plan_all(
     entries: &mut [Entry],
     state: &State,
@@ -253,20 +253,30 @@ fn plan_all(
     target: &Target,
     options: &Options,
     weights: &mut Weights,
-) -> Vec<Bodies> {
-    let mut plan = |key: &str, graph: &mut Graph, residents: &[Resident]| -> Vec<Program> {
-        let graph = plan::prepare(std::mem::take(graph), &plan::Choices { direct: options.direct });
-        target.levels.iter().map(|level| plan::plan_on(key, &graph, residents, &level.info, weights)).collect()
-    };
-    let bodies = |e: &mut Entry| {
+) -> Result<(Vec<Bodies>, Vec<Diagnostic>), Problems> {
+    let prepare = |graph: &mut Graph| plan::prepare(std::mem::take(graph), &plan::Choices { direct: options.direct });
+    let levels: Vec<_> = target.levels.iter().map(|level| &level.info).collect();
+    let memory = options.training.as_ref().and_then(|training| training.memory);
+    let (mut bodies, mut notes) = (vec![], vec![]);
+    for e in entries {
         e.residents = state.residents(e, layout);
-        let open = plan(&e.key, &mut e.optimised, &e.residents);
-        let mut better =
-            |(when, graph): &mut (_, _)| special(std::mem::take(when), plan(&e.key, graph, &e.residents), &open[0]);
-        let equal = e.equal.as_mut().map(&mut better);
-        Bodies { open, equal }
-    };
-    entries.iter_mut().map(bodies).collect()
+        let plan = |graph: &mut Graph, weights: &mut Weights| -> Vec<Program> {
+            let graph = prepare(graph);
+            levels.iter().map(|level| plan::plan_on(&e.key, &graph, &e.residents, level, weights)).collect()
+        };
+        let open = match memory.filter(|_| e.key == train::STEP) {
+            Some(memory) => {
+                let (open, note) = memory.plan(&prepare(&mut e.optimised), &e.residents, &levels, weights)?;
+                e.notes.extend(note.clone());
+                notes.extend(note);
+                open
+            }
+            None => plan(&mut e.optimised, weights),
+        };
+        let equal = e.equal.as_mut().map(|(when, graph)| special(std::mem::take(when), plan(graph, weights), &open[0]));
+        bodies.push(Bodies { open, equal });
+    }
+    Ok((bodies, notes))
 }
 
 /// How code finds so many bytes of weights.

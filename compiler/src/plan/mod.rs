@@ -21,6 +21,7 @@ mod phases;
 mod place;
 mod prepare;
 mod program;
+mod recompute;
 mod rows;
 mod run;
 
@@ -45,6 +46,7 @@ pub use program::{
 };
 pub use weights::{Panels, Weight, WeightId, Weights};
 
+pub use recompute::{Beyond, Lean, Limit, plan_within};
 pub use run::{GARBAGE, Memory, interpret, launch};
 pub use target::{Isa, TargetInfo, WORTH_SHARING};
 

@@ -11,6 +11,7 @@ mod cut;
 mod examples;
 mod fit;
 mod graft;
+mod limit;
 mod loss;
 mod norms;
 mod optimizer;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 pub use examples::{Examples, fixed_batch};
 pub use fit::{Course, End, Epoch, Event, Fit, Heard, Learned, Mark, Progress, Score};
 pub use graft::{Graft, grafted};
+pub use limit::{Bytes, Memory};
 pub use loss::Loss;
 pub use norms::BatchNorm;
 pub use optimizer::Optimizer;
@@ -62,13 +64,20 @@ pub struct Training {
     /// What weights add to the loss.
     pub l2: Option<L2>,
     pub batch_norm: BatchNorm,
+    /// What the workspace of the step may take.
+    pub memory: Option<Memory>,
 }
 
 impl Training {
     /// All that can be trained learns, and batch norms keep their statistics.
     pub fn new(loss: Loss, optimizer: Optimizer) -> Training {
         let batch_norm = BatchNorm::Frozen;
-        Training { loss, optimizer, only: vec![], freeze: vec![], weights: false, l2: None, batch_norm }
+        Training { loss, optimizer, only: vec![], freeze: vec![], weights: false, l2: None, batch_norm, memory: None }
+    }
+    /// The same, where steps take so many examples.
+    pub fn in_steps_of(self, batch: u64) -> Training {
+        let memory = self.memory.map(|memory| Memory { batch: Some(batch), ..memory });
+        Training { memory, ..self }
     }
 }
 
