@@ -267,6 +267,64 @@ fn networks_learn_as_in_tensorflow() {
     assert!(record.whole.len() >= 2);
 }
 
+/// The workspace of a step is as small as the user says: with the same bits, in outputs and variables.
+#[test]
+fn steps_keep_within_a_limit_of_memory() {
+    let record: Record = serde_json::from_str(include_str!("../learn/steps.json")).expect("the record is JSON");
+    let mut smaller = 0;
+    for whole in &record.whole {
+        let within = |bytes: Option<u64>| {
+            let memory = bytes.map(|bytes| Memory { bytes: Bytes(bytes), batch: None });
+            let wanted = Training { memory, ..training("sparse_categorical_crossentropy", "adam") };
+            let options = Options { batch: Some(4), keep_imported: false, ..options(wanted) };
+            driver::compile(&open(&whole.model), &options, &mut |_| ()).map_err(|problems| problems.to_string())
+        };
+        let run = |compiled: driver::Compiled| {
+            let n = compiled.interface.signatures.iter().position(|s| s.key == "train_step").expect("a step");
+            let bytes = compiled.interface.signatures[n].workspace.as_int().expect("the batch is fixed") as u64;
+            let code = Executable::new(&compiled.object.bytes(), compiled.interface.clone()).expect("the object loads");
+            let mut block = code.state().expect("a state begins").expect("variables learn");
+            let results: Vec<Vec<Tensor>> = (0..whole.steps.len())
+                .map(|number| {
+                    let dtype = compiled.interface.signatures[n].inputs[0].ty.dtype;
+                    let numbers = whole.x[number].iter().map(|&x| match dtype.is_float() {
+                        true => Scalar::from_f64(dtype, x.into()),
+                        false => Scalar::from_i64(dtype, x as i64),
+                    });
+                    let x = Tensor::from_scalars(dtype, whole.shape.clone(), numbers);
+                    let inputs = [x, Tensor::from_i64([4], &record.classes[number])];
+                    let mut call = code.prepare(n, &inputs).expect("the inputs fit");
+                    call.run_on(&mut block, None).expect("the step runs");
+                    call.results()
+                })
+                .collect();
+            let values = Values::of(&compiled.interface, Some(&block));
+            let named: Vec<(String, Tensor)> = values
+                .named(&compiled.interface)
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.clone()))
+                .collect();
+            (bytes, (results, named), compiled.notes.to_string())
+        };
+        let what = &whole.model;
+        let (plain, expected, notes) = run(within(None).unwrap());
+        assert!(!notes.contains("workspace"), "{what}: {notes}");
+        let (same, values, notes) = run(within(Some(plain)).unwrap());
+        assert!(same == plain && values == expected && !notes.contains("workspace"), "{what}: {notes}");
+        let problem = within(Some(1)).err().expect("a byte is not enough");
+        let least =
+            problem.split("the least that was found is ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let least: u64 = least.and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{what}: {problem}"));
+        assert!(least <= plain && problem.contains("`--memory "), "{what}: {problem}");
+        let (bytes, values, notes) = run(within(Some(least)).unwrap());
+        assert!(bytes <= least, "{what}: {bytes} of {least}");
+        assert!(values == expected, "{what} within {least}");
+        assert_eq!(notes.contains(&format!("{plain} are needed otherwise")), least < plain, "{what}: {notes}");
+        smaller += (least * 4 <= plain * 3) as usize;
+    }
+    assert!(smaller > 0);
+}
+
 /// A limit is a number, and so is what it limits.
 #[test]
 fn a_limit_needs_a_batch() {
