@@ -199,6 +199,16 @@ def heard():
     return keras.Sequential([keras.Input((6, 4), name="x"), L.Dense(5), Unlikely(), L.Dense(3, activation="softmax")])
 
 
+def saturated():
+    """Activations of numbers whose exponentials overflow."""
+    keras.utils.set_random_seed(11)
+    L = keras.layers
+    x = keras.Input((6,), name="x")
+    y = L.Rescaling([1.0, 10.0, 100.0, 100.0, 1000.0, 1000.0])(L.Dense(6)(x))
+    y = L.Concatenate()([L.Activation(name)(y) for name in ["sigmoid", "silu", "softplus", "mish", "elu", "selu"]])
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Rescaling(0.001)(y)))
+
+
 def train_frozen(net, optimizer, batches):
     """Steps of a network whose layers do what they do when they infer."""
     loss_of = keras.losses.SparseCategoricalCrossentropy()
@@ -381,7 +391,8 @@ def main():
     tf.saved_model.save(odd, str(HERE / "odd"), signatures=odd.signatures())
     version_1(HERE / "version_1")
     whole = []
-    for name, make in {"pictures": pictures, "words": words, "recurrent": recurrent, "adapted": adapted, "heard": heard}.items():
+    for make in [pictures, words, recurrent, adapted, heard, saturated]:
+        name = make.__name__
         shape = make().input_shape[1:]
         draw = lambda: rng.integers(0, 11, (4, *shape)) if name in ("words", "recurrent") else rng.normal(size=(4, *shape)).astype(np.float32)
         given = [draw() for _ in range(3)]

@@ -72,7 +72,9 @@ fn leaky_relu(cx: &mut Import) -> Outputs {
 /// `above * x` from 0 on, `below * (exp(x) - 1)` under it, with the cancellation near 0 that TensorFlow has.
 fn exponential_below_zero(cx: &mut Import, x: NodeId, above: f64, below: f64) -> Result<NodeId> {
     let (zero, unit) = (cx.scalar_like(x, 0.0)?, cx.scalar_like(x, 1.0)?);
-    let exp = cx.unary(UnaryFn::Exp, x)?;
+    // An infinite exponential that is not chosen would make the gradient NaN.
+    let bounded = if cx.differentiable { cx.binary(BinaryFn::Min, x, zero)? } else { x };
+    let exp = cx.unary(UnaryFn::Exp, bounded)?;
     let mut low = cx.sub(exp, unit)?;
     let mut high = x;
     if above != 1.0 {
@@ -84,7 +86,20 @@ fn exponential_below_zero(cx: &mut Import, x: NodeId, above: f64, below: f64) ->
     cx.select(negative, low, high)
 }
 
+/// Where the exponential is infinite, and the result 0, its slope times nothing would make the gradient NaN.
 pub(super) fn sigmoid(cx: &mut Import, x: NodeId) -> Result<NodeId> {
+    if !cx.differentiable {
+        return logistic(cx, x);
+    }
+    let border = if cx.dtype(x) == DType::F64 { -709.782 } else { -88.7228 };
+    let (border, zero) = (cx.scalar_like(x, border)?, cx.scalar_like(x, 0.0)?);
+    let far = cx.compare(CompareFn::Lt, x, border)?;
+    let near = cx.select(far, zero, x)?;
+    let near = logistic(cx, near)?;
+    cx.select(far, zero, near)
+}
+
+fn logistic(cx: &mut Import, x: NodeId) -> Result<NodeId> {
     let unit = cx.scalar_like(x, 1.0)?;
     let negated = cx.unary(UnaryFn::Neg, x)?;
     let exp = cx.unary(UnaryFn::Exp, negated)?;
@@ -104,7 +119,14 @@ fn softplus(cx: &mut Import) -> Outputs {
     let border = epsilon.ln() + 2.0;
     one(cx.in_single(x, |cx, x| {
         let (low, high) = (cx.scalar_like(x, border)?, cx.scalar_like(x, -border)?);
-        let exp = cx.unary(UnaryFn::Exp, x)?;
+        // As above. All that is chosen is below the bound.
+        let bounded = if cx.differentiable {
+            let bound = cx.scalar_like(x, -2.0 * border)?;
+            cx.binary(BinaryFn::Min, x, bound)?
+        } else {
+            x
+        };
+        let exp = cx.unary(UnaryFn::Exp, bounded)?;
         let middle = cx.unary(UnaryFn::Log1p, exp)?;
         let small = cx.compare(CompareFn::Lt, x, low)?;
         let large = cx.compare(CompareFn::Gt, x, high)?;
