@@ -137,7 +137,8 @@ enum smc_action {
   SMC_MAX_REAL = 32
 };
 
-/* f16 and bf16 are passed as their bits in a uint16_t, bool as a uint8_t of 0 or 1, complex numbers as two parts. */
+/* f16 and bf16 are passed as their bits in a uint16_t, bool as a uint8_t of 0 or 1, complex numbers as two parts, strings as a
+ * struct smc_string. */
 enum smc_element {
   SMC_BOOL = 0,
   SMC_I8 = 1,
@@ -153,18 +154,19 @@ enum smc_element {
   SMC_F32 = 11,
   SMC_F64 = 12,
   SMC_C64 = 13,
-  SMC_C128 = 14
+  SMC_C128 = 14,
+  SMC_STR = 15
 };
 
 static inline const char *smc_element_name(uint32_t element) {
   static const char *const names[] = {"bool", "i8",  "i16",  "i32", "i64", "u8",  "u16", "u32",
-                                      "u64",  "f16", "bf16", "f32", "f64", "c64", "c128"};
+                                      "u64",  "f16", "bf16", "f32", "f64", "c64", "c128", "str"};
   return element < sizeof names / sizeof *names ? names[element] : "unknown";
 }
 
 /* Bytes of one element. */
 static inline size_t smc_element_bytes(uint32_t element) {
-  static const uint8_t bytes[] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 8, 16};
+  static const uint8_t bytes[] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 8, 16, sizeof(struct smc_string)};
   return element < sizeof bytes ? bytes[element] : 0;
 }
 

@@ -69,6 +69,14 @@ struct smc_threads {
   int64_t width;
 };
 
+/* An element of a tensor of strings: so many bytes from data on, which are anything, zeros included; of an empty one data means
+ * nothing. Those of an output lie in an input's bytes, in the model or in the workspace, and are there until one of these
+ * changes. */
+struct smc_string {
+  const char *data;
+  size_t bytes;
+};
+
 /* A compiled model for generic callers; smc.h reads the descriptor.
  * invoke runs the signature with this number; io points to the signature's struct, in which the call writes the sizes that
  * data decide.

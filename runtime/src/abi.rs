@@ -22,7 +22,9 @@
 //!
 //! The layout is that of the C struct, so every slot has [`SLOT_BYTES`] on 64-bit targets. Data are dense, row-major
 //! and aligned to their element (complex numbers: to one part). Booleans are one byte, 0 or 1; f16 and bf16 are passed
-//! as their bits in a `u16`. Inputs and outputs do not overlap.
+//! as their bits in a `u16`. A string is an address and a number of bytes (`struct smc_string`), which are anything, zeros
+//! included; of an empty one the address means nothing. The bytes of outputs lie in those of inputs, in the model's own constants or
+//! in the workspace, and are there until one of these changes. Inputs and outputs do not overlap.
 //!
 //! `include/smc_abi.h` says the same in C; a test compares both.
 
@@ -123,6 +125,8 @@ coded! {
         F64 = 12, "f64";
         C64 = 13, "c64";
         C128 = 14, "c128";
+        /// Bytes, by their address and their number: `struct smc_string`, see [`crate::text`].
+        Str = 15, "str";
     }
 }
 
@@ -135,6 +139,7 @@ impl ElementType {
             ElementType::I32 | ElementType::U32 | ElementType::F32 => 4,
             ElementType::I64 | ElementType::U64 | ElementType::F64 | ElementType::C64 => 8,
             ElementType::C128 => 16,
+            ElementType::Str => 2 * size_of::<usize>(),
         }
     }
 }

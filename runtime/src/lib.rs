@@ -12,6 +12,7 @@
 //! - [`descriptor`], [`reader`]: the description of its signatures that every compiled model carries.
 //! - [`mod@model`]: safe calls, checked against it. [`error`]: what can be wrong with them. [`workspace`]: their memory.
 //! - [`weights`]: files of weights that lie apart from the code. [`state`]: variables that outlive calls.
+//! - [`text`]: elements of tensors of strings.
 //! - `pool` (feature `std`): threads for them.
 //!
 //! Knows nothing of the compiler. Needs nothing but `core`, and never allocates, unless the feature `std` is on.
@@ -27,6 +28,7 @@ pub mod model;
 pub mod pool;
 pub mod reader;
 pub mod state;
+pub mod text;
 pub mod weights;
 pub mod workspace;
 
@@ -36,6 +38,7 @@ pub use model::{Call, Element, Model, Parallel, Signature, Tensor};
 #[cfg(feature = "std")]
 pub use pool::Pool;
 pub use reader::{Corrupt, Descriptor};
+pub use text::{OutputText, Text};
 #[cfg(feature = "std")]
 pub use workspace::GrowingWorkspace;
 pub use workspace::{BorrowedWorkspace, FixedWorkspace, Workspace};

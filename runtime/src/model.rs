@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Name},
     reader::{Corrupt, Descriptor},
     state::State,
+    text::{OutputText, Text},
     workspace::Workspace,
 };
 
@@ -259,8 +260,25 @@ impl<'m, 'c, const ROOM: usize> Call<'m, 'c, ROOM> {
     /// Lends an input. Takes from `shape` the dimensions that the input's shape names alone, such as `batch`.
     pub fn input<T: Element>(&mut self, key: &str, data: &'c [T], shape: &'c [usize]) -> Result<&mut Self, Error> {
         let (index, tensor) = find(self.signature.inputs(), key)?;
-        accepts::<T>(&tensor)?;
-        let name = Name::new(key);
+        accepts(&tensor, T::HOLDS, T::NAME)?;
+        self.lend(index, tensor, data, shape)
+    }
+
+    /// Lends an input of strings; otherwise as [`Call::input`].
+    pub fn input_text(&mut self, key: &str, data: &'c [Text<'c>], shape: &'c [usize]) -> Result<&mut Self, Error> {
+        let (index, tensor) = find(self.signature.inputs(), key)?;
+        accepts(&tensor, &[ElementType::Str], "text")?;
+        self.lend(index, tensor, data, shape)
+    }
+
+    fn lend<T>(
+        &mut self,
+        index: usize,
+        tensor: Tensor<'m>,
+        data: &'c [T],
+        shape: &'c [usize],
+    ) -> Result<&mut Self, Error> {
+        let name = Name::new(tensor.key());
         if shape.len() != tensor.rank() {
             return Err(Error::Rank { tensor: name, expected: tensor.rank(), given: shape.len() });
         }
@@ -285,7 +303,16 @@ impl<'m, 'c, const ROOM: usize> Call<'m, 'c, ROOM> {
     /// Lends an output, of exactly the length of its shape; see [`Call::output_count`].
     pub fn output<T: Element>(&mut self, key: &str, data: &'c mut [T]) -> Result<&mut Self, Error> {
         let (index, tensor) = find(self.signature.outputs(), key)?;
-        accepts::<T>(&tensor)?;
+        accepts(&tensor, T::HOLDS, T::NAME)?;
+        self.given[self.signature.inputs().len() + index] = Given::Output { length: data.len() };
+        self.set(tensor.layout.slot, data.as_mut_ptr().cast_const());
+        Ok(self)
+    }
+
+    /// Lends an output of strings; otherwise as [`Call::output`].
+    pub fn output_text(&mut self, key: &str, data: &'c mut [OutputText]) -> Result<&mut Self, Error> {
+        let (index, tensor) = find(self.signature.outputs(), key)?;
+        accepts(&tensor, &[ElementType::Str], "text")?;
         self.given[self.signature.inputs().len() + index] = Given::Output { length: data.len() };
         self.set(tensor.layout.slot, data.as_mut_ptr().cast_const());
         Ok(self)
@@ -470,12 +497,12 @@ fn find<'m>(mut tensors: impl Iterator<Item = Tensor<'m>>, key: &str) -> Result<
         .ok_or_else(|| Error::NoSuchTensor(Name::new(key)))
 }
 
-fn accepts<T: Element>(tensor: &Tensor<'_>) -> Result<(), Error> {
+fn accepts(tensor: &Tensor<'_>, holds: &[ElementType], given: &'static str) -> Result<(), Error> {
     let expected = tensor.element()?;
-    if T::HOLDS.contains(&expected) {
+    if holds.contains(&expected) {
         return Ok(());
     }
-    Err(Error::Element { tensor: Name::new(tensor.key()), expected, given: T::NAME })
+    Err(Error::Element { tensor: Name::new(tensor.key()), expected, given })
 }
 
 /// Who can run the parallel loops of a call.

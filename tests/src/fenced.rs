@@ -2,7 +2,7 @@
 //! what it was lent is stopped.
 //!
 //! Buffers end, or begin, exactly where the readable memory does; at its end a buffer is aligned to its element only.
-//! Inputs are read-only. A program that is stopped says what it was doing, see [`doing`].
+//! Inputs are read-only, and each string has pages of its own. A program that is stopped says what it was doing, see [`doing`].
 
 use std::{ffi::c_void, ptr, sync::atomic::AtomicPtr, sync::atomic::Ordering::SeqCst};
 
@@ -12,7 +12,7 @@ use smc::{
         interface::Interface,
         load::{Fence, Loaded},
     },
-    tensor::Tensor,
+    tensor::{DType, Scalar, Tensor},
 };
 use smc_runtime::abi::{SLOT_BYTES, WORKSPACE_ALIGN};
 
@@ -119,10 +119,12 @@ fn call_by(
     if let Some(state) = state.filter(|_| s.state.is_some()) {
         io[s.state_slot() / SLOT_BYTES] = state.address() as u64;
     }
-    let inputs: Vec<Fenced> = inputs.iter().map(|t| Fenced::holding(t.bytes(), t.dtype.size(), side)).collect();
+    let mut texts = vec![];
+    let inputs: Vec<Tensor> = inputs.iter().map(|t| addressed(t, side, &mut texts)).collect();
+    let inputs: Vec<Fenced> = inputs.iter().map(|t| Fenced::holding(t.bytes(), align(t.dtype), side)).collect();
     let output = |t: &smc::emit::interface::Tensor| {
         let (room, size) = (t.room.eval(bind).expect("the symbols are bound"), t.ty.dtype.size());
-        Fenced::new(room as usize * size, size, side)
+        Fenced::new(room as usize * size, align(t.ty.dtype), side)
     };
     let outputs: Vec<Fenced> = s.outputs.iter().map(output).collect();
     for (n, memory) in inputs.iter().enumerate() {
@@ -151,9 +153,44 @@ fn call_by(
     let result = |(memory, t): (&Fenced, &smc::emit::interface::Tensor)| {
         let shape = t.ty.concrete(&bind).expect("the call has settled all sizes");
         let bytes = shape.iter().product::<usize>() * t.ty.dtype.size();
-        Tensor::from_bytes(t.ty.dtype, shape, memory.bytes()[..bytes].to_vec())
+        read(Tensor::from_bytes(t.ty.dtype, shape, memory.bytes()[..bytes].to_vec()))
     };
     Ok(outputs.iter().zip(&s.outputs).map(result).collect())
+}
+
+/// What elements of a type are aligned to.
+fn align(dtype: DType) -> usize {
+    if dtype == DType::Str { size_of::<usize>() } else { dtype.size() }
+}
+
+/// A tensor as calls take it: strings by their addresses, in memory that is added to `texts`.
+fn addressed(tensor: &Tensor, side: Fence, texts: &mut Vec<Fenced>) -> Tensor {
+    if !tensor.has_strings() {
+        return tensor.clone();
+    }
+    let mut span = |string: &Vec<u8>| {
+        let text = Fenced::holding(string, 1, side);
+        let span = Scalar::Span(text.address() as u64, string.len() as u64);
+        texts.push(text);
+        span
+    };
+    let spans: Vec<Scalar> = tensor.strings().iter().map(&mut span).collect();
+    Tensor::from_scalars(DType::Str, tensor.shape.clone(), spans)
+}
+
+/// The strings that a call left, whose addresses are those of memory that is still there.
+fn read(tensor: Tensor) -> Tensor {
+    if tensor.dtype != DType::Str {
+        return tensor;
+    }
+    let string = |span| match span {
+        // SAFETY: a model writes addresses of bytes of its inputs, of its own or of the workspace.
+        Scalar::Span(start, bytes) if bytes > 0 => unsafe {
+            std::slice::from_raw_parts(start as *const u8, bytes as usize).to_vec()
+        },
+        _ => vec![],
+    };
+    Tensor::from_strings(tensor.shape.clone(), tensor.scalars().map(string).collect())
 }
 
 /// What this thread of tests is doing, for [`stopped`] to say.

@@ -6,7 +6,14 @@ use std::{
     process::{Command, Output},
 };
 
-use smc::driver::{self, Options};
+use smc::{
+    base::Dim,
+    driver::{self, Options},
+    graph::Graph,
+    loops::CompareFn,
+    op::{Compare, Gather, Perfect, Select, TextHash, TextHashing, TextLength, TextStrip, TextUnit},
+    tensor::Tensor,
+};
 use smc_tests::{
     consumers::{Build, assert_recognised, digits, link_c},
     nets::COUNTED,
@@ -202,6 +209,75 @@ fn sizes_that_data_decide_are_written_in_the_struct() {
         cc.arg("-o").arg(&program).args(["-x", language]).arg(root().join("tests/consumers/sizes.c"));
         output(cc.args(["-x", "none"]).arg(&object));
         assert_eq!(output(&mut Command::new(program)), "ok\n");
+    }
+}
+
+/// A model of strings: where each word is among keys, what belongs to it, and what it is without white space.
+fn text_graph() -> Graph {
+    let strings =
+        |words: &[&str]| Tensor::from_strings([words.len()], words.iter().map(|w| w.as_bytes().to_vec()).collect());
+    let keys = strings(&["one", "two", "a\0b", "", "eins zwei drei vier"]);
+    let values = strings(&["eins", "zwei", "a\0\u{e4}", "", "vier", "?"]);
+    let Perfect { op, displacements, slots } = Perfect::new(&keys).unwrap();
+    let mut graph = Graph::default();
+    let word = graph.input("word", "str[n]".parse().unwrap());
+    let [keys, values, displacements, slots] = [keys, values, displacements, slots].map(|t| graph.constant(t));
+    let place = graph.add(op, &[word, keys, displacements, slots]).unwrap();
+    // What is nowhere has the last value.
+    let last = graph.constant(Tensor::from_i64([1], &[5]));
+    let none = graph.constant(Tensor::from_i64([1], &[0]));
+    let n = [Dim::sym("n")];
+    let [last, none] = [last, none].map(|x| graph.broadcast(x, &n).unwrap());
+    let absent = graph.add(Compare { f: CompareFn::Lt }, &[place, none]).unwrap();
+    let index = graph.add(Select {}, &[absent, last, place]).unwrap();
+    let label = graph.add(Gather { axis: 0, batch: 0, checked: true }, &[values, index]).unwrap();
+    let chars = graph.add(TextLength { unit: TextUnit::Chars }, &[label]).unwrap();
+    let stripped = graph.add(TextStrip {}, &[word]).unwrap();
+    let hash = graph.add(TextHash { hash: TextHashing::Farm }, &[stripped]).unwrap();
+    for (name, node) in [("place", place), ("label", label), ("chars", chars), ("stripped", stripped), ("hash", hash)] {
+        graph.output(name, node);
+    }
+    graph
+}
+
+#[test]
+fn strings_are_addresses_and_lengths() {
+    let machines = [
+        ("aarch64", "aarch64-unknown-linux-gnu"),
+        ("riscv64", "riscv64gc-unknown-linux-gnu"),
+        ("s390x", "s390x-unknown-linux-gnu"),
+    ];
+    let others = machines.map(|(machine, triple)| {
+        (format!("{machine}-linux-gnu-gcc"), Some(format!("qemu-{machine}-static")), Some(triple), "-std=c99", "c")
+    });
+    let here = [("cc", "-std=c99", "c"), ("c++", "-std=c++17", "c++")]
+        .map(|(compiler, standard, language)| (compiler.to_owned(), None, None, standard, language));
+    for (compiler, emulator, triple, standard, language) in here.into_iter().chain(others) {
+        let needed: Vec<&str> =
+            [Some(&compiler), emulator.as_ref()].into_iter().flatten().map(String::as_str).collect();
+        if !have(&needed) {
+            continue;
+        }
+        let options = Options { name: "text".into(), target: triple.map(str::to_owned), ..Options::default() };
+        let compiled =
+            driver::compile_graphs(vec![("main".into(), text_graph())], &options).unwrap_or_else(|e| panic!("{e}"));
+        let folder = scratch();
+        let object = folder.path().join("libtext.o");
+        fs::write(&object, compiled.object.bytes()).unwrap();
+        fs::write(object.with_extension("h"), compiled.header).unwrap();
+        let program = folder.path().join("text");
+        let mut cc = Command::new(&compiler);
+        cc.args([standard, "-static", "-O1", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I"]).arg(folder.path());
+        for include in ["runtime/include", "tests/consumers"] {
+            cc.arg("-I").arg(root().join(include));
+        }
+        cc.arg("-o").arg(&program).args(["-x", language]).arg(root().join("tests/consumers/text.c"));
+        output(cc.args(["-x", "none"]).arg(&object));
+        let mut run = emulator.map_or_else(|| Command::new(&program), Command::new);
+        if triple.is_some() {
+            run.arg(&program);
+        }
+        assert_eq!(output(&mut run), "ok\n", "{compiler}");
     }
 }
 

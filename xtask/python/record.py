@@ -95,7 +95,10 @@ def number(value):
 
 def element(value):
     if isinstance(value, bytes):
-        return json.dumps(value.decode())
+        try:
+            return json.dumps(value.decode())
+        except UnicodeDecodeError:
+            return json.dumps({"hex": value.hex()})
     if isinstance(value, (np.bool_, bool)):
         return "true" if value else "false"
     if np.iscomplexobj(value):

@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod diag;
 pub mod dim;
+pub mod farm;
 pub mod layer;
 pub mod names;
 mod random;

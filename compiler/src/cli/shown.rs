@@ -44,6 +44,7 @@ fn element(s: Scalar) -> Value {
         Scalar::F64(x) => float(x),
         Scalar::C64(re, im) => json!([element(Scalar::F32(re)), element(Scalar::F32(im))]),
         Scalar::C128(re, im) => json!([float(re), float(im)]),
+        Scalar::Span(..) => Value::Null,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         state::Slot,
     },
     saved::IS_SET,
-    tensor::{DType, Tensor, TensorType},
+    tensor::{DType, Scalar, Tensor, TensorType},
 };
 
 /// A compiled model in executable memory.
@@ -69,8 +69,13 @@ impl Executable {
                 return Err(Diagnostic::error(problem).into());
             }
         }
+        // Spans are addresses, which nothing vouches for.
+        if let Some((t, _)) = s.inputs.iter().zip(inputs).find(|(_, v)| v.dtype == DType::Str && !v.has_strings()) {
+            return Err(Diagnostic::error(format!("input `{}` is given by addresses", t.key)).into());
+        }
         memory::call(s, &bindings)?;
-        let input_memory: Vec<_> = inputs.iter().map(|t| Lines::from(t.bytes())).collect();
+        let mut texts = vec![];
+        let input_memory: Vec<_> = inputs.iter().map(|t| Lines::from(addressed(t, &mut texts).bytes())).collect();
         let mut outputs = vec![];
         for t in &s.outputs {
             let room = t.room.eval(&bindings).and_then(|n| usize::try_from(n).ok());
@@ -86,6 +91,7 @@ impl Executable {
             bindings,
             io: vec![0; s.io_bytes() / SLOT_BYTES],
             inputs: input_memory,
+            _texts: texts,
             outputs,
             workspace: Lines::new(0),
             state,
@@ -102,6 +108,8 @@ pub struct Call<'a> {
     bindings: Bindings,
     pub(super) io: Vec<u64>,
     inputs: Vec<Lines>,
+    /// The bytes of strings, to which inputs and outputs point.
+    _texts: Vec<Vec<u8>>,
     outputs: Vec<Lines>,
     pub(super) workspace: Lines,
     /// What the call uses that is made on no other one.
@@ -185,8 +193,10 @@ impl Call<'_> {
         let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
         (!names.is_empty()).then(|| names.join(", "))
     }
-    /// The bytes of an input, which calls read from now on.
+    /// The bytes of an input, which calls read from now on. Panics for strings, whose bytes are addresses.
     pub fn input(&mut self, n: usize) -> &mut [u8] {
+        let s = &self.executable.interface.signatures[self.signature];
+        assert!(s.inputs[n].ty.dtype != DType::Str, "strings are given with the call");
         self.inputs[n].slice_mut()
     }
     /// The outputs in the signature's order, copied out of a call that was made.
@@ -198,7 +208,9 @@ impl Call<'_> {
         let t = self.executable.interface.signatures[self.signature].outputs.get(n)?;
         let shape = t.ty.concrete(&self.bindings).expect("the call has settled all sizes");
         let bytes = shape.iter().product::<usize>() * t.ty.dtype.size();
-        Some(Tensor::from_bytes(t.ty.dtype, shape, self.outputs[n].slice()[..bytes].to_vec()))
+        let result = Tensor::from_bytes(t.ty.dtype, shape, self.outputs[n].slice()[..bytes].to_vec());
+        // SAFETY: the call that wrote the spans was made, and what they point to lives in `self`.
+        Some(if t.ty.dtype == DType::Str { unsafe { read(&result) } } else { result })
     }
     pub fn workspace_bytes(&self) -> usize {
         self.workspace.bytes
@@ -247,6 +259,38 @@ impl Block {
         let place = slot.at as usize..(slot.at + slot.bytes) as usize;
         self.0.slice_mut()[place.clone()].copy_from_slice(&from.bytes()[place]);
     }
+}
+
+/// A tensor as calls take it: strings by their addresses, in memory that is added to `texts`.
+fn addressed(tensor: &Tensor, texts: &mut Vec<Vec<u8>>) -> Tensor {
+    if !tensor.has_strings() {
+        return tensor.clone();
+    }
+    let text = tensor.strings().concat();
+    let mut at = text.as_ptr() as u64;
+    texts.push(text);
+    let span = |string: &Vec<u8>| {
+        let start = at;
+        at += string.len() as u64;
+        Scalar::Span(start, string.len() as u64)
+    };
+    let spans: Vec<Scalar> = tensor.strings().iter().map(span).collect();
+    Tensor::from_scalars(DType::Str, tensor.shape.clone(), spans)
+}
+
+/// The strings whose addresses a call left.
+///
+/// # Safety
+/// Each span that is not empty is memory that may be read.
+unsafe fn read(spans: &Tensor) -> Tensor {
+    let string = |span| match span {
+        // SAFETY: the caller promises it.
+        Scalar::Span(start, bytes) if bytes > 0 => unsafe {
+            std::slice::from_raw_parts(start as *const u8, bytes as usize).to_vec()
+        },
+        _ => vec![],
+    };
+    Tensor::from_strings(spans.shape.clone(), spans.scalars().map(string).collect())
 }
 
 type Init = unsafe extern "C" fn(*mut c_void, usize) -> i32;

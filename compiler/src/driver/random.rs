@@ -17,11 +17,16 @@ pub fn inputs(declared: &[interface::Tensor], bind: &Bindings, rng: &mut Rng) ->
 }
 
 /// A value of this type: floats uniform in [-1, 1), small non-negative integers (so that indices and divisors mostly
-/// make sense), fair booleans. `None` when a symbol is unbound or the type has no plain values.
+/// make sense), fair booleans, some short words. `None` when a symbol is unbound or the type has no plain values.
 pub fn tensor(ty: &TensorType, bind: &Bindings, rng: &mut Rng) -> Option<Tensor> {
     let shape = ty.concrete(bind)?;
-    if ty.dtype == DType::Str || ty.dtype.is_complex() {
+    if ty.dtype.is_complex() {
         return None;
+    }
+    if ty.dtype == DType::Str {
+        let words = ["", "a", "the", "42", "yes", "Some words, and more."];
+        let count = shape.iter().product();
+        return Some(Tensor::from_strings(shape, (0..count).map(|_| rng.pick(&words).into()).collect()));
     }
     Some(Tensor::from_fn(ty.dtype, shape, |_| match ty.dtype {
         DType::Bool => Scalar::Bool(rng.once_in(2)),

@@ -20,7 +20,7 @@ use crate::{
 
 /// The descriptor of `model` for a 64-bit target of this byte order.
 ///
-/// Fails on what a descriptor cannot say: elements without a fixed size, texts with a zero character, symbols that are
+/// Fails on what a descriptor cannot say: texts with a zero character, symbols that are
 /// not the signature's, expressions nested too deeply, 4 GB of description.
 pub fn descriptor(model: &Interface, order: Order) -> Result<Vec<u8>, String> {
     let mut writer = Writer { bytes: vec![0; Header::BYTES], order };
@@ -46,9 +46,9 @@ pub fn descriptor(model: &Interface, order: Order) -> Result<Vec<u8>, String> {
     Ok(writer.bytes)
 }
 
-/// The code of an element type; strings have none.
-pub fn element_type(dtype: DType) -> Option<ElementType> {
-    Some(match dtype {
+/// The code of an element type.
+pub fn element_type(dtype: DType) -> ElementType {
+    match dtype {
         DType::Bool => ElementType::Bool,
         DType::I8 => ElementType::I8,
         DType::I16 => ElementType::I16,
@@ -64,13 +64,13 @@ pub fn element_type(dtype: DType) -> Option<ElementType> {
         DType::F64 => ElementType::F64,
         DType::C64 => ElementType::C64,
         DType::C128 => ElementType::C128,
-        DType::Str => return None,
-    })
+        DType::Str => ElementType::Str,
+    }
 }
 
 /// The type of the elements of this code.
 pub fn dtype(element: ElementType) -> DType {
-    let is = |dtype: &&DType| element_type(**dtype) == Some(element);
+    let is = |dtype: &&DType| element_type(**dtype) == element;
     *DType::ALL.iter().find(is).expect("each has a type")
 }
 
@@ -133,8 +133,7 @@ impl Writer {
     ) -> Result<Array<layout::Tensor>, String> {
         let mut described = vec![];
         for (i, tensor) in tensors.iter().enumerate() {
-            let element = element_type(tensor.ty.dtype)
-                .ok_or_else(|| format!("`{}` holds {}, which has no fixed size", tensor.key, tensor.ty.dtype))?;
+            let element = element_type(tensor.ty.dtype);
             let extents = tensor.ty.shape.iter().map(|d| self.expr(s, d)).collect::<Result<Vec<_>, _>>()?;
             described.push(layout::Tensor {
                 key: self.text(&tensor.key)?,
@@ -355,7 +354,7 @@ mod tests {
                 assert_eq!(tensors.len(), all.clone().count());
                 for (i, (read, written)) in tensors.iter().zip(all).enumerate() {
                     assert_eq!((d.text(read.key), d.text(read.c_name)), (&*written.key, &*written.c_name));
-                    assert_eq!(ElementType::from_code(read.element), element_type(written.ty.dtype));
+                    assert_eq!(ElementType::from_code(read.element), Some(element_type(written.ty.dtype)));
                     assert_eq!((read.slot as usize, read.extents.count as usize), (i * 8, written.ty.rank()));
                 }
             }
@@ -404,8 +403,6 @@ mod tests {
             change(&mut model);
             descriptor(&model, Order::NATIVE).unwrap_err()
         };
-        let message = refused(|m| m.signatures[0].inputs[0].ty.dtype = DType::Str);
-        assert_eq!(message, "signature `serving_default`: `x` holds str, which has no fixed size");
         let message = refused(|m| m.signatures[1].workspace = Dim::sym("z"));
         assert_eq!(message, "signature `empty`: `z` is not a dimension of the signature");
         assert!(refused(|m| m.signatures[1].key.push('\0')).contains("zero character"));

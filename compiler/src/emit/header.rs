@@ -224,7 +224,7 @@ fn c_type(dtype: DType) -> &'static str {
         DType::U64 => "uint64_t",
         DType::F32 | DType::C64 => "float",
         DType::F64 | DType::C128 => "double",
-        DType::Str => "char",
+        DType::Str => "struct smc_string",
     }
 }
 

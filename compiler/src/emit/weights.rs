@@ -43,7 +43,7 @@ impl Stored {
             end = offset + weight.bytes() as u64;
             let word = match weight.dtype() {
                 DType::C64 => 4,
-                DType::C128 => 8,
+                DType::C128 | DType::Str => 8,
                 dtype => dtype.size(),
             };
             weight.each_part(&mut |part| match self.big_endian && word > 1 {
@@ -54,6 +54,7 @@ impl Stored {
                     f(&bytes);
                 }),
             });
+            f(weight.text());
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     base::Bindings,
     loops::interp::Stop,
     plan::{self, GARBAGE, Memory, Place, Program, Weights},
-    tensor::{Tensor, TensorType},
+    tensor::{Tensor, TensorType, Text},
 };
 
 /// How a call is made.
@@ -53,7 +53,8 @@ pub fn call_on(
     let mut machine = Machine::new(model, entries, weights, options);
     let mut slots: Vec<i64> = vec![];
     for tensor in inputs {
-        slots.push(machine.region(tensor.bytes().to_vec()));
+        let placed = machine.text.place(tensor);
+        slots.push(machine.region(placed.bytes().to_vec()));
     }
     let mut outputs = vec![];
     for port in &program.outputs {
@@ -92,7 +93,8 @@ pub fn call_on(
         let bytes = shape.iter().product::<usize>() * ty.dtype.size();
         let memory = machine.memory_of(at)?.get(..bytes);
         let memory = memory.ok_or_else(|| Stop::Bug(format!("{ty} leaves its memory")))?;
-        Ok(Tensor::from_bytes(ty.dtype, shape, memory.to_vec()))
+        let tensor = Tensor::from_bytes(ty.dtype, shape, memory.to_vec());
+        machine.text.read(&tensor).ok_or_else(|| Stop::Bug(format!("{ty} leaves the text")))
     };
     outputs.into_iter().map(tensor).collect::<Result<_, Stop>>().map(Ok)
 }
@@ -150,6 +152,8 @@ struct Machine<'a> {
     regions: Vec<Vec<u8>>,
     /// The address of the weights' memory, once there is one.
     stored: i64,
+    /// What strings are spans of.
+    text: Text,
 }
 
 fn bug<T>(message: impl Into<String>) -> Result<T, Stop> {
@@ -158,7 +162,7 @@ fn bug<T>(message: impl Into<String>) -> Result<T, Stop> {
 
 impl<'a> Machine<'a> {
     fn new(model: &'a Model, entries: &'a [Entry<'a>], weights: &'a Weights, options: Options) -> Machine<'a> {
-        Machine { model, entries, weights, options, regions: vec![], stored: 0 }
+        Machine { model, entries, weights, options, regions: vec![], stored: 0, text: Text::default() }
     }
 
     /// The address of all weights, as the object has them.
@@ -316,9 +320,12 @@ impl OfKernel<'_, '_> {
 }
 
 impl Memory for OfKernel<'_, '_> {
-    fn read(&self, place: &Place, bytes: usize) -> Result<Vec<u8>, Stop> {
+    fn text(&mut self) -> &mut Text {
+        &mut self.machine.text
+    }
+    fn read(&mut self, place: &Place, bytes: usize) -> Result<Vec<u8>, Stop> {
         if let Place::Weights(id) = place {
-            return Ok(self.machine.weights.all[*id].stored());
+            return Ok(self.machine.weights.all[*id].placed(&mut self.machine.text));
         }
         if bytes == 0 {
             return Ok(vec![]);

@@ -11,6 +11,7 @@ mod forest;
 mod grow;
 mod motif;
 mod shrink;
+mod strings;
 
 pub use shrink::shrink;
 
@@ -49,6 +50,9 @@ pub fn case(seed: u64, size: usize) -> Case {
 /// A tensor of a type with small random elements, special floats among them. Panics when a symbol is unbound.
 pub fn tensor(rng: &mut Rng, ty: &TensorType, bind: &Bindings) -> Tensor {
     let shape = ty.concrete(bind).expect("symbols are bound");
+    if ty.dtype == DType::Str {
+        return strings::strings(rng, shape);
+    }
     Tensor::from_fn(ty.dtype, shape, |_| grow::scalar(rng, ty.dtype))
 }
 

@@ -11,7 +11,7 @@ mod scalar;
 use std::ops::Range;
 
 use super::*;
-use crate::base::Bindings;
+use crate::{base::Bindings, tensor::Text};
 use resolve::{Block, Code, Op, Poly, Value};
 
 /// The memory of one buffer: row-major little-endian elements, at least as many as the buffer declares.
@@ -50,17 +50,18 @@ pub enum Stop {
 }
 
 /// Runs a kernel that verifies. `buffers[n]` is the memory of the n-th buffer, `Out` where the kernel writes; `bind`
-/// gives every symbol a value.
+/// gives every symbol a value. There are no strings but empty ones.
 pub fn run(kernel: &Kernel, buffers: &mut [Bytes<'_>], bind: &Bindings) -> Result<(), Stop> {
-    run_part(kernel, buffers, bind, None)
+    run_part(kernel, buffers, bind, None, &mut Text::default())
 }
 
-/// The same for some iterations of the outermost loop, where a part is given.
+/// The same for some iterations of the outermost loop, where a part is given; strings are spans of `text`.
 pub fn run_part(
     kernel: &Kernel,
     buffers: &mut [Bytes<'_>],
     bind: &Bindings,
     part: Option<Range<i64>>,
+    text: &mut Text,
 ) -> Result<(), Stop> {
     let bug = |message: String| Stop::Bug(format!("kernel `{}`: {message}", kernel.name));
     let resolved = resolve::resolve(kernel, bind).map_err(bug)?;
@@ -89,6 +90,7 @@ pub fn run_part(
         registers: vec![dummy; resolved.registers],
         values: vec![dummy; kernel.exprs.len()],
         part,
+        text,
     };
     machine.block(&resolved.body).map_err(|stop| match stop {
         Stop::Bug(message) => bug(message),
@@ -111,9 +113,15 @@ struct Machine<'a, 'b, 'c> {
     values: Vec<Scalar>,
     /// What to run of the loop that comes next, which is the outermost one.
     part: Option<Range<i64>>,
+    text: &'b mut Text,
 }
 
 type Run<T = ()> = Result<T, Stop>;
+
+/// The parts of a string.
+fn span(value: Scalar) -> (u64, u64) {
+    if let Scalar::Span(start, bytes) = value { (start, bytes) } else { (0, 0) }
+}
 
 fn overflow() -> Stop {
     Stop::Bug("an index overflows".into())
@@ -227,7 +235,21 @@ impl Machine<'_, '_, '_> {
             Op::Select(c, x, y) => v(if v(*c) == Scalar::Bool(true) { *x } else { *y }),
             Op::Cast(x) => scalar::cast(dtype, v(*x)),
             Op::Bits(from, x) => scalar::bits(*from, dtype, v(*x)),
+            Op::Start(x) => Scalar::Int(span(v(*x)).0 as i64),
+            Op::Length(x) => Scalar::Int(span(v(*x)).1 as i64),
+            Op::Span(x, n) => match (v(*x), v(*n)) {
+                (Scalar::Int(start), Scalar::Int(bytes)) if bytes >= 0 => Scalar::Span(start as u64, bytes as u64),
+                (_, n) => return Err(Stop::Bug(format!("a string has {n} bytes"))),
+            },
+            Op::Byte(x, n) => Scalar::Uint(u64::from(self.text_at::<1>(v(*x), v(*n))?[0])),
+            Op::Word(x, n) => Scalar::Uint(u64::from_le_bytes(self.text_at(v(*x), v(*n))?)),
         })
+    }
+    /// So many bytes of a string from an index on.
+    fn text_at<const N: usize>(&self, string: Scalar, index: Scalar) -> Run<[u8; N]> {
+        let ((start, bytes), at) = (span(string), index.as_i64().unwrap_or(-1));
+        let part = usize::try_from(at).ok().and_then(|at| self.text.get(start, bytes)?.get(at..)?.first_chunk());
+        part.copied().ok_or_else(|| Stop::Bug(format!("{N} bytes at {at} of a string of {bytes} at {start} are read")))
     }
 }
 

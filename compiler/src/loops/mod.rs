@@ -115,6 +115,16 @@ pub enum Expr {
     Cast(ExprId),
     /// The same bits as another type of the same size.
     Bits(ExprId),
+    /// Where the bytes of a string begin, an i64.
+    Start(ExprId),
+    /// How many bytes a string has, an i64.
+    Length(ExprId),
+    /// The string that begins there, of so many bytes: a part of another one.
+    Span(ExprId, ExprId),
+    /// The byte of a string, a u8, at an i64 that is at least 0 and less than its length.
+    Byte(ExprId, ExprId),
+    /// The eight bytes of a string from an i64 on as a little-endian u64; all of them are the string's.
+    Word(ExprId, ExprId),
 }
 
 /// Functions of one operand, of the operand's type unless said otherwise.
@@ -259,7 +269,7 @@ impl Combine {
     /// Whether there are elements of the type to combine.
     pub fn accepts(self, dtype: DType) -> bool {
         match self {
-            Combine::Set => !dtype.is_complex() && dtype != DType::Str,
+            Combine::Set => !dtype.is_complex(),
             Combine::Or => dtype.is_int() || dtype == DType::Bool,
             _ => dtype.is_int() || dtype.is_float(),
         }

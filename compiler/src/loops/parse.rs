@@ -342,6 +342,11 @@ fn expr(dtype: DType, text: &str) -> Parse<Expr> {
         ("select", &[x, y, z], _) => Ok(Expr::Select(x, y, z)),
         ("cast", &[x], _) => Ok(Expr::Cast(x)),
         ("bits", &[x], _) => Ok(Expr::Bits(x)),
+        ("start", &[x], _) => Ok(Expr::Start(x)),
+        ("length", &[x], _) => Ok(Expr::Length(x)),
+        ("span", &[x, n], _) => Ok(Expr::Span(x, n)),
+        ("byte", &[x, n], _) => Ok(Expr::Byte(x, n)),
+        ("word", &[x, n], _) => Ok(Expr::Word(x, n)),
         (_, [], _) => Ok(Expr::Var(id(word, "v")?)),
         _ => Err(format!("there is no function `{word}` of {} operands", operands.len())),
     }

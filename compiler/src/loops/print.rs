@@ -35,7 +35,7 @@ fn scalar(value: Scalar) -> String {
         Scalar::F64(x) if x.is_nan() => format!("nan:{:016x}", x.to_bits()),
         Scalar::F32(x) => format!("{x:?}"),
         Scalar::F64(x) => format!("{x:?}"),
-        Scalar::C64(..) | Scalar::C128(..) => format!("{value:?}"),
+        Scalar::C64(..) | Scalar::C128(..) | Scalar::Span(..) => format!("{value:?}"),
     }
 }
 
@@ -160,6 +160,11 @@ impl Printer<'_, '_> {
                     Expr::Mantissa(_) => "mantissa".into(),
                     Expr::Select(..) => "select".into(),
                     Expr::Cast(_) => "cast".into(),
+                    Expr::Start(_) => "start".into(),
+                    Expr::Length(_) => "length".into(),
+                    Expr::Span(..) => "span".into(),
+                    Expr::Byte(..) => "byte".into(),
+                    Expr::Word(..) => "word".into(),
                     _ => "bits".into(),
                 };
                 for x in expr.operands() {

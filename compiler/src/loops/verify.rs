@@ -3,7 +3,7 @@
 //! 1. Every id lies in its arena. An operand precedes its expression, so expressions are acyclic; they are at most
 //!    [`MAX_EXPR_DEPTH`] deep, and statements are nested at most [`MAX_BLOCK_DEPTH`] deep.
 //! 2. Every expression has the type its operands give it, and its function accepts that type (`verify/types.rs`).
-//!    Nothing is complex or a string. A constant is representable in its type.
+//!    Nothing is complex. A constant is representable in its type; the only string that is one is empty.
 //! 3. A loop variable belongs to one `For`, any other variable to one `Set`, whose value has the variable's type (i64
 //!    for an index). A variable is used only within its scope: the loop's body, or what follows the `Set` in its block.
 //! 4. The variables of a `Dim` are loop or index variables. The length of a buffer mentions no variable, nor does a turn.

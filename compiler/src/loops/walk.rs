@@ -17,8 +17,15 @@ impl Expr {
             | Expr::Mantissa(x)
             | Expr::Table(_, x)
             | Expr::Cast(x)
-            | Expr::Bits(x) => [Some(*x), None, None],
-            Expr::Binary(_, x, y) | Expr::Scale(x, y) | Expr::Compare(_, x, y) => [Some(*x), Some(*y), None],
+            | Expr::Bits(x)
+            | Expr::Start(x)
+            | Expr::Length(x) => [Some(*x), None, None],
+            Expr::Binary(_, x, y)
+            | Expr::Scale(x, y)
+            | Expr::Compare(_, x, y)
+            | Expr::Span(x, y)
+            | Expr::Byte(x, y)
+            | Expr::Word(x, y) => [Some(*x), Some(*y), None],
             Expr::MulAdd(x, y, z) | Expr::Select(x, y, z) => [Some(*x), Some(*y), Some(*z)],
         };
         operands.into_iter().flatten()

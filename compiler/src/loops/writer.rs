@@ -106,6 +106,27 @@ impl Writer {
     pub fn bits(&mut self, dtype: DType, x: ExprId) -> ExprId {
         if self.dtype(x) == dtype { x } else { self.push(dtype, Expr::Bits(x)) }
     }
+    /// Where the bytes of a string begin.
+    pub fn start(&mut self, x: ExprId) -> ExprId {
+        self.push(DType::I64, Expr::Start(x))
+    }
+    /// How many bytes a string has.
+    pub fn length(&mut self, x: ExprId) -> ExprId {
+        self.push(DType::I64, Expr::Length(x))
+    }
+    /// The string of so many bytes from there on.
+    pub fn span(&mut self, start: ExprId, bytes: ExprId) -> ExprId {
+        self.push(DType::Str, Expr::Span(start, bytes))
+    }
+    /// A byte of a string.
+    pub fn byte(&mut self, x: ExprId, index: ExprId) -> ExprId {
+        self.push(DType::U8, Expr::Byte(x, index))
+    }
+
+    /// Eight bytes of a string.
+    pub fn word(&mut self, x: ExprId, index: ExprId) -> ExprId {
+        self.push(DType::U64, Expr::Word(x, index))
+    }
 
     // Statements.
 

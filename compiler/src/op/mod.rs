@@ -31,6 +31,7 @@ mod reduce;
 mod sample;
 mod scan;
 mod scatter;
+mod text;
 mod top_k;
 mod truncated_normal;
 mod view;
@@ -62,6 +63,7 @@ pub use reduce::Reduce;
 pub use sample::{Law, Sample};
 pub use scan::Scan;
 pub use scatter::{Outside, Scatter};
+pub use text::{Find, Perfect, TextEqual, TextHash, TextHashing, TextLength, TextPart, TextStrip, TextUnit};
 pub use top_k::TopK;
 pub use truncated_normal::TruncatedNormal;
 pub use view::{Broadcast, Reshape, Slice, Transpose};
@@ -303,6 +305,7 @@ ops! {
     Dot Conv
     Gather Scatter Put Iota TopK Bind
     Philox TruncatedNormal Sample Within Forest
+    TextEqual TextLength TextHash TextPart TextStrip Find
 }
 
 /// The operands as an array, or how many there should be.

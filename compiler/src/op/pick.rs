@@ -1,6 +1,6 @@
 //! How the evaluator moves elements without looking at them. Serves `eval` alone.
 
-use crate::tensor::{DType, Tensor, for_each_index};
+use crate::tensor::{DType, Tensor, Text, for_each_index};
 
 /// The tensor whose element at each index is the one at a flat position of a tensor, both as `from` says.
 pub fn pick<'a>(dtype: DType, out: &[usize], mut from: impl FnMut(&[usize]) -> (&'a Tensor, usize)) -> Tensor {
@@ -54,6 +54,17 @@ fn copy<const SIZE: usize>(from: &[u8], row: i64, step: i64, count: usize, to: &
         let at = (row + i * step) as usize * SIZE;
         to.extend_from_slice(&from[at..at + SIZE]);
     }
+}
+
+/// What `f` makes of operands whose elements it only moves: strings are spans while it does.
+pub fn moved<E>(inputs: &[&Tensor], f: impl FnOnce(&[&Tensor]) -> Result<Tensor, E>) -> Result<Tensor, E> {
+    if !inputs.iter().any(|x| x.has_strings()) {
+        return f(inputs);
+    }
+    let mut text = Text::default();
+    let placed: Vec<Tensor> = inputs.iter().map(|x| text.place(x)).collect();
+    let result = f(&placed.iter().collect::<Vec<_>>())?;
+    Ok(text.read(&result).expect("every span is one of those that were placed"))
 }
 
 /// How far apart neighbours along each axis lie.

@@ -49,7 +49,7 @@ pub struct Bitcast {
 }
 
 /// One type for both operands, or how they differ.
-fn same_type<'a>(x: &'a TensorType, y: &TensorType, facts: &Facts) -> Infer<&'a TensorType> {
+pub(super) fn same_type<'a>(x: &'a TensorType, y: &TensorType, facts: &Facts) -> Infer<&'a TensorType> {
     let same_shape = x.rank() == y.rank() && x.shape.iter().zip(&y.shape).all(|(a, b)| facts.equal(a, b));
     if x.dtype == y.dtype && same_shape { Ok(x) } else { Err(format!("the operands differ: {x} and {y}")) }
 }
@@ -186,9 +186,11 @@ impl Primitive for Select {
         Ok(ty.clone())
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        let [cond, x, y] = [inputs[0], inputs[1], inputs[2]];
-        let pick = |n: usize| if cond.get(n).as_bool() == Some(true) { x.get(n) } else { y.get(n) };
-        Ok(Tensor::from_scalars(x.dtype, out, (0..x.count()).map(pick)))
+        pick::moved(inputs, |inputs| {
+            let [cond, x, y] = [inputs[0], inputs[1], inputs[2]];
+            let pick = |n: usize| if cond.get(n).as_bool() == Some(true) { x.get(n) } else { y.get(n) };
+            Ok(Tensor::from_scalars(x.dtype, out, (0..x.count()).map(pick)))
+        })
     }
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let (cond, x, y) = (at.read(0, ix), at.read(1, ix), at.read(2, ix));

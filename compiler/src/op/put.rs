@@ -27,20 +27,7 @@ impl Primitive for Put {
         Ok((*base).clone())
     }
     fn eval(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Result<Tensor, Fault> {
-        let (base, part) = (inputs[0], inputs[1]);
-        let start = values(&self.start, bind);
-        let inside = |a: usize| start[a] >= 0 && start[a] + part.shape[a] as i64 <= out[a] as i64;
-        assert!(part.shape.contains(&0) || (0..out.len()).all(inside), "{self:?} of {:?} in {out:?}", part.shape);
-        let (steps, own) = (pick::row_major(out), pick::row_major(&part.shape));
-        let size = base.dtype.size();
-        let mut bytes = base.bytes().to_vec();
-        crate::tensor::for_each_index(&part.shape, |ix| {
-            let to: i64 = (0..ix.len()).map(|a| (start[a] + ix[a] as i64) * steps[a]).sum();
-            let from: i64 = (0..ix.len()).map(|a| ix[a] as i64 * own[a]).sum();
-            let from = &part.bytes()[from as usize * size..][..size];
-            bytes[to as usize * size..][..size].copy_from_slice(from);
-        });
-        Ok(Tensor::from_bytes(base.dtype, out.to_vec(), bytes))
+        pick::moved(inputs, |inputs| Ok(self.put(inputs, out, bind)))
     }
     fn adjoint(&self, at: &mut Adjoint<'_>) -> Gradients {
         let (part, g) = (at.operands[1], at.gradient);
@@ -80,5 +67,24 @@ impl Primitive for Put {
         let inner: Vec<Dim> = ix.iter().zip(&self.start).map(|(i, start)| i - start).collect();
         let bounds = inner.iter().zip(at.shape(1)).map(|(index, extent)| Bound { index: index.clone(), extent });
         at.within(bounds.collect(), |at| at.read(1, &inner), |at| at.read(0, ix))
+    }
+}
+
+impl Put {
+    fn put(&self, inputs: &[&Tensor], out: &[usize], bind: &Bindings) -> Tensor {
+        let (base, part) = (inputs[0], inputs[1]);
+        let start = values(&self.start, bind);
+        let inside = |a: usize| start[a] >= 0 && start[a] + part.shape[a] as i64 <= out[a] as i64;
+        assert!(part.shape.contains(&0) || (0..out.len()).all(inside), "{self:?} of {:?} in {out:?}", part.shape);
+        let (steps, own) = (pick::row_major(out), pick::row_major(&part.shape));
+        let size = base.dtype.size();
+        let mut bytes = base.bytes().to_vec();
+        crate::tensor::for_each_index(&part.shape, |ix| {
+            let to: i64 = (0..ix.len()).map(|a| (start[a] + ix[a] as i64) * steps[a]).sum();
+            let from: i64 = (0..ix.len()).map(|a| ix[a] as i64 * own[a]).sum();
+            let from = &part.bytes()[from as usize * size..][..size];
+            bytes[to as usize * size..][..size].copy_from_slice(from);
+        });
+        Tensor::from_bytes(base.dtype, out.to_vec(), bytes)
     }
 }

@@ -210,10 +210,10 @@ impl Primitive for Scatter {
         if fits { Ok(x.clone()) } else { Err(format!("{updates} do not fit {x} at {indices}")) }
     }
     fn eval(&self, inputs: &[&Tensor], _: &[usize], _: &Bindings) -> Result<Tensor, Fault> {
-        self.scattered(inputs, Sums::Wide)
+        pick::moved(inputs, |inputs| self.scattered(inputs, Sums::Wide))
     }
     fn eval_by(&self, inputs: &[&Tensor], _: &[usize], _: &Bindings, how: Evaluation<'_>) -> Result<Tensor, Stop> {
-        self.scattered(inputs, how.sums).map_err(Stop::Fault)
+        pick::moved(inputs, |inputs| self.scattered(inputs, how.sums)).map_err(Stop::Fault)
     }
     /// Panics: a whole result is written at once.
     fn element(&self, _: &mut Emit<'_>, _: &[Dim]) -> ExprId {

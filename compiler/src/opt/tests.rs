@@ -99,6 +99,9 @@ fn nothing_is_divided_for_nothing() {
 
 /// The same elements, but for what constants in weights round differently.
 fn is_close(a: &Tensor, b: &Tensor) -> bool {
+    if a.has_strings() {
+        return a == b;
+    }
     let epsilon = match a.dtype {
         DType::F32 => 1e-5,
         DType::F64 => 1e-13,

@@ -32,6 +32,7 @@ use crate::{
     graph::{Graph, NodeId},
     loops::{BinaryFn, UnaryFn},
     op::Op,
+    tensor::DType,
 };
 
 /// The code of one element never has more than about this many operators, duplicates counted.
@@ -103,13 +104,16 @@ enum Kind {
 fn kind(op: &Op) -> Kind {
     match op {
         Op::Input => Kind::Leaf,
-        Op::Const(t) if t.count() != 1 => Kind::Leaf,
+        // A string is somewhere.
+        Op::Const(t) if t.count() != 1 || t.dtype == DType::Str => Kind::Leaf,
         Op::Const(_) | Op::Extent(_) | Op::Iota(_) => Kind::View,
         Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Pad(_) | Op::Gather(_) => Kind::View,
         Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select(_) | Op::Cast(_) | Op::Bitcast(_) => {
             Kind::Elementwise
         }
         Op::Reduce(_) | Op::ArgReduce(_) | Op::Window(_) | Op::Dot(_) | Op::Conv(_) | Op::Concat(_) => Kind::Root,
+        Op::TextEqual(_) | Op::TextLength(_) | Op::TextHash(_) | Op::Find(_) => Kind::Root,
+        Op::TextPart(_) | Op::TextStrip(_) => Kind::Root,
         Op::Scan(_) | Op::TopK(_) | Op::Scatter(_) | Op::Put(_) | Op::Bind(_) | Op::Control(_) => Kind::Whole,
         Op::Philox(_) | Op::TruncatedNormal(_) | Op::Sample(_) | Op::Within(_) | Op::Forest(_) => Kind::Whole,
     }

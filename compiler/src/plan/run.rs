@@ -13,7 +13,7 @@ use crate::{
         Fault,
         interp::{self, Bytes, Stop},
     },
-    tensor::{Scalar, Tensor, concrete, for_each_index},
+    tensor::{Scalar, Tensor, Text, concrete, for_each_index},
 };
 
 /// The outputs for these inputs. Panics when an input does not have its port's type or a symbol is unbound.
@@ -29,16 +29,25 @@ pub fn interpret(
     for (port, tensor) in program.inputs.iter().zip(inputs) {
         assert_eq!((port.ty.dtype, port.ty.concrete(bind).as_ref()), (tensor.dtype, Some(&tensor.shape)));
     }
-    let mut outputs = vec![];
-    for port in &program.outputs {
-        let room = size(&program.most(&port.ty.count()), bind)?;
-        let bytes = vec![GARBAGE; room * port.ty.dtype.size()];
-        outputs.push(Tensor::from_bytes(port.ty.dtype, [room], bytes));
-    }
-    interpret_in(program, weights, inputs, bind, outputs, &mut [])
+    let outputs = fresh(program, bind)?;
+    let mut text = Text::default();
+    let inputs: Vec<Tensor> = inputs.iter().map(|tensor| text.place(tensor)).collect();
+    let outputs = interpret_in(program, weights, &inputs, bind, outputs, &mut [], &mut text)?;
+    let read = |tensor: &Tensor| text.read(tensor).ok_or_else(|| Stop::Bug("an output leaves the text".into()));
+    outputs.iter().map(read).collect()
 }
 
-/// The same where the outputs' memory holds something already, and has room for the greatest sizes.
+/// Memory for the outputs.
+fn fresh(program: &Program, bind: &Bindings) -> Result<Vec<Tensor>, Stop> {
+    let output = |port: &IoPort| {
+        let room = size(&program.most(&port.ty.count()), bind)?;
+        let bytes = vec![GARBAGE; room * port.ty.dtype.size()];
+        Ok(Tensor::from_bytes(port.ty.dtype, [room], bytes))
+    };
+    program.outputs.iter().map(output).collect()
+}
+
+/// The same where strings are spans of `text`, and the outputs' memory holds something already, and has room for the greatest sizes.
 fn interpret_in(
     program: &Program,
     weights: &Weights,
@@ -46,10 +55,11 @@ fn interpret_in(
     bind: &Bindings,
     outputs: Vec<Tensor>,
     state: &mut [u8],
+    text: &mut Text,
 ) -> Result<Vec<Tensor>, Stop> {
     let workspace = vec![GARBAGE; size(&program.workspace, bind)?];
     let outputs = outputs.into_iter().map(|t| t.bytes().to_vec()).collect();
-    let mut run = Run { program, weights, inputs, bind: bind.clone(), workspace, state, slice: vec![], outputs };
+    let mut run = Run { program, weights, inputs, bind: bind.clone(), workspace, state, slice: vec![], outputs, text };
     for unit in program.units() {
         match unit {
             Unit::Launch(n) => run.launch(n)?,
@@ -78,12 +88,15 @@ struct Run<'a> {
     /// Of the chain that runs.
     slice: Vec<u8>,
     outputs: Vec<Vec<u8>>,
+    text: &'a mut Text,
 }
 
 /// The memory of a call, by the places that a plan gives buffers.
 pub trait Memory {
     /// So many bytes from the place's start.
-    fn read(&self, place: &Place, bytes: usize) -> Result<Vec<u8>, Stop>;
+    fn read(&mut self, place: &Place, bytes: usize) -> Result<Vec<u8>, Stop>;
+    /// What strings are spans of.
+    fn text(&mut self) -> &mut Text;
     /// Bytes to the place's start; not to inputs and weights.
     fn write(&mut self, place: &Place, bytes: &[u8]) -> Result<(), Stop>;
 }
@@ -129,7 +142,7 @@ impl Run<'_> {
 
 impl Run<'_> {
     /// What the buffers of a flow hold, as ports of its programs have them.
-    fn tensors(&self, ids: &[StorageId], ports: &[IoPort]) -> Result<Vec<Tensor>, Stop> {
+    fn tensors(&mut self, ids: &[StorageId], ports: &[IoPort]) -> Result<Vec<Tensor>, Stop> {
         let tensor = |(&id, port): (&StorageId, &IoPort)| {
             let shape = port.ty.concrete(&self.bind).ok_or_else(|| Stop::Bug(format!("{} is negative", port.ty)))?;
             let bytes = shape.iter().product::<usize>() * port.ty.dtype.size();
@@ -145,7 +158,8 @@ impl Run<'_> {
                 let branch = usize::try_from(which).ok().and_then(|n| branches.get(n));
                 let branch = branch.or(branches.last()).expect("there is a branch");
                 let inputs = self.tensors(&flow.operands, &branch.inputs)?;
-                interpret(branch, self.weights, &inputs, &self.bind)?
+                let outputs = fresh(branch, &self.bind)?;
+                interpret_in(branch, self.weights, &inputs, &self.bind, outputs, &mut [], self.text)?
             }
             FlowKind::Loop(plan) => self.repeat(flow, plan)?,
         };
@@ -162,7 +176,11 @@ impl Run<'_> {
         for step in 0..count {
             bind.insert(plan.step.clone(), step);
             if let Some((condition, _)) = &plan.condition
-                && interpret(condition, self.weights, &values, &bind)?[0].get(0) == Scalar::Int(0)
+                && {
+                    let outputs = fresh(condition, &bind)?;
+                    let holds = interpret_in(condition, self.weights, &values, &bind, outputs, &mut [], self.text)?;
+                    holds[0].get(0) == Scalar::Int(0)
+                }
             {
                 break;
             }
@@ -173,7 +191,7 @@ impl Run<'_> {
                     Tensor::from_bytes(value.dtype, value.shape.clone(), vec![GARBAGE; value.bytes().len()])
                 }
             });
-            let next = interpret_in(&plan.body, self.weights, &values, &bind, outputs.collect(), &mut [])?;
+            let next = interpret_in(&plan.body, self.weights, &values, &bind, outputs.collect(), &mut [], self.text)?;
             values.splice(..plan.carried.len(), next);
         }
         values.truncate(plan.carried.len());
@@ -182,7 +200,7 @@ impl Run<'_> {
 }
 
 impl Memory for Run<'_> {
-    fn read(&self, place: &Place, bytes: usize) -> Result<Vec<u8>, Stop> {
+    fn read(&mut self, place: &Place, bytes: usize) -> Result<Vec<u8>, Stop> {
         let part = |memory: &[u8], at: usize| {
             let bytes = memory.get(at..at + bytes).map(<[u8]>::to_vec);
             bytes.ok_or_else(|| Stop::Bug("a buffer leaves its memory".into()))
@@ -191,7 +209,7 @@ impl Memory for Run<'_> {
             Place::Input(n) => Ok(self.inputs[*n].bytes().to_vec()),
             Place::Output(n) => Ok(self.outputs[*n].clone()),
             Place::State(at) => part(self.state, *at as usize),
-            Place::Weights(id) => Ok(self.weights.all[*id].stored()),
+            Place::Weights(id) => Ok(self.weights.all[*id].placed(self.text)),
             Place::Workspace(at) => part(&self.workspace, size(at, &self.bind)?),
             Place::Slice(at) => part(&self.slice, *at as usize),
         }
@@ -208,6 +226,9 @@ impl Memory for Run<'_> {
             place => return Err(Stop::Bug(format!("a kernel writes to {place:?}"))),
         }
         Ok(())
+    }
+    fn text(&mut self) -> &mut Text {
+        self.text
     }
 }
 
@@ -257,7 +278,7 @@ pub fn launch(
             None => Bytes::Out(written.next().expect("there is one for each buffer that is written")),
         });
     }
-    interp::run_part(&launch.kernel, &mut buffers, bind, part)?;
+    interp::run_part(&launch.kernel, &mut buffers, bind, part, memory.text())?;
     if let Some(part) = &launch.part {
         stays_within(launch, part, &before, &results[0], bind)?;
     }

@@ -1,10 +1,14 @@
 //! The constants of a model as its kernels read them: tensors as they are, or in panels.
 //!
-//! Panels are laid out when they are stored, row by row, so that a matrix is in memory once.
+//! Panels are laid out when they are stored, row by row, so that a matrix is in memory once. Strings are stored as where they
+//! begin, counted from the weight's own first byte, and how long they are, and behind all that the bytes: so nothing needs to be
+//! relocated.
+
+use std::collections::HashMap;
 
 use crate::{
     base::{Arena, Id},
-    tensor::{DType, Tensor},
+    tensor::{DType, Scalar, Tensor, Text},
 };
 
 /// Elements that may stand behind the last of a matrix in panels, at most.
@@ -57,6 +61,8 @@ impl Panels {
 pub struct Weight {
     tensor: Tensor,
     panels: Option<Panels>,
+    /// The bytes of strings, of which `tensor` has the spans.
+    text: Vec<u8>,
 }
 
 pub type WeightId = Id<Weight>;
@@ -70,9 +76,13 @@ impl Weight {
         self.tensor.count() + self.panels.map_or(0, |p| p.behind)
     }
     pub fn bytes(&self) -> usize {
-        self.count() * self.tensor.dtype.size()
+        self.count() * self.tensor.dtype.size() + self.text.len()
     }
-    /// The bytes in order, in parts that are whole elements.
+    /// The bytes of strings, which are the last and have no byte order.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+    /// The bytes of the elements in order, in parts that are whole ones.
     pub fn each_part(&self, f: &mut dyn FnMut(&[u8])) {
         match &self.panels {
             Some(panels) => panels.each_part(self.tensor.bytes(), self.tensor.dtype.size(), f),
@@ -83,12 +93,27 @@ impl Weight {
     pub fn stored(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.bytes());
         self.each_part(&mut |part| bytes.extend_from_slice(part));
+        bytes.extend_from_slice(&self.text);
+        bytes
+    }
+    /// The bytes as a kernel finds them when it is interpreted: strings are spans of `text`, which gets their bytes.
+    pub fn placed(&self, text: &mut Text) -> Vec<u8> {
+        if self.tensor.dtype != DType::Str {
+            return self.stored();
+        }
+        let Scalar::Span(base, _) = text.add(&self.stored()) else { unreachable!("what is added is a span") };
+        let mut bytes = Vec::with_capacity(self.tensor.bytes().len());
+        for span in self.tensor.scalars() {
+            if let Scalar::Span(start, length) = span {
+                Scalar::Span(base + start, length).write_le(DType::Str, &mut bytes);
+            }
+        }
         bytes
     }
     fn is_same(&self, other: &Weight) -> bool {
         let (a, b) = (&self.tensor, &other.tensor);
         (a.dtype, a.count(), self.panels) == (b.dtype, b.count(), other.panels)
-            && (a.same_data(b) || a.bytes() == b.bytes())
+            && (a.same_data(b) || a.bytes() == b.bytes() && self.text == other.text)
     }
 }
 
@@ -101,13 +126,14 @@ pub struct Weights {
 impl Weights {
     /// The id of a tensor with these bytes, adding it when there is none.
     pub fn add(&mut self, tensor: Tensor) -> WeightId {
-        self.add_weight(Weight { tensor, panels: None })
+        let (tensor, text) = if tensor.has_strings() { spans(&tensor) } else { (tensor, vec![]) };
+        self.add_weight(Weight { tensor, panels: None, text })
     }
     /// The id of these matrices in panels, adding them when there are none.
     pub fn add_panels(&mut self, tensor: Tensor, panels: Panels) -> WeightId {
         assert!(panels.behind <= MOST_BEHIND);
         let panels = Some(panels).filter(|p| !p.is_identity());
-        self.add_weight(Weight { tensor, panels })
+        self.add_weight(Weight { tensor, panels, text: vec![] })
     }
     fn add_weight(&mut self, weight: Weight) -> WeightId {
         let known = self.all.iter().find(|(_, w)| w.is_same(&weight)).map(|(id, _)| id);
@@ -123,6 +149,38 @@ impl Weights {
         });
         (offsets, end)
     }
+}
+
+/// Strings as spans that count from the first of these spans, and the bytes, each string's once.
+fn spans(tensor: &Tensor) -> (Tensor, Vec<u8>) {
+    let first = tensor.count() * DType::Str.size();
+    let (mut text, mut known) = (vec![], HashMap::new());
+    let mut span = |string: &Vec<u8>| {
+        let start = *known.entry(string.clone()).or_insert_with(|| {
+            text.extend_from_slice(string);
+            text.len() - string.len()
+        });
+        Scalar::Span((first + start) as u64, string.len() as u64)
+    };
+    let spans: Vec<Scalar> = tensor.strings().iter().map(&mut span).collect();
+    (Tensor::from_scalars(DType::Str, tensor.shape.clone(), spans), text)
+}
+
+#[test]
+fn strings_lie_behind_their_spans() {
+    let strings =
+        |words: &[&str]| Tensor::from_strings([words.len()], words.iter().map(|w| w.as_bytes().to_vec()).collect());
+    let mut weights = Weights::default();
+    let one = weights.add(strings(&["a", "", "bc", "a"]));
+    assert_eq!(weights.add(strings(&["a", "", "bc", "a"])), one);
+    // Equal spans of other bytes.
+    assert_ne!(weights.add(strings(&["x", "", "yz", "x"])), one);
+    let weight = &weights.all[one];
+    assert_eq!((weight.count(), weight.bytes(), weight.text()), (4, 4 * 16 + 3, &b"abc"[..]));
+    let mut text = Text::default();
+    text.add(b"elsewhere");
+    let placed = Tensor::from_bytes(DType::Str, [4], weight.placed(&mut text));
+    assert_eq!(text.read(&placed), Some(strings(&["a", "", "bc", "a"])));
 }
 
 #[test]

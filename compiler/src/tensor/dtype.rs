@@ -23,7 +23,7 @@ pub enum DType {
     F64,
     C64,
     C128,
-    /// Bytes with a length; has no fixed size.
+    /// Bytes. An element is where they begin and how many they are, two words.
     Str,
 }
 
@@ -68,15 +68,14 @@ impl DType {
             DType::Str => "str",
         }
     }
-    /// Bytes of one element; 0 for strings.
+    /// Bytes of one element; of a string, those that say where it is.
     pub fn size(self) -> usize {
         match self {
             DType::Bool | DType::I8 | DType::U8 => 1,
             DType::I16 | DType::U16 | DType::F16 | DType::BF16 => 2,
             DType::I32 | DType::U32 | DType::F32 => 4,
             DType::I64 | DType::U64 | DType::F64 | DType::C64 => 8,
-            DType::C128 => 16,
-            DType::Str => 0,
+            DType::C128 | DType::Str => 16,
         }
     }
     pub fn bits(self) -> u32 {

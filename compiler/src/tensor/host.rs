@@ -1,6 +1,7 @@
 //! A tensor in the compiler's memory: weights, constants, cases and what the evaluator computes with.
 //!
-//! Numeric data is row-major little-endian bytes whatever the host; strings are byte vectors. Cloning shares the data.
+//! Numeric data is row-major little-endian bytes whatever the host; strings are byte vectors, or spans of a
+//! [`super::Text`], which are numeric data. Cloning shares the data.
 
 use std::{fmt, sync::Arc};
 
@@ -22,10 +23,9 @@ enum Data {
 }
 
 impl Tensor {
-    /// A numeric tensor from its little-endian bytes. Panics when their number does not fit the type and shape.
+    /// A numeric tensor, or one of spans, from its little-endian bytes. Panics when their number does not fit the type and shape.
     pub fn from_bytes(dtype: DType, shape: impl Into<Vec<usize>>, bytes: Vec<u8>) -> Tensor {
         let shape = shape.into();
-        assert!(dtype != DType::Str, "strings have no fixed size");
         assert_eq!(bytes.len(), shape.iter().product::<usize>() * dtype.size(), "{dtype}{shape:?}");
         Tensor { dtype, shape, data: Data::Bytes(Arc::new(bytes)) }
     }
@@ -80,19 +80,23 @@ impl Tensor {
     pub fn ty(&self) -> TensorType {
         TensorType::new(self.dtype, self.shape.iter().map(|&n| Dim::from(n)).collect::<Vec<_>>())
     }
-    /// The row-major little-endian bytes. Panics for strings.
+    /// The row-major little-endian bytes. Panics for strings that are no spans.
     pub fn bytes(&self) -> &[u8] {
         match &self.data {
             Data::Bytes(bytes) => bytes,
             Data::Strings(_) => panic!("a string tensor has no bytes"),
         }
     }
-    /// The strings in row-major order. Panics for numeric tensors.
+    /// The strings in row-major order. Panics for numeric tensors and for spans.
     pub fn strings(&self) -> &[Vec<u8>] {
         match &self.data {
             Data::Strings(strings) => strings,
             Data::Bytes(_) => panic!("a numeric tensor has no strings"),
         }
+    }
+    /// Whether it holds strings that are no spans.
+    pub fn has_strings(&self) -> bool {
+        matches!(self.data, Data::Strings(_))
     }
     /// Whether both share one allocation, which implies that they are equal but for dtype and shape.
     pub fn same_data(&self, other: &Tensor) -> bool {

@@ -4,6 +4,7 @@ mod dtype;
 mod host;
 mod narrow;
 mod scalar;
+mod text;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ pub use dtype::DType;
 pub use host::{Tensor, flat_index, for_each_index};
 pub use narrow::{Layout, Narrow};
 pub use scalar::Scalar;
+pub use text::Text;
 
 use crate::base::{Bindings, Dim};
 

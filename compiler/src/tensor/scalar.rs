@@ -18,12 +18,14 @@ pub enum Scalar {
     /// c64.
     C64(f32, f32),
     C128(f64, f64),
+    /// A string, by where its bytes begin in a [`super::Text`], or in memory, and how many there are.
+    Span(u64, u64),
 }
 
 impl Scalar {
-    /// Zero of a type. Panics for strings.
+    /// Zero of a type; of strings, the empty one.
     pub fn zero(dtype: DType) -> Scalar {
-        Scalar::from_i64(dtype, 0)
+        if dtype == DType::Str { Scalar::Span(0, 0) } else { Scalar::from_i64(dtype, 0) }
     }
     pub fn one(dtype: DType) -> Scalar {
         Scalar::from_i64(dtype, 1)
@@ -37,7 +39,7 @@ impl Scalar {
             DType::F64 => Scalar::F64(n as f64),
             DType::C64 => Scalar::C64(n as f32, 0.0),
             DType::C128 => Scalar::C128(n as f64, 0.0),
-            DType::Str => panic!("strings are not scalars"),
+            DType::Str => panic!("numbers are not strings"),
             d => Scalar::F32(n as f32).wrap(d),
         }
     }
@@ -74,7 +76,7 @@ impl Scalar {
             _ => None,
         }
     }
-    /// The value as f64; complex numbers give `None`. Integers past 2^53 round.
+    /// The value as f64; complex numbers and strings give `None`. Integers past 2^53 round.
     pub fn as_f64(self) -> Option<f64> {
         match self {
             Scalar::Bool(b) => Some(b as u8 as f64),
@@ -82,7 +84,7 @@ impl Scalar {
             Scalar::Uint(n) => Some(n as f64),
             Scalar::F32(x) => Some(x as f64),
             Scalar::F64(x) => Some(x),
-            Scalar::C64(..) | Scalar::C128(..) => None,
+            Scalar::C64(..) | Scalar::C128(..) | Scalar::Span(..) => None,
         }
     }
     pub fn as_bool(self) -> Option<bool> {
@@ -113,10 +115,11 @@ impl Scalar {
             (Scalar::F64(x), DType::F64) => out.extend(x.to_le_bytes()),
             (Scalar::C64(a, b), DType::C64) => [a, b].iter().for_each(|x| out.extend(x.to_le_bytes())),
             (Scalar::C128(a, b), DType::C128) => [a, b].iter().for_each(|x| out.extend(x.to_le_bytes())),
+            (Scalar::Span(a, b), DType::Str) => [a, b].iter().for_each(|x| out.extend(x.to_le_bytes())),
             (s, d) => panic!("{s:?} is not a {d}"),
         }
     }
-    /// Reads one element of `dtype` from exactly `dtype.size()` little-endian bytes. Panics for strings.
+    /// Reads one element of `dtype` from exactly `dtype.size()` little-endian bytes.
     pub fn read_le(dtype: DType, bytes: &[u8]) -> Scalar {
         fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
             bytes.try_into().expect("one element")
@@ -137,7 +140,7 @@ impl Scalar {
             DType::F64 => Scalar::F64(f64::from_le_bytes(array(bytes))),
             DType::C64 => Scalar::C64(f32::from_le_bytes(array(&bytes[..4])), f32::from_le_bytes(array(&bytes[4..]))),
             DType::C128 => Scalar::C128(f64::from_le_bytes(array(&bytes[..8])), f64::from_le_bytes(array(&bytes[8..]))),
-            DType::Str => panic!("strings are not scalars"),
+            DType::Str => Scalar::Span(u64::from_le_bytes(array(&bytes[..8])), u64::from_le_bytes(array(&bytes[8..]))),
         }
     }
 }
@@ -153,6 +156,7 @@ impl std::fmt::Display for Scalar {
             Scalar::F64(x) => write!(f, "{x}"),
             Scalar::C64(re, im) => write!(f, "{re}{im:+}i"),
             Scalar::C128(re, im) => write!(f, "{re}{im:+}i"),
+            Scalar::Span(start, bytes) => write!(f, "{start}+{bytes}"),
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     graph::NodeId,
     loops::{BinaryFn, CompareFn, UnaryFn},
     op::{
-        Binary, Bitcast, Cast, Compare, Compose, Concat, Grow, Infer, Op, Pad, Reshape, Select, Slice, Transpose,
-        Unary, Value as Part,
+        Binary, Bitcast, Cast, Compare, Compose, Concat, Grow, Infer, Op, Pad, Reshape, Select, Slice, TextEqual,
+        Transpose, Unary, Value as Part,
     },
     saved::{host_type, type_name},
     tensor::{DType, Scalar, Tensor, TensorType},
@@ -207,7 +207,7 @@ impl Import<'_> {
     fn folded(&self, op: &Op, inputs: &[NodeId]) -> Option<Tensor> {
         let args: Vec<&Tensor> = inputs.iter().map(|&i| self.graph.as_const(i)).collect::<Option<_>>()?;
         let small = |n: usize| n as i64 <= MAX_FOLDED;
-        if !args.iter().all(|t| small(t.count()) && t.dtype != DType::Str) || !op.has_fixed_attributes() {
+        if !args.iter().all(|t| small(t.count())) || !op.has_fixed_attributes() {
             return None;
         }
         let types: Vec<&TensorType> = inputs.iter().map(|&i| self.graph.ty(i)).collect();
@@ -222,7 +222,6 @@ impl Import<'_> {
     }
     pub(super) fn constant(&mut self, value: Tensor) -> Result<NodeId, Stop> {
         match value.dtype {
-            DType::Str => Err("strings are not supported yet".into()),
             d if d.is_complex() => Err("complex numbers are not supported yet".into()),
             _ => Ok(self.graph.constant(value)),
         }
@@ -246,7 +245,14 @@ impl Import<'_> {
     }
     pub(super) fn compare(&mut self, f: CompareFn, x: NodeId, y: NodeId) -> Result<NodeId, Stop> {
         let [x, y] = self.broadcast([x, y])?;
-        self.add(Compare { f }, &[x, y])
+        match f {
+            CompareFn::Eq if self.dtype(x) == DType::Str => self.add(TextEqual {}, &[x, y]),
+            CompareFn::Ne if self.dtype(x) == DType::Str => {
+                let equal = self.add(TextEqual {}, &[x, y])?;
+                self.unary(UnaryFn::Not, equal)
+            }
+            f => self.add(Compare { f }, &[x, y]),
+        }
     }
     pub(super) fn select(&mut self, cond: NodeId, x: NodeId, y: NodeId) -> Result<NodeId, Stop> {
         let [cond, x, y] = self.broadcast([cond, x, y])?;
@@ -274,11 +280,11 @@ impl Import<'_> {
         self.binary(BinaryFn::Or, x, y)
     }
 
-    /// A scalar constant of a numeric type; integers take the whole number.
+    /// A scalar constant; integers take the whole number, and of strings there is the empty one.
     pub(super) fn scalar(&mut self, dtype: DType, value: f64) -> Result<NodeId, Stop> {
         let scalar = match dtype {
+            DType::Str => return Ok(self.graph.constant(Tensor::zeros(dtype, []))),
             d if d.is_float() => Scalar::from_f64(d, value),
-            DType::Str => return Err("strings are not supported yet".into()),
             d => Scalar::from_i64(d, value as i64),
         };
         Ok(self.graph.constant(Tensor::scalar(dtype, scalar)))

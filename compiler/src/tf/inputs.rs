@@ -13,7 +13,7 @@ use super::{
 use crate::{
     base::{Diagnostic, Dim, Problems, Symbol},
     saved::{Port, TfType},
-    tensor::{DType, TensorType},
+    tensor::TensorType,
 };
 
 impl Import<'_> {
@@ -49,13 +49,8 @@ impl Import<'_> {
             let problem = format!("input `{}` is of type {}, which is not supported", port.key, port.ty);
             return Err(problem.into());
         };
-        let refused = match dtype {
-            DType::Str => Some("strings"),
-            d if d.is_complex() => Some("complex numbers"),
-            _ => None,
-        };
-        if let Some(what) = refused {
-            return Err(format!("input `{}` takes {what}, which are not supported yet", port.key).into());
+        if dtype.is_complex() {
+            return Err(format!("input `{}` takes complex numbers, which are not supported yet", port.key).into());
         }
         let shape = input_shape(&port.key, &port.ty, options, names)?;
         let shape: Vec<Dim> =

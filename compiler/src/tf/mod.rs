@@ -54,6 +54,7 @@ mod space;
 mod sparse;
 mod state;
 mod stretch;
+mod text;
 
 pub use branch::known_branches;
 pub use import::{Equal, Import, Imported, Options, Value, import};
@@ -143,6 +144,7 @@ const TABLES: &[&[TfOp]] = &[
     einsum::OPS,
     reduce::OPS,
     array::OPS,
+    text::OPS,
     shape::OPS,
     slice::OPS,
     index::OPS,

@@ -20,6 +20,11 @@ pub struct Examples {
 impl Examples {
     /// Arrays of the types that an entry declares, `target` of them the targets. All have as many rows, one at least.
     pub fn new(entry: &Signature, target: usize, arrays: Vec<Tensor>) -> Result<Examples, Problems> {
+        if let Some(t) = entry.inputs.iter().find(|t| t.ty.dtype == DType::Str) {
+            let what = format!("input `{}` takes strings, which are no examples yet", t.key);
+            let help = "train a signature that begins behind its tables, or compile the step with `smc compile --train` and call it";
+            return Err(Diagnostic::error(what).help(help).into());
+        }
         let leading = leading(entry)?;
         let symbol = Dim::from(&Symbol::new("examples"));
         let of_all = |ty: &TensorType| {

@@ -79,7 +79,8 @@ impl Compared<'_> {
                 });
                 let mut inputs = self.inputs.to_vec();
                 inputs[n] = Tensor::from_scalars(DType::F64, value.shape.clone(), moved);
-                weighted(self.graph, &inputs, &self.weights, self.bind)
+                // In a greater sum, what a step changes is lost.
+                weighted(self.graph, &inputs, &self.weights, self.bind).filter(|sum| sum.abs() < 1e7)
             };
             (0..value.count())
                 .map(|e| Some((at(e, step)? - at(e, -step)?) / (2.0 * step)))
@@ -144,6 +145,12 @@ const WITHOUT: &[Kind] = &[
     Kind::Bind,
     Kind::Within,
     Kind::Forest,
+    Kind::TextEqual,
+    Kind::TextLength,
+    Kind::TextHash,
+    Kind::TextPart,
+    Kind::TextStrip,
+    Kind::Find,
     // Numbers that are drawn until one fits.
     Kind::Sample,
 ];

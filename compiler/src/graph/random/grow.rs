@@ -6,8 +6,8 @@ use crate::{
     loops::{BinaryFn, Combine, CompareFn, Fault, UnaryFn},
     op::{
         ArgReduce, Binary, Bind, Bitcast, Broadcast, Cast, Compare, Concat, Conv, Dot, Gather, Iota, Kind, Law,
-        Outside, Pad, Philox, Reduce, Reshape, Sample, Scan, Scatter, Select, Slice, TopK, Transpose, TruncatedNormal,
-        Unary, Window, Within,
+        Outside, Pad, Philox, Reduce, Reshape, Sample, Scan, Scatter, Select, Slice, TextEqual, TopK, Transpose,
+        TruncatedNormal, Unary, Window, Within,
     },
     tensor::{DType, Scalar, Shape},
 };
@@ -56,11 +56,11 @@ const COMPARE: [CompareFn; 6] =
 
 pub(super) struct Grower {
     pub(super) rng: Rng,
-    case: Case,
+    pub(super) case: Case,
     /// Whether there is a `K`.
     meets: bool,
     /// One per node.
-    values: Vec<Tensor>,
+    pub(super) values: Vec<Tensor>,
     /// Loops so far.
     pub(super) steps: usize,
     /// The symbols that nodes bind.
@@ -217,6 +217,9 @@ impl Grower {
     }
     /// An input or a constant with random elements.
     fn leaf(&mut self, dtype: DType, shape: Shape) -> NodeId {
+        if dtype == DType::Str {
+            return self.strings(shape);
+        }
         self.leaf_of(dtype, shape, |g, d| scalar(&mut g.rng, d))
     }
     pub(super) fn leaf_of(
@@ -303,7 +306,7 @@ impl Grower {
     }
     fn any(&mut self) -> NodeId {
         let mut dtypes = NUMERIC.to_vec();
-        dtypes.push(DType::Bool);
+        dtypes.extend([DType::Bool, DType::Str]);
         self.operand(&dtypes, 0)
     }
     /// Something with an extent that may be 1, mostly.
@@ -447,6 +450,13 @@ impl Grower {
             Kind::Bind => self.found(),
             Kind::Within => self.within(),
             Kind::Forest => self.forest(),
+            Kind::TextEqual => {
+                let x = self.operand(&[DType::Str], 0);
+                let ty = self.ty(x);
+                let y = self.same(&ty);
+                self.add(TextEqual {}, &[x, y])
+            }
+            Kind::TextLength | Kind::TextHash | Kind::TextPart | Kind::TextStrip | Kind::Find => self.text(kind),
         }
     }
     fn two_operands(&mut self) -> Option<NodeId> {

@@ -116,6 +116,11 @@ pub enum Op {
     Cast(usize),
     /// From a type.
     Bits(DType, usize),
+    Start(usize),
+    Length(usize),
+    Span(usize, usize),
+    Byte(usize, usize),
+    Word(usize, usize),
 }
 
 pub enum Code {
@@ -185,6 +190,11 @@ impl Resolver<'_> {
             Expr::Select(c, x, y) => Op::Select(c.index(), x.index(), y.index()),
             Expr::Cast(x) => Op::Cast(x.index()),
             Expr::Bits(x) => Op::Bits(self.kernel.dtype(*x), x.index()),
+            Expr::Start(x) => Op::Start(x.index()),
+            Expr::Length(x) => Op::Length(x.index()),
+            Expr::Span(x, n) => Op::Span(x.index(), n.index()),
+            Expr::Byte(x, n) => Op::Byte(x.index(), n.index()),
+            Expr::Word(x, n) => Op::Word(x.index(), n.index()),
         })
     }
     /// Operands precede their users, so the order of the ids is an order of evaluation.

@@ -47,7 +47,7 @@ pub fn unary(f: UnaryFn, dtype: DType, x: Scalar) -> Scalar {
             UnaryFn::Round => v.round_ties_even(),
             f => elementary(f, v),
         }),
-        Scalar::C64(..) | Scalar::C128(..) => x,
+        Scalar::C64(..) | Scalar::C128(..) | Scalar::Span(..) => x,
     }
 }
 
@@ -287,7 +287,9 @@ pub fn cast(to: DType, x: Scalar) -> Scalar {
         Scalar::Uint(n) => from_int(to, i128::from(n)),
         Scalar::F32(v) => from_float(to, v as f64),
         Scalar::F64(v) => from_float(to, v),
-        Scalar::C64(..) | Scalar::C128(..) => unreachable!("kernels do not compute with complex numbers"),
+        Scalar::C64(..) | Scalar::C128(..) | Scalar::Span(..) => {
+            unreachable!("kernels convert neither complex numbers nor strings")
+        }
     }
 }
 
@@ -339,6 +341,10 @@ pub fn write(dtype: DType, x: Scalar, to: &mut [u8]) {
         (Scalar::F32(v), DType::BF16) => to.copy_from_slice(&half::bf16::from_f32(v).to_le_bytes()),
         (Scalar::F32(v), _) => to.copy_from_slice(&v.to_le_bytes()),
         (Scalar::F64(v), _) => to.copy_from_slice(&v.to_le_bytes()),
+        (Scalar::Span(start, bytes), _) => {
+            to[..8].copy_from_slice(&start.to_le_bytes());
+            to[8..].copy_from_slice(&bytes.to_le_bytes());
+        }
         (Scalar::C64(..) | Scalar::C128(..), _) => unreachable!("kernels do not compute with complex numbers"),
     }
 }

@@ -43,7 +43,9 @@ fn types() {
     check("%0: f16 = const 0.1", "expression 0: F32(0.1) is not a f16");
     check("%0: i32 = index 3", "expression 0: its type is i64, not i32");
     check("%0: f32 = const 1.0\n%1: f32 = select %0 %0 %0", "expression 1: operand 0 is a f32, not a bool");
-    check("buffer b0 in str[4]", "buffer 0: str has no place in a kernel");
+    check("buffer b0 in c64[4]", "buffer 0: c64 has no place in a kernel");
+    check("%0: i64 = const 1\n%1: str = cast %0", "expression 1: a i64 is not converted to a str");
+    check("%0: i64 = const 1\n%1: i64 = length %0", "expression 1: operand 0 is a i64, not a str");
     check("%0: f32 = const 1.0\n%1: c64 = cast %0", "expression 1: c64 has no place in a kernel");
 }
 

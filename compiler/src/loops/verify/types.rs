@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// Kernels compute with bools, integers and floats only.
+/// Kernels compute with bools, integers, floats and strings only.
 pub fn plain(dtype: DType) -> Check {
-    ensure(!dtype.is_complex() && dtype != DType::Str, || format!("{dtype} has no place in a kernel"))
+    ensure(!dtype.is_complex(), || format!("{dtype} has no place in a kernel"))
 }
 
 fn numeric(dtype: DType) -> bool {
@@ -41,6 +41,8 @@ fn constant(value: Scalar, dtype: DType) -> bool {
         Scalar::F32(_) => dtype.is_float() && dtype != DType::F64,
         Scalar::F64(_) => dtype == DType::F64,
         Scalar::C64(..) | Scalar::C128(..) => false,
+        // Code names no place: of strings, only the empty one is a constant.
+        Scalar::Span(start, bytes) => dtype == DType::Str && (start, bytes) == (0, 0),
     };
     let nan = matches!(value, Scalar::F32(x) if x.is_nan());
     kind && (nan || value.same_bits(value.wrap(dtype)))
@@ -98,7 +100,14 @@ pub fn expression(kernel: &Kernel, typed: &Typed) -> Check {
             is(DType::Bool)
         }
         Expr::Select(cond, x, y) => same(*cond, DType::Bool).and(same(*x, dtype)).and(same(*y, dtype)),
-        Expr::Cast(_) => Ok(()),
+        Expr::Cast(x) => {
+            let fits = of(*x) != DType::Str && dtype != DType::Str;
+            ensure(fits, || format!("a {} is not converted to a {dtype}", of(*x)))
+        }
+        Expr::Start(x) | Expr::Length(x) => same(*x, DType::Str).and(is(DType::I64)),
+        Expr::Span(x, n) => same(*x, DType::I64).and(same(*n, DType::I64)).and(is(DType::Str)),
+        Expr::Byte(x, n) => same(*x, DType::Str).and(same(*n, DType::I64)).and(is(DType::U8)),
+        Expr::Word(x, n) => same(*x, DType::Str).and(same(*n, DType::I64)).and(is(DType::U64)),
         Expr::Bits(x) => {
             let fits = numeric(of(*x)) && numeric(dtype) && of(*x).size() == dtype.size();
             ensure(fits, || format!("{} does not have the bits of {dtype}", of(*x)))

@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 
-use cranelift_codegen::ir::{Constant, ConstantData, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{Constant, ConstantData, Endianness, InstBuilder, MemFlagsData, Type, Value, types};
 
 use super::{
+    Base,
     address::Key,
     kernel::{Lower, constant_memory, plain},
     lanes::fills,
@@ -63,7 +64,9 @@ pub(super) fn register(dtype: DType) -> Type {
         DType::I64 | DType::U64 => types::I64,
         DType::F16 | DType::BF16 | DType::F32 => types::F32,
         DType::F64 => types::F64,
-        DType::C64 | DType::C128 | DType::Str => panic!("{dtype} has no register"),
+        // The low half is where it begins, the high one how long it is.
+        DType::Str => types::I128,
+        DType::C64 | DType::C128 => panic!("{dtype} has no register"),
     }
 }
 
@@ -83,6 +86,8 @@ fn bits(scalar: Scalar) -> u64 {
         Scalar::Uint(n) => n,
         Scalar::F32(x) => u64::from(x.to_bits()),
         Scalar::F64(x) => x.to_bits(),
+        // The one that is a constant is empty.
+        Scalar::Span(..) => 0,
         Scalar::C64(..) | Scalar::C128(..) => panic!("complex numbers have no register"),
     }
 }
@@ -137,6 +142,11 @@ impl Lower<'_, '_> {
             Expr::Mantissa(_) => "Mantissa".into(),
             Expr::Table(entries, _) => format!("Table {entries:?}"),
             Expr::Select(..) => "Select".into(),
+            Expr::Start(_) => "Start".into(),
+            Expr::Length(_) => "Length".into(),
+            Expr::Span(..) => "Span".into(),
+            Expr::Byte(..) => "Byte".into(),
+            Expr::Word(..) => "Word".into(),
             _ => unreachable!("it has operands"),
         };
         let wide = values.iter().any(|v| matches!(v, Val::Lanes(_)));
@@ -183,6 +193,19 @@ impl Lower<'_, '_> {
             Expr::Select(..) => self.choose(x[0], x[1], x[2]),
             Expr::Cast(_) => self.cast(from, dtype, x[0]),
             Expr::Bits(_) => self.reinterpret(from, dtype, x[0]),
+            Expr::Start(_) => self.b.ins().isplit(x[0]).0,
+            Expr::Length(_) => self.b.ins().isplit(x[0]).1,
+            Expr::Span(..) => self.b.ins().iconcat(x[0], x[1]),
+            // Not to be moved: where the string is empty there may be no memory.
+            Expr::Byte(..) | Expr::Word(..) => {
+                let (start, _) = self.b.ins().isplit(x[0]);
+                let at = self.b.ins().iadd(start, x[1]);
+                let value = self.b.ins().load(register(dtype), plain(), at, 0);
+                match self.target.isa.endianness() {
+                    Endianness::Big if dtype == DType::U64 => self.b.ins().bswap(value),
+                    _ => value,
+                }
+            }
             _ => unreachable!("it has operands"),
         }
     }
@@ -257,6 +280,10 @@ impl Lower<'_, '_> {
         match (ty, scalar) {
             (types::F32, Scalar::F32(x)) => self.b.ins().f32const(x),
             (types::F64, Scalar::F64(x)) => self.b.ins().f64const(x),
+            (types::I128, _) => {
+                let zero = self.b.ins().iconst(types::I64, 0);
+                self.b.ins().iconcat(zero, zero)
+            }
             (ty, scalar) => {
                 // The immediate of a narrow constant is its bits without sign.
                 let mask = u64::MAX >> (64 - ty.bits());
@@ -274,9 +301,23 @@ impl Lower<'_, '_> {
             return if wide { Val::Lanes(value) } else { Val::One(value) };
         }
         let place = self.element(buffer, dim);
-        let value = self.fetch(dtype, place, wide, constant_memory());
+        let value = match dtype {
+            DType::Str => self.string(buffer, place),
+            _ => self.fetch(dtype, place, wide, constant_memory()),
+        };
         self.remember(key, value);
         if wide { Val::Lanes(value) } else { Val::One(value) }
+    }
+
+    /// A string of a buffer. Those of weights count from the weight's own beginning, so that nothing has to be relocated.
+    fn string(&mut self, buffer: BufferId, place: (Value, i32)) -> Value {
+        let span = self.fetch(DType::Str, place, false, constant_memory());
+        if !matches!(self.bases[buffer.index()], Base::Weights(_)) {
+            return span;
+        }
+        let (start, bytes) = self.b.ins().isplit(span);
+        let start = self.b.ins().iadd(start, self.buffers[&buffer]);
+        self.b.ins().iconcat(start, bytes)
     }
 
     /// The values of an index that grows by a known number from lane to lane.
@@ -323,6 +364,11 @@ impl Lower<'_, '_> {
             DType::F16 | DType::BF16 => {
                 let half = self.b.ins().load(types::I16, memory, pointer, offset);
                 self.widen_half(dtype, half)
+            }
+            DType::Str => {
+                let start = self.b.ins().load(types::I64, memory, pointer, offset);
+                let bytes = self.b.ins().load(types::I64, memory, pointer, offset + 8);
+                self.b.ins().iconcat(start, bytes)
             }
             _ => self.b.ins().load(register(dtype), memory, pointer, offset),
         }
@@ -390,6 +436,12 @@ impl Lower<'_, '_> {
         if wide && is_narrow(dtype) {
             let pointer = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
             return self.store_narrow(dtype, pointer, value);
+        }
+        if dtype == DType::Str {
+            let (start, bytes) = self.b.ins().isplit(value);
+            self.b.ins().store(plain(), start, pointer, offset);
+            self.b.ins().store(plain(), bytes, pointer, offset + 8);
+            return;
         }
         let value = match dtype {
             DType::F16 | DType::BF16 => self.narrow_half(dtype, value),

@@ -124,10 +124,10 @@ pub(super) fn lower(
     Ok(function)
 }
 
-/// Complex numbers and strings have no machine code yet.
+/// Complex numbers have no machine code yet.
 fn supported(k: &Kernel) -> Result<(), Problems> {
     let mut dtypes = k.exprs.iter().map(|(_, e)| e.dtype).chain(k.buffers.iter().map(|(_, b)| b.dtype));
-    match dtypes.find(|d| d.is_complex() || *d == DType::Str) {
+    match dtypes.find(|d| d.is_complex()) {
         Some(dtype) => {
             Err(Diagnostic::error(format!("`{}` computes with {dtype}, which cannot be compiled yet", k.name)).into())
         }

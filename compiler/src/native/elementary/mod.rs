@@ -274,6 +274,11 @@ impl Pass<'_> {
             Expr::Select(c, x, y) => Expr::Select(of(c), of(x), of(y)),
             Expr::Cast(x) => Expr::Cast(of(x)),
             Expr::Bits(x) => Expr::Bits(of(x)),
+            Expr::Start(x) => Expr::Start(of(x)),
+            Expr::Length(x) => Expr::Length(of(x)),
+            Expr::Span(x, n) => Expr::Span(of(x), of(n)),
+            Expr::Byte(x, n) => Expr::Byte(of(x), of(n)),
+            Expr::Word(x, n) => Expr::Word(of(x), of(n)),
             leaf => leaf.clone(),
         };
         self.w.kernel.exprs.push(Typed { expr, dtype })

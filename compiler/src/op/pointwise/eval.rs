@@ -23,7 +23,7 @@ pub fn unary(f: UnaryFn, dtype: DType, x: Scalar) -> Scalar {
         .wrap(dtype),
         Scalar::F32(v) => Scalar::F32(float_unary(f, v as f64) as f32).wrap(dtype),
         Scalar::F64(v) => Scalar::F64(float_unary(f, v)),
-        Scalar::C64(..) | Scalar::C128(..) => unreachable!("complex numbers have no pointwise functions yet"),
+        Scalar::C64(..) | Scalar::C128(..) | Scalar::Span(..) => unreachable!("only numbers have pointwise functions"),
     }
 }
 
@@ -211,7 +211,7 @@ pub fn cast(to: DType, x: Scalar) -> Scalar {
             Scalar::Uint(n) => n != 0,
             Scalar::F32(v) => v != 0.0,
             Scalar::F64(v) => v != 0.0,
-            Scalar::C64(..) | Scalar::C128(..) => unreachable!("refused by infer"),
+            Scalar::C64(..) | Scalar::C128(..) | Scalar::Span(..) => unreachable!("refused by infer"),
         }),
         (d, Scalar::F32(v)) if d.is_int() => truncate(d, v as f64),
         (d, Scalar::F64(v)) if d.is_int() => truncate(d, v),

@@ -1,0 +1,93 @@
+"""Strings: their length, hashes, parts; bytes of every kind, lengths at the borders of words and of hashes, emptiness."""
+
+from .spec import INTS, case, const, rand, tensor
+
+# What is easily wrong: zeros, white space, characters of several bytes, what is no UTF-8, bytes above 127 at either end.
+ODD = [
+    b"", b"a", b"\0", b"a\0b", b"\0\0", b" ", b" \t\n\v\f\r", b"  a b  ", b"\x1c a \xc2\xa0", "grüße".encode(), "日本語".encode(),
+    "👍🏽".encode(), b"\xff", b"\x80abc", b"abc\xc3", b"\xe2\x82", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xc0\xaf",
+]  # fmt: skip
+
+
+def strings(values, *shape):
+    return tensor(values, "str").reshape(shape or (len(values),))
+
+
+def of_lengths():
+    """A string of each length up to two blocks of a hash and some more."""
+    return strings([bytes((7 * n + k * k) % 256 for k in range(n)) for n in [*range(0, 70), 71, 127, 128, 129, 191, 192, 193, 1000]])
+
+
+def hashes():
+    for op, attrs in (
+        ("StringToHashBucket", {}),
+        ("StringToHashBucketFast", {}),
+        ("StringToHashBucketStrong", {"key": [1, 2]}),
+        ("StringToHashBucketStrong", {"key": [-1, 1 << 62]}),
+    ):
+        what = f" {attrs['key']}" if attrs else ""
+        for buckets in (1, 10, 2**62 + 1):
+            case(op, f"of every length, {buckets} buckets{what}", of_lengths(), num_buckets=buckets, **attrs)
+        case(op, f"odd strings{what}", strings(ODD), num_buckets=1000, **attrs)
+        case(op, f"scalar{what}", tensor(b"hello", "str"), num_buckets=1000, **attrs)
+        case(op, f"rank 3{what}", rand(2, 1, 3, dtype="str"), num_buckets=7, **attrs)
+        case(op, f"empty{what}", rand(0, 2, dtype="str"), num_buckets=7, **attrs)
+
+
+def lengths():
+    for unit in ("BYTE", "UTF8_CHAR"):
+        case("StringLength", f"odd strings {unit}", strings(ODD), unit=unit)
+        case("StringLength", f"scalar {unit}", tensor("grüße".encode(), "str"), unit=unit)
+        case("StringLength", f"empty {unit}", rand(3, 0, dtype="str"), unit=unit)
+        case("StringLength", f"rank 2 {unit}", strings(ODD[:18], 3, 6), unit=unit)
+
+
+def parts():
+    case("StringStrip", "odd strings", strings(ODD))
+    case("StringStrip", "scalar", tensor(b" \t a\n", "str"))
+    case("StringStrip", "empty", rand(0, dtype="str"))
+    word = strings([b"abcdef", b"", b"xyz", b"1234567890"])
+    for dtype in ("i32", "i64"):
+        case("Substr", f"for all {dtype}", strings([b"abcdef", b"xyz", b"1234567890"]), tensor(2, dtype), tensor(3, dtype))
+        case("Substr", f"for each {dtype}", word, tensor([1, 0, -3, 10], dtype), tensor([2, 5, 2, 1], dtype))
+        case("Substr", f"negative lengths {dtype}", word, tensor([-6, 0, 3, -1], dtype), tensor([-1, -1, -2, 0], dtype))
+        for position in (4, -4, 100):
+            case("Substr", f"outside at {position} {dtype}", strings([b"xyz"]), tensor([position], dtype), tensor([1], dtype), fails=True)
+    case("Substr", "given", word, const([0, 0, 1, 2]), const([2, 2, 1, 100]))
+    case("Substr", "of a scalar", tensor(b"abcdef", "str"), tensor(-2, "i32"), tensor(9, "i32"))
+    case("Substr", "repeated strings", strings([b"abc"], 1, 1), tensor([[0], [1]], "i32"), tensor([[1], [2]], "i32"))
+    case("Substr", "repeated positions", strings([b"abc", b"defg"]), tensor([1], "i32"), tensor([2], "i32"))
+    case("Substr", "repeated along a matrix", strings([b"abc", b"defg"], 1, 2), tensor([[1], [2]], "i32"), tensor([[1], [1]], "i32"))
+    case("Substr", "empty", rand(0, dtype="str"), rand(0, dtype="i32"), rand(0, dtype="i32"))
+    case("Substr", "least and greatest", strings([b"abc", b"abc"]), tensor([0, 0], "i64"), tensor([-(2**63), 2**63 - 1], "i64"))
+    case("Substr", "far outside", strings([b"abc"]), tensor([-(2**63)], "i64"), tensor([1], "i64"), fails=True)
+
+
+def equality():
+    left, right = strings(ODD, 1, len(ODD)), strings(ODD, len(ODD), 1)
+    long = strings([b"x" * n + b"y" for n in range(40)])
+    for op in ("Equal", "NotEqual"):
+        case(op, "odd strings", left, right)
+        case(op, "long strings", long.reshape(1, 40), long.reshape(40, 1))
+        case(op, "empty strings", rand(0, dtype="str"), rand(0, dtype="str"))
+
+
+def moved():
+    """Operators that move elements without looking at them, of strings of several bytes."""
+    odd = strings(ODD[:12], 3, 4)
+    case("Select", "odd strings", tensor([[True, False, True, False]] * 3, "bool"), odd, odd[::-1])
+    case("SelectV2", "odd strings", tensor([True, False, False, True], "bool"), odd, tensor(b"other", "str"))
+    case("PadV2", "odd strings", odd, const([[1, 0], [0, 2]]), tensor(b"-", "str"))
+    case("TensorScatterUpdate", "odd strings", odd[0], tensor([[3], [0], [3]], "i32"), strings([b"new", b"", b"last"]))
+    case("ReverseV2", "odd strings", odd, const([1]))
+    case("DynamicStitch", "odd strings", [tensor([0, 2], "i32"), tensor([1], "i32")], [odd[0, :2], odd[1, :1]])
+    case("Transpose", "odd strings", odd, const([1, 0]))
+    for dtype in INTS[2:4]:
+        case("GatherV2", f"odd strings by {dtype}", odd, tensor([2, 0, 2], dtype), const(0))
+
+
+hashes()
+lengths()
+parts()
+equality()
+moved()
