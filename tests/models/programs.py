@@ -34,8 +34,18 @@ def program(*calls, **specs):
     return add
 
 
+def text(value):
+    """A string as cases have it."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"hex": value.hex()}
+
+
 def tensor(value):
     array = np.asarray(value)
+    if array.dtype.kind in "OS":
+        return {"dtype": "str", "shape": list(array.shape), "data": [text(value) for value in array.flatten().tolist()]}
     name = {"bool": "bool", "float16": "f16", "float32": "f32", "float64": "f64"}.get(array.dtype.name) or array.dtype.name.replace("uint", "u").replace("int", "i")
     element = lambda v: "NaN" if v != v else "Infinity" if v == np.inf else "-Infinity" if v == -np.inf else v
     data = [element(v) for v in (array.astype(np.float64) if array.dtype.kind == "f" else array).flatten().tolist()]

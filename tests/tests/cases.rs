@@ -146,13 +146,15 @@ const BY_MODELS: &[&str] = &[
     "RefMerge",
 ];
 
-/// Branches, loops and lists, which programs show, and forests: `saved_flow.rs` and `saved_forests.rs` see to it that each
-/// occurs.
+/// Branches, loops and lists, which programs show, forests and tables: `saved_flow.rs`, `saved_forests.rs` and `saved_tables.rs`
+/// see to it that each occurs.
 fn is_by_programs(op: &str) -> bool {
     ["If", "Case", "While"].contains(&op.trim_start_matches("Stateless"))
         || op.starts_with("TensorList")
         || op.starts_with("TensorArray")
         || op == "EmptyTensorList"
+        || op.contains("HashTable")
+        || op.contains("LookupTable")
         || op.starts_with("SimpleML")
         || assigns(op)
 }

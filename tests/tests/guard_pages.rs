@@ -73,8 +73,11 @@ fn run_graph(what: &str, graph: &Graph, inputs: &[Tensor], bind: &Bindings) {
             doing(format!("{what} at {}, pages {side:?}\n{}", level.name, smc::graph::text::print(graph).0));
             let loaded = Loaded::fenced(&object, side).unwrap();
             let results = fenced::call(&loaded, &compiled.interface, 0, inputs, bind, level.number, side);
-            let bits: Option<Vec<Vec<u8>>> =
-                results.ok().map(|tensors| tensors.iter().map(|t| t.bytes().to_vec()).collect());
+            let bits = |t: &Tensor| match t.has_strings() {
+                true => t.strings().to_vec(),
+                false => vec![t.bytes().to_vec()],
+            };
+            let bits: Option<Vec<Vec<Vec<u8>>>> = results.ok().map(|tensors| tensors.iter().map(bits).collect());
             let first = seen.get_or_insert_with(|| bits.clone());
             assert!(*first == bits, "{what} at {}: the answer depends on where the buffers lie", level.name);
         }

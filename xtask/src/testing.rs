@@ -96,7 +96,7 @@ fn cargo_test(arguments: &[&str], level: Option<&str>) -> Result<Counts> {
 }
 
 /// The tests whose code is made for a CPU level of this machine; the others say by themselves which levels they need.
-const BY_LEVEL: [&str; 21] = [
+const BY_LEVEL: [&str; 22] = [
     "borders",
     "broadcasts",
     "cases",
@@ -114,6 +114,7 @@ const BY_LEVEL: [&str; 21] = [
     "saved_forests",
     "saved_sizes",
     "saved_state",
+    "saved_tables",
     "states",
     "training",
     "unseeded",

@@ -23,6 +23,7 @@ use super::{
     resources::Resources,
     restore::{Restored, is_variable},
     signature::{self, Signature, SignatureKind, Slot, SlotPlace},
+    tables,
     types::{TfShape, TfType, base_type, data_type},
     variables::{self, Sources, Variable},
     writes::{Writes, writes},
@@ -307,11 +308,13 @@ impl Model {
         let scope = if function.is_empty() { String::new() } else { format!("{function}/") };
         generators::add(&mut graph, &scope);
         lent::leave_out(&mut graph);
-        if graph.nodes.iter().any(|(_, node)| forest::runs(&node.op)) {
+        if graph.nodes.iter().any(|(_, node)| forest::runs(&node.op) || tables::reads(&node.op)) {
             let (init, assets) = (init::graph(&self.meta, library, &self.assets())?, self.assets());
             let objects = &self.sources(library)?.objects;
             let resources = Resources { init: &init, objects, assets: &assets };
             forest::resolve(&mut graph, &resources, &*self.files, &self.folder);
+            let changer = tables::changer(&self.meta);
+            tables::resolve(&mut graph, &resources, &*self.files, &self.folder, changer);
         }
         Ok(graph)
     }

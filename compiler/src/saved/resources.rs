@@ -5,6 +5,8 @@
 //! that makes it, and that leads to the nodes of the initialisation that take it: from there the reader of each kind of resource
 //! goes on to files ([`Resources::asset`]) and constants.
 
+use smc_proto::DataType;
+
 use super::{
     graph::{Node, NodeOutput, Origin, TfGraph, has_effect},
     init::Asset,
@@ -28,6 +30,23 @@ impl Resources<'_> {
         let maker = &graph.nodes[handed_on(graph, handle).node];
         let takes = |input: &NodeOutput| self.is_same(&self.init.nodes[handed_on(self.init, *input).node], maker);
         self.with_effects().filter(|(_, node)| node.inputs.iter().any(takes)).map(|(id, _)| id).collect()
+    }
+
+    /// The node of a graph that makes the resource behind a handle.
+    pub fn maker(&self, graph: &TfGraph, handle: NodeOutput) -> Id<Node> {
+        handed_on(graph, handle).node
+    }
+    /// The types of the keys and the values of a table.
+    pub fn types(&self, graph: &TfGraph, handle: NodeOutput) -> Option<(DataType, DataType)> {
+        let typed = |node: &Node| Some((node.attr_type("key_dtype").ok()?, node.attr_type("value_dtype").ok()?));
+        self.makers(graph, handle).find_map(typed)
+    }
+    /// The nodes that make the resource behind a handle: of the graph, where that is no captured object, and of the
+    /// initialisation.
+    pub fn makers<'n>(&'n self, graph: &'n TfGraph, handle: NodeOutput) -> impl Iterator<Item = &'n Node> {
+        let maker = &graph.nodes[self.maker(graph, handle)];
+        let here = self.init.nodes.iter().map(|(_, node)| node).filter(|node| self.is_same(node, maker));
+        [maker].into_iter().chain(here)
     }
 
     /// The nodes of the initialisation that do more than compute.

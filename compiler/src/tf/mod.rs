@@ -54,6 +54,7 @@ mod space;
 mod sparse;
 mod state;
 mod stretch;
+mod table;
 mod text;
 
 pub use branch::known_branches;
@@ -145,6 +146,7 @@ const TABLES: &[&[TfOp]] = &[
     reduce::OPS,
     array::OPS,
     text::OPS,
+    table::OPS,
     shape::OPS,
     slice::OPS,
     index::OPS,

@@ -39,6 +39,7 @@ use super::{
     body::Body,
     forest::Held,
     op_defs::op_def,
+    tables,
     types::{TfShape, TfType, data_type},
 };
 use crate::base::{Arena, Diagnostic, Id, layer::layer_of};
@@ -109,6 +110,8 @@ pub struct TfGraph {
     pub bodies: BTreeMap<(Id<Node>, usize), Body>,
     /// The forests that nodes run; those nodes have no operand for a handle.
     pub forests: BTreeMap<Id<Node>, Held>,
+    /// The tables that nodes look something up in; those nodes have no operand for a handle either.
+    pub tables: BTreeMap<Id<Node>, tables::Held>,
 }
 
 /// A node of the file at one call: the positions of the calls that lead to it, then its own. The first number tells the

@@ -1,0 +1,149 @@
+//! Tables that a graph looks something up in: what initialisation fills them with.
+//!
+//! A table that a graph only reads is what it is after the initialisation. Its pairs are tensors that the initialisation
+//! computes, or lines of an asset. What changes a table, or fills it otherwise, is refused by name.
+
+mod lines;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use smc_proto::{DataType, MetaGraphDef};
+
+use super::{
+    files::{Files, read_all},
+    graph::{Node, NodeOutput, Port, TfGraph},
+    resources::Resources,
+    types::{TfShape, TfType},
+};
+use crate::{
+    base::{Arena, Diagnostic, Id},
+    tensor::Tensor,
+};
+
+/// What is in a table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Table {
+    /// Of keys and values, `[n]` each.
+    Pairs { keys: Tensor, values: Tensor },
+    /// A graph without inputs that computes keys and values.
+    Computed(TfGraph),
+}
+
+/// What a node that reads a table is given in place of its handle: the table, or why it is not known.
+pub type Held = Result<Arc<Table>, Diagnostic>;
+
+/// Whether an operator reads a table and changes none.
+pub(super) fn reads(op: &str) -> bool {
+    matches!(op, "LookupTableFind" | "LookupTableFindV2" | "LookupTableSize" | "LookupTableSizeV2")
+}
+
+/// An operator of the model that changes a table, if there is one; what restores a table is none.
+pub(super) fn changer(meta: &MetaGraphDef) -> Option<&str> {
+    let main = meta.graph_def.as_ref();
+    let functions = main.and_then(|graph| graph.library.as_ref()).map_or(&[][..], |library| &library.function);
+    let inside = functions.iter().flat_map(|function| &function.node_def);
+    let mut ops = main.map_or(&[][..], |graph| &graph.node).iter().chain(inside).map(|node| node.op.as_str());
+    ops.find(|op| op.starts_with("LookupTableInsert") || op.starts_with("LookupTableRemove"))
+}
+
+/// Gives each node of a graph that reads a table the table, in place of its handle. `changer` is an operator by which a signature
+/// of the model, this one or another, changes some table.
+pub(super) fn resolve(
+    graph: &mut TfGraph,
+    resources: &Resources<'_>,
+    files: &dyn Files,
+    folder: &str,
+    changer: Option<&str>,
+) {
+    let ids: Vec<Id<Node>> = graph.nodes.iter().filter(|(_, n)| reads(&n.op)).map(|(id, _)| id).collect();
+    let mut known: HashMap<Id<Node>, Held> = HashMap::new();
+    for id in ids {
+        let Some(&handle) = graph.nodes[id].inputs.first() else { continue };
+        let maker = resources.maker(graph, handle);
+        let held = known.entry(maker).or_insert_with(|| {
+            let table = match changer.filter(|_| is_mutable(graph, handle, resources)) {
+                Some(op) => Err(unknown(&format!("a signature of the model changes tables by {op}"))),
+                None => table(graph, handle, resources, files, folder),
+            };
+            table.map(Arc::new).map_err(|d| d.at_node(&graph.nodes[id].name))
+        });
+        graph.tables.insert(id, held.clone());
+        graph.nodes[id].inputs.remove(0);
+    }
+}
+
+fn unknown(what: &str) -> Diagnostic {
+    Diagnostic::error(format!("what the table holds is not known: {what}"))
+}
+
+/// Whether a table may change once it was initialised.
+fn is_mutable(graph: &TfGraph, handle: NodeOutput, resources: &Resources<'_>) -> bool {
+    !resources.makers(graph, handle).any(|node| matches!(node.op.as_str(), "HashTable" | "HashTableV2"))
+}
+
+fn table(
+    graph: &TfGraph,
+    handle: NodeOutput,
+    resources: &Resources<'_>,
+    files: &dyn Files,
+    folder: &str,
+) -> Result<Table, Diagnostic> {
+    let fillers: Vec<&Node> =
+        resources.fillers(graph, handle).into_iter().map(|id| &resources.init.nodes[id]).collect();
+    let [filler] = fillers[..] else {
+        return Err(unknown(match fillers.len() {
+            0 => "initialisation puts nothing into it",
+            _ => "initialisation fills it several times",
+        }));
+    };
+    match (filler.op.as_str(), &filler.inputs[..]) {
+        ("InitializeTable" | "InitializeTableV2" | "LookupTableImport" | "LookupTableImportV2", &[_, keys, values]) => {
+            let [of_keys, of_values] = if filler.op.starts_with("Init") { ["Tkey", "Tval"] } else { ["Tin", "Tout"] };
+            let types = [filler.attr_type(of_keys)?, filler.attr_type(of_values)?];
+            computed(resources.init, [keys, values], types).map_err(|why| unknown(&why))
+        }
+        ("InitializeTableFromTextFile" | "InitializeTableFromTextFileV2", &[_, path]) => {
+            let asset = resources.asset(path).ok_or_else(|| unknown("its file does not follow from an asset"))?;
+            let path = format!("{folder}{}", asset.path);
+            let missing = || Diagnostic::error("the table's file is missing").in_file(files.shown(&path));
+            let bytes = read_all(files, &path)?.filter(|_| asset.present).ok_or_else(missing)?;
+            let (key, value) = resources.types(graph, handle).ok_or_else(|| unknown("its types are not stated"))?;
+            let lines = lines::Lines::of(filler)?;
+            let (keys, values) =
+                lines.pairs(&bytes, key, value).map_err(|d| d.in_file(files.shown(&path)).at_node(&filler.name))?;
+            Ok(Table::Pairs { keys, values })
+        }
+        (op, _) => Err(unknown(&format!("`{}` ({op}) fills it", filler.name))),
+    }
+}
+
+/// What computes two tensors of the initialisation: their nodes and all that these need.
+fn computed(init: &TfGraph, outputs: [NodeOutput; 2], types: [DataType; 2]) -> Result<Table, String> {
+    let (mut needed, mut open) = (BTreeSet::new(), outputs.map(|output| output.node).to_vec());
+    while let Some(id) = open.pop() {
+        if needed.insert(id) {
+            open.extend(init.nodes[id].inputs.iter().map(|input| input.node));
+        }
+    }
+    let fed: BTreeSet<Id<Node>> = init.inputs.iter().map(|port| port.source.node).collect();
+    if let Some(id) = needed.iter().find(|id| fed.contains(id) || init.variables.contains_key(id)) {
+        return Err(format!("it is made of `{}`, which is no constant", init.nodes[*id].name));
+    }
+    // Operands come first in a graph.
+    let (mut nodes, mut places): (Arena<Node>, HashMap<Id<Node>, Id<Node>>) = Default::default();
+    for &id in &needed {
+        let node = &init.nodes[id];
+        let inputs = node.inputs.iter().map(|input| NodeOutput { node: places[&input.node], ..*input }).collect();
+        places.insert(id, nodes.push(Node { inputs, controls: vec![], ..node.clone() }));
+    }
+    let port = |(key, (output, dtype)): (&str, (NodeOutput, DataType))| Port {
+        key: key.into(),
+        source: NodeOutput { node: places[&output.node], ..output },
+        ty: TfType { dtype, shape: TfShape::UNKNOWN },
+    };
+    let outputs = ["keys", "values"].into_iter().zip(outputs.into_iter().zip(types)).map(port).collect();
+    Ok(Table::Computed(TfGraph { nodes, outputs, ..TfGraph::default() }))
+}
