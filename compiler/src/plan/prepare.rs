@@ -6,8 +6,10 @@
 //! - A convolution with padding reads a padded copy, and one with a dilated input is computed in phases or reads a spread
 //!   copy, so that its hot loop has no conditions. That multiplies zeros with weights, which is done only where these
 //!   are known to be finite. A depthwise one of the model's input leaves its border out by itself.
+//! - Constant strings that a branch or loop takes are copied: they count from their own beginning, which only code that names
+//!   them knows.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     contract::takes_border,
@@ -19,8 +21,8 @@ use super::{
 use crate::{
     base::{Bindings, Dim, dim::NoVars},
     graph::{Graph, NodeId, Regions},
-    op::{Broadcast, Control, ControlResult, Conv, Op, Pad, Reshape},
-    tensor::{Scalar, Tensor, TensorType},
+    op::{Broadcast, Concat, Control, ControlResult, Conv, Op, Pad, Reshape},
+    tensor::{DType, Scalar, Tensor, TensorType},
 };
 
 /// Larger results are not computed at compile time.
@@ -41,6 +43,7 @@ pub fn prepare(mut graph: Graph, choices: &Choices) -> Graph {
     let mut map: Vec<Option<NodeId>> = vec![None; graph.len()];
     let mut phases = Phases::default();
     let mut regions: Vec<(ControlResult, Arc<dyn Control>)> = vec![];
+    let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
     // Inputs keep the order of the ports.
     for port in &graph.inputs {
         to.set_origin(graph.origin(port.node).cloned());
@@ -73,6 +76,9 @@ pub fn prepare(mut graph: Graph, choices: &Choices) -> Graph {
                     regions.push((of.clone(), prepared.clone()));
                     prepared
                 });
+                // All results of a branch or loop have the same operands.
+                let inputs: Vec<NodeId> =
+                    inputs.iter().map(|&i| *copies.entry(i).or_insert_with(|| taken(&mut to, i))).collect();
                 add(&mut to, Op::Control(ControlResult { control, result: of.result }), &inputs)
             }
             (None, op) => match phases.elementwise(&mut to, op, &inputs) {
@@ -87,6 +93,17 @@ pub fn prepare(mut graph: Graph, choices: &Choices) -> Graph {
         to.output(port.name.clone(), map[port.node.index()].expect("outputs are live"));
     }
     to
+}
+
+/// A node as an operand of a branch or loop: constant strings, and views of them, as a result of a kernel.
+fn taken(to: &mut Graph, id: NodeId) -> NodeId {
+    if to.ty(id).dtype != DType::Str || !is_view_of_constant(to, id) {
+        return id;
+    }
+    let shape = to.shape(id).to_vec();
+    let rows = if shape.is_empty() { add(to, Reshape { shape: vec![Dim::one()] }, &[id]) } else { id };
+    let copy = add(to, Concat { axis: 0 }, &[rows]);
+    if shape.is_empty() { add(to, Reshape { shape }, &[copy]) } else { copy }
 }
 
 /// The same branch or loop with bodies that are prepared.
