@@ -287,7 +287,13 @@ impl Model {
     /// Ties a graph's variables to their values, gives its control flow its bodies, and makes that of TensorFlow 1
     /// functional. `function` is whose graph it is, if it is a function's.
     fn finish(&self, library: &Library, graph: TfGraph, function: &str) -> Result<TfGraph, Problems> {
-        self.finish_within(library, graph, function, &mut Bodies::default())
+        let mut graph = self.finish_within(library, graph, function, &mut Bodies::default())?;
+        if tables::has_readers(&graph) {
+            self.with_resources(library, |resources| {
+                tables::resolve(&mut graph, resources, &*self.files, &self.folder, tables::changer(&self.meta));
+            })?;
+        }
+        Ok(graph)
     }
 
     fn finish_within(
@@ -308,15 +314,20 @@ impl Model {
         let scope = if function.is_empty() { String::new() } else { format!("{function}/") };
         generators::add(&mut graph, &scope);
         lent::leave_out(&mut graph);
-        if graph.nodes.iter().any(|(_, node)| forest::runs(&node.op) || tables::reads(&node.op)) {
-            let (init, assets) = (init::graph(&self.meta, library, &self.assets())?, self.assets());
-            let objects = &self.sources(library)?.objects;
-            let resources = Resources { init: &init, objects, assets: &assets };
-            forest::resolve(&mut graph, &resources, &*self.files, &self.folder);
-            let changer = tables::changer(&self.meta);
-            tables::resolve(&mut graph, &resources, &*self.files, &self.folder, changer);
+        if graph.nodes.iter().any(|(_, node)| forest::runs(&node.op)) {
+            self.with_resources(library, |resources| {
+                forest::resolve(&mut graph, resources, &*self.files, &self.folder);
+            })?;
         }
         Ok(graph)
+    }
+
+    /// What the initialisation fills, for those who look for it.
+    fn with_resources(&self, library: &Library, look: impl FnOnce(&Resources<'_>)) -> Result<(), Problems> {
+        let (init, assets) = (init::graph(&self.meta, library, &self.assets())?, self.assets());
+        let objects = &self.sources(library)?.objects;
+        look(&Resources { init: &init, objects, assets: &assets });
+        Ok(())
     }
 
     fn with_variables(&self, library: &Library, mut graph: TfGraph) -> Result<TfGraph, Problems> {

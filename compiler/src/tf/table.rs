@@ -25,12 +25,12 @@ pub(super) const OPS: &[TfOp] = &[
 
 /// Who reads a table is given it, and asks for no handle: whoever does wants something else.
 fn handle(_: &mut Import) -> Outputs {
-    Err("what is done with this table's handle is not supported: a table is looked something up in".into())
+    Err("its handle goes elsewhere than into a look-up, which is not supported".into())
 }
 
 /// Keys, all different, and their values.
 fn pairs(cx: &mut Import) -> Result<(Tensor, Tensor)> {
-    let held = cx.tf.tables.get(&cx.id).ok_or("its table is not known: the handle comes from a function's caller")?;
+    let held = cx.tf.tables.get(&cx.id).ok_or("its table is not known")?;
     let table = held.clone().map_err(Stop::from)?;
     let (keys, values) = match &*table {
         Table::Pairs { keys, values } => (keys.clone(), values.clone()),

@@ -6,6 +6,7 @@
 mod lines;
 
 use std::{
+    cell::RefCell,
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
@@ -15,7 +16,9 @@ use smc_proto::{DataType, MetaGraphDef};
 use super::{
     files::{Files, read_all},
     graph::{Node, NodeOutput, Port, TfGraph},
+    lent,
     resources::Resources,
+    restore::handed_on,
     types::{TfShape, TfType},
 };
 use crate::{
@@ -49,8 +52,14 @@ pub(super) fn changer(meta: &MetaGraphDef) -> Option<&str> {
     ops.find(|op| op.starts_with("LookupTableInsert") || op.starts_with("LookupTableRemove"))
 }
 
-/// Gives each node of a graph that reads a table the table, in place of its handle. `changer` is an operator by which a signature
-/// of the model, this one or another, changes some table.
+/// Whether a graph reads a table, itself or in a branch or loop.
+pub(super) fn has_readers(graph: &TfGraph) -> bool {
+    let inside = || graph.bodies.values().flatten().any(|body| has_readers(body));
+    graph.nodes.iter().any(|(_, node)| reads(&node.op)) || inside()
+}
+
+/// Gives each node that reads a table the table, in place of its handle, in a graph and in its branches and loops; these are
+/// not lent handles any more. `changer` is an operator by which a signature of the model, this one or another, changes some table.
 pub(super) fn resolve(
     graph: &mut TfGraph,
     resources: &Resources<'_>,
@@ -58,20 +67,47 @@ pub(super) fn resolve(
     folder: &str,
     changer: Option<&str>,
 ) {
+    let known: RefCell<HashMap<Vec<Id<Node>>, Held>> = RefCell::default();
+    let find = |graph: &TfGraph, handle: NodeOutput| match changer.filter(|_| is_mutable(graph, handle, resources)) {
+        Some(op) => Err(unknown(&format!("a signature of the model changes tables by {op}"))),
+        None => {
+            let fillers = resources.fillers(graph, handle);
+            let made = || table(graph, handle, &fillers, resources, files, folder).map(Arc::new);
+            known.borrow_mut().entry(fillers.clone()).or_insert_with(made).clone()
+        }
+    };
+    resolve_by(graph, &find);
+}
+
+/// The same by what is behind a handle of the graph.
+fn resolve_by(graph: &mut TfGraph, find: &dyn Fn(&TfGraph, NodeOutput) -> Held) {
     let ids: Vec<Id<Node>> = graph.nodes.iter().filter(|(_, n)| reads(&n.op)).map(|(id, _)| id).collect();
-    let mut known: HashMap<Id<Node>, Held> = HashMap::new();
     for id in ids {
         let Some(&handle) = graph.nodes[id].inputs.first() else { continue };
-        let maker = resources.maker(graph, handle);
-        let held = known.entry(maker).or_insert_with(|| {
-            let table = match changer.filter(|_| is_mutable(graph, handle, resources)) {
-                Some(op) => Err(unknown(&format!("a signature of the model changes tables by {op}"))),
-                None => table(graph, handle, resources, files, folder),
-            };
-            table.map(Arc::new).map_err(|d| d.at_node(&graph.nodes[id].name))
-        });
-        graph.tables.insert(id, held.clone());
+        let held = find(graph, handle).map_err(|d| d.at_node(&graph.nodes[id].name));
+        graph.tables.insert(id, held);
         graph.nodes[id].inputs.remove(0);
+    }
+    let readers = graph.bodies.iter().filter(|(_, body)| body.as_ref().is_ok_and(|body| has_readers(body)));
+    let readers: Vec<(Id<Node>, usize)> = readers.map(|(&place, _)| place).collect();
+    for (id, which) in &readers {
+        let Some(Ok(body)) = graph.bodies.get(&(*id, *which)) else { continue };
+        let mut body = (**body).clone();
+        let (outer, node) = (&*graph, &graph.nodes[*id]);
+        let before = usize::from(!node.op.ends_with("While"));
+        resolve_by(&mut body, &|body, handle| {
+            let at = handed_on(body, handle);
+            let argument = body.inputs.iter().position(|port| port.source == at);
+            match argument.map(|n| node.inputs.get(n + before)) {
+                Some(Some(&given)) => find(outer, given),
+                Some(None) => Err(unknown("its handle is no argument of the branch or loop")),
+                None => find(body, handle),
+            }
+        });
+        graph.bodies.insert((*id, *which), Ok(Arc::new(body)));
+    }
+    if !readers.is_empty() {
+        lent::leave_out(graph);
     }
 }
 
@@ -87,12 +123,12 @@ fn is_mutable(graph: &TfGraph, handle: NodeOutput, resources: &Resources<'_>) ->
 fn table(
     graph: &TfGraph,
     handle: NodeOutput,
+    fillers: &[Id<Node>],
     resources: &Resources<'_>,
     files: &dyn Files,
     folder: &str,
 ) -> Result<Table, Diagnostic> {
-    let fillers: Vec<&Node> =
-        resources.fillers(graph, handle).into_iter().map(|id| &resources.init.nodes[id]).collect();
+    let fillers: Vec<&Node> = fillers.iter().map(|&id| &resources.init.nodes[id]).collect();
     let [filler] = fillers[..] else {
         return Err(unknown(match fillers.len() {
             0 => "initialisation puts nothing into it",
