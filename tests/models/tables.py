@@ -124,6 +124,54 @@ def two_tables(word, first=table(["a", "b"], ["b", "a"], "c"), second=table(["a"
     return {"y": second.lookup(first.lookup(word))}
 
 
+LABELS = table([0, 1, 2], ["null", "one", "two"], "many", I64)
+
+
+@program((3,), (0,), (1,), n=(I32, []))
+def strings_go_round_a_loop(n):
+    first, name = tf.constant(["start", "begin"]), tf.constant("?")
+    for i in tf.range(n):
+        name = tf.where(tf.equal(name, "?"), "first", "later")
+        first = tf.where(tf.equal(first, "start"), tf.stack(["second", "third"]), first)
+    return {"first": first, "name": name}
+
+
+@program((i64(2, 0, 7), 1), (i64(1), 0), x=(I64, [None]), n=(I32, []))
+def strings_of_branches(x, n):
+    words, one, found = tf.constant(["yes", "no"]), tf.constant("alone"), LABELS.lookup(x)
+    chosen = tf.cond(n > 0, lambda: tf.concat([words, found], 0)[1:3], lambda: tf.reverse(words, [0]))
+    return {"chosen": chosen, "one": tf.switch_case(n, [lambda: one, lambda: found[0]])}
+
+
+@program((i64(2, 7), 1), (i64(0), 0), x=(I64, [None]), n=(I32, []))
+def in_a_branch(x, n):
+    return {"y": tf.cond(n > 0, lambda: LABELS.lookup(x), lambda: tf.fill(tf.shape(x), "none"))}
+
+
+@program((words("a", "bcd", ""),), (words(),), word=(STR, [None]))
+def strings_mapped(word):
+    return {"first": tf.map_fn(lambda e: tf.strings.substr(e, 0, 1), word), "n": tf.map_fn(tf.strings.length, word, fn_output_signature=I32)}
+
+
+STEPS, WEIGHTS = table([0, 1, 2, 3], [1, 2, 3, 0], -1, I64, I64), table([0, 1, 2], [0.5, 1.5, 2.5], -1.0, I64)
+
+
+@program((i64(2, 7, 0),), (i64(),), x=(I64, [None]))
+def in_a_loop(x):
+    return {"y": tf.map_fn(lambda e: WEIGHTS.lookup(STEPS.lookup(e)), x, fn_output_signature=F32)}
+
+
+@program((np.int64(0), 5), (np.int64(9), 3), (np.int64(2), 0), x=(I64, []), n=(I32, []))
+def in_branches_of_a_loop(x, n):
+    total = tf.constant(0.0)
+    for i in tf.range(n):
+        if i % 2 == 0:
+            total += WEIGHTS.lookup(x)
+        else:
+            x = STEPS.lookup(x)
+    return {"x": x, "total": total, "many": STEPS.size()}
+
+
 CHANGING = kept(lookup.experimental.MutableHashTable(STR, I64, -1))
 
 
@@ -143,7 +191,8 @@ def main():
     for name, (function, specs, calls) in PROGRAMS.items():
         bound = lambda *args, function=function, names=[spec.name for spec in specs]: function(**dict(zip(names, args)))
         functions[name] = tf.function(bound, input_signature=specs)
-        made = [{spec.name: value for spec, value in zip(specs, call)} for call in calls]
+        typed = lambda spec, value: value if spec.dtype == STR else np.asarray(value, spec.dtype.as_numpy_dtype)
+        made = [{spec.name: typed(spec, value) for spec, value in zip(specs, call)} for call in calls]
         concrete = functions[name].get_concrete_function()
         if made:
             answers[name] = [called(concrete, specs, inputs) for inputs in made]

@@ -113,10 +113,9 @@ impl Graph {
             op => self.add(op.clone(), operands),
         }
     }
-    /// Zeros of a type, repeated.
+    /// Zeros of a type, or empty strings, repeated.
     pub fn zeros(&mut self, dtype: DType, shape: &[Dim]) -> Infer<NodeId> {
-        let zero = Tensor::from_scalars(dtype, vec![1; shape.len()], [Scalar::zero(dtype)]);
-        let zero = self.constant(zero);
+        let zero = self.constant(Tensor::zeros(dtype, vec![1; shape.len()]));
         self.broadcast(zero, shape)
     }
     pub fn constant(&mut self, value: Tensor) -> NodeId {

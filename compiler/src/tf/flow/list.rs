@@ -163,7 +163,6 @@ pub(super) fn of_data(op: &str) -> Stop {
 
 pub(super) fn dtype(cx: &Import, attr: &str) -> Result<DType> {
     match cx.attr_dtype(attr)? {
-        DType::Str => Err("lists of strings are not supported yet".into()),
         d if d.is_complex() => Err("lists of complex numbers are not supported yet".into()),
         d => Ok(d),
     }
