@@ -316,7 +316,7 @@ impl<'g> Course<'g> {
                 None => break,
             }
         }
-        Some(next)
+        (self.lives(&next).peak() < self.lives(again).peak()).then_some(next)
     }
 
     /// What is computed again so that the fullest moment holds less, and no other one as much as it did.
