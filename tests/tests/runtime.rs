@@ -14,8 +14,8 @@ use smc::{
     tensor::{DType, TensorType},
 };
 use smc_runtime::{
-    BorrowedWorkspace, Descriptor, ElementType, Error, FixedWorkspace, GrowingWorkspace, Model, Pool, Signature,
-    Status,
+    BorrowedWorkspace, Descriptor, ElementType, Error, FixedWorkspace, GrowingWorkspace, Model, OutputText, Pool,
+    Signature, Status, Text,
     abi::{Task, Threads, WORKSPACE_ALIGN},
     descriptor::{LAYOUT, Order},
     error::Name,
@@ -359,4 +359,39 @@ fn sizes_that_data_decide_are_known_after_the_call() {
         }
         assert_eq!(memory[..rest.len()], rest);
     }
+}
+
+/// A compiled model of strings: what goes in is lent, what comes out is read where it lies.
+#[test]
+fn strings_are_lent_and_read() {
+    let text = r#"input "word" %word
+        %word = input : str[n]
+        %stripped = text_strip {} %word
+        output "stripped" %stripped"#;
+    let graph = smc::graph::text::parse(text, &Default::default()).unwrap();
+    let options = smc::driver::Options { name: "m".into(), ..Default::default() };
+    let compiled =
+        smc::driver::compile_graphs(vec![("main".into(), graph)], &options).unwrap_or_else(|e| panic!("{e}"));
+    let loaded = smc::emit::load::Loaded::new(&compiled.object.bytes()).unwrap();
+    let symbol = |name: &str| loaded.symbol(name).unwrap();
+    // SAFETY: the object exports these with these types, and lives as long as the model.
+    let model = unsafe {
+        let invoke = std::mem::transmute::<*const u8, smc_runtime::abi::Invoke>(symbol("m_invoke"));
+        let bytes = std::mem::transmute::<*const u8, smc_runtime::abi::WorkspaceBytes>(symbol("m_workspace_bytes"));
+        Model::new(symbol("m_descriptor"), invoke, bytes).unwrap()
+    };
+    let signature = model.signature("main").unwrap();
+    assert_eq!(signature.inputs().next().unwrap().element(), Ok(ElementType::Str));
+    let words = [Text::from(" a b\n"), Text::new(b"\0\xff"), Text::from("")];
+    let (shape, mut stripped) = ([words.len()], [OutputText::EMPTY; 3]);
+    let mut workspace = GrowingWorkspace::default();
+    let mut call = signature.call().unwrap();
+    let wrong = call.input("word", &[1u8], &[1]).err();
+    assert_eq!(wrong, Some(Error::Element { tensor: Name::new("word"), expected: ElementType::Str, given: "u8" }));
+    call.input_text("word", &words, &shape).unwrap().output_text("stripped", &mut stripped).unwrap();
+    call.run(&mut workspace).unwrap();
+    // SAFETY: the words and the workspace are as they were in the call.
+    let found = stripped.map(|text| unsafe { text.bytes() });
+    assert_eq!(found, [&b"a b"[..], b"\0\xff", b""]);
+    assert_eq!(stripped.map(|text| text.len()), [3, 2, 0]);
 }

@@ -75,6 +75,10 @@ fn what_is_given_is_read_again_and_all_else_stays() {
         // Every other variable gets a new value.
         let new: BTreeMap<String, Tensor> =
             before.iter().step_by(2).map(|(key, tensor)| (key.clone(), other(tensor))).collect();
+        // There may be no elements to change.
+        if new.iter().all(|(key, tensor)| before[key] == *tensor) {
+            continue;
+        }
         let revised = written(&with_values(&model, &new).unwrap_or_else(|e| panic!("{name}: {e}")));
         let changed: Vec<_> =
             files.0.iter().filter(|(path, bytes)| revised.0[*path] != **bytes).map(|(p, _)| &p[..]).collect();

@@ -256,10 +256,10 @@ fn assertions_vanish_or_are_noted_and_effects_are_refused() {
     assert!(with("Assert", true).unwrap().notes.is_empty());
     assert_eq!(with("Assert", false).unwrap().notes.len(), 1);
     assert!(
-        with("ResourceStridedSliceAssign", false)
+        with("ResourceAccumulatorApplyGradient", false)
             .unwrap_err()
             .to_string()
-            .contains("changes a variable by ResourceStrided")
+            .contains("changes a variable by ResourceAccumulator")
     );
     assert!(with("AssignVariableOp", false).unwrap_err().to_string().contains("lacks its operand 1"));
 }

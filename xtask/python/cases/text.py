@@ -1,6 +1,6 @@
 """Strings: their length, hashes, parts; bytes of every kind, lengths at the borders of words and of hashes, emptiness."""
 
-from .spec import INTS, case, const, rand, tensor
+from .spec import INTS, case, const, rand, sweep, tensor
 
 # What is easily wrong: zeros, white space, characters of several bytes, what is no UTF-8, bytes above 127 at either end.
 ODD = [
@@ -62,6 +62,13 @@ def parts():
     case("Substr", "least and greatest", strings([b"abc", b"abc"]), tensor([0, 0], "i64"), tensor([-(2**63), 2**63 - 1], "i64"))
     case("Substr", "far outside", strings([b"abc"]), tensor([-(2**63)], "i64"), tensor([1], "i64"), fails=True)
 
+    words = lambda *shape: rand(*shape, dtype="str")
+    ones = lambda *shape: (rand(*shape, dtype="i32", low=0, high=4), rand(*shape, dtype="i32", low=0, high=12, seed=1))
+    runs = [(words(m), *ones(n)) for m, n in ((3, 3), (1, 1), (1, 4), (4, 1), (0, 0), (0, 1), (1, 0), (2, 3), (3, 2), (0, 2))]
+    sweep("Substr", "vectors", runs)
+    shapes = (((2, 3), (2, 3)), ((1, 3), (2, 1)), ((2, 3), (1, 1)), ((2, 1), (1, 3)), ((0, 3), (1, 3)), ((2, 3), (3, 2)))
+    sweep("Substr", "matrices", [(words(*m), *ones(*n)) for m, n in shapes])
+
 
 def equality():
     left, right = strings(ODD, 1, len(ODD)), strings(ODD, len(ODD), 1)
@@ -80,7 +87,7 @@ def moved():
     case("PadV2", "odd strings", odd, const([[1, 0], [0, 2]]), tensor(b"-", "str"))
     case("TensorScatterUpdate", "odd strings", odd[0], tensor([[3], [0], [3]], "i32"), strings([b"new", b"", b"last"]))
     case("ReverseV2", "odd strings", odd, const([1]))
-    case("DynamicStitch", "odd strings", [tensor([0, 2], "i32"), tensor([1], "i32")], [odd[0, :2], odd[1, :1]])
+    case("DynamicStitch", "odd strings", [const([0, 2]), const([1])], [odd[0, :2], odd[1, :1]])
     case("Transpose", "odd strings", odd, const([1, 0]))
     for dtype in INTS[2:4]:
         case("GatherV2", f"odd strings by {dtype}", odd, tensor([2, 0, 2], dtype), const(0))
