@@ -23,7 +23,7 @@ ROWS = values(3, 5, seed=8)
 CALLS = (("plain", {"x": ROWS}), ("scaled", {"x": ROWS}), ("words", {"word": np.array("bb", object)}))
 
 
-@model("exported_assets", "module", refused={"words": "not supported"}, calls=CALLS, finer=False)
+@model("exported_assets", "module", calls=CALLS, finer=False)
 def exported_assets():
     """Functions over shared variables; a table that is filled from an asset serves one signature."""
 
