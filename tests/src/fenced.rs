@@ -12,7 +12,7 @@ use smc::{
         interface::Interface,
         load::{Fence, Loaded},
     },
-    tensor::{DType, Scalar, Tensor},
+    tensor::{DType, Tensor},
 };
 use smc_runtime::abi::{SLOT_BYTES, WORKSPACE_ALIGN};
 
@@ -153,7 +153,9 @@ fn call_by(
     let result = |(memory, t): (&Fenced, &smc::emit::interface::Tensor)| {
         let shape = t.ty.concrete(&bind).expect("the call has settled all sizes");
         let bytes = shape.iter().product::<usize>() * t.ty.dtype.size();
-        read(Tensor::from_bytes(t.ty.dtype, shape, memory.bytes()[..bytes].to_vec()))
+        let left = Tensor::from_bytes(t.ty.dtype, shape, memory.bytes()[..bytes].to_vec());
+        // SAFETY: a model writes addresses of bytes of its inputs, of its own or of the workspace, which are still there.
+        unsafe { smc::driver::read_strings(&left) }
     };
     Ok(outputs.iter().zip(&s.outputs).map(result).collect())
 }
@@ -165,32 +167,12 @@ fn align(dtype: DType) -> usize {
 
 /// A tensor as calls take it: strings by their addresses, in memory that is added to `texts`.
 fn addressed(tensor: &Tensor, side: Fence, texts: &mut Vec<Fenced>) -> Tensor {
-    if !tensor.has_strings() {
-        return tensor.clone();
-    }
-    let mut span = |string: &Vec<u8>| {
+    tensor.to_spans(|string| {
         let text = Fenced::holding(string, 1, side);
-        let span = Scalar::Span(text.address() as u64, string.len() as u64);
+        let address = text.address() as u64;
         texts.push(text);
-        span
-    };
-    let spans: Vec<Scalar> = tensor.strings().iter().map(&mut span).collect();
-    Tensor::from_scalars(DType::Str, tensor.shape.clone(), spans)
-}
-
-/// The strings that a call left, whose addresses are those of memory that is still there.
-fn read(tensor: Tensor) -> Tensor {
-    if tensor.dtype != DType::Str {
-        return tensor;
-    }
-    let string = |span| match span {
-        // SAFETY: a model writes addresses of bytes of its inputs, of its own or of the workspace.
-        Scalar::Span(start, bytes) if bytes > 0 => unsafe {
-            std::slice::from_raw_parts(start as *const u8, bytes as usize).to_vec()
-        },
-        _ => vec![],
-    };
-    Tensor::from_strings(tensor.shape.clone(), tensor.scalars().map(string).collect())
+        address
+    })
 }
 
 /// What this thread of tests is doing, for [`stopped`] to say.

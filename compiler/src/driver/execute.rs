@@ -16,7 +16,7 @@ use crate::{
         state::Slot,
     },
     saved::IS_SET,
-    tensor::{DType, Scalar, Tensor, TensorType},
+    tensor::{DType, Tensor, TensorType},
 };
 
 /// A compiled model in executable memory.
@@ -210,7 +210,7 @@ impl Call<'_> {
         let bytes = shape.iter().product::<usize>() * t.ty.dtype.size();
         let result = Tensor::from_bytes(t.ty.dtype, shape, self.outputs[n].slice()[..bytes].to_vec());
         // SAFETY: the call that wrote the spans was made, and what they point to lives in `self`.
-        Some(if t.ty.dtype == DType::Str { unsafe { read(&result) } } else { result })
+        Some(unsafe { read_strings(&result) })
     }
     pub fn workspace_bytes(&self) -> usize {
         self.workspace.bytes
@@ -269,28 +269,23 @@ fn addressed(tensor: &Tensor, texts: &mut Vec<Vec<u8>>) -> Tensor {
     let text = tensor.strings().concat();
     let mut at = text.as_ptr() as u64;
     texts.push(text);
-    let span = |string: &Vec<u8>| {
-        let start = at;
+    tensor.to_spans(|string| {
         at += string.len() as u64;
-        Scalar::Span(start, string.len() as u64)
-    };
-    let spans: Vec<Scalar> = tensor.strings().iter().map(span).collect();
-    Tensor::from_scalars(DType::Str, tensor.shape.clone(), spans)
+        at - string.len() as u64
+    })
 }
 
-/// The strings whose addresses a call left.
+/// The strings whose addresses a call left. Other tensors stay as they are.
 ///
 /// # Safety
 /// Each span that is not empty is memory that may be read.
-unsafe fn read(spans: &Tensor) -> Tensor {
-    let string = |span| match span {
+pub unsafe fn read_strings(tensor: &Tensor) -> Tensor {
+    let string = |start: u64, bytes: u64| match bytes {
+        0 => vec![],
         // SAFETY: the caller promises it.
-        Scalar::Span(start, bytes) if bytes > 0 => unsafe {
-            std::slice::from_raw_parts(start as *const u8, bytes as usize).to_vec()
-        },
-        _ => vec![],
+        _ => unsafe { std::slice::from_raw_parts(start as *const u8, bytes as usize).to_vec() },
     };
-    Tensor::from_strings(spans.shape.clone(), spans.scalars().map(string).collect())
+    tensor.to_strings(|start, bytes| Some(string(start, bytes))).expect("each one is read")
 }
 
 type Init = unsafe extern "C" fn(*mut c_void, usize) -> i32;

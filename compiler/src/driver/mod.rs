@@ -38,7 +38,7 @@ use smc_runtime::{abi::Status, descriptor::Order};
 pub use bind::{bind, check_assumptions};
 use conditions::conditions;
 pub use drawn::unseeded_outputs;
-pub use execute::{Block, Call, Executable};
+pub use execute::{Block, Call, Executable, read_strings};
 pub use export::{Exported, exported};
 pub use layers::{Layer, layers};
 pub use options::{Dump, InputShape, Options, SizeBound};

@@ -101,14 +101,12 @@ impl Weight {
         if self.tensor.dtype != DType::Str {
             return self.stored();
         }
-        let Scalar::Span(base, _) = text.add(&self.stored()) else { unreachable!("what is added is a span") };
-        let mut bytes = Vec::with_capacity(self.tensor.bytes().len());
-        for span in self.tensor.scalars() {
-            if let Scalar::Span(start, length) = span {
-                Scalar::Span(base + start, length).write_le(DType::Str, &mut bytes);
-            }
-        }
-        bytes
+        let base = text.add(&self.stored());
+        let moved = self.tensor.scalars().map(|span| match span {
+            Scalar::Span(start, bytes) => Scalar::Span(base + start, bytes),
+            other => panic!("{other:?} is no span"),
+        });
+        Tensor::from_scalars(DType::Str, self.tensor.shape.clone(), moved).bytes().to_vec()
     }
     fn is_same(&self, other: &Weight) -> bool {
         let (a, b) = (&self.tensor, &other.tensor);
@@ -155,15 +153,14 @@ impl Weights {
 fn spans(tensor: &Tensor) -> (Tensor, Vec<u8>) {
     let first = tensor.count() * DType::Str.size();
     let (mut text, mut known) = (vec![], HashMap::new());
-    let mut span = |string: &Vec<u8>| {
-        let start = *known.entry(string.clone()).or_insert_with(|| {
+    let spans = tensor.to_spans(|string| {
+        let start = *known.entry(string.to_vec()).or_insert_with(|| {
             text.extend_from_slice(string);
             text.len() - string.len()
         });
-        Scalar::Span((first + start) as u64, string.len() as u64)
-    };
-    let spans: Vec<Scalar> = tensor.strings().iter().map(&mut span).collect();
-    (Tensor::from_scalars(DType::Str, tensor.shape.clone(), spans), text)
+        (first + start) as u64
+    });
+    (spans, text)
 }
 
 #[test]

@@ -1,6 +1,30 @@
-//! The bytes of strings as kernels have them: elements are spans of one long text.
+//! Strings as kernels have them: elements are spans of bytes that lie elsewhere.
 
 use super::{DType, Scalar, Tensor};
+
+impl Tensor {
+    /// Strings as spans, whose bytes lie where `place` says for each string in order. Other tensors stay as they are.
+    pub fn to_spans(&self, mut place: impl FnMut(&[u8]) -> u64) -> Tensor {
+        if !self.has_strings() {
+            return self.clone();
+        }
+        let span = |string: &Vec<u8>| Scalar::Span(place(string), string.len() as u64);
+        let spans: Vec<Scalar> = self.strings().iter().map(span).collect();
+        Tensor::from_scalars(DType::Str, self.shape.clone(), spans)
+    }
+    /// Spans as the strings that `read` finds from a start on, with so many bytes; none where it finds one of them not.
+    /// Other tensors stay as they are.
+    pub fn to_strings(&self, mut read: impl FnMut(u64, u64) -> Option<Vec<u8>>) -> Option<Tensor> {
+        if self.dtype != DType::Str || self.has_strings() {
+            return Some(self.clone());
+        }
+        let string = |span: Scalar| match span {
+            Scalar::Span(start, bytes) => read(start, bytes),
+            other => panic!("{other:?} is no span"),
+        };
+        Some(Tensor::from_strings(self.shape.clone(), self.scalars().map(string).collect::<Option<_>>()?))
+    }
+}
 
 /// Where the first byte lies: an address that is not 0, so that a string which was never set shows.
 const FIRST: u64 = 0x10000;
@@ -12,17 +36,13 @@ pub struct Text(Vec<u8>);
 impl Text {
     /// The strings of a tensor as spans, whose bytes are added to the text. Other tensors stay as they are.
     pub fn place(&mut self, tensor: &Tensor) -> Tensor {
-        if !tensor.has_strings() {
-            return tensor.clone();
-        }
-        let spans: Vec<Scalar> = tensor.strings().iter().map(|s| self.add(s)).collect();
-        Tensor::from_scalars(DType::Str, tensor.shape.clone(), spans)
+        tensor.to_spans(|string| self.add(string))
     }
-    /// A span of these bytes, which are added.
-    pub fn add(&mut self, bytes: &[u8]) -> Scalar {
+    /// Adds these bytes. Where they start.
+    pub fn add(&mut self, bytes: &[u8]) -> u64 {
         let start = FIRST + self.0.len() as u64;
         self.0.extend_from_slice(bytes);
-        Scalar::Span(start, bytes.len() as u64)
+        start
     }
     /// The bytes of a span; none where it leaves the text. An empty one may be anywhere.
     pub fn get(&self, start: u64, bytes: u64) -> Option<&[u8]> {
@@ -34,14 +54,7 @@ impl Text {
     }
     /// The strings of a tensor of spans; none where one leaves the text. Other tensors stay as they are.
     pub fn read(&self, tensor: &Tensor) -> Option<Tensor> {
-        if tensor.dtype != DType::Str || tensor.has_strings() {
-            return Some(tensor.clone());
-        }
-        let string = |span: Scalar| match span {
-            Scalar::Span(start, bytes) => self.get(start, bytes).map(<[u8]>::to_vec),
-            _ => None,
-        };
-        Some(Tensor::from_strings(tensor.shape.clone(), tensor.scalars().map(string).collect::<Option<_>>()?))
+        tensor.to_strings(|start, bytes| self.get(start, bytes).map(<[u8]>::to_vec))
     }
 }
 
