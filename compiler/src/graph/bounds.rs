@@ -62,7 +62,7 @@ impl Bounds {
 
     fn node(&self, graph: &Graph, id: NodeId) -> Node {
         let node = graph.node(id);
-        let checks = checks(&node.op, node.ty.dtype) || node.inputs.iter().any(|i| self.0[i.index()].checks);
+        let checks = refuses(&node.op, node.ty.dtype) || node.inputs.iter().any(|i| self.0[i.index()].checks);
         let all = Range::of_type(node.ty.dtype);
         let range = all.map(|all| self.range(graph, id, &all).filter(|range| range.is_within(&all)).unwrap_or(all));
         Node { range, checks }
@@ -129,9 +129,10 @@ impl Bounds {
     }
 }
 
-/// Whether an operator looks for faults.
-fn checks(op: &Op, dtype: DType) -> bool {
+/// Whether an operator with a result of this type refuses some values of its operands.
+pub fn refuses(op: &Op, dtype: DType) -> bool {
     match op {
+        Op::Within(_) | Op::TextPart(_) => true,
         Op::Gather(gather) => gather.checked,
         Op::Scatter(scatter) => scatter.faults() || scatter.f == Combine::Div && dtype.is_int(),
         Op::Binary(binary) => dtype.is_int() && matches!(binary.f, BinaryFn::Div | BinaryFn::Rem | BinaryFn::Pow),
@@ -440,6 +441,17 @@ mod tests {
         let turned = [&rest[..], &["%9 = select {} %4 %2 %5"]].concat();
         assert_eq!(most("i32[]", &floored).as_deref(), Some("3"));
         assert_eq!(most("i32[]", &turned).as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn what_a_part_is_needed_for_is_not_known_ahead() {
+        let nothing = |measured: &str| {
+            let length = format!("%3 = text_length {{\"unit\":\"bytes\"}} {measured}");
+            let zeros = ["%4 = const [0] : i64[]", "%9 = binary {\"f\":\"mul\"} %3 %4"];
+            only("str[]", &["%1 = const [2] : i64[]", "%2 = text_part {} %0 %1 %1", &length, zeros[0], zeros[1]])
+        };
+        assert_eq!(nothing("%0").as_deref(), Some("0"));
+        assert_eq!(nothing("%2"), None, "a string that is too short is a fault");
     }
 
     #[test]

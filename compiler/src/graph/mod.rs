@@ -19,7 +19,7 @@ mod widen;
 use std::{collections::BTreeSet, sync::Arc};
 
 pub use adjoint::NoDerivative;
-pub use bounds::Bounds;
+pub use bounds::{Bounds, refuses};
 pub use control::{If, Loop, Regions};
 pub use draw::draw;
 pub use eval::{evaluate, evaluate_by};

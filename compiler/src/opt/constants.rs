@@ -112,9 +112,8 @@ fn extent(dim: &Dim) -> u128 {
     dim.as_int().and_then(|n| u128::try_from(n).ok()).unwrap_or(u128::MAX)
 }
 
-/// The size of a value of fixed type; none for strings, which have no fixed size.
+/// The size of a value of fixed type, in bytes; of strings their spans alone.
 fn bytes(ty: &TensorType) -> Option<usize> {
     let shape = ty.concrete(&Bindings::new())?;
-    let size = Some(ty.dtype.size()).filter(|&size| size > 0)?;
-    shape.iter().try_fold(size, |bytes, &n| bytes.checked_mul(n))
+    shape.iter().try_fold(ty.dtype.size(), |bytes, &n| bytes.checked_mul(n))
 }

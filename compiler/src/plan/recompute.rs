@@ -25,8 +25,7 @@ use super::{
 };
 use crate::{
     base::{Bindings, Dim},
-    graph::{Graph, NodeId},
-    loops::BinaryFn,
+    graph::{Graph, NodeId, refuses},
     op::Op,
     tensor,
 };
@@ -568,13 +567,9 @@ fn work(graph: &Graph, id: NodeId, bind: &Bindings) -> f64 {
 /// Whether a node may be computed twice: it is no branch and no loop, finds no size, and refuses no data.
 fn is_repeatable(graph: &Graph, id: NodeId) -> bool {
     match graph.op(id) {
-        Op::Control(_) | Op::Bind(_) | Op::Within(_) | Op::Sample(_) => false,
+        Op::Control(_) | Op::Bind(_) | Op::Sample(_) => false,
         Op::Gather(_) | Op::Scatter(_) | Op::Put(_) => false,
-        Op::Binary(op) => {
-            let checked = matches!(op.f, BinaryFn::Div | BinaryFn::Rem | BinaryFn::Pow);
-            !checked || graph.ty(id).dtype.is_float()
-        }
-        _ => true,
+        op => !refuses(op, graph.ty(id).dtype),
     }
 }
 
@@ -584,7 +579,7 @@ mod tests {
     use crate::{
         base::Rng,
         graph::{evaluate, random},
-        loops::UnaryFn,
+        loops::{BinaryFn, UnaryFn},
         op::{Binary, Cast, Dot, Philox, Reshape, Unary},
         plan::{Isa, interpret, plan, prepare},
         tensor::{DType, Scalar, Tensor},
