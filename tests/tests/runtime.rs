@@ -316,6 +316,22 @@ fn the_runtime_builds_without_std() {
     output(rustc.arg(root().join("runtime/src/lib.rs")));
 }
 
+/// The model of one graph, with the signature `main`. Its object stays in memory.
+fn compiled(graph: &str) -> Model<'static> {
+    let graph = smc::graph::text::parse(graph, &Default::default()).unwrap_or_else(|e| panic!("{e}"));
+    let options = smc::driver::Options { name: "m".into(), ..Default::default() };
+    let compiled =
+        smc::driver::compile_graphs(vec![("main".into(), graph)], &options).unwrap_or_else(|e| panic!("{e}"));
+    let loaded = Box::leak(Box::new(smc::emit::load::Loaded::new(&compiled.object.bytes()).unwrap()));
+    let symbol = |name: &str| loaded.symbol(name).unwrap();
+    // SAFETY: the object exports these with these types, and is never unloaded.
+    unsafe {
+        let invoke = std::mem::transmute::<*const u8, smc_runtime::abi::Invoke>(symbol("m_invoke"));
+        let bytes = std::mem::transmute::<*const u8, smc_runtime::abi::WorkspaceBytes>(symbol("m_workspace_bytes"));
+        Model::new(symbol("m_descriptor"), invoke, bytes).unwrap()
+    }
+}
+
 /// A compiled model whose output has as many elements as the values say.
 #[test]
 fn sizes_that_data_decide_are_known_after_the_call() {
@@ -323,18 +339,7 @@ fn sizes_that_data_decide_are_known_after_the_call() {
         %k = bind {"symbol":"k","bound":"n"} %count
         %rest = slice {"start":["k"],"stride":[1],"shape":["n-k"]} %x
         output "rest" %rest"#;
-    let graph = smc::graph::text::parse(&format!("{COUNTED}{rest}"), &Default::default()).unwrap();
-    let options = smc::driver::Options { name: "m".into(), ..Default::default() };
-    let compiled =
-        smc::driver::compile_graphs(vec![("main".into(), graph)], &options).unwrap_or_else(|e| panic!("{e}"));
-    let loaded = smc::emit::load::Loaded::new(&compiled.object.bytes()).unwrap();
-    let symbol = |name: &str| loaded.symbol(name).unwrap();
-    // SAFETY: the object exports these with these types, and lives as long as the model.
-    let model = unsafe {
-        let invoke = std::mem::transmute::<*const u8, smc_runtime::abi::Invoke>(symbol("m_invoke"));
-        let bytes = std::mem::transmute::<*const u8, smc_runtime::abi::WorkspaceBytes>(symbol("m_workspace_bytes"));
-        Model::new(symbol("m_descriptor"), invoke, bytes).unwrap()
-    };
+    let model = compiled(&format!("{COUNTED}{rest}"));
     let signature = model.signature("main").unwrap();
     assert_eq!(
         (signature.dimensions().collect::<Vec<_>>(), signature.given().collect::<Vec<_>>()),
@@ -368,18 +373,7 @@ fn strings_are_lent_and_read() {
         %word = input : str[n]
         %stripped = text_strip {} %word
         output "stripped" %stripped"#;
-    let graph = smc::graph::text::parse(text, &Default::default()).unwrap();
-    let options = smc::driver::Options { name: "m".into(), ..Default::default() };
-    let compiled =
-        smc::driver::compile_graphs(vec![("main".into(), graph)], &options).unwrap_or_else(|e| panic!("{e}"));
-    let loaded = smc::emit::load::Loaded::new(&compiled.object.bytes()).unwrap();
-    let symbol = |name: &str| loaded.symbol(name).unwrap();
-    // SAFETY: the object exports these with these types, and lives as long as the model.
-    let model = unsafe {
-        let invoke = std::mem::transmute::<*const u8, smc_runtime::abi::Invoke>(symbol("m_invoke"));
-        let bytes = std::mem::transmute::<*const u8, smc_runtime::abi::WorkspaceBytes>(symbol("m_workspace_bytes"));
-        Model::new(symbol("m_descriptor"), invoke, bytes).unwrap()
-    };
+    let model = compiled(text);
     let signature = model.signature("main").unwrap();
     assert_eq!(signature.inputs().next().unwrap().element(), Ok(ElementType::Str));
     let words = [Text::from(" a b\n"), Text::new(b"\0\xff"), Text::from("")];

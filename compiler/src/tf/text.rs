@@ -5,7 +5,7 @@ use crate::{
     graph::NodeId,
     loops::{BinaryFn, CompareFn},
     op::{TextHash, TextHashing, TextLength, TextPart, TextStrip, TextUnit},
-    tensor::DType,
+    tensor::{DType, Scalar, Tensor},
 };
 
 pub(super) const OPS: &[TfOp] = &[
@@ -80,6 +80,6 @@ fn hash_bucket(cx: &mut Import, hash: TextHashing) -> Outputs {
 }
 
 fn remainder(cx: &mut Import, hash: NodeId, by: i64) -> Result<NodeId, Stop> {
-    let by = cx.constant(crate::tensor::Tensor::scalar(DType::U64, crate::tensor::Scalar::Uint(by as u64)))?;
+    let by = cx.constant(Tensor::scalar(DType::U64, Scalar::Uint(by as u64)))?;
     cx.binary(BinaryFn::Rem, hash, by)
 }

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{super::*, words::Words};
+use super::{
+    super::*,
+    words::{Words, words_of},
+};
 use crate::{
     loops::{Bound, CompareFn},
     tensor::{DType, Scalar},
@@ -33,7 +36,7 @@ pub struct Perfect {
 impl Perfect {
     /// Of these keys, strings or integers; or the first key that occurs twice, by its index.
     pub fn new(keys: &Tensor) -> Result<Perfect, usize> {
-        let keys = words_of(keys);
+        let keys = hashed(keys);
         let mut seen = HashMap::new();
         if let Some(twice) = (0..keys.len()).find(|&n| seen.insert(&keys[n], n).is_some()) {
             return Err(twice);
@@ -74,16 +77,15 @@ impl Perfect {
 }
 
 /// A key as what is hashed: whole words, what is behind them, and how many bytes there are.
-type Words64 = (Vec<u64>, u64, u64);
+type Hashed = (Vec<u64>, u64, u64);
 
-fn words_of(keys: &Tensor) -> Vec<Words64> {
+fn hashed(keys: &Tensor) -> Vec<Hashed> {
     if !keys.has_strings() {
         return keys.scalars().map(|key| (vec![], bits(key), 8)).collect();
     }
     let words = |key: &Vec<u8>| {
-        let (whole, tail) = key.as_chunks::<8>();
-        let tail = tail.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
-        (whole.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect(), tail, key.len() as u64)
+        let (whole, tail) = words_of(key);
+        (whole.collect(), tail, key.len() as u64)
     };
     keys.strings().iter().map(words).collect()
 }
@@ -97,7 +99,7 @@ fn bits(key: Scalar) -> u64 {
     }
 }
 
-fn hash((words, tail, bytes): &Words64, seed: u64) -> u64 {
+fn hash((words, tail, bytes): &Hashed, seed: u64) -> u64 {
     let step = |h: u64, word: u64| {
         let h = (h ^ word).wrapping_mul(FACTOR);
         h ^ h >> 32

@@ -4,10 +4,14 @@ mod farm;
 
 use serde::{Deserialize, Serialize};
 
-use super::{super::*, check_strings, words::Words};
+use super::{
+    super::*,
+    check_strings,
+    words::{Words, words_of},
+};
 use crate::{
     base::farm::fingerprint64,
-    loops::LocalId,
+    loops::{BinaryFn, CompareFn, LocalId},
     tensor::{DType, Scalar},
 };
 
@@ -62,15 +66,8 @@ impl Primitive for TextHash {
     }
 }
 
-/// The whole words of a string, and what is behind them as one, the first byte lowest.
-fn parts(s: &[u8]) -> (impl Iterator<Item = u64>, u64) {
-    let (whole, tail) = s.as_chunks::<8>();
-    let tail = tail.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
-    (whole.iter().map(|bytes| u64::from_le_bytes(*bytes)), tail)
-}
-
 fn murmur(s: &[u8]) -> u64 {
-    let (whole, tail) = parts(s);
+    let (whole, tail) = words_of(s);
     let start = SEED ^ (s.len() as u64).wrapping_mul(MURMUR);
     let mut h = whole.fold(start, |h, word| {
         let k = word.wrapping_mul(MURMUR);
@@ -104,7 +101,7 @@ fn emit_murmur(w: &mut Words<'_, '_>, x: ExprId) -> ExprId {
     let old = w.set(old);
     let rest = w.and(n, 7);
     let zero = w.number(0);
-    let none = w.at.w.compare(crate::loops::CompareFn::Eq, rest, zero);
+    let none = w.at.w.compare(CompareFn::Eq, rest, zero);
     let some = w.xor(old, tail);
     let some = w.times(some, MURMUR);
     let h = w.at.w.select(none, old, some);
@@ -115,7 +112,7 @@ fn emit_murmur(w: &mut Words<'_, '_>, x: ExprId) -> ExprId {
 
 fn sip(s: &[u8], a: u64, b: u64) -> u64 {
     let mut v = [SIP[0] ^ a, SIP[1] ^ b, SIP[2] ^ a, SIP[3] ^ b];
-    let (whole, tail) = parts(s);
+    let (whole, tail) = words_of(s);
     for word in whole.chain([tail | (s.len() as u64) << 56]) {
         v[3] ^= word;
         v = sip_round(sip_round(v));
@@ -144,7 +141,7 @@ fn emit_sip(w: &mut Words<'_, '_>, x: ExprId, a: u64, b: u64) -> ExprId {
     }
     let tail = w.each_word(x, &length, |w, word| emit_sip_word(w, state, word));
     let top = w.left(n, 56);
-    let last = w.at.w.binary(crate::loops::BinaryFn::Or, tail, top);
+    let last = w.at.w.binary(BinaryFn::Or, tail, top);
     let last = w.set(last);
     emit_sip_word(w, state, last);
     let mut v = state.map(|local| w.at.w.read(local, &[]));

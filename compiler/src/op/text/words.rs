@@ -6,6 +6,13 @@ use crate::{
     tensor::{DType, Scalar},
 };
 
+/// The whole words of a string, and what is behind them as one, the first byte lowest: as [`Words::each_word`] has them.
+pub fn words_of(s: &[u8]) -> (impl Iterator<Item = u64>, u64) {
+    let (whole, tail) = s.as_chunks::<8>();
+    let tail = tail.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+    (whole.iter().map(|bytes| u64::from_le_bytes(*bytes)), tail)
+}
+
 /// What hashes are written in.
 pub struct Words<'a, 'b> {
     pub at: &'a mut Emit<'b>,
