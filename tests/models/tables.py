@@ -114,9 +114,11 @@ def refused_numbers_as_text(x, table=kept(IDS)):
     return {"id": table.lookup(x)}
 
 
-@program((words("a", "c", "b"), i64(10, 20, 30)), word=(STR, [None]), other=(I64, [None]))
+@program((words("a", "c", "b"), i64(10, 20, 30)), (words("c"), i64(7)), (words("d", "e"), i64(5)), word=(STR, [None]), other=(I64, [None]))
 def a_default_for_each(word, other, table=table(["a", "b"], [1, 2], -1, None, I64)):
-    return {"y": raw.LookupTableFindV2(table_handle=table.resource_handle, keys=word, default_value=tf.constant(-1, I64)), "z": tf.where(table.lookup(word) < 0, other, 0)}
+    """Of a table that never changes, TensorFlow takes the first default for all keys."""
+    find = lambda default: raw.LookupTableFindV2(table_handle=table.resource_handle, keys=word, default_value=default)
+    return {"y": find(other), "z": tf.where(find(tf.constant(-1, I64)) < 0, other, 0)}
 
 
 @program((words("b", "a", "c"),), word=(STR, [None]))
@@ -233,6 +235,7 @@ def version_1():
             "plain": find(plain, 0.5),
             "lines": find(lines, tf.constant(-1, I64)),
             "filled": find(filled, tf.constant(-2, I64)),
+            "filled_or_place": find(filled, tf.range(tf.size(word, I64))),
             "newer": raw.LookupTableFindV2(table_handle=newer, keys=word, default_value=tf.constant(-3, I64)),
             "size": raw.LookupTableSize(table_handle=lines),
         }

@@ -49,7 +49,7 @@ pub use op_defs::{ArgDef, Count, OpDef, op_def};
 pub use restore::handed_on;
 pub use signature::{Signature, SignatureKind, Slot, SlotPlace};
 pub use smc_proto::{DataType, NameAttrList, TensorProto, attr_value::Value as AttrValue};
-pub use tables::Table;
+pub use tables::{Pairs, Table};
 pub use tensor_proto::decode as decode_tensor;
 pub use types::{TfShape, TfType, data_type, held_type, host_type, narrow_type, type_name};
 pub use variables::{IS_SET, Variable};

@@ -1,13 +1,15 @@
 //! Tables: what belongs to a key.
 
+use std::sync::Arc;
+
 use super::{Import, Outputs, Stop, TfOp, build::one, import};
 use crate::{
     base::Bindings,
     graph::{NodeId, evaluate},
     loops::CompareFn,
     op::{Find, Gather, Perfect},
-    saved::{Table, Variable},
-    tensor::{DType, Scalar, Tensor},
+    saved::{Pairs, Table, Variable},
+    tensor::{DType, Scalar, Tensor, count},
 };
 
 type Result<T> = std::result::Result<T, Stop>;
@@ -28,13 +30,17 @@ fn handle(_: &mut Import) -> Outputs {
     Err("its handle goes elsewhere than into a look-up, which is not supported".into())
 }
 
-/// Keys, all different, and their values.
-fn pairs(cx: &mut Import) -> Result<(Tensor, Tensor)> {
+/// The table that a node reads.
+fn table(cx: &Import) -> Result<Arc<Table>> {
     let held = cx.tf.tables.get(&cx.id).ok_or("its table is not known")?;
-    let table = held.clone().map_err(Stop::from)?;
-    let (keys, values) = match &*table {
-        Table::Pairs { keys, values } => (keys.clone(), values.clone()),
-        Table::Computed(graph) => {
+    held.clone().map_err(Stop::from)
+}
+
+/// Keys, all different, and their values.
+fn pairs(table: &Table) -> Result<(Tensor, Tensor)> {
+    let (keys, values) = match &table.pairs {
+        Pairs::Known { keys, values } => (keys.clone(), values.clone()),
+        Pairs::Computed(graph) => {
             let none = |variable: &Variable| {
                 Err(crate::base::Diagnostic::error(format!("`{}` is read", variable.name)).into())
             };
@@ -83,14 +89,15 @@ fn shown(keys: &Tensor, n: usize) -> String {
 }
 
 fn size(cx: &mut Import) -> Outputs {
-    let (keys, _) = pairs(cx)?;
+    let (keys, _) = pairs(&*table(cx)?)?;
     one(cx.constant(Tensor::from_i64([], &[keys.count() as i64]))?)
 }
 
 /// The value of each key, or the default one; the default is one for all, or one for each.
 fn find(cx: &mut Import) -> Outputs {
     let (x, default) = (cx.arg(0)?, cx.arg(1)?);
-    let (keys, values) = pairs(cx)?;
+    let table = table(cx)?;
+    let (keys, values) = pairs(&table)?;
     if (cx.dtype(x), cx.dtype(default)) != (keys.dtype, values.dtype) {
         let [x, default] = [x, default].map(|id| cx.dtype(id));
         return Err(format!(
@@ -99,8 +106,7 @@ fn find(cx: &mut Import) -> Outputs {
         )
         .into());
     }
-    let shape = cx.shape(x);
-    let default = cx.broadcast_to(default, &shape)?;
+    let default = default_of(cx, default, x, &table)?;
     if keys.count() == 0 {
         return one(default);
     }
@@ -111,6 +117,28 @@ fn find(cx: &mut Import) -> Outputs {
     // What is not there reads the first value, in vain.
     let value = cx.add(Gather { axis: 0, batch: 0, checked: false }, &[values, index])?;
     one(cx.select(absent, default, value)?)
+}
+
+/// The default of each key. A table that never changes has one for all: of several, TensorFlow takes the first.
+fn default_of(cx: &mut Import, default: NodeId, keys: NodeId, table: &Table) -> Result<NodeId> {
+    let (given, shape) = (cx.shape(default), cx.shape(keys));
+    if given.is_empty() {
+        return cx.broadcast_to(default, &shape);
+    }
+    if given.len() != shape.len() {
+        return Err(format!("{} are no defaults for keys of {}", cx.graph.ty(default), cx.graph.ty(keys)).into());
+    }
+    for (given, extent) in given.iter().zip(&shape) {
+        cx.require_equal(given, extent, "the extents of the keys and of their defaults")?;
+    }
+    if table.mutable {
+        return cx.broadcast_to(default, &shape);
+    }
+    let all = cx.reshape(default, &[count(&given)])?;
+    let first = cx.scalar(DType::I64, 0.0)?;
+    // Of no keys there is no first default, and none is taken.
+    let first = cx.add(Gather { axis: 0, batch: 0, checked: false }, &[all, first])?;
+    cx.broadcast_to(first, &shape)
 }
 
 /// Which of some keys each element is, or -1.

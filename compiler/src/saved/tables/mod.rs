@@ -26,11 +26,19 @@ use crate::{
     tensor::Tensor,
 };
 
+/// A table that is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    pub pairs: Pairs,
+    /// Whether it is of a kind that may change once it was initialised.
+    pub mutable: bool,
+}
+
 /// What is in a table.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Table {
+pub enum Pairs {
     /// Of keys and values, `[n]` each.
-    Pairs { keys: Tensor, values: Tensor },
+    Known { keys: Tensor, values: Tensor },
     /// A graph without inputs that computes keys and values.
     Computed(TfGraph),
 }
@@ -68,13 +76,17 @@ pub(super) fn resolve(
     changer: Option<&str>,
 ) {
     let known: RefCell<HashMap<Vec<Id<Node>>, Held>> = RefCell::default();
-    let find = |graph: &TfGraph, handle: NodeOutput| match changer.filter(|_| is_mutable(graph, handle, resources)) {
-        Some(op) => Err(unknown(&format!("a signature of the model changes tables by {op}"))),
-        None => {
-            let fillers = resources.fillers(graph, handle);
-            let made = || table(graph, handle, &fillers, resources, files, folder).map(Arc::new);
-            known.borrow_mut().entry(fillers.clone()).or_insert_with(made).clone()
+    let find = |graph: &TfGraph, handle: NodeOutput| {
+        let mutable = is_mutable(graph, handle, resources);
+        if let Some(op) = changer.filter(|_| mutable) {
+            return Err(unknown(&format!("a signature of the model changes tables by {op}")));
         }
+        let fillers = resources.fillers(graph, handle);
+        let table = || {
+            let pairs = pairs(graph, handle, &fillers, resources, files, folder)?;
+            Ok(Arc::new(Table { pairs, mutable }))
+        };
+        known.borrow_mut().entry(fillers.clone()).or_insert_with(table).clone()
     };
     resolve_by(graph, &find);
 }
@@ -120,14 +132,14 @@ fn is_mutable(graph: &TfGraph, handle: NodeOutput, resources: &Resources<'_>) ->
     !resources.makers(graph, handle).any(|node| matches!(node.op.as_str(), "HashTable" | "HashTableV2"))
 }
 
-fn table(
+fn pairs(
     graph: &TfGraph,
     handle: NodeOutput,
     fillers: &[Id<Node>],
     resources: &Resources<'_>,
     files: &dyn Files,
     folder: &str,
-) -> Result<Table, Diagnostic> {
+) -> Result<Pairs, Diagnostic> {
     let fillers: Vec<&Node> = fillers.iter().map(|&id| &resources.init.nodes[id]).collect();
     let [filler] = fillers[..] else {
         return Err(unknown(match fillers.len() {
@@ -150,14 +162,14 @@ fn table(
             let lines = lines::Lines::of(filler)?;
             let (keys, values) =
                 lines.pairs(&bytes, key, value).map_err(|d| d.in_file(files.shown(&path)).at_node(&filler.name))?;
-            Ok(Table::Pairs { keys, values })
+            Ok(Pairs::Known { keys, values })
         }
         (op, _) => Err(unknown(&format!("`{}` ({op}) fills it", filler.name))),
     }
 }
 
 /// What computes two tensors of the initialisation: their nodes and all that these need.
-fn computed(init: &TfGraph, outputs: [NodeOutput; 2], types: [DataType; 2]) -> Result<Table, String> {
+fn computed(init: &TfGraph, outputs: [NodeOutput; 2], types: [DataType; 2]) -> Result<Pairs, String> {
     let (mut needed, mut open) = (BTreeSet::new(), outputs.map(|output| output.node).to_vec());
     while let Some(id) = open.pop() {
         if needed.insert(id) {
@@ -181,5 +193,5 @@ fn computed(init: &TfGraph, outputs: [NodeOutput; 2], types: [DataType; 2]) -> R
         ty: TfType { dtype, shape: TfShape::UNKNOWN },
     };
     let outputs = ["keys", "values"].into_iter().zip(outputs.into_iter().zip(types)).map(port).collect();
-    Ok(Table::Computed(TfGraph { nodes, outputs, ..TfGraph::default() }))
+    Ok(Pairs::Computed(TfGraph { nodes, outputs, ..TfGraph::default() }))
 }
