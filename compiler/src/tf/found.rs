@@ -65,6 +65,27 @@ impl Found {
     }
 }
 
+/// What rows of data fall into, where nothing in the model says into how many at most.
+#[allow(dead_code)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pieces {
+    /// Of strings: tokens, characters.
+    Tokens,
+    /// Of records: the values of one feature.
+    Features,
+}
+
+impl Pieces {
+    /// The most that so many rows fall into, unless the user states another bound: so many of each row, and some more, since
+    /// few rows may differ much.
+    fn most(self, rows: &Dim) -> Dim {
+        match self {
+            Pieces::Tokens => rows * 1024 + 3072,
+            Pieces::Features => rows * 256 + 768,
+        }
+    }
+}
+
 /// What a type of 32 bits holds at most bounds nothing.
 const UNBOUNDED: i64 = 1 << 30;
 /// Elements of a tensor that are sizes, at most.
@@ -143,8 +164,34 @@ impl Import<'_> {
         }
     }
 
+    /// A scalar integer, the number of pieces that so many rows fall into, each into so many at most where that is known, as a
+    /// size of the current node.
+    #[allow(dead_code)]
+    pub(super) fn bind_pieces(
+        &mut self,
+        value: NodeId,
+        rows: &Dim,
+        each: Option<i64>,
+        pieces: Pieces,
+        what: &str,
+    ) -> Result<Dim> {
+        let name = self.node.name.clone();
+        let within = each.filter(|&each| each < UNBOUNDED).map(|each| rows * each);
+        self.bind_within(value, (within.as_ref(), Some(&pieces.most(rows))), &name, what)
+    }
     /// A scalar integer as a size: what it is called, and what of the current node it is.
     pub(super) fn bind(&mut self, value: NodeId, within: Option<&Dim>, name: &str, what: &str) -> Result<Dim> {
+        self.bind_within(value, (within, None), name, what)
+    }
+    /// The same, which is at most `within` for certain; where nothing else bounds it and the user states nothing, at most
+    /// `usual`.
+    fn bind_within(
+        &mut self,
+        value: NodeId,
+        (within, usual): (Option<&Dim>, Option<&Dim>),
+        name: &str,
+        what: &str,
+    ) -> Result<Dim> {
         if let Some([known]) = self.graph.dims(value) {
             return Ok(known.clone());
         }
@@ -156,10 +203,13 @@ impl Import<'_> {
         let bound = match (inferred, stated) {
             (Some(a), Some(b)) => a.at_most(&b),
             (Some(bound), None) | (None, Some(bound)) => bound,
-            (None, None) => {
-                self.ask_for_bound(value, &name, what);
-                Dim::one()
-            }
+            (None, None) => match usual {
+                Some(usual) => self.steady_bound(usual)?,
+                None => {
+                    self.ask_for_bound(value, &name, what);
+                    Dim::one()
+                }
+            },
         };
         let value = self.cast(value, DType::I64)?;
         let symbol = Symbol::new(&name);
