@@ -42,6 +42,7 @@ mod origin;
 mod partition;
 mod pool;
 mod pool_gradient;
+mod ragged;
 mod random;
 mod reduce;
 mod refuse;
@@ -169,6 +170,7 @@ const TABLES: &[&[TfOp]] = &[
     segment::OPS,
     segment_gradient::OPS,
     sparse::OPS,
+    ragged::OPS,
     forest::OPS,
     state::OPS,
     state::optimise::OPS,

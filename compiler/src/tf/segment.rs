@@ -265,7 +265,7 @@ fn sparse(cx: &mut Import, fold: Fold) -> Outputs {
 }
 
 /// Ids that the inputs give, with -1, a fault, in place of one that is less than the one before it.
-fn never_falling(cx: &mut Import, ids: NodeId, number: &Dim) -> Result<NodeId> {
+pub(super) fn never_falling(cx: &mut Import, ids: NodeId, number: &Dim) -> Result<NodeId> {
     let ids = cx.cast(ids, DType::I64)?;
     let (one, zero, bad) = (cx.scalar(DType::I64, 1.0)?, cx.scalar(DType::I64, 0.0)?, cx.scalar(DType::I64, -1.0)?);
     let at = cx.add(Iota { shape: vec![number.clone()], axis: 0, dtype: DType::I64 }, &[])?;

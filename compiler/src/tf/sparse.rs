@@ -15,6 +15,8 @@ use crate::{
 type Result<T> = std::result::Result<T, Stop>;
 
 pub(super) const OPS: &[TfOp] = &[
+    TfOp { name: "RaggedFillEmptyRows", import: fill_empty_ragged_rows },
+    TfOp { name: "RaggedFillEmptyRowsGrad", import: fill_empty_rows_grad },
     TfOp { name: "SparseFillEmptyRows", import: fill_empty_rows },
     TfOp { name: "SparseFillEmptyRowsGrad", import: fill_empty_rows_grad },
     TfOp { name: "SparseReorder", import: reorder },
@@ -24,7 +26,7 @@ pub(super) const OPS: &[TfOp] = &[
 ];
 
 /// Indices `i64[n, rank]`, of a rank that is known.
-fn indices(cx: &mut Import, n: usize) -> Result<(NodeId, Dim, usize)> {
+pub(super) fn indices(cx: &mut Import, n: usize) -> Result<(NodeId, Dim, usize)> {
     let x = cx.arg(n)?;
     let [number, rank] = &cx.shape(x)[..] else {
         return Err(format!("expected a matrix of indices, got rank {}", cx.rank(x)).into());
@@ -36,7 +38,7 @@ fn indices(cx: &mut Import, n: usize) -> Result<(NodeId, Dim, usize)> {
 }
 
 /// Operand `n`, a vector.
-fn vector(cx: &Import, n: usize, what: &str) -> Result<NodeId> {
+pub(super) fn vector(cx: &Import, n: usize, what: &str) -> Result<NodeId> {
     let x = cx.arg(n)?;
     match cx.rank(x) {
         1 => Ok(x),
@@ -45,21 +47,21 @@ fn vector(cx: &Import, n: usize, what: &str) -> Result<NodeId> {
 }
 
 /// Operand `n`, which has one element for each of so many rows of indices.
-fn values(cx: &mut Import, n: usize, number: &Dim) -> Result<NodeId> {
+pub(super) fn values(cx: &mut Import, n: usize, number: &Dim) -> Result<NodeId> {
     let x = vector(cx, n, "values")?;
     cx.require_equal(&cx.shape(x)[0].clone(), number, "the numbers of values and of indices")?;
     Ok(x)
 }
 
 /// Operand `n`, dense extents of so many axes.
-fn extents(cx: &mut Import, n: usize, rank: usize) -> Result<NodeId> {
+pub(super) fn extents(cx: &mut Import, n: usize, rank: usize) -> Result<NodeId> {
     let x = vector(cx, n, "extents")?;
     cx.require_equal(&cx.shape(x)[0].clone(), &rank.into(), "the numbers of extents and of indices in a row")?;
     cx.cast(x, DType::I64)
 }
 
 /// One column of indices, a vector.
-fn column(cx: &mut Import, indices: NodeId, at: usize) -> Result<NodeId> {
+pub(super) fn column(cx: &mut Import, indices: NodeId, at: usize) -> Result<NodeId> {
     let column = cx.slice_axis(indices, 1, at.into(), Dim::one())?;
     cx.drop_axes(column, &[1])
 }
@@ -69,12 +71,12 @@ fn columns(cx: &mut Import, indices: NodeId, rank: usize) -> Result<Vec<NodeId>>
 }
 
 /// A vector of numbers from 0 on.
-fn numbered(cx: &mut Import, n: &Dim) -> Result<NodeId> {
+pub(super) fn numbered(cx: &mut Import, n: &Dim) -> Result<NodeId> {
     cx.add(Iota { shape: vec![n.clone()], axis: 0, dtype: DType::I64 }, &[])
 }
 
 /// `f` of all elements of a vector, a scalar.
-fn folded(cx: &mut Import, f: BinaryFn, x: NodeId) -> Result<NodeId> {
+pub(super) fn folded(cx: &mut Import, f: BinaryFn, x: NodeId) -> Result<NodeId> {
     let folded = cx.add(Reduce { f, axes: vec![0] }, &[x])?;
     cx.reshape(folded, &[])
 }
@@ -124,6 +126,38 @@ fn places(cx: &mut Import, columns: &[NodeId], n: &Dim) -> Result<NodeId> {
     })
 }
 
+/// Rows of numbers in order, and which of them are equal.
+pub(super) struct Groups {
+    /// How many different rows there are.
+    pub number: Dim,
+    /// The columns of these, in order.
+    pub columns: Vec<NodeId>,
+    /// Which of them each row is: `i64[n]`.
+    pub of: NodeId,
+}
+
+/// Which of `n` rows of numbers are equal.
+pub(super) fn grouped(cx: &mut Import, columns: &[NodeId], n: &Dim) -> Result<Groups> {
+    let place = places(cx, columns, n)?;
+    let mut sorted = vec![];
+    for &column in columns {
+        sorted.push(cx.moved(n, place, column)?);
+    }
+    // What does not come after the row before it is equal to it.
+    let is_new = follows(cx, &sorted, n, false)?;
+    let (number, firsts) = cx.places(is_new)?;
+    let ones = cx.cast(is_new, DType::I64)?;
+    let group = cx.add(Scan { f: BinaryFn::Add, axis: 0, exclusive: false, reverse: false }, &[ones])?;
+    let unit = cx.scalar(DType::I64, 1.0)?;
+    let group = cx.sub(group, unit)?;
+    let of = cx.add(Gather { axis: 0, batch: 0, checked: false }, &[group, place])?;
+    let mut columns = vec![];
+    for column in sorted {
+        columns.push(cx.add(Gather { axis: 0, batch: 0, checked: false }, &[column, firsts])?);
+    }
+    Ok(Groups { number, columns, of })
+}
+
 /// Elements in the order of their rows, and for each row without any one of the default value, in column 0; which rows are
 /// those; where each element has gone.
 fn fill_empty_rows(cx: &mut Import) -> Outputs {
@@ -137,35 +171,61 @@ fn fill_empty_rows(cx: &mut Import) -> Outputs {
     let rows = cx.size_at(shape, 0, "the number of rows", None)?;
     cx.require_at_most(&Dim::zero(), &rows, "the number of rows")?;
 
+    let [indices, values, empty, place] = without_empty_rows(cx, [indices, values, default], &number, rank, &rows)?;
+    Ok(vec![indices.into(), values.into(), empty.into(), place.into()])
+}
+
+/// The same of elements that have nothing but their rows.
+fn fill_empty_ragged_rows(cx: &mut Import) -> Outputs {
+    let ids = vector(cx, 0, "row ids")?;
+    let number = cx.shape(ids)[0].clone();
+    let (values, rows) = (values(cx, 1, &number)?, cx.size(2, "the number of rows", None)?);
+    cx.scalar_arg(2, "the number of rows")?;
+    let default = cx.scalar_arg(3, "the default value")?;
+    cx.require_at_most(&Dim::zero(), &rows, "the number of rows")?;
+    let ids = cx.cast(ids, DType::I64)?;
+    let ids = cx.insert_axes(ids, &[1])?;
+    let [ids, values, empty, place] = without_empty_rows(cx, [ids, values, default], &number, 1, &rows)?;
+    Ok(vec![cx.drop_axes(ids, &[1])?.into(), values.into(), empty.into(), place.into()])
+}
+
+/// What [`fill_empty_rows`] gives, of `number` elements with `rank` indices each.
+fn without_empty_rows(
+    cx: &mut Import,
+    [indices, values, default]: [NodeId; 3],
+    number: &Dim,
+    rank: usize,
+    rows: &Dim,
+) -> Result<[NodeId; 4]> {
     let row = column(cx, indices, 0)?;
     let (zero, unit) = (cx.scalar(DType::I64, 0.0)?, cx.scalar(DType::I64, 1.0)?);
-    let none = cx.broadcast_to(zero, std::slice::from_ref(&rows))?;
-    let ones = cx.broadcast_to(unit, std::slice::from_ref(&number))?;
+    let none = cx.broadcast_to(zero, std::slice::from_ref(rows))?;
+    let ones = cx.broadcast_to(unit, std::slice::from_ref(number))?;
     let to = cx.insert_axes(row, &[1])?;
     let counts = cx.add(Scatter::checked(Combine::Add, 1), &[none, to, ones])?;
     let empty = cx.compare(CompareFn::Eq, counts, zero)?;
     let added = cx.cast(empty, DType::I64)?;
     let all_added = folded(cx, BinaryFn::Add, added)?;
     let name = cx.node.name.clone();
-    let whole = &number + cx.bind(all_added, Some(&rows), &name, "the number of empty rows")?;
+    let whole = number + cx.bind(all_added, Some(rows), &name, "the number of empty rows")?;
 
     // What was added before a row's elements moves them on.
     let exclusive = Scan { f: BinaryFn::Add, axis: 0, exclusive: true, reverse: false };
     let added_before = cx.add(exclusive.clone(), &[added])?;
     let further = cx.add(Gather { axis: 0, batch: 0, checked: false }, &[added_before, row])?;
-    let place = places(cx, &[row], &number)?;
+    let place = places(cx, &[row], number)?;
     let place = cx.add_(place, further)?;
     let held = cx.binary(BinaryFn::Max, counts, unit)?;
     let first = cx.add(exclusive, &[held])?;
 
-    let all_rows = numbered(cx, &rows)?;
+    let all_rows = numbered(cx, rows)?;
     let filler = cx.insert_axes(all_rows, &[1])?;
     let filler = cx.pad(filler, zero, &[Dim::zero(), Dim::zero()], &[Dim::zero(), (rank - 1).into()])?;
     let filler = cx.moved(&whole, first, filler)?;
     let indices = put(cx, filler, place, indices)?;
     let filler = cx.broadcast_to(default, std::slice::from_ref(&whole))?;
     let values = put(cx, filler, place, values)?;
-    Ok(vec![indices.into(), values.into(), empty.into(), place.into()])
+    Ok([indices, values, empty, place])
 }
 
 /// `base` with `rows` at places that are all there.
