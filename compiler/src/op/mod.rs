@@ -63,7 +63,10 @@ pub use reduce::Reduce;
 pub use sample::{Law, Sample};
 pub use scan::Scan;
 pub use scatter::{Outside, Scatter};
-pub use text::{Find, Perfect, TextEqual, TextHash, TextHashing, TextLength, TextPart, TextStrip, TextUnit};
+pub use text::{
+    Find, MAX_SEPARATOR, Perfect, Splitting, TextCount, TextEqual, TextFloat, TextHash, TextHashing, TextInt,
+    TextLength, TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
+};
 pub use top_k::TopK;
 pub use truncated_normal::TruncatedNormal;
 pub use view::{Broadcast, Reshape, Slice, Transpose};
@@ -305,7 +308,7 @@ ops! {
     Dot Conv
     Gather Scatter Put Iota TopK Bind
     Philox TruncatedNormal Sample Within Forest
-    TextEqual TextLength TextHash TextPart TextStrip Find
+    TextEqual TextLength TextHash TextPart TextStrip TextCount TextSplit TextPlace TextRaw TextInt TextFloat Find
 }
 
 /// The operands as an array, or how many there should be.

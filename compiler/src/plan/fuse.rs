@@ -113,9 +113,15 @@ fn kind(op: &Op) -> Kind {
         }
         Op::Reduce(_) | Op::ArgReduce(_) | Op::Window(_) | Op::Dot(_) | Op::Conv(_) | Op::Concat(_) => Kind::Root,
         Op::TextEqual(_) | Op::TextLength(_) | Op::TextHash(_) | Op::Find(_) => Kind::Root,
-        Op::TextPart(_) | Op::TextStrip(_) => Kind::Root,
+        Op::TextPart(_)
+        | Op::TextStrip(_)
+        | Op::TextCount(_)
+        | Op::TextPlace(_)
+        | Op::TextInt(_)
+        | Op::TextFloat(_) => Kind::Root,
         Op::Scan(_) | Op::TopK(_) | Op::Scatter(_) | Op::Put(_) | Op::Bind(_) | Op::Control(_) => Kind::Whole,
         Op::Philox(_) | Op::TruncatedNormal(_) | Op::Sample(_) | Op::Within(_) | Op::Forest(_) => Kind::Whole,
+        Op::TextSplit(_) | Op::TextRaw(_) => Kind::Whole,
     }
 }
 
@@ -130,6 +136,8 @@ fn reads_often(op: &Op) -> bool {
             | Op::TruncatedNormal(_)
             | Op::Sample(_)
             | Op::Within(_)
+            | Op::TextSplit(_)
+            | Op::TextRaw(_)
     );
     kind(op) == Kind::Whole && !once
 }

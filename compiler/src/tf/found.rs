@@ -66,12 +66,12 @@ impl Found {
 }
 
 /// What rows of data fall into, where nothing in the model says into how many at most.
-#[allow(dead_code)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pieces {
     /// Of strings: tokens, characters.
     Tokens,
     /// Of records: the values of one feature.
+    #[allow(dead_code)]
     Features,
 }
 
@@ -166,7 +166,6 @@ impl Import<'_> {
 
     /// A scalar integer, the number of pieces that so many rows fall into, each into so many at most where that is known, as a
     /// size of the current node.
-    #[allow(dead_code)]
     pub(super) fn bind_pieces(
         &mut self,
         value: NodeId,

@@ -44,6 +44,7 @@ mod pool;
 mod pool_gradient;
 mod ragged;
 mod random;
+mod raw;
 mod reduce;
 mod refuse;
 mod scatter;
@@ -53,6 +54,7 @@ mod shape;
 mod slice;
 mod space;
 mod sparse;
+mod split;
 mod state;
 mod stretch;
 mod table;
@@ -147,6 +149,8 @@ const TABLES: &[&[TfOp]] = &[
     reduce::OPS,
     array::OPS,
     text::OPS,
+    split::OPS,
+    raw::OPS,
     table::OPS,
     shape::OPS,
     slice::OPS,

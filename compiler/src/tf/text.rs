@@ -4,13 +4,17 @@ use super::{Import, Outputs, Stop, TfOp, build::one};
 use crate::{
     graph::NodeId,
     loops::{BinaryFn, CompareFn},
-    op::{TextHash, TextHashing, TextLength, TextPart, TextStrip, TextUnit},
+    op::{
+        Splitting, TextCount, TextFloat, TextHash, TextHashing, TextInt, TextLength, TextPart, TextPlace, TextStrip,
+        TextUnit,
+    },
     tensor::{DType, Scalar, Tensor},
 };
 
 pub(super) const OPS: &[TfOp] = &[
     TfOp { name: "StringLength", import: length },
     TfOp { name: "StringStrip", import: strip },
+    TfOp { name: "StringToNumber", import: number },
     TfOp { name: "Substr", import: substr },
     TfOp { name: "StringToHashBucket", import: |cx| hash_bucket(cx, TextHashing::Murmur) },
     TfOp { name: "StringToHashBucketFast", import: |cx| hash_bucket(cx, TextHashing::Farm) },
@@ -37,17 +41,27 @@ fn strip(cx: &mut Import) -> Outputs {
     one(cx.add(TextStrip {}, &[x])?)
 }
 
+fn number(cx: &mut Import) -> Outputs {
+    let (x, to) = (cx.arg(0)?, cx.attr_dtype("out_type")?);
+    if to.is_int() {
+        return one(cx.add(TextInt { to }, &[x])?);
+    }
+    let [states, powers] = TextFloat::tables().map(|table| cx.constant(table));
+    one(cx.add(TextFloat { to }, &[x, states?, powers?])?)
+}
+
 /// A part of each string from a position on, counted from the end where it is negative, of at most so many bytes; of a negative
 /// number, all that follow. A position outside the string is a fault.
 fn substr(cx: &mut Import) -> Outputs {
-    if unit(cx)? == TextUnit::Chars {
-        return Err("parts that are counted in characters are not supported yet".into());
-    }
+    let unit = unit(cx)?;
     let [position, bytes] = [1, 2].map(|n| cx.arg(n).and_then(|x| cx.cast(x, DType::I64)));
     let [x, position, bytes] = {
         let x = cx.arg(0)?;
         cx.broadcast([x, position?, bytes?])?
     };
+    if unit == TextUnit::Chars {
+        return part_of_chars(cx, [x, position, bytes]);
+    }
     let length = cx.add(TextLength { unit: TextUnit::Bytes }, &[x])?;
     let zero = cx.scalar_like(length, 0.0)?;
     let from_end = cx.add_(length, position)?;
@@ -57,6 +71,28 @@ fn substr(cx: &mut Import) -> Outputs {
     let all = cx.compare(CompareFn::Lt, bytes, zero)?;
     let clipped = cx.binary(BinaryFn::Min, bytes, rest)?;
     let bytes = cx.select(all, rest, clipped)?;
+    one(cx.add(TextPart {}, &[x, start, bytes])?)
+}
+
+/// The same in characters, but that a negative number of them is none, and a fault where the position is negative too.
+fn part_of_chars(cx: &mut Import, [x, position, chars]: [NodeId; 3]) -> Outputs {
+    let all = cx.add(TextCount { by: Splitting::Chars }, &[x])?;
+    let zero = cx.scalar_like(all, 0.0)?;
+    let (from_end, none) = (cx.compare(CompareFn::Lt, position, zero)?, cx.compare(CompareFn::Lt, chars, zero)?);
+    let behind = cx.add_(all, position)?;
+    let first = cx.select(from_end, behind, position)?;
+    let rest = cx.sub(all, first)?;
+    let chars = cx.binary(BinaryFn::Min, chars, rest)?;
+    let chars = cx.binary(BinaryFn::Max, chars, zero)?;
+    let end = cx.add_(first, chars)?;
+    let (start, end) = (cx.add(TextPlace {}, &[x, first])?, cx.add(TextPlace {}, &[x, end])?);
+    let bytes = cx.sub(end, start)?;
+    // No part begins at -1, which is a fault.
+    let (below, above) = (cx.compare(CompareFn::Lt, first, zero)?, cx.compare(CompareFn::Gt, first, all)?);
+    let (outside, neither) = (cx.or(below, above)?, cx.and(from_end, none)?);
+    let outside = cx.or(outside, neither)?;
+    let nowhere = cx.full_like(start, -1.0)?;
+    let start = cx.select(outside, nowhere, start)?;
     one(cx.add(TextPart {}, &[x, start, bytes])?)
 }
 

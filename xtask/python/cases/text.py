@@ -62,6 +62,24 @@ def parts():
     case("Substr", "least and greatest", strings([b"abc", b"abc"]), tensor([0, 0], "i64"), tensor([-(2**63), 2**63 - 1], "i64"))
     case("Substr", "far outside", strings([b"abc"]), tensor([-(2**63)], "i64"), tensor([1], "i64"), fails=True)
 
+    chars = strings([b"abc", "grüße".encode(), "日本語".encode(), b"\x80\x80ab\x80\x80c", b"a\xe2\x82", b"\xff\x80\x80"])
+    in_chars = lambda name, *operands, **rest: case("Substr", f"characters: {name}", *operands, unit="UTF8_CHAR", **rest)
+    for dtype in ("i32", "i64"):
+        for position in (0, 1, 2, -1, -2):
+            texts = chars if position not in (2, -2) else strings(chars[:5])
+            for length in (0, 1, 2, 100):
+                in_chars(f"{length} from {position} {dtype}", texts if position != -2 else strings(chars[:4]), tensor(position, dtype), tensor(length, dtype))
+        in_chars(f"for each {dtype}", chars, tensor([0, 1, -2, 3, -1, 1], dtype), tensor([2, 3, 2, 1, 5, 0], dtype))
+        in_chars(f"negative lengths {dtype}", chars, tensor([0, 1, 2, 3, 2, 1], dtype), tensor([-1, -2, -100, -1, -3, -1], dtype))
+        for position, length in ((4, 1), (-4, 1), (100, 0), (-1, -1), (-3, -1), (4, -1)):
+            in_chars(f"{length} at {position} {dtype}", strings([b"xyz"]), tensor([position], dtype), tensor([length], dtype), fails=True)
+        in_chars(f"of nothing {dtype}", strings([b""]), tensor([0], dtype), tensor([3], dtype))
+        in_chars(f"before nothing {dtype}", strings([b""]), tensor([-1], dtype), tensor([3], dtype), fails=True)
+    in_chars("least and greatest", strings([b"abc"] * 3), tensor([0, 1, -2], "i64"), tensor([-(2**63), 2**63 - 1, 2**63 - 1], "i64"))
+    in_chars("far outside", strings([b"abc"]), tensor([-(2**63)], "i64"), tensor([1], "i64"), fails=True)
+    in_chars("repeated", chars.reshape(6, 1), tensor([0, 1], "i32"), tensor([2, 1], "i32"))
+    in_chars("empty", rand(0, dtype="str"), rand(0, dtype="i32"), rand(0, dtype="i32"))
+
     words = lambda *shape: rand(*shape, dtype="str")
     ones = lambda *shape: (rand(*shape, dtype="i32", low=0, high=4), rand(*shape, dtype="i32", low=0, high=12, seed=1))
     runs = [(words(m), *ones(n)) for m, n in ((3, 3), (1, 1), (1, 4), (4, 1), (0, 0), (0, 1), (1, 0), (2, 3), (3, 2), (0, 2))]

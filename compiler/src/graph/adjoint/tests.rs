@@ -137,6 +137,8 @@ const WITHOUT: &[Kind] = &[
     Kind::Iota,
     Kind::Philox,
     Kind::TruncatedNormal,
+    Kind::TextRaw,
+    Kind::TextFloat,
     // Results of other types.
     Kind::Compare,
     Kind::Bitcast,
@@ -150,6 +152,10 @@ const WITHOUT: &[Kind] = &[
     Kind::TextHash,
     Kind::TextPart,
     Kind::TextStrip,
+    Kind::TextCount,
+    Kind::TextSplit,
+    Kind::TextPlace,
+    Kind::TextInt,
     Kind::Find,
     // Numbers that are drawn until one fits.
     Kind::Sample,

@@ -1,11 +1,14 @@
 //! Strings, and what looks into them.
 
 use super::{
-    grow::{Grower, NUMERIC},
+    grow::{Grower, NUMERIC, scalar},
     *,
 };
 use crate::{
-    op::{Broadcast, Find, Kind, Perfect, TextHash, TextHashing, TextLength, TextPart, TextStrip, TextUnit},
+    op::{
+        Broadcast, Find, Kind, Perfect, Splitting, TextCount, TextFloat, TextHash, TextHashing, TextInt, TextLength,
+        TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
+    },
     tensor::{DType, Scalar, Shape, concrete},
 };
 
@@ -77,6 +80,85 @@ impl Grower {
             Kind::TextStrip => self.add(TextStrip {}, &[x]),
             _ => self.find(),
         }
+    }
+    /// The tokens of strings, or how many there are.
+    pub(super) fn split(&mut self, kind: Kind) -> Option<NodeId> {
+        let x = self.operand(&[DType::Str], 0);
+        let limit = self.rng.once_in(2).then(|| self.rng.range(1, 3));
+        let separators = ["a", " ", "aa", "ab", "\0", "b\u{20ac}"];
+        let by = match self.rng.below(5) {
+            0 => Splitting::Spaces { limit },
+            1 => Splitting::Separator { bytes: self.rng.pick(&separators).into(), limit },
+            2 => {
+                let set = (0..self.rng.below(4)).flat_map(|_| self.rng.pick(&separators).bytes()).collect();
+                Splitting::Bytes { set, skip_empty: self.rng.once_in(2) }
+            }
+            3 => Splitting::Chars,
+            _ => Splitting::Each,
+        };
+        if kind == Kind::TextCount {
+            return self.add(TextCount { by }, &[x]);
+        }
+        let count = self.dim();
+        self.add(TextSplit { by, count }, &[x])
+    }
+    /// Characters of strings, or numbers in them.
+    pub(super) fn looked_into(&mut self, kind: Kind) -> Option<NodeId> {
+        let x = self.operand(&[DType::Str], 0);
+        if kind == Kind::TextPlace {
+            let shape = self.shape(x);
+            let which = self.leaf_of(DType::I64, shape, |g, d| Scalar::from_i64(d, g.rng.range(-1, 5)));
+            return self.add(TextPlace {}, &[x, which]);
+        }
+        let to = self.rng.pick(&[&NUMERIC[..], &[DType::Bool]].concat());
+        let (count, big) = (self.dim(), self.rng.once_in(2));
+        // Strings of one length are rare, but for no strings and empty ones.
+        let padded = !self.rng.once_in(4);
+        self.add(TextRaw { to, count, big, padded }, &[x])
+    }
+    /// Numbers of strings that spell them.
+    pub(super) fn spelled(&mut self, kind: Kind) -> Option<NodeId> {
+        if kind == Kind::TextFloat {
+            return self.spelled_floats();
+        }
+        let to = self.rng.pick(&NUMERIC[..8]);
+        let (space, sign) = (["", " ", "\t\n"], ["", "+", "-"]);
+        let count = self.rng.below(6);
+        let spell = |_| {
+            let number = scalar(&mut self.rng, to).as_i64().unwrap_or(7).unsigned_abs();
+            let [before, behind] = [(); 2].map(|()| self.rng.pick(&space));
+            format!("{before}{}0{number}{behind}", self.rng.pick(&sign)).into_bytes()
+        };
+        let strings = (0..count).map(spell).collect();
+        let x = self.known(Tensor::from_strings([count], strings));
+        self.add(TextInt { to }, &[x])
+    }
+    fn spelled_floats(&mut self) -> Option<NodeId> {
+        let to = self.rng.pick(&[DType::F32, DType::F64]);
+        let count = self.rng.below(6);
+        let spell = |_| {
+            let digits = |rng: &mut Rng, most: usize| -> String {
+                (0..rng.below(most)).map(|_| char::from(b'0' + rng.below(10) as u8)).collect()
+            };
+            let rng = &mut self.rng;
+            let hex = rng.once_in(8);
+            let text = match rng.below(10) {
+                0 => rng.pick(&["inf", "-Infinity", " nan ", "0", "-0.0", "0x.8", "1e400", "4.9e-324"]).into(),
+                1 => f64::from_bits(rng.bits()).to_string(),
+                2 => format!("{:e}", f32::from_bits(rng.bits() as u32)),
+                3 => format!("{:e}", f64::from(f32::from_bits(rng.bits() as u32)) * 1.5),
+                _ => {
+                    let (before, behind) = (digits(rng, 24), digits(rng, 12));
+                    let power = rng.range(-30, 30) * if rng.once_in(3) { 11 } else { 1 };
+                    format!("{}{before}0.{behind}{}{power}", if hex { "0x" } else { "" }, if hex { 'p' } else { 'e' })
+                }
+            };
+            text.into_bytes()
+        };
+        let strings = (0..count).map(spell).collect();
+        let x = self.known(Tensor::from_strings([count], strings));
+        let [states, powers] = TextFloat::tables().map(|table| self.known(table));
+        self.add(TextFloat { to }, &[x, states, powers])
     }
     fn find(&mut self) -> Option<NodeId> {
         let x = self.operand(&[&NUMERIC[..8], &[DType::Str]].concat(), 0);

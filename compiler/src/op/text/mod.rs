@@ -1,19 +1,33 @@
 //! Primitives that look into strings: their bytes, not only where they are.
 
+mod count;
 mod equal;
 mod find;
+mod float;
 mod hash;
+mod int;
 mod length;
 mod part;
+mod place;
+mod raw;
+mod split;
 mod strip;
+mod tokens;
 mod words;
 
+pub use count::TextCount;
 pub use equal::TextEqual;
 pub use find::{Find, Perfect};
+pub use float::TextFloat;
 pub use hash::{TextHash, TextHashing};
+pub use int::TextInt;
 pub use length::{TextLength, TextUnit};
 pub use part::TextPart;
+pub use place::TextPlace;
+pub use raw::TextRaw;
+pub use split::TextSplit;
 pub use strip::TextStrip;
+pub use tokens::{MAX_SEPARATOR, Splitting};
 
 use super::*;
 

@@ -13,11 +13,12 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextStrip {}
 
-fn is_space(byte: u8) -> bool {
+/// Whether a byte is white space.
+pub fn is_space(byte: u8) -> bool {
     byte == b' ' || (b'\t'..=b'\r').contains(&byte)
 }
 
-/// Whether a byte, a u8, is white space.
+/// Code for the same of a u8 in a variable.
 pub fn emit_space(at: &mut Emit<'_>, byte: ExprId) -> ExprId {
     let [space, tab, span] = [b' ', b'\t', b'\r' - b'\t'].map(|n| at.w.int(DType::U8, n.into()));
     let plain = at.w.compare(CompareFn::Eq, byte, space);
