@@ -65,7 +65,7 @@ pub use scan::Scan;
 pub use scatter::{Outside, Scatter};
 pub use text::{
     Find, MAX_SEPARATOR, Perfect, Splitting, TextCount, TextEqual, TextFloat, TextHash, TextHashing, TextInt,
-    TextLength, TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
+    TextLength, TextMatches, TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
 };
 pub use top_k::TopK;
 pub use truncated_normal::TruncatedNormal;
@@ -308,6 +308,7 @@ ops! {
     Dot Conv
     Gather Scatter Put Iota TopK Bind
     Philox TruncatedNormal Sample Within Forest
+    TextMatches
     TextEqual TextLength TextHash TextPart TextStrip TextCount TextSplit TextPlace TextRaw TextInt TextFloat Find
 }
 

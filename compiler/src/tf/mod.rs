@@ -45,6 +45,7 @@ mod pool_gradient;
 mod ragged;
 mod random;
 mod raw;
+mod regex;
 mod reduce;
 mod refuse;
 mod scatter;
@@ -151,6 +152,7 @@ const TABLES: &[&[TfOp]] = &[
     text::OPS,
     split::OPS,
     raw::OPS,
+    regex::OPS,
     table::OPS,
     shape::OPS,
     slice::OPS,

@@ -156,6 +156,7 @@ const WITHOUT: &[Kind] = &[
     Kind::TextSplit,
     Kind::TextPlace,
     Kind::TextInt,
+    Kind::TextMatches,
     Kind::Find,
     // Numbers that are drawn until one fits.
     Kind::Sample,

@@ -457,6 +457,7 @@ impl Grower {
                 self.add(TextEqual {}, &[x, y])
             }
             Kind::TextLength | Kind::TextHash | Kind::TextPart | Kind::TextStrip | Kind::Find => self.text(kind),
+            Kind::TextMatches => self.matches(),
             Kind::TextCount | Kind::TextSplit => self.split(kind),
             Kind::TextPlace | Kind::TextRaw => self.looked_into(kind),
             Kind::TextInt | Kind::TextFloat => self.spelled(kind),

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     op::{
         Broadcast, Find, Kind, Perfect, Splitting, TextCount, TextFloat, TextHash, TextHashing, TextInt, TextLength,
-        TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
+        TextMatches, TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
     },
     tensor::{DType, Scalar, Shape, concrete},
 };
@@ -159,6 +159,24 @@ impl Grower {
         let x = self.known(Tensor::from_strings([count], strings));
         let [states, powers] = TextFloat::tables().map(|table| self.known(table));
         self.add(TextFloat { to }, &[x, states, powers])
+    }
+    /// Whether a regular expression matches.
+    pub(super) fn matches(&mut self) -> Option<NodeId> {
+        let x = self.operand(&[DType::Str], 0);
+        let op = TextMatches { pattern: self.pattern() };
+        let [classes, transitions] = op.tables().ok()?.map(|table| self.known(table));
+        self.add(op, &[x, classes, transitions])
+    }
+    /// A regular expression.
+    fn pattern(&mut self) -> String {
+        let one = |g: &mut Grower| {
+            let part =
+                g.rng.pick(&["a", "b", ".", "\\s", "[^b]", "\u{fc}", "\\w", "(a|)", "^", "$", "\\b", "\\C", "(?s:.)"]);
+            let times = g.rng.pick(&["", "", "*", "+", "?", "*?", "{2}"]);
+            format!("(?:{part}){times}")
+        };
+        let parts: Vec<String> = (0..self.rng.below(4)).map(|_| one(self)).collect();
+        parts.join(self.rng.pick(&["", "", "|"]))
     }
     fn find(&mut self) -> Option<NodeId> {
         let x = self.operand(&[&NUMERIC[..8], &[DType::Str]].concat(), 0);
