@@ -384,6 +384,8 @@ pub fn tolerance(op: &str) -> Tolerance {
         "CropAndResizeGradBoxes" => (4.0, 64.0),
         // Sines of kernels.
         "ScaleAndTranslate" | "ScaleAndTranslateGrad" => (2.0, 2.0),
+        // An exponential over a sum of them.
+        "SparseSoftmax" => (4.0, 0.0),
         // A power, and a sum that is subtracted from it; TensorFlow rounds halves at every operation.
         "LRNGrad" => (4.0, 4.0),
         _ => (2.0, 0.0),

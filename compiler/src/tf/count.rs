@@ -4,7 +4,7 @@ use super::{
     Import, Outputs, Stop, TfOp,
     build::one,
     ragged::Cut,
-    sparse::{column, extents, folded, grouped, indices, values, vector},
+    sparse::{column, extents, folded, grouped, indices, inside, values, vector},
 };
 use crate::{
     base::Dim,
@@ -160,16 +160,6 @@ fn in_bins(
     let zeros = cx.broadcast_to(zero, &shape)?;
     let f = if binary { Combine::Set } else { Combine::Add };
     cx.add(Scatter { f, depth: shape.len(), below, above: Outside::Drop }, &[zeros, at, weights])
-}
-
-/// `x`, provided that all indices are within these dense extents.
-fn inside(cx: &mut Import, at: NodeId, extents: NodeId, x: NodeId) -> Result<NodeId> {
-    let zero = cx.scalar(DType::I64, 0.0)?;
-    let (above, below) = (cx.compare(CompareFn::Ge, at, zero)?, cx.compare(CompareFn::Lt, at, extents)?);
-    let fits = cx.and(above, below)?;
-    let fits = cx.add(Reduce { f: BinaryFn::And, axes: vec![0, 1] }, &[fits])?;
-    let fits = cx.reshape(fits, &[])?;
-    cx.provided(x, fits, "all indices are within the dense extents")
 }
 
 /// The numbers that are counted, a vector, with what each counts; the row of each and the number of rows, unless they are all

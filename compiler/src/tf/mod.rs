@@ -55,6 +55,8 @@ mod shape;
 mod slice;
 mod space;
 mod sparse;
+mod sparse_parts;
+mod sparse_sums;
 mod split;
 mod state;
 mod stretch;
@@ -176,6 +178,8 @@ const TABLES: &[&[TfOp]] = &[
     segment::OPS,
     segment_gradient::OPS,
     sparse::OPS,
+    sparse_parts::OPS,
+    sparse_sums::OPS,
     ragged::OPS,
     forest::OPS,
     state::OPS,

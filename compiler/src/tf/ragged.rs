@@ -6,7 +6,7 @@ use super::{
     build::one,
     found::Pieces,
     segment::never_falling,
-    sparse::{folded, numbered, vector},
+    sparse::{folded, numbered, picked, vector},
 };
 use crate::{
     base::Dim,
@@ -109,11 +109,6 @@ impl Cut {
         let places = numbered(cx, n)?;
         cx.sub(places, begins)
     }
-}
-
-/// `x[indices]`, of indices that are all there.
-fn picked(cx: &mut Import, x: NodeId, indices: NodeId) -> Result<NodeId> {
-    cx.add(Gather { axis: 0, batch: 0, checked: false }, &[x, indices])
 }
 
 /// The rows of a ragged tensor in a dense one, cut or padded with the default value to the extents that are given, or else to

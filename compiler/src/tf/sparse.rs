@@ -66,8 +66,59 @@ pub(super) fn column(cx: &mut Import, indices: NodeId, at: usize) -> Result<Node
     cx.drop_axes(column, &[1])
 }
 
-fn columns(cx: &mut Import, indices: NodeId, rank: usize) -> Result<Vec<NodeId>> {
+pub(super) fn columns(cx: &mut Import, indices: NodeId, rank: usize) -> Result<Vec<NodeId>> {
     (0..rank).map(|at| column(cx, indices, at)).collect()
+}
+
+/// A sparse tensor: indices `i64[number, rank]`, values and dense extents `i64[rank]`.
+pub(super) struct Sparse {
+    pub at: NodeId,
+    pub values: NodeId,
+    pub shape: NodeId,
+    pub number: Dim,
+    pub rank: usize,
+}
+
+impl Sparse {
+    /// The one that these operands are.
+    pub fn operand(cx: &mut Import, [at, of_values, shape]: [usize; 3]) -> Result<Sparse> {
+        let (at, number, rank) = indices(cx, at)?;
+        let (values, shape) = (values(cx, of_values, &number)?, extents(cx, shape, rank)?);
+        Ok(Sparse { at, values, shape, number, rank })
+    }
+}
+
+/// `x`, provided that all indices are within these dense extents.
+pub(super) fn inside(cx: &mut Import, at: NodeId, extents: NodeId, x: NodeId) -> Result<NodeId> {
+    let zero = cx.scalar(DType::I64, 0.0)?;
+    let (above, below) = (cx.compare(CompareFn::Ge, at, zero)?, cx.compare(CompareFn::Lt, at, extents)?);
+    let fits = cx.and(above, below)?;
+    let fits = cx.add(Reduce { f: BinaryFn::And, axes: vec![0, 1] }, &[fits])?;
+    let fits = cx.reshape(fits, &[])?;
+    cx.provided(x, fits, "all indices are within the dense extents")
+}
+
+/// One element of a vector, a scalar.
+pub(super) fn element(cx: &mut Import, x: NodeId, at: usize) -> Result<NodeId> {
+    let element = cx.slice_axis(x, 0, at.into(), Dim::one())?;
+    cx.reshape(element, &[])
+}
+
+/// A vector of scalars.
+pub(super) fn packed(cx: &mut Import, scalars: &[NodeId]) -> Result<NodeId> {
+    let elements = scalars.iter().map(|&x| cx.reshape(x, &[Dim::one()])).collect::<Result<Vec<_>>>()?;
+    cx.concat(&elements, 0)
+}
+
+/// `x[indices]`, of indices that are all there.
+pub(super) fn picked(cx: &mut Import, x: NodeId, indices: NodeId) -> Result<NodeId> {
+    cx.add(Gather { axis: 0, batch: 0, checked: false }, &[x, indices])
+}
+
+/// A matrix of columns.
+pub(super) fn matrix(cx: &mut Import, columns: &[NodeId]) -> Result<NodeId> {
+    let columns = columns.iter().map(|&x| cx.insert_axes(x, &[1])).collect::<Result<Vec<_>>>()?;
+    cx.concat(&columns, 1)
 }
 
 /// A vector of numbers from 0 on.
@@ -93,7 +144,7 @@ fn less(cx: &mut Import, a: &[NodeId], b: &[NodeId], or_equal: bool) -> Result<N
 }
 
 /// Whether each row but the first comes after the one before it, or is equal and `or_equal`: `bool[n]`.
-fn follows(cx: &mut Import, columns: &[NodeId], n: &Dim, or_equal: bool) -> Result<NodeId> {
+pub(super) fn follows(cx: &mut Import, columns: &[NodeId], n: &Dim, or_equal: bool) -> Result<NodeId> {
     let (at, unit, zero) = (numbered(cx, n)?, cx.scalar(DType::I64, 1.0)?, cx.scalar(DType::I64, 0.0)?);
     let before = cx.sub(at, unit)?;
     let before = cx.binary(BinaryFn::Max, before, zero)?;
@@ -107,7 +158,7 @@ fn follows(cx: &mut Import, columns: &[NodeId], n: &Dim, or_equal: bool) -> Resu
 }
 
 /// The place of each of `n` rows of numbers among all of them in order, `i64[n]`; equal ones stay in theirs.
-fn places(cx: &mut Import, columns: &[NodeId], n: &Dim) -> Result<NodeId> {
+pub(super) fn places(cx: &mut Import, columns: &[NodeId], n: &Dim) -> Result<NodeId> {
     let follows = follows(cx, columns, n, true)?;
     let ordered = folded(cx, BinaryFn::And, follows)?;
     let there = |cx: &mut Import, _: &[NodeId]| numbered(cx, n);
