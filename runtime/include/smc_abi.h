@@ -29,11 +29,15 @@ enum smc_status {
   SMC_WRONG_STATE = 14,
   SMC_SIZE_OUT_OF_BOUNDS = 15,
   SMC_BROKEN_SIZE = 16,
-  SMC_UNSET_VARIABLE = 17
+  SMC_UNSET_VARIABLE = 17,
+  SMC_OPERATOR_FAILED = 19
 };
 
+/* What a custom operator's function returned, of a status whose low eight bits are SMC_OPERATOR_FAILED: 24 bits of it. */
+#define SMC_OPERATOR_CODE(status) ((status) >> 8)
+
 static inline const char *smc_status_text(int status) {
-  switch (status) {
+  switch ((status & 255) == SMC_OPERATOR_FAILED ? SMC_OPERATOR_FAILED : status) {
     case SMC_OK: return "ok";
     case SMC_NULL_POINTER: return "a pointer is null";
     case SMC_MISALIGNED_WORKSPACE: return "the workspace is not aligned to 64 bytes";
@@ -52,6 +56,7 @@ static inline const char *smc_status_text(int status) {
     case SMC_SIZE_OUT_OF_BOUNDS: return "a size that data decide is negative or above its bound; its member of the struct says how large it is";
     case SMC_BROKEN_SIZE: return "sizes that data decide break a condition of the model";
     case SMC_UNSET_VARIABLE: return "a variable is read that nothing has assigned yet";
+    case SMC_OPERATOR_FAILED: return "a custom operator failed; its code is in the bits above the low eight";
     default: return "unknown status";
   }
 }
@@ -75,6 +80,15 @@ struct smc_threads {
 struct smc_string {
   const char *data;
   size_t bytes;
+};
+
+/* An operand or result of a custom operator: dense, row-major elements, rank extents, and the number that smc.h's enum
+ * smc_element has for the type. Of a tensor without elements data means nothing, of a scalar extents. */
+struct smc_operand {
+  void *data;
+  int64_t *extents;
+  int64_t rank;
+  int64_t element;
 };
 
 /* A compiled model for generic callers; smc.h reads the descriptor.
@@ -136,6 +150,7 @@ enum class status : int {
   size_out_of_bounds = SMC_SIZE_OUT_OF_BOUNDS,
   broken_size = SMC_BROKEN_SIZE,
   unset_variable = SMC_UNSET_VARIABLE,
+  operator_failed = SMC_OPERATOR_FAILED,
   short_span = -1,    /* a span has fewer elements than its tensor */
   out_of_memory = -2  /* there is no memory for the workspace */
 };

@@ -104,6 +104,8 @@ coded! {
         BrokenSize = 16, "sizes that data decide break a condition of the model";
         /// The state's flag of the variable, `NAME_is_set`, is false: no call assigned it.
         UnsetVariable = 17, "a variable is read that nothing has assigned yet";
+        /// What the function returned is above the low 8 bits, see [`Status::of_call`].
+        OperatorFailed = 19, "a custom operator failed; its code is in the bits above the low eight";
     }
 }
 
@@ -140,6 +142,20 @@ impl ElementType {
             ElementType::I64 | ElementType::U64 | ElementType::F64 | ElementType::C64 => 8,
             ElementType::C128 => 16,
             ElementType::Str => 2 * size_of::<usize>(),
+        }
+    }
+}
+
+impl Status {
+    /// What a call that returned this number says, and the code of the custom operator that failed: the low 24 bits of what
+    /// its function returned, as a signed number.
+    pub const fn of_call(returned: i32) -> Option<(Status, i32)> {
+        match Status::from_code(returned & 255) {
+            Some(Status::OperatorFailed) => Some((Status::OperatorFailed, returned >> 8)),
+            _ => match Status::from_code(returned) {
+                Some(status) => Some((status, 0)),
+                None => None,
+            },
         }
     }
 }

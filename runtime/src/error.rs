@@ -94,6 +94,10 @@ pub enum Error {
     },
     /// What the compiled model returned.
     Status(Status),
+    /// A custom operator of the model failed, and its function returned this number: 24 bits of it.
+    Operator {
+        code: i32,
+    },
 }
 
 impl From<Corrupt> for Error {
@@ -138,6 +142,7 @@ impl fmt::Display for Error {
             Error::BrokenGuard(text) => write!(f, "the dimensions break the condition {text}"),
             Error::Workspace { needed } => write!(f, "the workspace cannot hold {needed} aligned bytes"),
             Error::Status(status) => status.fmt(f),
+            Error::Operator { code } => write!(f, "a custom operator failed with code {code}"),
         }
     }
 }

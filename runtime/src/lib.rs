@@ -12,7 +12,7 @@
 //! - [`descriptor`], [`reader`]: the description of its signatures that every compiled model carries.
 //! - [`mod@model`]: safe calls, checked against it. [`error`]: what can be wrong with them. [`workspace`]: their memory.
 //! - [`weights`]: files of weights that lie apart from the code. [`state`]: variables that outlive calls.
-//! - [`text`]: elements of tensors of strings.
+//! - [`text`]: elements of tensors of strings. [`operator`]: what custom operators written in Rust get.
 //! - `pool` (feature `std`): threads for them.
 //!
 //! Knows nothing of the compiler. Needs nothing but `core`, and never allocates, unless the feature `std` is on.
@@ -24,6 +24,7 @@ pub mod descriptor;
 pub mod error;
 mod formula;
 pub mod model;
+pub mod operator;
 #[cfg(feature = "std")]
 pub mod pool;
 pub mod reader;

@@ -402,9 +402,10 @@ impl<'m, 'c, const ROOM: usize> Call<'m, 'c, ROOM> {
         for (n, symbol) in symbols.enumerate().filter(|(_, symbol)| !symbol.bound.is_empty()) {
             self.dims[n] = Some(self.get(symbol.slot));
         }
-        match Status::from_code(status) {
-            Some(Status::Ok) => Ok(()),
-            Some(status) => Err(Error::Status(status)),
+        match Status::of_call(status) {
+            Some((Status::Ok, _)) => Ok(()),
+            Some((Status::OperatorFailed, code)) => Err(Error::Operator { code }),
+            Some((status, _)) => Err(Error::Status(status)),
             None => Err(Error::Status(Status::AssertionFailed)),
         }
     }
