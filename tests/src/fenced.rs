@@ -155,7 +155,7 @@ fn call_by(
         let bytes = shape.iter().product::<usize>() * t.ty.dtype.size();
         let left = Tensor::from_bytes(t.ty.dtype, shape, memory.bytes()[..bytes].to_vec());
         // SAFETY: a model writes addresses of bytes of its inputs, of its own or of the workspace, which are still there.
-        unsafe { smc::driver::read_strings(&left) }
+        unsafe { smc::tensor::read_strings(&left) }
     };
     Ok(outputs.iter().zip(&s.outputs).map(result).collect())
 }

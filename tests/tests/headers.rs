@@ -124,6 +124,7 @@ fn names_of_the_standards_are_no_members() {
         binds_weights: true,
         signatures,
         state: None,
+        operators: vec![],
     };
     let use_it = "int main(void) { return (int)sizeof(struct m_serving_default) == 0; }\n";
     compiles(folder.path(), &header::header(&model, &[]), use_it);

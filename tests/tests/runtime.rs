@@ -100,6 +100,7 @@ fn with_model(test: impl FnOnce(Signature<'_>)) {
         binds_weights: false,
         signatures,
         state: None,
+        operators: vec![],
     };
     let bytes = descriptor(&model, Order::NATIVE).unwrap();
     // SAFETY: the descriptor describes the functions above.
@@ -280,6 +281,7 @@ fn c_and_rust_evaluate_alike() {
         binds_weights: false,
         signatures,
         state: None,
+        operators: vec![],
     };
     let bytes = descriptor(&model, Order::NATIVE).unwrap();
     let folder = tempfile::tempdir().unwrap();

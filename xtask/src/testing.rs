@@ -96,11 +96,12 @@ fn cargo_test(arguments: &[&str], level: Option<&str>) -> Result<Counts> {
 }
 
 /// The tests whose code is made for a CPU level of this machine; the others say by themselves which levels they need.
-const BY_LEVEL: [&str; 22] = [
+const BY_LEVEL: [&str; 23] = [
     "borders",
     "broadcasts",
     "cases",
     "chains",
+    "custom",
     "elementary",
     "entries",
     "extents",

@@ -84,6 +84,17 @@ pub struct Model {
     /// A tag of the graph to take; repeat it for each of its tags [default: serve, or the only graph]
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
+    /// A file that declares custom operators, whose functions are linked with the object; repeat it for more
+    #[arg(long = "custom", value_name = "FILE")]
+    pub custom: Vec<PathBuf>,
+}
+
+/// Where code that runs here finds custom operators.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Plugins {
+    /// A shared library that has the functions of custom operators; repeat it for more
+    #[arg(long = "plugin", value_name = "FILE", requires = "custom")]
+    pub plugins: Vec<PathBuf>,
 }
 
 impl Model {
@@ -236,7 +247,10 @@ impl Edit {
             head if self.is_some() => driver::grafted(&model, options, &Graft { from, append, head }, seed)?,
             _ => return Ok(model),
         };
-        saved::Model::load(Arc::new(revised), &saved::Options { tags: model.tags(), version: None })
+        saved::Model::load(
+            Arc::new(revised),
+            &saved::Options { tags: model.tags(), version: None, operators: model.operators().clone() },
+        )
     }
 }
 
@@ -328,6 +342,8 @@ pub struct Inspect {
 pub struct Run {
     #[command(flatten)]
     pub model: Model,
+    #[command(flatten)]
+    pub plugins: Plugins,
     /// The signature to run [default: serving_default, or the only one]
     #[arg(long, value_name = "KEY")]
     pub signature: Option<String>,
@@ -384,6 +400,8 @@ pub struct Run {
 pub struct Train {
     #[command(flatten)]
     pub model: Model,
+    #[command(flatten)]
+    pub plugins: Plugins,
     /// The folder to write the trained model to, such as MODELS/2; it does not exist yet, or is empty. What is learned takes
     /// the place of the stored variables, and all else is the model's
     #[arg(short, long = "out", value_name = "OUT", required_unless_present = "state")]
@@ -513,6 +531,8 @@ pub struct Export {
 pub struct Check {
     #[command(flatten)]
     pub model: Model,
+    #[command(flatten)]
+    pub plugins: Plugins,
     /// The signature to check; repeat it for more [default: all that can be served]
     #[arg(long = "signature", value_name = "KEY")]
     pub signatures: Vec<String>,
@@ -563,6 +583,8 @@ pub struct Check {
 pub struct Bench {
     #[command(flatten)]
     pub model: Model,
+    #[command(flatten)]
+    pub plugins: Plugins,
     /// The signature to measure [default: serving_default, or the only one]
     #[arg(long, value_name = "KEY")]
     pub signature: Option<String>,

@@ -16,7 +16,7 @@ use smc_runtime::Parallel;
 
 use super::{
     args::Bench,
-    cpu, load,
+    cpu, load_with,
     profile::{self, Profiled},
     run::{pick, pool},
     term::{Term, answer},
@@ -81,7 +81,7 @@ fn extents(signature: &Signature) -> Result<Bindings, Diagnostic> {
 const MAX_SAMPLES: usize = 2_000_000;
 
 pub fn run(args: &Bench, term: &Term) -> Result<(), Problems> {
-    let model = load(&args.model)?;
+    let model = load_with(&args.model, &args.plugins)?;
     let signature = pick(&model, args.signature.as_deref())?.name.clone();
     if args.profile && args.cpu.as_ref().is_some_and(|list| list.contains(',')) {
         return Err(Diagnostic::error("--profile measures the kernels of one CPU level").help("give --cpu one").into());

@@ -22,7 +22,7 @@ use super::{
     cpu,
     given::ordered,
     judge::{Judgement, judge, last_roundings},
-    load, npz,
+    load_with, npz,
     term::{Progress, Term, answer},
 };
 
@@ -43,7 +43,7 @@ struct Comparison {
 }
 
 pub fn run(args: &Check, term: &Term) -> Result<(), Problems> {
-    let model = load(&args.model)?;
+    let model = load_with(&args.model, &args.plugins)?;
     let options = Options {
         signatures: args.signatures.clone(),
         shapes: args.inputs.clone(),

@@ -7,6 +7,7 @@ mod check;
 mod checkpoint;
 mod compile;
 mod curve;
+mod custom;
 mod draw;
 mod examples;
 mod files;
@@ -31,7 +32,7 @@ use clap::CommandFactory;
 use smc::{base::Problems, driver::machine::Machine, saved};
 
 use self::{
-    args::{Cli, Command, Model},
+    args::{Cli, Command, Model, Plugins},
     term::{Term, answer},
 };
 
@@ -90,5 +91,12 @@ fn cpu(given: Option<&str>) -> String {
 
 /// Opens the model that the arguments name.
 fn load(args: &Model) -> Result<saved::Model, Problems> {
-    saved::Model::open(&args.path, &saved::Options { version: args.version, tags: args.tags.clone() })
+    load_with(args, &Plugins::default())
+}
+
+/// The same, whose custom operators are in these shared libraries.
+fn load_with(args: &Model, plugins: &Plugins) -> Result<saved::Model, Problems> {
+    let operators = custom::operators(&args.custom, &plugins.plugins)?;
+    let options = saved::Options { version: args.version, tags: args.tags.clone(), operators: operators.into() };
+    saved::Model::open(&args.path, &options)
 }

@@ -17,13 +17,13 @@ use super::{
     args::Run,
     cpu, files,
     given::{self, Given},
-    load, npz, shown,
+    load_with, npz, shown,
     term::{Term, answer},
 };
 
 pub fn run(args: &Run, term: &Term) -> Result<(), Problems> {
     let place = args.results.as_deref().map(npz_place).transpose()?;
-    let model = load(&args.model)?;
+    let model = load_with(&args.model, &args.plugins)?;
     let signature = pick(&model, args.signature.as_deref())?;
     let given = given::read(args)?;
     // A file of state belongs to all signatures, which have one layout of variables.
@@ -211,6 +211,7 @@ fn reference(
     let mut values = given::values(args, &declared, given, term)?;
     let types: Vec<(&str, &TensorType)> = declared.iter().map(|t| (t.key.as_str(), &t.ty)).collect();
     let bindings = bind(&types, &values)?;
+    driver::check_functions(graph)?;
     driver::check_assumptions(graph, &bindings)?;
     memory::evaluation(graph, &bindings)?;
     values.extend(driver::at_first(model, entry, args.seed.unwrap_or(0))?);

@@ -55,7 +55,7 @@ fn archive(file: &Path, output: &Path) -> Result<(), Problems> {
 /// Writes the model with the variables of a state.
 fn export(args: &Export, state: &Path, folder: &Path, term: &Term) -> Result<(), Problems> {
     let place = Folder::find(folder)?;
-    let of = Model { path: args.of.clone(), version: args.version, tags: args.tags.clone() };
+    let of = Model { path: args.of.clone(), version: args.version, tags: args.tags.clone(), custom: vec![] };
     let signatures = args.signature.iter().cloned().collect();
     let model = args.edit.applied(load(&of)?, &driver::Options { signatures, ..Default::default() })?;
     let driver::Exported { values, notes } = driver::exported(&model, &read(state)?)?;

@@ -25,7 +25,7 @@ use super::{
     examples::examples,
     files::{self, Destination, Folder},
     interrupt::Interrupt,
-    load, npz,
+    load_with, npz,
     run::{pick, pool},
     term::Term,
 };
@@ -46,7 +46,7 @@ pub fn run(args: &Train, term: &Term) -> Result<(), Problems> {
         curve: args.curve.as_deref().map(Destination::find).transpose()?,
         state: args.state.as_deref().map(Checkpoint::find).transpose()?,
     };
-    let model = edited(args, load(&args.model)?)?;
+    let model = edited(args, load_with(&args.model, &args.plugins)?)?;
     places.out.as_ref().map_or(Ok(()), |out| out.is_apart(&model))?;
     let data = npz::read_npz(&args.data)?;
     let held_back = args.validation.as_deref().map(npz::read_npz).transpose()?;

@@ -129,6 +129,7 @@ fn flows(out: &mut String, program: &Program, at: impl Fn(usize) -> bool) {
                 let condition = if plan.condition.is_some() { " at most" } else { "" };
                 format!("{count} iterations{condition}")
             }
+            FlowKind::Call(call, _) => format!("a call of `{}`", call.symbol),
         };
         let _ = writeln!(out, "{}({}) -> {}: {what}", flow.name, show(&flow.operands), show(&flow.results));
     }

@@ -11,12 +11,12 @@ use crate::{
     base::{Bindings, Diagnostic, Problems},
     driver::{bind::bind, memory},
     emit::{
-        interface::{Interface, Signature},
+        interface::{Interface, Operator, Signature},
         load::Loaded,
         state::Slot,
     },
     saved::IS_SET,
-    tensor::{DType, Tensor, TensorType},
+    tensor::{DType, Tensor, TensorType, addressed, read_strings},
 };
 
 /// A compiled model in executable memory.
@@ -31,7 +31,11 @@ pub struct Executable {
 impl Executable {
     /// Maps an object for this machine. Fails on machines that smc cannot run code on.
     pub fn new(object: &[u8], interface: Interface) -> Result<Executable, Problems> {
-        let code = Loaded::new(object).map_err(Diagnostic::error)?;
+        let functions = Operator::functions(&interface.operators);
+        let missing =
+            interface.operators.iter().map(Operator::symbol).filter(|symbol| !functions.contains_key(*symbol));
+        has_functions(missing.map(str::to_owned).collect())?;
+        let code = Loaded::beside(object, &functions).map_err(Diagnostic::error)?;
         let symbol = |name: &str| {
             let full = format!("{}_{name}", interface.name);
             code.symbol(&full).unwrap_or_else(|| panic!("the object exports {full}"))
@@ -99,6 +103,16 @@ impl Executable {
         call.fill(s)?;
         Ok(call)
     }
+}
+
+/// Refuses to run what calls functions that are not in this process.
+pub(super) fn has_functions(missing: Vec<String>) -> Result<(), Diagnostic> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<_> = missing.iter().map(|symbol| format!("`{symbol}`")).collect();
+    let what = format!("the model calls {}, which nothing in this process has", missing.join(", "));
+    Err(Diagnostic::error(what).help("`--plugin FILE` names a shared library that has it"))
 }
 
 /// A call that can be made again and again: its inputs, outputs and workspace stay where they are.
@@ -221,6 +235,11 @@ impl Call<'_> {
     }
     pub(super) fn fault(&self, status: i32) -> Diagnostic {
         let s = &self.executable.interface.signatures[self.signature];
+        let (code, operator) = Status::of_call(status).unwrap_or((Status::Ok, 0));
+        if code == Status::OperatorFailed {
+            let what = format!("signature `{}` stopped, since a custom operator failed with code {operator}", s.key);
+            return Diagnostic::error(what);
+        }
         let text = Status::from_code(status).map_or("unknown status", Status::text);
         let mut d = Diagnostic::error(format!("signature `{}` stopped with status {status}: {text}", s.key));
         if status == Status::BrokenGuard.code() {
@@ -259,33 +278,6 @@ impl Block {
         let place = slot.at as usize..(slot.at + slot.bytes) as usize;
         self.0.slice_mut()[place.clone()].copy_from_slice(&from.bytes()[place]);
     }
-}
-
-/// A tensor as calls take it: strings by their addresses, in memory that is added to `texts`.
-fn addressed(tensor: &Tensor, texts: &mut Vec<Vec<u8>>) -> Tensor {
-    if !tensor.has_strings() {
-        return tensor.clone();
-    }
-    let text = tensor.strings().concat();
-    let mut at = text.as_ptr() as u64;
-    texts.push(text);
-    tensor.to_spans(|string| {
-        at += string.len() as u64;
-        at - string.len() as u64
-    })
-}
-
-/// The strings whose addresses a call left. Other tensors stay as they are.
-///
-/// # Safety
-/// Each span that is not empty is memory that may be read.
-pub unsafe fn read_strings(tensor: &Tensor) -> Tensor {
-    let string = |start: u64, bytes: u64| match bytes {
-        0 => vec![],
-        // SAFETY: the caller promises it.
-        _ => unsafe { std::slice::from_raw_parts(start as *const u8, bytes as usize).to_vec() },
-    };
-    tensor.to_strings(|start, bytes| Some(string(start, bytes))).expect("each one is read")
 }
 
 type Init = unsafe extern "C" fn(*mut c_void, usize) -> i32;

@@ -38,7 +38,7 @@ use smc_runtime::{abi::Status, descriptor::Order};
 pub use bind::{bind, check_assumptions};
 use conditions::conditions;
 pub use drawn::unseeded_outputs;
-pub use execute::{Block, Call, Executable, read_strings};
+pub use execute::{Block, Call, Executable};
 pub use export::{Exported, exported};
 pub use layers::{Layer, layers};
 pub use options::{Dump, InputShape, Options, SizeBound};
@@ -58,7 +58,7 @@ use crate::{
         self,
         descriptor::descriptor,
         header::header,
-        interface::{self, Interface},
+        interface::{self, Interface, Operator},
         object::{Object, Parts},
         shared,
         weights::{self, Stored},
@@ -73,6 +73,11 @@ use crate::{
     tensor::Tensor,
     tf,
 };
+
+/// Refuses to evaluate a graph that calls functions which are not in this process.
+pub fn check_functions(graph: &Graph) -> Result<(), Diagnostic> {
+    execute::has_functions(graph.missing_functions())
+}
 
 /// One signature as a graph, before and after the passes.
 #[derive(Debug)]
@@ -179,6 +184,26 @@ fn target(options: &Options) -> Result<Target, Problems> {
     Ok(target)
 }
 
+/// Refuses custom operators that the output has no place for.
+fn check_operators(operators: &[Operator], options: &Options) -> Result<(), Diagnostic> {
+    let Some(first) = operators.first() else { return Ok(()) };
+    if options.shared.is_some() {
+        let what =
+            format!("a shared library of smc's holds all that it calls, and `{}` is somewhere else", first.symbol());
+        let help =
+            "write an object, and let a linker make the library: `cc -shared model.o operators.o -o libmodel.so`";
+        return Err(Diagnostic::error(what).help(help));
+    }
+    let own = |symbol: &str| symbol.strip_prefix(&options.name).is_some_and(|rest| rest.starts_with('_'));
+    match operators.iter().find(|operator| own(operator.symbol())) {
+        Some(taken) => {
+            let what = format!("the custom operator `{}` is called like functions of the model", taken.symbol());
+            Err(Diagnostic::error(what).help("choose another prefix for the model: `--name`"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// From graphs to an object and its header.
 fn back_end(
     (mut entries, state): (Vec<Entry>, State),
@@ -203,6 +228,7 @@ fn back_end(
 
     // The interface is fixed before code is made, because the entries' code follows its layout.
     let mut interface = describe(options, target, fingerprint, &entries, &bodies, layout);
+    check_operators(&interface.operators, options)?;
 
     heard(News::Stage("generating code"));
     let aliases: Vec<Vec<&str>> =
@@ -557,6 +583,7 @@ fn describe(
         binds_weights: options.weights_apart,
         signatures,
         state: layout.map(|layout| interface::State { layout, c_names }),
+        operators: Operator::of(bodies.iter().flat_map(Bodies::programs).flat_map(Program::calls)),
     }
 }
 

@@ -124,7 +124,7 @@ fn of_flow(program: &Program, f: usize, numbers: &[usize], code: &native::Compil
     let flow = &program.flows[f];
     let count = match &flow.kind {
         FlowKind::Loop(plan) => plan.count.clone().filter(|_| plan.condition.is_none()).unwrap_or(Dim::one()),
-        FlowKind::If { .. } => Dim::one(),
+        FlowKind::If { .. } | FlowKind::Call(..) => Dim::one(),
     };
     let inner: Vec<&Program> = flow.programs().into_iter().flat_map(Program::all).collect();
     let launches = || inner.iter().flat_map(|program| program.launches.iter().map(move |launch| (*program, launch)));

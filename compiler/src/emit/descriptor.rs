@@ -321,6 +321,7 @@ mod tests {
             binds_weights: false,
             signatures,
             state: None,
+            operators: vec![],
         }
     }
 

@@ -2,6 +2,7 @@
 //! signature, and a class for C++17. What it says is [`Interface`]; nothing is decided here.
 
 mod classes;
+mod operators;
 mod state;
 
 use std::fmt::Write;
@@ -57,6 +58,7 @@ pub fn header(model: &Interface, notes: &[String]) -> String {
     if let Some(state) = &model.state {
         state::write(&mut out, name, state);
     }
+    operators::write(&mut out, &model.operators);
     line(&mut out, "\n/* CPU levels: what a struct's cpu may ask for. */");
     for level in &model.levels {
         line(&mut out, &format!("#define {}_CPU_{} {}u", name.to_uppercase(), level.c_name(), level.number));
@@ -265,6 +267,7 @@ mod tests {
             binds_weights: false,
             signatures: signatures(named),
             state: None,
+            operators: vec![],
         };
         model.signatures[0].workspace = "64*batch".parse().unwrap();
         let text = header(&model, &["an */ end".into()]);

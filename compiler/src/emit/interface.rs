@@ -9,11 +9,13 @@ use std::collections::BTreeSet;
 use smc_runtime::abi::SLOT_BYTES;
 
 use super::{
+    load::Functions,
     names::is_reserved,
     state::{Layout, Slot},
 };
 use crate::{
     base::{Bindings, Dim, Symbol},
+    graph::Call,
     plan::Access,
     tensor::TensorType,
 };
@@ -35,6 +37,40 @@ pub struct Interface {
     pub signatures: Vec<Signature>,
     /// What outlives calls, if something does.
     pub state: Option<State>,
+    /// The custom operators: each function that the object calls and does not have.
+    pub operators: Vec<Operator>,
+}
+
+/// A function that whoever links the model has.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    /// Its calls, each other one once: they have one symbol and one struct of attributes.
+    pub calls: Vec<Call>,
+}
+
+impl Operator {
+    pub fn symbol(&self) -> &str {
+        &self.calls[0].symbol
+    }
+    /// The operators that programs call.
+    pub fn of<'a>(calls: impl IntoIterator<Item = &'a Call>) -> Vec<Operator> {
+        let mut all: Vec<Operator> = vec![];
+        for call in calls {
+            match all.iter_mut().find(|known| known.symbol() == call.symbol) {
+                Some(known) if !known.calls.contains(call) => known.calls.push(call.clone()),
+                Some(_) => {}
+                None => all.push(Operator { calls: vec![call.clone()] }),
+            }
+        }
+        all
+    }
+    /// What the functions are in this process, where they are known.
+    pub fn functions(all: &[Operator]) -> Functions {
+        let function = |operator: &Operator| {
+            Some((operator.symbol().to_owned(), operator.calls.iter().find_map(|c| c.function.as_ref())?.address()))
+        };
+        all.iter().filter_map(function).collect()
+    }
 }
 
 /// The block of memory that outlives calls.

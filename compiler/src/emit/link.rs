@@ -15,6 +15,15 @@ use crate::entry::Reach;
 /// Where sections start, by their numbers.
 pub type Places = BTreeMap<usize, u64>;
 
+/// Where what leads to functions lies that the object does not have, by their names.
+pub type Bridges = BTreeMap<String, u64>;
+
+/// The functions that an object calls and does not have.
+pub fn foreign(file: &object::File<'_>) -> Vec<String> {
+    let undefined = file.symbols().filter(|s| s.is_undefined()).filter_map(|s| s.name().ok());
+    undefined.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
 /// Whether a section is code or constant data, so that it is part of an image.
 pub fn is_constant(section: &object::Section<'_, '_>) -> bool {
     matches!(section.kind(), SectionKind::Text | SectionKind::ReadOnlyData)
@@ -47,6 +56,7 @@ pub fn fill_in(
     section: &object::Section<'_, '_>,
     contents: &mut [u8],
     places: &Places,
+    bridges: &Bridges,
 ) -> Result<(), String> {
     let start = places[&section.index().0];
     let mut halves = BTreeMap::new();
@@ -56,7 +66,11 @@ pub fn fill_in(
         else {
             return Err("a relocation of another format".into());
         };
-        let target = address(&file.symbol_by_index(symbol).map_err(|e| e.to_string())?, places)?;
+        let symbol = file.symbol_by_index(symbol).map_err(|e| e.to_string())?;
+        let target = match symbol.name().ok().filter(|_| symbol.is_undefined()).and_then(|name| bridges.get(name)) {
+            Some(&bridge) => bridge,
+            None => address(&symbol, places)?,
+        };
         let value = target as i64 + relocation.addend();
         let field = &mut contents[offset as usize..];
         apply(file.architecture(), r_type, field, (start + offset) as i64, value, &mut halves)?;

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind};
 
-use super::link::{self, Places};
+use super::link::{self, Bridges, Places};
 
 /// A model in executable memory.
 pub struct Loaded {
@@ -16,6 +16,9 @@ pub struct Loaded {
     /// Offsets of the symbols that have a name, those that are not exported included.
     symbols: BTreeMap<String, usize>,
 }
+
+/// Functions of this process by their names.
+pub type Functions = BTreeMap<String, *const u8>;
 
 /// Where memory that nobody may touch meets the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +30,17 @@ pub enum Fence {
 impl Loaded {
     /// Loads an object for this machine. The message says why that cannot be done.
     pub fn new(object: &[u8]) -> Result<Loaded, String> {
-        memory::load(object, None)
+        Loaded::beside(object, &Functions::new())
+    }
+
+    /// The same for an object that finds its custom operators among these functions.
+    pub fn beside(object: &[u8], functions: &Functions) -> Result<Loaded, String> {
+        memory::load(object, None, functions)
     }
 
     /// Loads an object whose code is not trusted with its weights: who reads beyond that end of them is stopped.
     pub fn fenced(object: &[u8], fence: Fence) -> Result<Loaded, String> {
-        memory::load(object, Some(fence))
+        memory::load(object, Some(fence), &Functions::new())
     }
 
     /// The address of a function or datum, valid as long as `self`.
@@ -69,7 +77,7 @@ const PAGE: usize = 4096;
 /// The largest pages that Linux has on one of our machines.
 const LARGE_PAGE: usize = 1 << 16;
 
-fn image(file: &object::File<'_>, fence: Option<Fence>) -> Result<Image, String> {
+fn image(file: &object::File<'_>, fence: Option<Fence>, functions: &Functions) -> Result<Image, String> {
     let weights = link::weights(file);
     // Code first, as linkers have it, and the weights last.
     let mut sections: Vec<_> =
@@ -98,6 +106,13 @@ fn image(file: &object::File<'_>, fence: Option<Fence>) -> Result<Image, String>
         places.insert(section.index().0, bytes.len() as u64);
         bytes.extend_from_slice(data);
     }
+    let mut bridges = Bridges::new();
+    for name in link::foreign(file) {
+        let function = functions.get(&name).ok_or_else(|| format!("nothing in this process is called `{name}`"))?;
+        bytes.resize(bytes.len().max(forbidden.end).next_multiple_of(16), 0);
+        bridges.insert(name, bytes.len() as u64);
+        bytes.extend(bridge(file.architecture(), function.addr() as u64));
+    }
     bytes.resize(bytes.len().next_multiple_of(LARGE_PAGE).max(forbidden.end), 0);
     let writable = bytes.len();
     for section in file.sections().filter(|s| s.kind() == SectionKind::UninitializedData) {
@@ -107,7 +122,7 @@ fn image(file: &object::File<'_>, fence: Option<Fence>) -> Result<Image, String>
     }
     for section in &sections {
         let at = places[&section.index().0] as usize;
-        link::fill_in(file, section, &mut bytes[at..][..section.size() as usize], &places)?;
+        link::fill_in(file, section, &mut bytes[at..][..section.size() as usize], &places, &bridges)?;
     }
     let mut symbols = BTreeMap::new();
     for symbol in link::symbols(file) {
@@ -115,6 +130,26 @@ fn image(file: &object::File<'_>, fence: Option<Fence>) -> Result<Image, String>
         symbols.insert(name, link::address(&symbol, &places)? as usize);
     }
     Ok(Image { bytes, writable, forbidden, symbols })
+}
+
+/// Code that goes on at an address, wherever that is, and changes no register that a call may have something in.
+fn bridge(architecture: Architecture, to: u64) -> Vec<u8> {
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    match architecture {
+        // jmp [rip]
+        Architecture::X86_64 => [&[0xff, 0x25, 0, 0, 0, 0][..], &to.to_le_bytes()].concat(),
+        // ldr x16, 8; br x16
+        Architecture::Aarch64 => [words(&[0x5800_0050, 0xd61f_0200]), to.to_le_bytes().into()].concat(),
+        // auipc t1, 0; ld t1, 16(t1); jr t1; nop
+        Architecture::Riscv64 => {
+            [words(&[0x0000_0317, 0x0103_3303, 0x0003_0067, 0x0000_0013]), to.to_le_bytes().into()].concat()
+        }
+        // larl %r1, 16; lg %r1, 0(%r1); br %r1
+        _ => {
+            let code = [0xc0, 0x10, 0, 0, 0, 8, 0xe3, 0x10, 0x10, 0, 0, 0x04, 0x07, 0xf1, 0, 0];
+            [&code[..], &to.to_be_bytes()].concat()
+        }
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -131,12 +166,12 @@ mod memory {
         }
     }
 
-    pub fn load(bytes: &[u8], fence: Option<Fence>) -> Result<Loaded, String> {
+    pub fn load(bytes: &[u8], fence: Option<Fence>, functions: &Functions) -> Result<Loaded, String> {
         let file = object::File::parse(bytes).map_err(|e| format!("not an object: {e}"))?;
         if file.format() != object::BinaryFormat::Elf || Some(file.architecture()) != host() {
             return Err(format!("an object for {:?} does not run on this machine", file.architecture()));
         }
-        let Image { bytes, writable, forbidden, symbols } = image(&file, fence)?;
+        let Image { bytes, writable, forbidden, symbols } = image(&file, fence, functions)?;
         let size = bytes.len().max(1);
         let mut memory = MmapMut::map_anon(size).map_err(|e| format!("no memory for {size} bytes: {e}"))?;
         memory[..bytes.len()].copy_from_slice(&bytes);
@@ -173,7 +208,7 @@ mod memory {
         }
     }
 
-    pub fn load(_: &[u8], _: Option<Fence>) -> Result<Loaded, String> {
+    pub fn load(_: &[u8], _: Option<Fence>, _: &Functions) -> Result<Loaded, String> {
         Err("compiled models run in process on Linux only; link the object into a program instead".into())
     }
 }
@@ -235,7 +270,7 @@ mod tests {
         ] {
             let bytes = object_for(triple);
             let file = object::File::parse(&bytes[..]).unwrap();
-            let image = image(&file, None).unwrap();
+            let image = image(&file, None, &Functions::new()).unwrap();
             if Command::new(linker).arg("--version").output().is_err() {
                 assert!(std::env::var("CI").as_deref() != Ok("true"), "{linker} is not installed");
                 eprintln!("{linker} is not installed: {triple} is not compared");

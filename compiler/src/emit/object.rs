@@ -1,4 +1,4 @@
-//! Object files: code, weights and the descriptor, with nothing undefined, and nothing writable but zeros: four bytes in
+//! Object files: code, weights and the descriptor, with nothing undefined but custom operators, and nothing writable but zeros: four bytes in
 //! which an object with several CPU levels remembers which one its machine has, and eight for weights that are bound.
 //!
 //! Functions and data are declared and defined through Cranelift's object module. What it has no words for is added to
@@ -208,6 +208,8 @@ struct Writer {
     module: ObjectModule,
     /// By the number of the function.
     functions: Vec<FuncId>,
+    /// By the number of the function that the object calls and does not have.
+    foreign: Vec<FuncId>,
     /// Where each function lies in the code.
     places: Vec<u64>,
     weights: Option<DataId>,
@@ -238,6 +240,11 @@ impl Writer {
             module.declare_function(&f.name, linkage, &signature).expect("functions have names of their own")
         };
         let functions = compiled.functions.iter().map(&mut declare).collect();
+        let mut import = |name: &String| {
+            let declared = module.declare_function(name, Linkage::Import, &signature);
+            declared.expect("custom operators have names of their own")
+        };
+        let foreign = compiled.foreign.iter().map(&mut import).collect();
         let mut end = 0;
         let place = |f: &Function| {
             let at = u64::next_multiple_of(end, f.code.align.max(least));
@@ -248,6 +255,7 @@ impl Writer {
         let mut writer = Writer {
             module,
             functions,
+            foreign,
             places,
             weights: None,
             distance: None,
@@ -356,6 +364,7 @@ impl Writer {
                 ModuleRelocTarget::FunctionOffset(self.functions[to], 0)
             }
             Symbol::Function(to) => self.functions[to].into(),
+            Symbol::Foreign(n) => self.foreign[n].into(),
             Symbol::Here(offset) => ModuleRelocTarget::FunctionOffset(self.functions[n], offset),
             Symbol::Weights => datum(self.weights),
             Symbol::Distance => datum(self.distance),

@@ -444,7 +444,7 @@ impl<'f> Library<'f> {
     fn linked(&self, index: SectionIndex, places: &Places) -> io::Result<Vec<u8>> {
         let section = self.section(index);
         let mut contents = section.data().map_err(io::Error::other)?.to_vec();
-        link::fill_in(self.file, &section, &mut contents, places).map_err(io::Error::other)?;
+        link::fill_in(self.file, &section, &mut contents, places, &link::Bridges::new()).map_err(io::Error::other)?;
         Ok(contents)
     }
 

@@ -90,6 +90,7 @@ pub fn fingerprint(compiled: &Compiled, weights: &Weights, interface: &[u8]) -> 
         hash.update(bytes);
     };
     part(interface);
+    compiled.foreign.iter().for_each(|name| part(name.as_bytes()));
     for function in &compiled.functions {
         part(&function.code.bytes);
         for fixup in &function.code.fixups {
@@ -101,6 +102,7 @@ pub fn fingerprint(compiled: &Compiled, weights: &Weights, interface: &[u8]) -> 
                 Symbol::Bound => (4, 0),
                 Symbol::Fingerprint => (5, 0),
                 Symbol::Cpu => (6, 0),
+                Symbol::Foreign(n) => (7, n as u64),
             };
             let numbers = [u64::from(fixup.offset), fixup.addend as u64, what, number];
             part(&numbers.map(u64::to_le_bytes).concat());

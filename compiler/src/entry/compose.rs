@@ -4,7 +4,8 @@
 //! several levels, the one that runs the program; programs within others come behind all others; the check of its dimensions, if it needs one; the function itself and its size function. Then
 //! what runs part of a slice, if calls may have few; what shares parallel loops out, if there are any; the model's
 //! `invoke` and `workspace_bytes`; where the caller binds the weights, `bind_weights` and `weights_bytes`; what makes, keeps
-//! and brings back a state, where there is one; and last, with several levels, what chooses one.
+//! and brings back a state, where there is one; with several levels, what chooses one; and last the functions of custom operators,
+//! which are not in the model.
 
 use std::ops::Range;
 
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     base::Dim,
+    graph::Call,
     plan::{Bodies, Flow, Program},
 };
 
@@ -26,6 +28,14 @@ pub struct Entry<'a> {
     /// Other C names of the same function; each is a signature of its own for `invoke`, behind that of the first name.
     pub aliases: &'a [&'a str],
     pub bodies: &'a Bodies,
+}
+
+impl Model {
+    /// The functions that the model has itself; behind them come those that it calls only.
+    pub fn own(&self) -> &[Member] {
+        let foreign = self.members.iter().rev().take_while(|member| matches!(member.what, What::Foreign(_))).count();
+        &self.members[..self.members.len() - foreign]
+    }
 }
 
 impl<'a> Entry<'a> {
@@ -93,6 +103,9 @@ pub enum What {
     Routine(Routine),
     /// `word choose(word wanted)`: the number of the level to run, or 0 for none. It asks the processor.
     Choose,
+    /// A function that whoever links the model has, under the member's name: see [`smc_runtime::operator::Function`]. A call of
+    /// it knows what it gets, and the function in this process, if there is one.
+    Foreign(Box<Call>),
 }
 
 /// The functions of a model, and where among them is what.
@@ -135,6 +148,8 @@ pub(super) struct Numbers<'a> {
     pub share: Option<usize>,
     pub invoke: usize,
     pub choose: Option<usize>,
+    /// By function that the model calls and does not have, its first call.
+    foreign: Vec<&'a Call>,
     count: usize,
 }
 
@@ -183,7 +198,20 @@ impl<'a> Numbers<'a> {
             take(state::FUNCTIONS.len());
         }
         let choose = chooses.then(|| take(1));
-        Numbers { setting, entries, of, part, share, invoke, choose, count }
+        let mut foreign: Vec<&Call> = vec![];
+        for call in entries.iter().flat_map(|entry| entry.programs()).flat_map(Program::calls) {
+            if foreign.iter().all(|known| known.symbol != call.symbol) {
+                foreign.push(call);
+            }
+        }
+        take(foreign.len());
+        Numbers { setting, entries, of, part, share, invoke, choose, foreign, count }
+    }
+
+    /// The number of a function that the model does not have.
+    pub fn foreign(&self, symbol: &str) -> usize {
+        let number = self.foreign.iter().position(|call| call.symbol == symbol).expect("the model calls it");
+        self.count - self.foreign.len() + number
     }
 
     /// The numbers of an entry's signatures.
@@ -240,6 +268,10 @@ pub fn compose(setting: Setting<'_>, entries: &[Entry<'_>]) -> Model {
         let name = format!("{}_cpu", setting.name);
         members.push(Member { name, exported: false, aliases: vec![], level: None, what: What::Choose });
     }
+    members.extend(numbers.foreign.iter().map(|&call| {
+        let (name, what) = (call.symbol.clone(), What::Foreign(Box::new(call.clone())));
+        Member { name, exported: false, aliases: vec![], level: None, what }
+    }));
     assert_eq!(members.len(), numbers.count);
     let kernels = |of: &OfEntry| of.programs.iter().map(|p| p.first..p.flows.end).collect();
     Model {

@@ -1,4 +1,4 @@
-//! Branches and loops: programs within a program.
+//! Branches and loops: programs within a program. Calls of functions are routines like them.
 //!
 //! A region finds its inputs, outputs and symbols in an io struct as a caller's, which the routine keeps on its stack, and
 //! its workspace within that of the program around. Iterations of a loop differ by what stands in the io struct: the
@@ -7,7 +7,7 @@
 use super::{
     Compare, Field, Op, Routine, Slots, Type, Value, VarId, WordOp,
     compose::Numbers,
-    found,
+    foreign, found,
     frame::FRAME_BYTES,
     place,
     run::units,
@@ -19,7 +19,7 @@ use crate::{
     plan::{Carried, Flow, FlowKind, LoopPlan, Program, StorageId},
 };
 
-/// `void flow(frame, begin, end)`: a branch or loop, in place of a kernel. The other parameters are not read.
+/// `void flow(frame, begin, end)`: a branch or loop, or a call, in place of a kernel. The other parameters are not read.
 pub(super) fn flow(model: &Numbers<'_>, entry: usize, number: usize, flow: usize) -> Routine {
     let program = model.entries[entry].program(number);
     let inner = &model.of[entry].programs[number].inner[flow];
@@ -32,6 +32,12 @@ pub(super) fn flow(model: &Numbers<'_>, entry: usize, number: usize, flow: usize
         match &flow.kind {
             FlowKind::If { which, branches } => around.branch(w, flow, *which, branches),
             FlowKind::Loop(plan) => around.repeat(w, flow, plan),
+            FlowKind::Call(call, tables) => {
+                let function = model.foreign(&call.symbol);
+                let (operands, results) = (around.addresses(w, &flow.operands), around.addresses(w, &flow.results));
+                let tables: Vec<_> = tables.iter().map(|table| table.map(|id| around.address(w, id))).collect();
+                foreign::call(w, &mut around.sizes, frame, (call, function), (&operands, &results), &tables);
+            }
         }
     })
 }

@@ -4,6 +4,7 @@
 //! What is not written is garbage. Threads, where a call has some, take parts of parallel kernels one by one, the last
 //! first: what depends on an order that nobody promised gives another result.
 
+mod foreign;
 mod step;
 
 use smc_runtime::abi::WORKSPACE_ALIGN;
@@ -228,6 +229,7 @@ impl<'a> Machine<'a> {
                 Ok(None)
             }
             What::Choose => Ok(Some(self.choose(args[0]))),
+            What::Foreign(call) => foreign::run(self, call, args).map(Some),
         }
     }
     /// Runs the function at an address.

@@ -9,6 +9,7 @@ mod call;
 mod chain;
 mod compose;
 mod flow;
+mod foreign;
 mod formula;
 mod found;
 mod frame;
@@ -145,6 +146,8 @@ pub enum Op {
     And(VarId, VarId),
     Or(VarId, VarId),
     Not(VarId),
+    /// What a function returned, as a word.
+    Code(VarId),
     /// 1 for a true flag, 0 for a false one.
     Bit(VarId),
     /// The first where the flag is true; of two words, addresses or floats.

@@ -232,6 +232,7 @@ fn operation(text: &str) -> Parse<Op> {
         ("copy", [a]) => Op::Copy(value(a)?),
         ("real", [a]) => Op::Real(a.parse().map_err(|_| format!("`{a}` is no number"))?),
         ("not", [a]) => Op::Not(var(a)?),
+        ("code", [a]) => Op::Code(var(a)?),
         ("bit", [a]) => Op::Bit(var(a)?),
         ("negative", [a]) => Op::Negative(var(a)?),
         ("magnitude", [a]) => Op::Magnitude(var(a)?),

@@ -97,6 +97,7 @@ impl fmt::Display for Op {
             Op::And(a, b) => write!(f, "both {} {}", show(*a), show(*b)),
             Op::Or(a, b) => write!(f, "either {} {}", show(*a), show(*b)),
             Op::Not(a) => write!(f, "not {}", show(*a)),
+            Op::Code(a) => write!(f, "code {}", show(*a)),
             Op::Bit(a) => write!(f, "bit {}", show(*a)),
             Op::Select(flag, a, b) => write!(f, "select {} {a} {b}", show(*flag)),
             Op::RealOf(op, a, b) => write!(f, "{} {} {}", name(REAL_OPS, op), show(*a), show(*b)),
@@ -186,6 +187,7 @@ impl fmt::Display for Model {
         for (n, member) in self.members.iter().enumerate() {
             match &member.what {
                 What::Kernel(..) => writeln!(f, "f{n} {}: kernel", member.name)?,
+                What::Foreign(_) => writeln!(f, "f{n} {}: a custom operator, which is not in the model", member.name)?,
                 What::Choose => writeln!(f, "f{n} {}: the level that the processor has", member.name)?,
                 What::Routine(routine) => write!(f, "f{n} {}: {routine}", member.name)?,
             }

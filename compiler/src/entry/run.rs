@@ -117,8 +117,9 @@ fn unit(
     let (function, fails) = match unit {
         Unit::Launch(k) => (of.first + k, can_fail(&program.launches[k].kernel)),
         Unit::Flow(f) => {
-            let inner = program.flows[f].programs();
-            (of.flows.start + f, inner.into_iter().any(program_can_fail))
+            let flow = &program.flows[f];
+            let fails = flow.call().is_some() || flow.programs().into_iter().any(program_can_fail);
+            (of.flows.start + f, fails)
         }
         Unit::Chain(c) => {
             let launches = &program.launches[program.chains[c].launches.clone()];

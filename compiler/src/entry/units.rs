@@ -56,7 +56,9 @@ pub fn is_shared(program: &Program, unit: Unit) -> bool {
 /// Whether a program can end early.
 pub fn program_can_fail(program: &Program) -> bool {
     let fails = |program: &&Program| {
-        !program.found.is_empty() || program.launches.iter().any(|launch| can_fail(&launch.kernel))
+        !program.found.is_empty()
+            || program.calls().next().is_some()
+            || program.launches.iter().any(|launch| can_fail(&launch.kernel))
     };
     program.all().iter().any(fails)
 }

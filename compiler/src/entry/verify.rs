@@ -187,6 +187,7 @@ impl Checker<'_> {
                 None => return Err(format!("there is no f{n}")),
                 Some(What::Kernel(..)) => kernel,
                 Some(What::Choose) => (&[Type::Word][..], Some(Type::Word)),
+                Some(What::Foreign(_)) => (&[Type::Address; 3][..], Some(Type::Status)),
                 Some(What::Routine(callee)) => {
                     expect(!callee.numbered, || format!("f{n} is for callers of the model"))?;
                     routine = callee.params.iter().map(|&p| callee.vars[p].ty).collect();
@@ -235,6 +236,7 @@ impl Checker<'_> {
             Op::Compare(_, a, b) => (vec![(*a, Word), (*b, Word)], Flag),
             Op::And(a, b) | Op::Or(a, b) => (of(&[*a, *b], Flag), Flag),
             Op::Not(a) => (of(&[*a], Flag), Flag),
+            Op::Code(a) => (of(&[*a], Type::Status), Word),
             Op::Bit(a) => (of(&[*a], Flag), Word),
             Op::Select(flag, a, b) => {
                 let ty = if matches!(declared(*a)?, Real | Address) { declared(*a)? } else { Word };

@@ -1,4 +1,5 @@
-//! Branches and loops: operators that own graphs, whose inputs are all that they read from outside.
+//! Branches and loops: operators that own graphs, whose inputs are all that they read from outside. Beside them calls, which own
+//! none (`call.rs`).
 //!
 //! - *If* chooses one of its branches by a number.
 //! - *Loop* runs its body again and again on *carried* values. Where nothing but a count ends it, the count follows from
@@ -42,21 +43,24 @@ pub struct Loop {
 pub enum Regions<'a> {
     If(&'a If),
     Loop(&'a Loop),
+    Call(&'a Call),
 }
 
 impl<'a> Regions<'a> {
     pub fn of(control: &'a dyn Control) -> Regions<'a> {
         let any = control.as_any();
-        match (any.downcast_ref(), any.downcast_ref()) {
-            (Some(branch), _) => Regions::If(branch),
-            (_, Some(repeat)) => Regions::Loop(repeat),
-            _ => unreachable!("there are two operators that own graphs"),
+        match (any.downcast_ref(), any.downcast_ref(), any.downcast_ref()) {
+            (Some(branch), _, _) => Regions::If(branch),
+            (_, Some(repeat), _) => Regions::Loop(repeat),
+            (_, _, Some(call)) => Regions::Call(call),
+            _ => unreachable!("there are three operators with several results"),
         }
     }
     pub fn name(self) -> &'static str {
         match self {
             Regions::If(_) => "if",
             Regions::Loop(_) => "loop",
+            Regions::Call(_) => "call",
         }
     }
     /// All graphs.
@@ -64,6 +68,7 @@ impl<'a> Regions<'a> {
         match self {
             Regions::If(branch) => branch.branches.iter().collect(),
             Regions::Loop(repeat) => repeat.condition.iter().chain([&repeat.body]).collect(),
+            Regions::Call(_) => vec![],
         }
     }
     /// The same operator where a loop has another number of iterations.
@@ -71,6 +76,7 @@ impl<'a> Regions<'a> {
         match self {
             Regions::If(branch) => Arc::new(branch.clone()),
             Regions::Loop(repeat) => Arc::new(Loop { count: repeat.count.as_ref().map(put), ..repeat.clone() }),
+            Regions::Call(call) => Arc::new(call.clone()),
         }
     }
     /// The same operator with other graphs, in the order of [`Regions::graphs`].
@@ -83,17 +89,34 @@ impl<'a> Regions<'a> {
                 let body = graphs.next().expect("one graph for each");
                 Arc::new(Loop { condition, body, ..repeat.clone() })
             }
+            Regions::Call(call) => Arc::new(call.clone()),
         }
     }
 }
 
 impl Graph {
+    /// Whether a node runs though nobody asks for its result.
+    pub fn has_effect(&self, id: NodeId) -> bool {
+        matches!(self.op(id), Op::Control(of) if of.control.has_effect())
+    }
     /// The regions of a node that is a result of control flow.
     pub fn regions(&self, id: NodeId) -> Option<Regions<'_>> {
         match self.op(id) {
             Op::Control(of) => Some(Regions::of(&*of.control)),
             _ => None,
         }
+    }
+    /// The functions that the graph and its regions call and that are not in this process.
+    pub fn missing_functions(&self) -> Vec<String> {
+        let mut missing = vec![];
+        for regions in self.ids().filter_map(|id| self.regions(id)) {
+            let own = match regions {
+                Regions::Call(call) if call.function.is_none() => vec![call.symbol.clone()],
+                regions => regions.graphs().into_iter().flat_map(Graph::missing_functions).collect(),
+            };
+            missing.extend(own.into_iter().filter(|symbol| !missing.contains(symbol)).collect::<Vec<_>>());
+        }
+        missing
     }
     /// Appends nodes for all results, or says why the operands do not fit.
     pub fn control(&mut self, control: Arc<dyn Control>, inputs: &[NodeId]) -> Infer<Vec<NodeId>> {
@@ -149,6 +172,11 @@ fn symbols(graphs: &[&Graph]) -> Vec<Symbol> {
     found
 }
 
+/// Whether something in these graphs runs though nobody asks for its results.
+fn has_effect(graphs: &[&Graph]) -> bool {
+    graphs.iter().any(|graph| graph.ids().any(|id| graph.has_effect(id)))
+}
+
 impl Control for If {
     fn infer(&self, inputs: &[&TensorType]) -> Infer<Vec<TensorType>> {
         let (which, rest) = inputs.split_first().ok_or("the number of the branch is missing")?;
@@ -174,6 +202,9 @@ impl Control for If {
     }
     fn symbols(&self) -> Vec<Symbol> {
         symbols(&Regions::If(self).graphs())
+    }
+    fn has_effect(&self) -> bool {
+        has_effect(&Regions::If(self).graphs())
     }
     fn is(&self, other: &dyn Control) -> bool {
         other.as_any().downcast_ref() == Some(self)
@@ -241,6 +272,9 @@ impl Control for Loop {
         let counted = self.count.iter().flat_map(Dim::symbols).filter(|symbol| !symbols.contains(symbol));
         let counted: Vec<Symbol> = counted.collect();
         [symbols, counted].concat()
+    }
+    fn has_effect(&self) -> bool {
+        has_effect(&Regions::Loop(self).graphs())
     }
     fn is(&self, other: &dyn Control) -> bool {
         other.as_any().downcast_ref() == Some(self)

@@ -7,6 +7,7 @@
 
 mod adjoint;
 mod bounds;
+mod call;
 mod control;
 mod draw;
 mod eval;
@@ -20,6 +21,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 pub use adjoint::NoDerivative;
 pub use bounds::{Bounds, refuses};
+pub use call::Call;
 pub use control::{If, Loop, Regions};
 pub use draw::draw;
 pub use eval::{evaluate, evaluate_by};
@@ -246,10 +248,11 @@ impl Graph {
         used.chain(self.outputs.iter().map(|p| &p.node)).for_each(|id| uses[id.index()] += 1);
         uses
     }
-    /// The nodes that an output or an input port needs, or what is assumed of sizes.
+    /// The nodes that an output, an input port or an effect needs, or what is assumed of sizes.
     pub fn live(&self) -> Vec<bool> {
         let ports = self.outputs.iter().chain(&self.inputs).map(|port| port.node);
-        self.needed(ports.chain(self.assumed_binders()))
+        let effects = self.ids().filter(|&id| self.has_effect(id));
+        self.needed(ports.chain(self.assumed_binders()).chain(effects))
     }
     /// Checks the invariants that `add` keeps.
     pub fn verify(&self) -> Infer<()> {

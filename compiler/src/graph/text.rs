@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Before the first result of control flow stand its graphs, each a text like this: the branches of an `if`, or the
-//! condition, where there is one, and the body of a `loop`.
+//! condition, where there is one, and the body of a `loop`. A `call` of a function of the user's has none.
 //!
 //! ```text
 //! regions 0 loop {"carried":1,"count":"T","conditional":false,"step":"i"}
@@ -126,6 +126,10 @@ fn write_control(number: usize, of: &ControlResult, text: &mut String, constants
             };
             let head = serde_json::to_string(&head).expect("plain data");
             line(text, format_args!("regions {number} loop {head}"));
+        }
+        Regions::Call(call) => {
+            let head = serde_json::to_string(call).expect("plain data");
+            line(text, format_args!("regions {number} call {head}"));
         }
     }
     for graph in regions.graphs() {
@@ -297,7 +301,7 @@ impl<'a> Parser<'a> {
             self.controls.push(control(head, std::mem::take(graphs))?);
             self.open = None;
         } else if let Some(rest) = text.strip_prefix("regions ") {
-            let (number, head) = rest.split_once(' ').ok_or("expected a number and `if` or `loop`")?;
+            let (number, head) = rest.split_once(' ').ok_or("expected a number and `if`, `loop` or `call`")?;
             if number.parse() != Ok(self.controls.len()) {
                 return Err(format!("expected regions {}", self.controls.len()));
             }
@@ -414,7 +418,11 @@ fn control(head: &str, mut graphs: Vec<Graph>) -> Infer<Arc<dyn Control>> {
     if head == "if" {
         return Ok(Arc::new(If { branches: graphs }));
     }
-    let attrs = head.strip_prefix("loop").ok_or("expected `if` or `loop`")?;
+    if let Some(attrs) = head.strip_prefix("call") {
+        let call: Call = serde_json::from_str(attrs).map_err(|e| e.to_string())?;
+        return if graphs.is_empty() { Ok(Arc::new(call)) } else { Err("a call owns no graphs".into()) };
+    }
+    let attrs = head.strip_prefix("loop").ok_or("expected `if`, `loop` or `call`")?;
     let LoopHead { carried, count, conditional, step } = serde_json::from_str(attrs).map_err(|e| e.to_string())?;
     let wanted = 1 + usize::from(conditional);
     if graphs.len() != wanted {

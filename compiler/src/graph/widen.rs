@@ -1,5 +1,7 @@
 //! The same graph in double precision: what a model computes when rounding to f32, f16 and bf16 is taken away.
 
+use std::collections::HashMap;
+
 use super::*;
 use crate::{
     op::{Bitcast, Cast, Control, ControlResult, Iota},
@@ -18,6 +20,7 @@ fn widened_from(graph: &Graph, narrow: &[DType]) -> Option<Graph> {
     let mut wide = Graph::with_facts(graph.facts().clone());
     let mut ids: Vec<NodeId> = vec![];
     let mut regions: Vec<(ControlResult, Arc<dyn Control>)> = vec![];
+    let mut narrowed: HashMap<NodeId, NodeId> = HashMap::new();
     for (id, node) in graph.iter() {
         wide.set_origin(graph.origin(id).cloned());
         let inputs: Vec<NodeId> = node.inputs.iter().map(|i| ids[i.index()]).collect();
@@ -38,6 +41,23 @@ fn widened_from(graph: &Graph, narrow: &[DType]) -> Option<Graph> {
             Op::Const(value) => Op::Const(widen(&value, wider(value.dtype))),
             Op::Cast(Cast { to }) => Op::Cast(Cast { to: wider(to) }),
             Op::Iota(iota) => Op::Iota(Iota { dtype: wider(iota.dtype), ..iota }),
+            Op::Control(of) if matches!(Regions::of(&*of.control), Regions::Call(_)) => {
+                // What a function takes and gives has its own types.
+                let mut own = vec![];
+                for (&from, &to) in node.inputs.iter().zip(&inputs) {
+                    let dtype = graph.ty(from).dtype;
+                    own.push(match narrowed.get(&to) {
+                        _ if wide.ty(to).dtype == dtype => to,
+                        Some(&known) => known,
+                        None => wide.add(Cast { to: dtype }, &[to]).ok()?,
+                    });
+                    narrowed.insert(to, own[own.len() - 1]);
+                }
+                let given = wide.add(Op::Control(of), &own).ok()?;
+                let to = wider(node.ty.dtype);
+                ids.push(if to == node.ty.dtype { given } else { wide.add(Cast { to }, &[given]).ok()? });
+                continue;
+            }
             Op::Control(of) => match regions.iter().find(|(narrow, _)| narrow.is_beside(&of)) {
                 Some((_, wide)) => Op::Control(ControlResult { control: wide.clone(), result: of.result }),
                 None => {

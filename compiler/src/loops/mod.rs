@@ -381,6 +381,8 @@ pub enum Fault {
     SizeOutOfBounds = 15,
     BrokenSize = 16,
     UnsetVariable = 17,
+    /// A custom operator failed, or there is no function for it.
+    OperatorFailed = 19,
 }
 
 /// One function of the compiled model.

@@ -14,6 +14,8 @@ use super::{Level, riscv64};
 pub enum Symbol {
     /// The n-th function.
     Function(usize),
+    /// The n-th of the functions that the model calls and does not have.
+    Foreign(usize),
     /// The start of the weights.
     Weights,
     /// Eight bytes that say how far behind them the weights start.
@@ -120,6 +122,7 @@ pub struct Function {
 /// Spaces of the numbers that Cranelift keeps for names.
 pub(super) const FUNCTIONS: u32 = 0;
 pub(super) const DATA: u32 = 1;
+pub(super) const FOREIGN: u32 = 2;
 /// What the numbers in the space of data are.
 pub(super) const DATA_SYMBOLS: [Symbol; 4] = [Symbol::Weights, Symbol::Distance, Symbol::Bound, Symbol::Fingerprint];
 
@@ -145,7 +148,11 @@ pub(super) fn finish(level: &Level, function: ir::Function) -> Code {
             FinalizedRelocTarget::ExternalName(ir::ExternalName::User(user)) => {
                 let name = &context.func.params.user_named_funcs()[*user];
                 let index = name.index as usize;
-                if name.namespace == DATA { DATA_SYMBOLS[index] } else { Symbol::Function(index) }
+                match name.namespace {
+                    DATA => DATA_SYMBOLS[index],
+                    FOREIGN => Symbol::Foreign(index),
+                    _ => Symbol::Function(index),
+                }
             }
             FinalizedRelocTarget::ExternalName(other) => panic!("machine code for {name} refers to {other:?}"),
         },

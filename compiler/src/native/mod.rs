@@ -1,8 +1,8 @@
 //! Machine code: loop kernels and the entry points around them, for every target that Cranelift has.
 //!
 //! [`compile`] turns planned programs into position-independent functions that refer to each other and to the weights
-//! by [`Symbol`]; nothing else is referred to, so what is made of them has no undefined symbols. Knows no object
-//! formats.
+//! by [`Symbol`]; nothing else is referred to but the functions of custom operators, so what is made of models without these has
+//! no undefined symbols. Knows no object formats.
 
 mod clif;
 mod code;
@@ -39,6 +39,8 @@ pub struct Compiled {
     pub kernels: Vec<Vec<Vec<usize>>>,
     /// For each entry: no call uses more stack on the calling thread, but for what a thread pool uses.
     pub stack_bytes: Vec<u64>,
+    /// The functions that the code calls and does not have, as [`Symbol::Foreign`] counts them.
+    pub foreign: Vec<String>,
     /// How the code finds the weights.
     pub reach: Reach,
     /// What the functions were made from, before any of them was shared.
@@ -72,7 +74,8 @@ pub fn compile(
     let kernels = clif::Kernels { target, entries, weight_offsets };
     let twins = twins(&model, &kernels);
     let make = |n: usize| twins[n].is_none().then(|| code(target, &model, &kernels, &model.members[n]));
-    let made = by_threads(model.members.len(), &make)?;
+    let own = model.own();
+    let made = by_threads(own.len(), &make)?;
     // A twin comes after what it is a copy of, and `share` leaves it out again.
     let function = |(n, member): (usize, &Member)| Function {
         name: member.name.clone(),
@@ -81,13 +84,14 @@ pub fn compile(
         level: member.level,
         code: made[&twins[n].unwrap_or(n)].clone(),
     };
-    let functions: Vec<Function> = model.members.iter().enumerate().map(function).collect();
+    let functions: Vec<Function> = own.iter().enumerate().map(function).collect();
+    let foreign: Vec<String> = model.members[own.len()..].iter().map(|member| member.name.clone()).collect();
     let stack_bytes = stack::bytes(&model, &functions);
     let (mut functions, now) = share(functions);
-    tell_apart(&mut functions);
+    tell_apart(&mut functions, &foreign);
     let numbers = |range: &std::ops::Range<usize>| range.clone().map(|n| now[n]).collect();
     let kernels = model.kernels.iter().map(|programs| programs.iter().map(numbers).collect()).collect();
-    Ok(Compiled { functions, kernels, stack_bytes, reach, model })
+    Ok(Compiled { functions, kernels, stack_bytes, foreign, reach, model })
 }
 
 /// What `make` gives for each number below `count`, where it gives anything; or all problems, in their order.
@@ -134,6 +138,7 @@ fn code(target: &Target, model: &Model, kernels: &clif::Kernels<'_>, member: &Me
         What::Kernel(entry, program, launch) => kernels.lower(*entry, *program, *launch),
         What::Routine(routine) => Ok(clif::lower(target.lowest(), model, routine)),
         What::Choose => Ok(x86::choose(target)),
+        What::Foreign(_) => unreachable!("the model does not have it"),
     }
 }
 
@@ -146,13 +151,14 @@ fn twins(model: &Model, kernels: &clif::Kernels<'_>) -> Vec<Option<usize>> {
         }
         _ => None,
     };
-    model.members.iter().map(twin).collect()
+    model.own().iter().map(twin).collect()
 }
 
 /// Gives functions that only this object sees another name where one has theirs, such as a signature that is called
 /// like a kernel of another.
-fn tell_apart(functions: &mut [Function]) {
-    let mut taken: HashSet<String> = functions.iter().filter(|f| f.exported).map(|f| f.name.clone()).collect();
+fn tell_apart(functions: &mut [Function], foreign: &[String]) {
+    let exported = functions.iter().filter(|f| f.exported).map(|f| &f.name);
+    let mut taken: HashSet<String> = exported.chain(foreign).cloned().collect();
     for function in functions.iter_mut().filter(|f| !f.exported) {
         let first = function.name.clone();
         let mut number = 1;

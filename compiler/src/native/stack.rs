@@ -3,7 +3,8 @@
 use super::Function;
 use crate::entry::{Callee, Member, Model, Op, Stmt, What};
 
-/// By entry: no call of it through `invoke` uses more on the calling thread, but for what a thread pool uses.
+/// By entry: no call of it through `invoke` uses more on the calling thread, but for what a thread pool and custom
+/// operators use.
 pub fn bytes(model: &Model, functions: &[Function]) -> Vec<u64> {
     let mut deepest: Vec<Option<u64>> = vec![None; functions.len()];
     let invoke = functions[model.invoke].code.stack_bytes;
@@ -12,6 +13,10 @@ pub fn bytes(model: &Model, functions: &[Function]) -> Vec<u64> {
 
 /// What a function uses, with all that it calls or has called.
 fn depth(n: usize, model: &Model, functions: &[Function], known: &mut [Option<u64>]) -> u64 {
+    // What a custom operator uses, nobody knows here.
+    if n >= functions.len() {
+        return 0;
+    }
     if let Some(depth) = known[n] {
         return depth;
     }

@@ -1,4 +1,5 @@
-//! Control flow as an operator: it owns graphs, its *regions*, and has several results. A node stands for one of them.
+//! Control flow as an operator: it owns graphs, its *regions*, and has several results. A node stands for one of them. So it is
+//! with a call of a function of the user's, which owns none.
 //!
 //! What a region is made of is known above this floor only; here is what every operator has to say.
 
@@ -23,6 +24,8 @@ pub trait Control: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {
     fn eval(&self, inputs: &[&Tensor], bind: &Bindings, how: Evaluation<'_>) -> Result<Vec<Tensor>, Stop>;
     /// The symbols that the regions name, but for those of their own.
     fn symbols(&self) -> Vec<Symbol>;
+    /// Whether it does more than compute, so that it runs though nobody asks for its results.
+    fn has_effect(&self) -> bool;
     /// Whether both mean the same, word by word.
     fn is(&self, other: &dyn Control) -> bool;
     fn as_any(&self) -> &dyn Any;

@@ -17,6 +17,7 @@ mod evaluation;
 mod facts;
 mod fold;
 mod forest;
+mod function;
 mod gather;
 mod iota;
 mod kernel;
@@ -52,6 +53,7 @@ pub use evaluation::{Evaluation, Stop, Sums};
 pub use facts::Facts;
 pub use fold::{accumulator, identity};
 pub use forest::Forest;
+pub use function::{Attribute, Function, Library};
 pub use gather::Gather;
 pub use iota::Iota;
 pub use kernel::kernel;
@@ -137,7 +139,7 @@ macro_rules! ops {
             Const(Tensor),
             /// The value of a dim as an i64 scalar.
             Extent(Dim),
-            /// A result of an operator that owns graphs.
+            /// A result of an operator that owns graphs, or of a call.
             Control(ControlResult),
             $($Op($Op),)*
         }

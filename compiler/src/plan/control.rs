@@ -1,5 +1,5 @@
 //! Branches and loops: their regions are planned as programs, and what these read and write are buffers of the program
-//! around.
+//! around. A call of a function has no regions, and is placed as they are.
 //!
 //! A carried value that the body changes where it lies (see `fuse/home.rs`) has one place, the result's; any other has
 //! two, of which an iteration reads one and writes the other.
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     base::Dim,
-    graph::{Graph, Loop, NodeId, Regions},
-    op::{Cast, ControlResult, Op},
+    graph::{Call, Graph, Loop, NodeId, Regions},
+    op::{Attribute, Cast, ControlResult, Op},
     tensor::{DType, TensorType},
 };
 
@@ -42,6 +42,7 @@ impl Planner<'_, '_> {
                 FlowKind::If { which, branches }
             }
             Regions::Loop(repeat) => FlowKind::Loop(Box::new(self.repeat(repeat))),
+            Regions::Call(call) => FlowKind::Call(Box::new(call.clone()), self.tables(call)),
         };
         let scratch = self.new_storage(&TensorType::new(DType::U8, vec![Dim::zero()]), Place::Workspace(Dim::zero()));
         let origin = graph.origin(id).map(|origin| origin.to_string());
@@ -79,6 +80,16 @@ impl Planner<'_, '_> {
     fn operand(&mut self, id: NodeId) -> StorageId {
         let id = self.cx.fusion.behind_reshapes(self.cx.graph, id);
         self.storage_of(self.cx.fusion.container(id))
+    }
+
+    /// The constants that hold the attributes of a call which are no numbers.
+    fn tables(&mut self, call: &Call) -> Vec<Option<StorageId>> {
+        let mut table = |attribute: &Attribute| {
+            let value = attribute.table()?;
+            let id = self.cx.weights.add(value);
+            Some(self.weights_storage(id))
+        };
+        call.attributes.iter().map(|(_, attribute)| table(attribute)).collect()
     }
 
     fn region(&mut self, graph: &Graph) -> Program {

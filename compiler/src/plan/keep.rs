@@ -68,8 +68,9 @@ impl<'p> Turns<'p> {
     fn fails_from(&self, begin: usize) -> bool {
         // What is found may be out of bounds.
         let fails = |launch: &Launch| launch.kernel.can_fail() || launch.binds.is_some();
-        let any = |program: &Program| program.launches.iter().any(fails);
+        let any = |program: &Program| program.launches.iter().any(fails) || program.calls().next().is_some();
         self.units[begin..].iter().any(|&unit| match unit {
+            Unit::Flow(f) if self.flows[f].call().is_some() => true,
             Unit::Flow(f) => self.flows[f].programs().into_iter().flat_map(Program::all).any(any),
             unit => self.launches(unit).any(|n| fails(&self.launches[n])),
         })

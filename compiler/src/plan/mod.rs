@@ -248,8 +248,10 @@ fn formulas(graph: &Graph, flows: &[Flow]) -> Vec<Arc<Formula>> {
             let guarded = outer.flat_map(Guard::dims);
             guarded.chain([&program.workspace]).for_each(|dim| dim.formulas(&mut found));
         }
-        if let FlowKind::Loop(plan) = &flow.kind {
-            plan.count.iter().for_each(|count| count.formulas(&mut found));
+        match &flow.kind {
+            FlowKind::Loop(plan) => plan.count.iter().for_each(|count| count.formulas(&mut found)),
+            FlowKind::Call(call, _) => call.dims().for_each(|dim| dim.formulas(&mut found)),
+            FlowKind::If { .. } => {}
         }
     }
     found

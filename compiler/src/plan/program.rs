@@ -5,6 +5,7 @@ use std::{fmt, ops::Range, sync::Arc};
 use super::WeightId;
 use crate::{
     base::{Arena, Bindings, Dim, Id, Symbol, dim::Formula},
+    graph::Call,
     loops::{BufferId, Kernel},
     tensor::{DType, TensorType},
 };
@@ -35,7 +36,7 @@ pub struct Program {
     pub launches: Vec<Launch>,
     /// Launches that run slice by slice, in their order.
     pub chains: Vec<Chain>,
-    /// Branches and loops, in their order.
+    /// Branches, loops and calls, in their order.
     pub flows: Vec<Flow>,
     /// Bytes of the workspace, a multiple of 64 where known; 0 when none is needed.
     pub workspace: Dim,
@@ -194,8 +195,8 @@ pub enum Unit {
     Flow(usize),
 }
 
-/// A branch or loop within a program. Its regions are programs of their own: their inputs and outputs are buffers of the
-/// program around, and their symbols those of that one and the number of the iteration.
+/// A branch, a loop or a call within a program. Regions are programs of their own: their inputs and outputs are buffers of the
+/// program around, and their symbols those of that one and the number of the iteration. A call has none.
 #[derive(Clone, Debug)]
 pub struct Flow {
     /// A name that no kernel has; it becomes a symbol.
@@ -220,6 +221,9 @@ pub enum FlowKind {
         branches: Vec<Program>,
     },
     Loop(Box<LoopPlan>),
+    /// A function of the user's, which gets the operands and gives the results. By attribute: the constant that holds it, where
+    /// it is no number.
+    Call(Box<Call>, Vec<Option<StorageId>>),
 }
 
 /// A loop. The first operands are the carried values before the first iteration; the outputs of the body are those after
@@ -266,6 +270,14 @@ impl Flow {
                 let condition = plan.condition.iter().map(|(program, _)| program);
                 condition.chain([&plan.body, &plan.begin, &plan.end]).collect()
             }
+            FlowKind::Call(..) => vec![],
+        }
+    }
+    /// The call that it is, if it is one.
+    pub fn call(&self) -> Option<&Call> {
+        match &self.kind {
+            FlowKind::Call(call, _) => Some(call),
+            _ => None,
         }
     }
     /// The buffers that it touches, but for those of its programs.
@@ -280,6 +292,7 @@ impl Flow {
                     Carried::ByTurns(other) => Some(*other),
                 }));
             }
+            FlowKind::Call(_, tables) => own.extend(tables.iter().flatten()),
         }
         [&self.operands[..], &self.results, &own].concat()
     }
@@ -332,6 +345,10 @@ impl Program {
     pub fn all(&self) -> Vec<&Program> {
         let inner = self.flows.iter().flat_map(Flow::programs).flat_map(Program::all);
         [self].into_iter().chain(inner).collect()
+    }
+    /// The calls of functions of the user's, in the program and those within it.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.all().into_iter().flat_map(|program| program.flows.iter().filter_map(Flow::call))
     }
 }
 

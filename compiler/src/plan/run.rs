@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::*;
 use crate::{
     base::Bindings,
+    graph::Call,
     loops::{
         Fault,
         interp::{self, Bytes, Stop},
@@ -162,11 +163,21 @@ impl Run<'_> {
                 interpret_in(branch, self.weights, &inputs, &self.bind, outputs, &mut [], self.text)?
             }
             FlowKind::Loop(plan) => self.repeat(flow, plan)?,
+            FlowKind::Call(call, _) => self.call(flow, call)?,
         };
         for (&id, value) in flow.results.iter().zip(results) {
             self.write(&self.program.storage[id].place.clone(), value.bytes())?;
         }
         Ok(())
+    }
+    fn call(&mut self, flow: &Flow, call: &Call) -> Result<Vec<Tensor>, Stop> {
+        let port = |ty: &TensorType| IoPort { name: String::new(), ty: ty.clone() };
+        let ports: Vec<IoPort> = call.operands.iter().map(port).collect();
+        let inputs = self.tensors(&flow.operands, &ports)?;
+        let read = |t: &Tensor| self.text.read(t).ok_or_else(|| Stop::Bug("an operand leaves the text".into()));
+        let inputs = inputs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let results = call.run(&inputs.iter().collect::<Vec<_>>(), &self.bind).map_err(Stop::Fault)?;
+        Ok(results.iter().map(|result| self.text.place(result)).collect())
     }
     fn repeat(&mut self, flow: &Flow, plan: &LoopPlan) -> Result<Vec<Tensor>, Stop> {
         let mut values = self.tensors(&flow.operands, &plan.body.inputs)?;

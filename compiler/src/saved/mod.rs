@@ -9,6 +9,7 @@
 
 mod body;
 mod bundle;
+pub mod custom;
 mod directory;
 mod files;
 mod foreign;

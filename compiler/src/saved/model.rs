@@ -12,6 +12,7 @@ use smc_proto::{
 use super::{
     body::{self, Bodies},
     bundle::Bundle,
+    custom::Operators,
     directory,
     files::{Disk, Files, read_all},
     foreign, forest, frames,
@@ -40,6 +41,8 @@ pub struct Options {
     pub tags: Vec<String>,
     /// The numbered version; by default the newest.
     pub version: Option<u64>,
+    /// What operators mean that are none of TensorFlow's.
+    pub operators: Arc<Operators>,
 }
 
 /// A SavedModel whose main file is decoded; weights stay in their files until they are read.
@@ -52,6 +55,7 @@ pub struct Model {
     fingerprint: Option<FingerprintDef>,
     bundle: Option<Bundle>,
     signatures: Vec<Signature>,
+    operators: Arc<Operators>,
     /// What is known of variables; worked out at the first graph.
     sources: OnceLock<Result<Sources, Problems>>,
 }
@@ -76,7 +80,9 @@ impl Model {
             signatures = signature::exported(&meta);
         }
         let sources = OnceLock::new();
-        Ok(Model { files, folder, path, bytes, meta, fingerprint, bundle, signatures, sources })
+        let ops = meta.meta_info_def.as_ref().and_then(|info| info.stripped_op_list.as_ref());
+        let operators = options.operators.beside(ops.map_or(&[], |list| &list.op));
+        Ok(Model { files, folder, path, bytes, meta, fingerprint, bundle, signatures, operators, sources })
     }
 
     /// The declared signatures, or the exported functions when there is none; in order of names.
@@ -275,8 +281,12 @@ impl Model {
     }
 
     pub(super) fn library(&self) -> Library<'_> {
-        let ops = self.meta.meta_info_def.as_ref().and_then(|info| info.stripped_op_list.as_ref());
-        Library::new(self.meta.graph_def.as_ref(), ops.map_or(&[], |list| &list.op), self.bytes)
+        Library::new(self.meta.graph_def.as_ref(), self.operators.clone(), self.bytes)
+    }
+
+    /// What is declared of operators that are none of TensorFlow's.
+    pub fn operators(&self) -> &Arc<Operators> {
+        &self.operators
     }
 
     fn located(&self, problems: Problems) -> Problems {

@@ -48,6 +48,10 @@ impl DType {
         DType::Str,
     ];
 
+    /// The number that compiled models tell their callers, of [`smc_runtime::abi::ElementType`].
+    pub fn number(self) -> i64 {
+        self as i64
+    }
     pub fn name(self) -> &'static str {
         match self {
             DType::Bool => "bool",

@@ -12,7 +12,7 @@ pub use dtype::DType;
 pub use host::{Tensor, flat_index, for_each_index};
 pub use narrow::{Layout, Narrow};
 pub use scalar::Scalar;
-pub use text::Text;
+pub use text::{Text, addressed, read_strings};
 
 use crate::base::{Bindings, Dim};
 

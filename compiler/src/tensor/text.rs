@@ -26,6 +26,33 @@ impl Tensor {
     }
 }
 
+/// A tensor as calls take it: strings by their addresses, in memory that is added to `texts`.
+pub fn addressed(tensor: &Tensor, texts: &mut Vec<Vec<u8>>) -> Tensor {
+    if !tensor.has_strings() {
+        return tensor.clone();
+    }
+    let text = tensor.strings().concat();
+    let mut at = text.as_ptr() as u64;
+    texts.push(text);
+    tensor.to_spans(|string| {
+        at += string.len() as u64;
+        at - string.len() as u64
+    })
+}
+
+/// The strings whose addresses a call left. Other tensors stay as they are.
+///
+/// # Safety
+/// Each span that is not empty is memory that may be read.
+pub unsafe fn read_strings(tensor: &Tensor) -> Tensor {
+    let string = |start: u64, bytes: u64| match bytes {
+        0 => vec![],
+        // SAFETY: the caller promises it.
+        _ => unsafe { std::slice::from_raw_parts(start as *const u8, bytes as usize).to_vec() },
+    };
+    tensor.to_strings(|start, bytes| Some(string(start, bytes))).expect("each one is read")
+}
+
 /// Where the first byte lies: an address that is not 0, so that a string which was never set shows.
 const FIRST: u64 = 0x10000;
 

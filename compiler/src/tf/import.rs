@@ -26,7 +26,7 @@ use crate::{
     base::{Diagnostic, Dim, Id, Problems, Symbol},
     graph::{Bounds, Graph, NodeId},
     saved::{Node, NodeOutput, Origin, Port, TfGraph, Variable, has_generator},
-    tensor::{Narrow, Tensor},
+    tensor::{Narrow, Tensor, TensorType},
 };
 
 /// What the user fixes before the import.
@@ -308,6 +308,8 @@ pub struct Import<'a> {
     pub(super) entered: Vec<bool>,
     pub(super) life: HashMap<Id<Node>, Life>,
     pub(super) unsupported: BTreeMap<&'a str, Vec<Cow<'a, Node>>>,
+    /// By name of a node that has no row, the types of its operands as far as they are known.
+    pub(super) custom_operands: BTreeMap<String, Vec<Option<TensorType>>>,
     pub(super) problems: Problems,
     pub(super) notes: Vec<Diagnostic>,
 }
@@ -351,6 +353,7 @@ impl<'a> Import<'a> {
             entered: vec![false; tf.nodes.len()],
             life: HashMap::new(),
             unsupported: BTreeMap::new(),
+            custom_operands: BTreeMap::new(),
             problems: Problems::default(),
             notes: vec![],
         }
@@ -358,6 +361,12 @@ impl<'a> Import<'a> {
 
     /// Imports all that the outputs need, and looks at what runs beside.
     pub(super) fn run(&mut self) -> Result<(), Stop> {
+        // In the order of control edges, which nodes have.
+        for (id, node) in self.tf.nodes.iter() {
+            if self.declared(&node.op).is_some_and(|declared| declared.effect) && self.runs(id)? {
+                self.demand(id)?;
+            }
+        }
         for port in &self.tf.outputs {
             self.demand(port.source.node)?;
         }
@@ -503,6 +512,9 @@ impl<'a> Import<'a> {
     /// The row of a node. What draws from a generator of its own has none where the generator has no place.
     fn row(&self, id: Id<Node>) -> Option<&'static TfOp> {
         let op = &self.tf.nodes[id].op;
+        if self.declared(op).is_some() {
+            return Some(&super::custom::OPERATOR);
+        }
         find(op).filter(|_| !has_generator(op) || self.tf.variables.contains_key(&id))
     }
     /// All operands are there: runs the row.
@@ -516,6 +528,18 @@ impl<'a> Import<'a> {
             }
             gathered => gathered?,
         };
+        if self.row(id).is_none() {
+            let ty = |value: Option<&Value>| match value {
+                Some(Value::Tensor(id)) => Some(self.graph.ty(*id).clone()),
+                _ => None,
+            };
+            let values = node.inputs.iter().map(|input| match &self.done[input.node.index()] {
+                Some(Done::Values(values)) => ty(values.get(input.index as usize)),
+                _ => None,
+            });
+            let values = values.collect();
+            self.custom_operands.insert(node.name.clone(), values);
+        }
         let done = match gathered {
             _ if !runs => Done::Values(vec![Value::Dead]),
             None => {

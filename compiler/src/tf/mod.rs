@@ -14,6 +14,7 @@ mod convert;
 mod count;
 mod ctc;
 mod ctc_loss;
+mod custom;
 mod diagonal;
 mod dilate;
 mod einsum;

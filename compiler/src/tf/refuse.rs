@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use super::Import;
 use crate::{
     base::Diagnostic,
-    saved::{Node, graph::has_effect, op_def},
+    saved::{Node, custom::skeleton, graph::has_effect, op_def},
 };
 
 /// Why an operator is refused. Each kind but [`Cause::Operator`] is one message for all of its operators.
@@ -19,6 +19,8 @@ enum Cause<'a> {
     Jax,
     Forest,
     State,
+    /// One of another library.
+    Custom,
     Operator(&'a str),
 }
 
@@ -37,11 +39,12 @@ fn cause_of(op: &str) -> Cause<'_> {
     match op {
         "Enter" | "RefEnter" | "Exit" | "RefExit" | "NextIteration" | "RefNextIteration" | "LoopCond" => Cause::Loop,
         _ if ["TensorArrayGrad", "Stack"].iter().any(|part| op.starts_with(part)) => Cause::Loop,
-        "PyFunc" | "PyFuncStateless" | "EagerPyFunc" => Cause::Python,
+        "PyFunc" | "PyFuncStateless" | "EagerPyFunc" | "NumpyFunction" => Cause::Python,
         "XlaCallModule" => Cause::Jax,
         _ if op.starts_with("SimpleML") => Cause::Forest,
         _ if op_def(op).is_some() && RANDOM.iter().any(|part| op.contains(part)) => Cause::Random,
         _ if changes_variable(op) => Cause::State,
+        _ if op_def(op).is_none() => Cause::Custom,
         _ => Cause::Operator(op),
     }
 }
@@ -71,10 +74,35 @@ impl<'a> Import<'a> {
                 nodes.retain(|n| !in_random(n));
             }
         }
-        problems.extend(
-            by_cause.iter().filter(|(_, nodes)| !nodes.is_empty()).map(|(cause, nodes)| refusal(*cause, nodes)),
-        );
+        problems.extend(by_cause.iter().filter(|(_, nodes)| !nodes.is_empty()).map(|(cause, nodes)| match cause {
+            Cause::Custom => refusal(*cause, nodes).help(self.how_to_declare(nodes)),
+            cause => refusal(*cause, nodes),
+        }));
         problems
+    }
+}
+
+/// The heading of declarations to begin with.
+const DECLARE: &str = "express what they do by TensorFlow's operators and export the model again; or link C functions that do it, and \
+                       declare them in a file, `--custom FILE` (docs/custom-operators.md). It may begin with this, in which each `?` \
+                       is to be filled in:";
+
+impl Import<'_> {
+    /// Declarations to begin with, of the operators of some nodes.
+    fn how_to_declare(&self, nodes: &[Cow<'_, Node>]) -> String {
+        let mut text = DECLARE.to_owned();
+        let mut told: Vec<&str> = vec![];
+        for node in nodes {
+            if told.contains(&node.op.as_str()) {
+                continue;
+            }
+            told.push(&node.op);
+            let known = self.custom_operands.get(&node.name).map_or(&[][..], Vec::as_slice);
+            let declaration = skeleton(self.operators(), node, known);
+            text.push_str("\n\n");
+            text.push_str(declaration.trim_end());
+        }
+        text
     }
 }
 
@@ -101,7 +129,8 @@ fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
         ),
         Cause::Python => (
             format!("the model calls a Python function ({ops}), which exists only in the program that saved it"),
-            "write the function with TensorFlow's operators and export the model again",
+            "write the function with TensorFlow's operators and export the model again; or make it a custom operator, whose function in \
+             C or Rust is linked with the object (docs/custom-operators.md)",
         ),
         Cause::Jax => (
             format!("the model holds a program that JAX compiled ({ops}), not TensorFlow's operators"),
@@ -116,10 +145,10 @@ fn refusal(cause: Cause<'_>, nodes: &[Cow<'_, Node>]) -> Diagnostic {
             format!("the signature changes a variable by {ops}, which is not supported yet{need}"),
             "choose another signature, or write the change by `assign`, `assign_add` or `scatter_update`",
         ),
-        Cause::Operator(op) if op_def(op).is_none() => (
-            format!("{op} is no TensorFlow operator: another library defines it{need}"),
-            "express it by TensorFlow's operators and export the model again",
-        ),
+        Cause::Custom if ops.contains(", ") => {
+            (format!("{ops} are no TensorFlow operators: another library defines them{need}"), "")
+        }
+        Cause::Custom => (format!("{ops} is no TensorFlow operator: another library defines it{need}"), ""),
         Cause::Operator(op) => (format!("operator {op} is not supported yet{need}"), ""),
     };
     let mut problem = Diagnostic::error(message).at_node(&nodes[0].name);

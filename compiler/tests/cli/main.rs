@@ -1,5 +1,6 @@
 //! The program as a user meets it: files written or left alone, answers, messages and exit statuses.
 
+mod custom;
 mod finetune;
 mod inspecting;
 mod kept;

@@ -117,7 +117,10 @@ fn output_type(
     options: &Options,
 ) -> Result<TensorType, Problems> {
     let tags = original.tags();
-    let model = Model::load(Arc::new(revised), &saved::Options { tags, version: None })?;
+    let model = Model::load(
+        Arc::new(revised),
+        &saved::Options { tags, version: None, operators: original.operators().clone() },
+    )?;
     let signature = model.signature(&signature.name)?;
     let import = source::import_options(&signature, options, &Keys::new());
     let source = source::graph(&model, &signature, &import)?;

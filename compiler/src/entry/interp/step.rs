@@ -137,6 +137,7 @@ impl Steps<'_, '_> {
             Op::And(a, b) => (flag(*a, &self.words) && flag(*b, &self.words)).into(),
             Op::Or(a, b) => (flag(*a, &self.words) || flag(*b, &self.words)).into(),
             Op::Not(a) => (!flag(*a, &self.words)).into(),
+            Op::Code(a) => self.words[a.index()],
             Op::Bit(a) => flag(*a, &self.words).into(),
             Op::Select(when, a, b) => self.word(if flag(*when, &self.words) { *a } else { *b }),
             Op::CompareReal(op, a, b) => compare_reals(*op, self.real(*a), self.real(*b)).into(),

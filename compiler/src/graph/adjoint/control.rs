@@ -44,6 +44,10 @@ impl Graph {
         match Regions::of(&*of.control) {
             Regions::If(branch) => self.through_branch(branch, inputs, results, wanted),
             Regions::Loop(repeat) => self.through_loop(repeat, inputs, results, wanted),
+            Regions::Call(call) => {
+                let why = format!("the custom operator `{}` has no derivative", call.symbol);
+                if wanted.contains(&true) { Err(plain(why)) } else { Ok(vec![None; inputs.len()]) }
+            }
         }
     }
 

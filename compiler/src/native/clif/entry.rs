@@ -15,7 +15,7 @@ use crate::{
     },
     native::{
         Level, Symbol,
-        code::{self, Code, DATA, DATA_SYMBOLS, FUNCTIONS},
+        code::{self, Code, DATA, DATA_SYMBOLS, FOREIGN, FUNCTIONS},
     },
 };
 
@@ -215,7 +215,12 @@ impl Writer<'_> {
 
     fn function(&mut self, number: usize, signature: Signature) -> ir::FuncRef {
         let signature = self.b.import_signature(signature);
-        let name = UserExternalName { namespace: FUNCTIONS, index: number as u32 };
+        // A linker leads the call on where the function is far away.
+        let own = self.model.own().len();
+        let name = match number.checked_sub(own) {
+            Some(foreign) => UserExternalName { namespace: FOREIGN, index: foreign as u32 },
+            None => UserExternalName { namespace: FUNCTIONS, index: number as u32 },
+        };
         let name = ExternalName::user(self.b.func.declare_imported_user_function(name));
         self.b.import_function(ExtFuncData { name, signature, colocated: true, patchable: false })
     }
@@ -242,6 +247,10 @@ impl Writer<'_> {
             Op::Not(a) => {
                 let a = self.var(*a);
                 self.b.ins().bxor_imm_u(a, 1)
+            }
+            Op::Code(a) => {
+                let a = self.var(*a);
+                self.b.ins().sextend(types::I64, a)
             }
             Op::Bit(a) => {
                 let a = self.var(*a);
@@ -375,7 +384,7 @@ impl Writer<'_> {
     fn address(&mut self, number: usize) -> ir::Value {
         let signature = match &self.model.members[number].what {
             What::Routine(routine) => signature(self.level, routine),
-            What::Kernel(..) | What::Choose => {
+            What::Kernel(..) | What::Choose | What::Foreign(_) => {
                 let mut signature = Signature::new(self.level.isa().default_call_conv());
                 signature.params.extend([AbiParam::new(types::I64); 3]);
                 signature

@@ -41,7 +41,7 @@ fn graph(lines: &str, outputs: &[&str]) -> Result<TfGraph, String> {
     let all: String =
         placeholders.lines().chain(lines.lines().map(str::trim)).filter(|l| !l.is_empty()).map(node).collect();
     let def: GraphDef = text::decode(all.as_bytes(), "tensorflow.GraphDef").unwrap();
-    let library = Library::new(Some(&def), &[], all.len());
+    let library = Library::new(Some(&def), Default::default(), all.len());
     let mut builder = Builder::new(&library);
     let ty = TfType { dtype: DataType::DtFloat, shape: TfShape::UNKNOWN };
     let mut build = || {

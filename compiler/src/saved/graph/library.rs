@@ -2,13 +2,16 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
-use smc_proto::{AttrValue, FunctionDef, GraphDef, NodeDef, OpDef, attr_value::Value, op_def::ArgDef};
+use smc_proto::{AttrValue, FunctionDef, GraphDef, NodeDef, attr_value::Value, op_def::ArgDef};
 
-use super::{effect, reference::Reference};
-use crate::saved::op_defs::{Count, op_def};
+use super::{Node, effect, reference::Reference};
+use crate::saved::{
+    custom::Operators,
+    op_defs::{Count, op_def},
+};
 
 /// Nodes that may refer to each other: the main graph or a function's body.
 pub struct Scope<'m> {
@@ -42,20 +45,20 @@ pub struct Library<'m> {
     /// The size of the file the graph was read from.
     pub bytes: usize,
     functions: BTreeMap<&'m str, Scope<'m>>,
-    /// The model's own definitions of operators, which know those of other libraries.
-    ops: BTreeMap<&'m str, &'m OpDef>,
+    /// What is known of operators that are none of TensorFlow's.
+    operators: Arc<Operators>,
     effects: OnceLock<Effects<'m>>,
 }
 
 impl<'m> Library<'m> {
-    pub fn new(graph: Option<&'m GraphDef>, ops: &'m [OpDef], bytes: usize) -> Library<'m> {
+    pub fn new(graph: Option<&'m GraphDef>, operators: Arc<Operators>, bytes: usize) -> Library<'m> {
         let functions = graph.and_then(|g| g.library.as_ref()).into_iter().flat_map(|l| &l.function);
         let named = functions.filter_map(|f| Some((f.signature.as_ref()?.name.as_str(), f)));
         Library {
             main: Scope::new(graph.map_or(&[], |g| &g.node), None),
             bytes,
             functions: named.map(|(name, f)| (name, Scope::new(&f.node_def, Some(f)))).collect(),
-            ops: ops.iter().map(|op| (op.name.as_str(), op)).collect(),
+            operators,
             effects: OnceLock::new(),
         }
     }
@@ -66,10 +69,28 @@ impl<'m> Library<'m> {
         if let Some(scope) = self.functions.get(op) {
             return Some(counted(&scope.function?.signature.as_ref()?.output_arg));
         }
-        match (op_def(op), self.ops.get(op)) {
-            (Some(known), _) => Some(known.outputs.iter().map(|a| (a.name, attrs.count(&a.count))).collect()),
-            (None, custom) => custom.map(|def| counted(&def.output_arg)),
+        match (op_def(op), self.operators.defined.get(op), self.operators.declared.get(op)) {
+            (Some(known), ..) => Some(known.outputs.iter().map(|a| (a.name, attrs.count(&a.count))).collect()),
+            (None, Some(def), _) => Some(counted(&def.output_arg)),
+            (None, None, declared) => declared.map(|d| d.outputs.iter().map(|o| (o.name.as_str(), Some(1))).collect()),
         }
+    }
+    /// What is known of operators that are none of TensorFlow's.
+    pub fn operators(&self) -> &Arc<Operators> {
+        &self.operators
+    }
+    /// Adds the attributes that a node of a custom operator leaves out, as the model's own definition has them.
+    pub fn fill_in(&self, node: &mut Node) {
+        let Some(def) = self.operators.defined.get(&node.op) else { return };
+        for attr in &def.attr {
+            if let Some(default) = &attr.default_value {
+                node.attrs.entry(attr.name.clone()).or_insert_with(|| default.clone());
+            }
+        }
+    }
+    /// Whether an operator has an effect by itself.
+    fn has_own_effect(&self, op: &str) -> bool {
+        effect::has_effect(op) && self.operators.declared.get(op).is_none_or(|declared| declared.effect)
     }
     pub fn function(&self, name: &str) -> Option<&Scope<'m>> {
         self.functions.get(name)
@@ -101,7 +122,7 @@ impl<'m> Library<'m> {
     /// Whether running a node changes something besides its results, functions it calls included.
     pub fn effect_of(&self, op: &str, attrs: &BTreeMap<String, AttrValue>) -> bool {
         let known = |name: &str| self.functions.contains_key(name);
-        effect::has_effect(op) && !known(op) || called(op, attrs, &known).any(|f| self.has_effect(f))
+        self.has_own_effect(op) && !known(op) || called(op, attrs, &known).any(|f| self.has_effect(f))
     }
     /// Whether running a function changes something besides its results.
     pub fn has_effect(&self, function: &str) -> bool {
@@ -123,7 +144,7 @@ impl<'m> Library<'m> {
         let mut found: Vec<(&'m str, &'m str, &'m str)> = Vec::new();
         for (&name, scope) in &self.functions {
             for node in scope.nodes {
-                if effect::has_effect(&node.op) && !known(&node.op) {
+                if self.has_own_effect(&node.op) && !known(&node.op) {
                     found.push((name, &node.op, &node.name));
                 }
                 called(&node.op, &node.attr, &known).for_each(|callee| callers.entry(callee).or_default().push(name));

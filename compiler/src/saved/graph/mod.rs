@@ -37,6 +37,7 @@ pub(super) use reference::Reference;
 use super::{
     Variable,
     body::Body,
+    custom::Operators,
     forest::Held,
     op_defs::op_def,
     tables,
@@ -112,6 +113,8 @@ pub struct TfGraph {
     pub forests: BTreeMap<Id<Node>, Held>,
     /// The tables that nodes look something up in; those nodes have no operand for a handle either.
     pub tables: BTreeMap<Id<Node>, tables::Held>,
+    /// What is known of operators that are none of TensorFlow's; of a signature's own graph, not of bodies.
+    pub operators: Arc<Operators>,
 }
 
 /// A node of the file at one call: the positions of the calls that lead to it, then its own. The first number tells the

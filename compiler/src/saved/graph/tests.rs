@@ -17,7 +17,7 @@ fn build(model: &str, inputs: &[&str], outputs: &[&str]) -> Result<TfGraph, Stri
 fn build_with(model: &str, ops: &str, inputs: &[&str], outputs: &[&str]) -> Result<TfGraph, String> {
     let graph: GraphDef = text::decode(model.as_bytes(), "tensorflow.GraphDef").unwrap();
     let ops: OpList = text::decode(ops.as_bytes(), "tensorflow.OpList").unwrap();
-    let library = Library::new(Some(&graph), &ops.op, model.len());
+    let library = Library::new(Some(&graph), crate::saved::custom::Operators::default().beside(&ops.op), model.len());
     let mut builder = Builder::new(&library);
     let split =
         |text: &str| text.split_once('=').map_or((text.to_string(), text.to_string()), |(k, t)| (k.into(), t.into()));

@@ -197,7 +197,8 @@ impl<'l, 'm> Builder<'l, 'm> {
             return Err(self.problems);
         }
         let Builder { library, nodes, sites, decisions, .. } = self;
-        let collected = TfGraph { nodes, inputs, outputs, sites, decisions, ..Default::default() };
+        let operators = library.operators().clone();
+        let collected = TfGraph { nodes, inputs, outputs, sites, decisions, operators, ..Default::default() };
         let mut graph = prune::prune(collected, |node| library.effect_of(&node.op, &node.attrs))?;
         for (id, node) in graph.nodes.iter() {
             let effects = library.effects_within(&node.op, &node.attrs);
@@ -431,6 +432,7 @@ impl<'l, 'm> Builder<'l, 'm> {
         };
         instantiate(&mut node.attrs, attrs);
         set_apart(&mut node, prefix);
+        self.library.fill_in(&mut node);
         let cost = node.name.len() + def.encoded_len();
         let inference = learning_phase(&node);
         self.charge(cost)?;
