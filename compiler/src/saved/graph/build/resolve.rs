@@ -11,6 +11,7 @@ use crate::{
         NodeOutput, Reference,
         library::{Attrs, data_inputs},
     },
+    saved::op_defs::op_def,
 };
 
 impl<'m> Builder<'_, 'm> {
@@ -218,7 +219,10 @@ fn frame_attrs(own: &BTreeMap<String, AttrValue>) -> Attrs<'_> {
 /// What is said of an output that a node does not have.
 fn no_output(def: &NodeDef, output: &str) -> Diagnostic {
     let what = format!("node `{}` ({}) has no {output}", def.name, def.op);
-    Diagnostic::error(what).help("the file contradicts itself: it is damaged or was edited; export the model again")
+    Diagnostic::error(what).help(match op_def(&def.op) {
+        Some(_) => "the file contradicts itself: it is damaged or was edited; export the model again",
+        None => "a custom operator's outputs are declared under the names that the model has for them",
+    })
 }
 
 /// Element `index` of an argument that stands for `count` tensors, or all of them.
