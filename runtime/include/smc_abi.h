@@ -30,6 +30,7 @@ enum smc_status {
   SMC_SIZE_OUT_OF_BOUNDS = 15,
   SMC_BROKEN_SIZE = 16,
   SMC_UNSET_VARIABLE = 17,
+  SMC_STRINGS_EXCEEDED = 18,
   SMC_OPERATOR_FAILED = 19
 };
 
@@ -56,6 +57,7 @@ static inline const char *smc_status_text(int status) {
     case SMC_SIZE_OUT_OF_BOUNDS: return "a size that data decide is negative or above its bound; its member of the struct says how large it is";
     case SMC_BROKEN_SIZE: return "sizes that data decide break a condition of the model";
     case SMC_UNSET_VARIABLE: return "a variable is read that nothing has assigned yet";
+    case SMC_STRINGS_EXCEEDED: return "the call makes more bytes of strings than the object was compiled for; the workspace begins with how many";
     case SMC_OPERATOR_FAILED: return "a custom operator failed; its code is in the bits above the low eight";
     default: return "unknown status";
   }
@@ -150,6 +152,7 @@ enum class status : int {
   size_out_of_bounds = SMC_SIZE_OUT_OF_BOUNDS,
   broken_size = SMC_BROKEN_SIZE,
   unset_variable = SMC_UNSET_VARIABLE,
+  strings_exceeded = SMC_STRINGS_EXCEEDED,
   operator_failed = SMC_OPERATOR_FAILED,
   short_span = -1,    /* a span has fewer elements than its tensor */
   out_of_memory = -2  /* there is no memory for the workspace */

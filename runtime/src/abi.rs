@@ -104,6 +104,8 @@ coded! {
         BrokenSize = 16, "sizes that data decide break a condition of the model";
         /// The state's flag of the variable, `NAME_is_set`, is false: no call assigned it.
         UnsetVariable = 17, "a variable is read that nothing has assigned yet";
+        /// The workspace begins with the number of bytes that were needed when the call ended, an `uint64_t`.
+        StringsExceeded = 18, "the call makes more bytes of strings than the object was compiled for; the workspace begins with how many";
         /// What the function returned is above the low 8 bits, see [`Status::of_call`].
         OperatorFailed = 19, "a custom operator failed; its code is in the bits above the low eight";
     }

@@ -37,6 +37,7 @@ pub fn program(case: &Case, weights: &mut Weights) -> Program {
         flows: vec![],
         workspace: Dim::zero(),
         workspace_bound: Dim::zero(),
+        strings: None,
     };
     let mut args = vec![];
     for (id, buffer) in case.kernel.buffers.iter() {

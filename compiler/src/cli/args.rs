@@ -132,6 +132,10 @@ pub struct Code {
     /// The most that a size can be that data decide, such as n=100: memory is there for so much
     #[arg(long = "bound", value_name = "NAME=MAX")]
     pub bounds: Vec<SizeBound>,
+    /// The most bytes of strings that a call makes, such as 64K or 2M: the workspace has room for them, and a call that makes
+    /// more ends with a status [default: 1M]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = strings)]
+    pub strings: Option<Bytes>,
     /// Convolve by the definition: without it, large 3x3 convolutions use Winograd's method, which is faster, and makes
     /// NaN of infinite results
     #[arg(long)]
@@ -152,6 +156,7 @@ impl Code {
             name: "model".into(),
             outputs: outputs.kept.clone(),
             bounds: self.bounds.clone(),
+            strings: self.strings,
             direct: self.direct,
             ..Options::default()
         }
@@ -690,6 +695,12 @@ fn some(text: &str) -> Result<usize, String> {
 fn part(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| NO_NUMBER)?;
     if number > 0.0 && number < 1.0 { Ok(number) } else { Err("a part is a number between 0 and 1".into()) }
+}
+
+fn strings(text: &str) -> Result<Bytes, String> {
+    let most = 1 << 40;
+    let bytes: Bytes = text.parse()?;
+    if bytes.0 <= most { Ok(bytes) } else { Err(format!("{bytes} are more than a call can make: at most {most}")) }
 }
 
 fn batch(text: &str) -> Result<u32, String> {

@@ -246,6 +246,14 @@ impl Call<'_> {
             let guards: Vec<_> = s.guards.iter().map(|g| g.text.as_str()).collect();
             d = d.help(format!("it serves shapes where {}", guards.join("; ")));
         }
+        if status == Status::StringsExceeded.code() {
+            let (needed, room) =
+                (self.workspace.slice().first_chunk().map_or(0, |word| u64::from_le_bytes(*word)), s.strings);
+            d = d.help(format!(
+                "the call made {needed} bytes of strings and has room for {}: `--strings BYTES` states another number",
+                room.unwrap_or(0)
+            ));
+        }
         if status == Status::BrokenSize.code() && !s.found_guards.is_empty() {
             d = d.help(format!("it serves values where {}", s.found_guards.join("; ")));
         }

@@ -41,13 +41,13 @@ pub use drawn::unseeded_outputs;
 pub use execute::{Block, Call, Executable};
 pub use export::{Exported, exported};
 pub use layers::{Layer, layers};
-pub use options::{Dump, InputShape, Options, SizeBound};
+pub use options::{Bytes, Dump, InputShape, Options, SizeBound};
 pub use profile::{Kernels, Profile, Step, Steps};
 pub use reference::{Reference, coarsest};
 pub use report::{EntryReport, Report};
 pub use state::at_first;
 use state::{Keys, State};
-pub use train::{BatchNorm, Bytes, Graft, L2, Loss, Memory, Optimizer, Training, grafted, with_head};
+pub use train::{BatchNorm, Graft, L2, Loss, Memory, Optimizer, Training, grafted, with_head};
 use twins::{Twins, twins};
 pub use uses::{Found, Seeded, Size, Use, found, uses};
 pub use values::Values;
@@ -301,6 +301,13 @@ fn plan_all(
         };
         let equal = e.equal.as_mut().map(|(when, graph)| special(std::mem::take(when), plan(graph, weights), &open[0]));
         bodies.push(Bodies { open, equal });
+    }
+    if let Some(Bytes(bytes)) = options.strings {
+        let programs = bodies.iter_mut().flat_map(Bodies::programs_mut);
+        let rooms = programs.filter_map(|program| program.strings.as_mut());
+        if rooms.map(|room| *room = bytes).count() == 0 {
+            notes.push(Diagnostic::warning("no call makes strings: `--strings` changes nothing"));
+        }
     }
     Ok((bodies, notes))
 }
@@ -564,6 +571,7 @@ fn describe(
         signature.inputs.iter_mut().chain(&mut signature.outputs).for_each(|t| t.room = program.most(&t.ty.count()));
         program.state.iter().for_each(|access| signature.use_state(*access));
         signature.workspace = entry::workspace(bodies[n].programs());
+        signature.strings = bodies[n].programs().filter_map(|program| program.strings).max();
         let (found, given): (Vec<_>, Vec<_>) =
             program.guards.iter().cloned().partition(|guard| program.last_found(guard.dims()).is_some());
         signature.guards = conditions(&given);

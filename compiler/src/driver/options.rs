@@ -19,6 +19,8 @@ pub struct Options {
     pub shapes: Vec<InputShape>,
     /// The most that sizes can be that data decide.
     pub bounds: Vec<SizeBound>,
+    /// The most bytes of strings that a call makes.
+    pub strings: Option<Bytes>,
     /// A target triple; this machine when there is none.
     pub target: Option<String>,
     /// A processor level of the target.
@@ -52,6 +54,34 @@ pub struct SizeBound {
     /// The symbol that stands for it.
     pub name: String,
     pub most: u64,
+}
+
+/// A number of bytes, such as `2M`: K, M and G are powers of 1024.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl FromStr for Bytes {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Bytes, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match &text[digits.len()..] {
+            "" => Some(1),
+            "k" | "K" => Some(1 << 10),
+            "m" | "M" => Some(1 << 20),
+            "g" | "G" => Some(1 << 30),
+            _ => None,
+        };
+        let is_number = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
+        let number = digits.parse::<u64>().ok().filter(|_| is_number);
+        let bytes = number.zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+        bytes.map(Bytes).ok_or_else(|| format!("`{text}` is no number of bytes, such as 500000, 512K, 2M or 1G"))
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0)
+    }
 }
 
 /// `n=100`.

@@ -19,7 +19,7 @@ use crate::{
         dim::{Atom, Formula},
         layer::Scopes,
     },
-    entry::{Frame, iterations},
+    entry::{Frame, arena_bytes, iterations},
     loops::{Kernel, Stmt},
     native,
     plan::{Bodies, FlowKind, Guard, Launch, Place, Program, Unit, WORTH_SHARING},
@@ -181,6 +181,8 @@ fn stores(kernel: &Kernel, block: &[Stmt]) -> Dim {
         | Stmt::Assign { .. }
         | Stmt::Accumulate { .. }
         | Stmt::Prefetch { .. }
+        | Stmt::Append { .. }
+        | Stmt::Take { .. }
         | Stmt::Check { .. } => sum,
     })
 }
@@ -209,12 +211,17 @@ impl Call<'_> {
         let tasks = self.tasks(kernels, threads)?;
         let weights = self.symbol(&format!("{}_weights", self.executable.interface().name))?.cast::<c_void>();
         let formulas = kernels.formulas.iter().map(|f| self.extent(&Dim::from(f))).collect::<Result<Vec<i64>, _>>()?;
+        // As the entry has it, an arena comes first.
+        let arena = self.workspace.address() as *mut u64;
+        let strings = self.executable.interface().signatures[self.signature].strings;
+        let workspace = self.workspace.address() + strings.map_or(0, arena_bytes);
         let mut frame = Frame {
             formulas: formulas.as_ptr(),
             io: self.io.as_ptr().cast(),
-            workspace: self.workspace.address() as *mut c_void,
+            workspace: workspace as *mut c_void,
             weights,
             status: 0,
+            arena: arena.cast(),
         };
         let clock = clock();
         let mut times = vec![vec![]; tasks.len()];
@@ -224,6 +231,10 @@ impl Call<'_> {
             let start = Instant::now();
             self.run(threads)?;
             calls.push(start.elapsed().as_nanos() as f64);
+            if strings.is_some() {
+                // SAFETY: the arena's header is at the start of the workspace of a call that was made.
+                unsafe { arena.write(0) };
+            }
             for (&StepTask { task, extent, nanoseconds, threads }, times) in tasks.iter().zip(&mut times) {
                 let arg = (&raw mut frame).cast::<c_void>();
                 let start = Instant::now();

@@ -134,6 +134,17 @@ fn write_signature(out: &mut String, model: &str, all: &[Signature], s: &Signatu
     let parameters: Vec<_> = s.given().map(|d| format!("int64_t {}", d.c_name)).collect();
     let parameters = if parameters.is_empty() { "void".into() } else { parameters.join(", ") };
     line(out, &format!("size_t {function}_workspace({parameters});"));
+    if let Some(bytes) = s.strings {
+        line(
+            out,
+            "/* Bytes of strings that a call may make. Outputs may point to them: they lie in the workspace. When a call has",
+        );
+        line(
+            out,
+            " * ended, the workspace begins with how many it made, a uint64_t; with SMC_STRINGS_EXCEEDED, how many it needed by then. */",
+        );
+        line(out, &format!("#define {upper}_STRINGS {bytes}u"));
+    }
 }
 
 /// What a call is given and gives: tensors, extents, state, threads and CPU level.

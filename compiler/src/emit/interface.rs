@@ -130,6 +130,8 @@ pub struct Signature {
     pub found_guards: Vec<String>,
     /// Bytes of the workspace.
     pub workspace: Dim,
+    /// Bytes of strings that a call may make; none where it makes none.
+    pub strings: Option<u64>,
     /// An upper bound of the stack that a call uses on the calling thread.
     pub stack_bytes: u64,
 }
@@ -216,6 +218,7 @@ pub fn signatures_beside(named: Vec<Named>, variables: Option<&[Slot]>) -> (Vec<
             guards: vec![],
             found_guards: vec![],
             workspace: Dim::zero(),
+            strings: None,
             stack_bytes: 0,
         });
     }

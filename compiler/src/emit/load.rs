@@ -251,6 +251,7 @@ mod tests {
             flows: vec![],
             workspace: Dim::zero(),
             workspace_bound: Dim::zero(),
+            strings: None,
         };
         let bodies = Bodies { open: vec![program; target.levels.len()], equal: None };
         let entry = Entry { c_name: "s", aliases: &[], bodies: &bodies };

@@ -11,7 +11,7 @@ use super::{
     Compare, Entry, Field, Op, Routine, Slots, Type, Value, VarId, WordOp,
     compose::{Numbers, workspace},
     found,
-    frame::FRAME_BYTES,
+    frame::{FRAME_BYTES, arena_bytes},
     run,
     sizes::{SYMBOL_BITS, Sizes, kept, symbols},
     write::{Writer, write},
@@ -144,11 +144,11 @@ pub(super) fn call(model: &Numbers<'_>, entry: usize) -> Routine {
             let mut special = Sizes::of(w, &equal[0], symbols.clone());
             let hold = special.all_hold(w, guards);
             w.when(hold, |w| {
-                let frame = frame(w, io, memory, &special.formulas);
+                let frame = frame(w, entry, io, memory, &special.formulas);
                 run::run_best(w, entry, equal.len(), [io, wanted, frame], &mut special);
             });
         }
-        let frame = frame(w, io, memory, &sizes.formulas);
+        let frame = frame(w, entry, io, memory, &sizes.formulas);
         run::run_best(w, entry, 0, [io, wanted, frame], &mut sizes);
     })
 }
@@ -199,9 +199,15 @@ fn check_workspace(w: &mut Writer<'_>, memory: VarId, bytes: VarId, needed: Valu
     }
 }
 
-/// A new frame, as kernels expect it.
-fn frame(w: &mut Writer<'_>, io: VarId, memory: VarId, formulas: &[Value]) -> VarId {
+/// A new frame, as kernels expect it. Where the entry makes strings, the memory begins with an empty arena.
+fn frame(w: &mut Writer<'_>, entry: usize, io: VarId, mut memory: VarId, formulas: &[Value]) -> VarId {
     let frame = w.set(Type::Address, Op::Stack(FRAME_BYTES));
+    if let Some(room) = w.model.entries[entry].programs().filter_map(|program| program.strings).max() {
+        w.store(memory, Field::Word(0), 0);
+        w.store(memory, Field::Word(1), room as i64);
+        w.store(frame, Field::Arena, memory);
+        memory = w.offset(memory, arena_bytes(room) as i64);
+    }
     let weights = super::weights::weights(w);
     let formulas = if formulas.is_empty() { w.set(Type::Address, Op::Null) } else { kept(w, formulas) };
     for (field, value) in [(Field::Io, io), (Field::Workspace, memory), (Field::Weights, weights)] {

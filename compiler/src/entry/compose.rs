@@ -10,7 +10,7 @@
 use std::ops::Range;
 
 use super::{
-    Reach, Routine, StateBlock, call, chain, flow, invoke, run, share, state,
+    Reach, Routine, StateBlock, arena_bytes, call, chain, flow, invoke, run, share, state,
     units::{is_shared, may_be_crowded, may_be_few},
     weights,
 };
@@ -55,7 +55,12 @@ impl<'a> Entry<'a> {
 
 /// Bytes of a workspace that is large enough for every one of the programs.
 pub fn workspace<'a>(programs: impl IntoIterator<Item = &'a Program>) -> Dim {
-    programs.into_iter().fold(Dim::zero(), |most, program| most.at_least(&program.workspace))
+    let (mut most, mut strings) = (Dim::zero(), None);
+    for program in programs {
+        most = most.at_least(&program.workspace);
+        strings = strings.max(program.strings);
+    }
+    strings.map_or(most.clone(), |room| most + arena_bytes(room) as i64)
 }
 
 /// A processor level of the target.

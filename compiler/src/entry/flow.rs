@@ -107,6 +107,10 @@ impl<'a> Around<'a> {
             count => kept(w, &vec![Value::Int(0); count]),
         };
         w.store(frame, Field::Formulas, formulas);
+        if program.makes_strings() {
+            let arena = w.load(self.frame, Field::Arena);
+            w.store(frame, Field::Arena, arena);
+        }
         Region { program, number, io, frame, symbols }
     }
 

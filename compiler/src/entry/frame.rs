@@ -4,6 +4,8 @@ use std::ffi::c_void;
 #[cfg(target_pointer_width = "64")]
 use std::mem::offset_of;
 
+use smc_runtime::abi::WORKSPACE_ALIGN;
+
 use super::Type;
 use crate::plan::Program;
 
@@ -19,6 +21,8 @@ pub struct Frame {
     pub status: i64,
     /// The values of the program's formulas, in their order.
     pub formulas: *const i64,
+    /// The arena, where the program makes strings.
+    pub arena: *mut c_void,
 }
 
 /// What a kernel of a chain is given: a frame, on the stack of the chain's function, with more behind it.
@@ -33,8 +37,17 @@ struct ChainFrame {
 }
 
 /// Bytes of a frame. On a target, which has 64 bits, whatever this program runs on.
-pub const FRAME_BYTES: u32 = 40;
-pub const CHAIN_FRAME_BYTES: u32 = 64;
+pub const FRAME_BYTES: u32 = 48;
+pub const CHAIN_FRAME_BYTES: u32 = 72;
+
+/// An arena begins with two words: the bytes of strings that the call made so far, and those that there is room for. The
+/// strings' bytes are behind them, and room for one more.
+pub const ARENA_HEADER: u32 = 16;
+
+/// Bytes of the workspace that an arena takes, with so much room for strings.
+pub fn arena_bytes(room: u64) -> u64 {
+    (room + u64::from(ARENA_HEADER) + 1).next_multiple_of(WORKSPACE_ALIGN as u64)
+}
 
 /// A member of one of the structs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +62,7 @@ pub enum Field {
     Weights,
     Status,
     Formulas,
+    Arena,
     Slice,
     Kernel,
     First,
@@ -64,12 +78,13 @@ pub enum Field {
 
 impl Field {
     /// Those that stand for one place, with their names in the textual form.
-    pub(super) const NAMED: [(Field, &'static str); 12] = [
+    pub(super) const NAMED: [(Field, &'static str); 13] = [
         (Field::Io, "io"),
         (Field::Workspace, "workspace"),
         (Field::Weights, "weights"),
         (Field::Status, "status"),
         (Field::Formulas, "formulas"),
+        (Field::Arena, "arena"),
         (Field::Slice, "slice"),
         (Field::Kernel, "kernel"),
         (Field::First, "first"),
@@ -88,9 +103,10 @@ impl Field {
             Field::Weights | Field::Width => 16,
             Field::Status => 24,
             Field::Formulas => 32,
-            Field::Slice => 40,
-            Field::Kernel => 48,
-            Field::First => 56,
+            Field::Arena => 40,
+            Field::Slice => 48,
+            Field::Kernel => 56,
+            Field::First => 64,
         }
     }
 
@@ -112,6 +128,7 @@ const _: () = {
     at(offset_of!(Frame, weights), Field::Weights);
     at(offset_of!(Frame, status), Field::Status);
     at(offset_of!(Frame, formulas), Field::Formulas);
+    at(offset_of!(Frame, arena), Field::Arena);
     at(offset_of!(ChainFrame, frame), Field::Io);
     at(offset_of!(ChainFrame, slice), Field::Slice);
     at(offset_of!(ChainFrame, kernel), Field::Kernel);

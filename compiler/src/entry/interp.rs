@@ -273,11 +273,23 @@ impl<'a> Machine<'a> {
             [_, begin, end] => Some(*begin..*end),
             _ => None,
         };
+        let arena = match program.launches[launch].kernel.makes_strings() {
+            true => Some(self.load(frame, Field::Arena)?),
+            false => None,
+        };
+        if let Some(arena) = arena {
+            let [made, room] = [0, 1].map(|n| self.load(arena, Field::Word(n)));
+            self.text.make_room(room? as u64, made? as u64);
+        }
         let mut memory = OfKernel { machine: self, program, frame, io, bind: &bind };
-        match plan::launch(program, launch, &bind, part, &mut memory) {
+        let result = match plan::launch(program, launch, &bind, part, &mut memory) {
             Err(Stop::Fault(fault)) => self.store(frame, Field::Status, fault as i64),
             result => result,
+        };
+        if let Some(arena) = arena {
+            self.store(arena, Field::Word(0), self.text.made() as i64)?;
         }
+        result
     }
 
     /// What an entry computed of extents is what they mean.

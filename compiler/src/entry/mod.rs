@@ -30,7 +30,7 @@ mod weights;
 mod write;
 
 pub use compose::{Entry, Level, Member, Model, Setting, What, compose, workspace};
-pub use frame::{Field, Frame, Slots};
+pub use frame::{ARENA_HEADER, Field, Frame, Slots, arena_bytes};
 pub use parse::parse;
 pub use state::{StateBlock, StatePart};
 pub use units::{iterations, parallel_extent};

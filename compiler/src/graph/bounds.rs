@@ -132,7 +132,7 @@ impl Bounds {
 /// Whether an operator with a result of this type refuses some values of its operands.
 pub fn refuses(op: &Op, dtype: DType) -> bool {
     match op {
-        Op::Within(_) | Op::TextPart(_) | Op::TextInt(_) | Op::TextFloat(_) => true,
+        Op::Within(_) | Op::TextPart(_) | Op::TextJoin(_) | Op::TextInt(_) | Op::TextFloat(_) => true,
         Op::TextRaw(raw) => !raw.padded,
         Op::Gather(gather) => gather.checked,
         Op::Scatter(scatter) => scatter.faults() || scatter.f == Combine::Div && dtype.is_int(),

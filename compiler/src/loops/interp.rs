@@ -92,10 +92,12 @@ pub fn run_part(
         part,
         text,
     };
+    machine.text.begin();
     machine.block(&resolved.body).map_err(|stop| match stop {
         Stop::Bug(message) => bug(message),
         fault => fault,
-    })
+    })?;
+    if text.is_exceeded() { Err(Stop::Fault(Fault::StringsExceeded)) } else { Ok(()) }
 }
 
 struct Machine<'a, 'b, 'c> {
@@ -191,6 +193,18 @@ impl Machine<'_, '_, '_> {
                 if self.value(cond)?.as_bool() != Some(true) {
                     return Err(Stop::Fault(*fault));
                 }
+            }
+            Code::Append { value } => match self.value(value)? {
+                Scalar::Span(start, bytes) => {
+                    let missing = || Stop::Bug(format!("a string of {bytes} bytes at {start} is appended"));
+                    let string = self.text.get(start, bytes).ok_or_else(missing)?.to_vec();
+                    self.text.append(&string);
+                }
+                byte => self.text.append(&[byte.as_i64().unwrap_or_default() as u8]),
+            },
+            Code::Take { var } => {
+                let (start, bytes) = self.text.take();
+                self.vars[*var] = Scalar::Span(start, bytes);
             }
         }
         Ok(())

@@ -6,6 +6,7 @@
 //!
 //! A kernel never loads from a buffer that it stores to, so expressions are pure and only statements have an order. What
 //! becomes of an element that has a value already says an [`Stmt::Update`], the one statement that reads what it writes.
+//! New strings are made in the *arena*, memory of a call to which kernels append bytes one after the other.
 //! Indices are [`Dim`]s in normal form over symbols and kernel variables; buffers are flat, and whoever writes a load
 //! multiplies the strides in (see [`Writer::load`]). Knows no operators and no targets. The law is in `verify.rs`.
 
@@ -368,6 +369,16 @@ pub enum Stmt {
         cond: ExprId,
         fault: Fault,
     },
+    /// Puts a byte, a u8, or all bytes of a string behind those that the arena has. What does not fit is counted, and the
+    /// kernel ends with [`Fault::StringsExceeded`].
+    Append {
+        value: ExprId,
+    },
+    /// `var` is the string of all that was appended since the last `Take`, or since the kernel began. Where the arena is
+    /// full, it is empty.
+    Take {
+        var: VarId,
+    },
 }
 
 /// Why a kernel ended early; the numbers are those of `smc_runtime::Status`.
@@ -381,6 +392,7 @@ pub enum Fault {
     SizeOutOfBounds = 15,
     BrokenSize = 16,
     UnsetVariable = 17,
+    StringsExceeded = 18,
     /// A custom operator failed, or there is no function for it.
     OperatorFailed = 19,
 }
@@ -410,9 +422,13 @@ impl Kernel {
             other => panic!("{other:?} is not a loop variable"),
         }
     }
-    /// Whether it can end early.
+    /// Whether it can end with a fault.
     pub fn can_fail(&self) -> bool {
-        statements(&self.body).any(|stmt| matches!(stmt, Stmt::Check { .. }))
+        statements(&self.body).any(|stmt| matches!(stmt, Stmt::Check { .. } | Stmt::Append { .. }))
+    }
+    /// Whether it makes strings in the arena.
+    pub fn makes_strings(&self) -> bool {
+        statements(&self.body).any(|stmt| matches!(stmt, Stmt::Append { .. } | Stmt::Take { .. }))
     }
     /// Whether it reduces what it writes, along with that: then it writes a buffer of another length too.
     pub fn reduces_along(&self) -> bool {

@@ -182,6 +182,11 @@ impl Parser {
                 let fault = named(fault).ok_or_else(|| format!("there is no fault `{fault}`"))?;
                 self.emit(Stmt::Check { cond: id(cond, "%")?, fault })
             }
+            "append" => self.emit(Stmt::Append { value: id(rest, "%")? }),
+            "take" => {
+                let var = declare(&mut self.vars, id(rest, "v")?, Var::Value { dtype: DType::Str })?;
+                self.emit(Stmt::Take { var })
+            }
             "prefetch" => {
                 let (when, place) = split(rest, " ")?;
                 let near = match when {

@@ -191,8 +191,9 @@ impl Printer<'_, '_> {
             | Stmt::Accumulate { value, .. }
             | Stmt::Store { value, .. }
             | Stmt::Update { value, .. }
+            | Stmt::Append { value }
             | Stmt::Check { cond: value, .. } => self.exprs(*value)?,
-            Stmt::For { .. } | Stmt::If { .. } | Stmt::Prefetch { .. } => (),
+            Stmt::For { .. } | Stmt::If { .. } | Stmt::Prefetch { .. } | Stmt::Take { .. } => (),
         }
         match stmt {
             Stmt::For { var, kind, body } => {
@@ -241,6 +242,8 @@ impl Printer<'_, '_> {
                 self.line(format_args!("prefetch {when} b{}[{index}]", buffer.index()))
             }
             Stmt::Check { cond, fault } => self.line(format_args!("check %{} else {}", cond.index(), name(fault))),
+            Stmt::Append { value } => self.line(format_args!("append %{}", value.index())),
+            Stmt::Take { var } => self.line(format_args!("take v{}", var.index())),
         }
     }
 }
@@ -253,7 +256,9 @@ fn declared(block: &[Stmt], set: &mut [bool]) {
                 set.get_mut(var.index()).into_iter().for_each(|s| *s = true);
                 declared(body, set);
             }
-            Stmt::Set { var, .. } => set.get_mut(var.index()).into_iter().for_each(|s| *s = true),
+            Stmt::Set { var, .. } | Stmt::Take { var } => {
+                set.get_mut(var.index()).into_iter().for_each(|s| *s = true);
+            }
             Stmt::If { then, otherwise, .. } => {
                 declared(then, set);
                 declared(otherwise, set);

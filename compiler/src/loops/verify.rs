@@ -5,7 +5,8 @@
 //! 2. Every expression has the type its operands give it, and its function accepts that type (`verify/types.rs`).
 //!    Nothing is complex. A constant is representable in its type; the only string that is one is empty.
 //! 3. A loop variable belongs to one `For`, any other variable to one `Set`, whose value has the variable's type (i64
-//!    for an index). A variable is used only within its scope: the loop's body, or what follows the `Set` in its block.
+//!    for an index), or, where it is a string, to one `Take`. A variable is used only within its scope: the loop's body, or
+//!    what follows the `Set` or `Take` in its block.
 //! 4. The variables of a `Dim` are loop or index variables. The length of a buffer mentions no variable, nor does a turn.
 //! 5. A buffer that is marked written is stored or updated and never loaded; any other is loaded and never written. Written
 //!    and assigned values have the element type. A `Prefetch` may name any.
@@ -19,6 +20,8 @@
 //!    in the last case nothing reads it after the loop.
 //! 10. An `Update` combines by a function that accepts the type. The iterations of a `Vector` or `Parallel` loop update
 //!     different elements (`apart.rs`).
+//! 11. An `Append` takes a u8 or a string, and stands, as a `Take` does, in no `Vector` or `Parallel` loop: the arena has one
+//!     order. What is taken is stored as it is: no byte of it is looked at, no part is made of it, no local holds it.
 //!
 //! The promise: when [`verify`] returns Ok, neither the interpreter nor a backend panics on the kernel. (Flat positions
 //! in range, divisors other than 0 and the extents claimed for index variables cannot be seen here; the interpreter
@@ -61,6 +64,7 @@ pub fn verify(kernel: &Kernel) -> Result<(), Violation> {
         let exprs = expressions(kernel, &scopes)?;
         Statements { kernel, scopes: &scopes, exprs: &exprs, at: 0 }.block(&kernel.body, false)?;
         parallel(kernel)?;
+        strings(kernel)?;
         registers::check(kernel)
     };
     law().map_err(|message| Violation { kernel: kernel.name.clone(), message })
@@ -122,7 +126,7 @@ impl Scopes {
                     self.block(kernel, body, at, depth + 1)?;
                     self.0[var.index()].end = *at + 1;
                 }
-                Stmt::Set { var, .. } => {
+                Stmt::Set { var, .. } | Stmt::Take { var } => {
                     self.declare(kernel, *var, false)?;
                     self.0[var.index()] = *at..*at + 1;
                     set.push(*var);
@@ -301,9 +305,44 @@ impl Statements<'_> {
                 ensure(self.kernel.buffers.get(*buffer).is_some(), || format!("there is no buffer {n}"))?;
             }
             Stmt::Check { cond, .. } => self.typed(*cond, DType::Bool)?,
+            Stmt::Append { value } => {
+                let dtype = self.value(*value)?;
+                ensure(matches!(dtype, DType::U8 | DType::Str), || format!("a {dtype} is appended"))?;
+            }
+            Stmt::Take { var } => match &self.kernel.vars[*var] {
+                Var::Value { dtype: DType::Str } => {}
+                other => return Err(format!("what is taken is no {other:?}")),
+            },
         }
         Ok(1)
     }
+}
+
+/// The arena has one order, and what is taken is only stored.
+fn strings(kernel: &Kernel) -> Check {
+    let makes = |stmt: &Stmt| matches!(stmt, Stmt::Append { .. } | Stmt::Take { .. });
+    if !statements(&kernel.body).any(makes) {
+        return Ok(());
+    }
+    for stmt in statements(&kernel.body) {
+        if let Stmt::For { kind: LoopKind::Vector | LoopKind::Parallel, body, .. } = stmt {
+            ensure(!statements(body).any(makes), || "strings are made in a loop whose order is free".into())?;
+        }
+    }
+    let mut taken = vec![false; kernel.vars.len()];
+    for stmt in statements(&kernel.body) {
+        if let Stmt::Take { var } = stmt {
+            taken[var.index()] = true;
+        }
+    }
+    let is_taken = |e: ExprId| matches!(kernel.exprs[e].expr, Expr::Var(var) if taken[var.index()]);
+    for (id, typed) in kernel.exprs.iter() {
+        let used = typed.expr.operands().any(is_taken);
+        ensure(!used, || format!("expression {} is made of what is taken", id.index()))?;
+    }
+    let moved =
+        |stmt: &Stmt| !matches!(stmt, Stmt::Store { .. } | Stmt::Update { .. }) && stmt.value().is_some_and(is_taken);
+    ensure(!statements(&kernel.body).any(moved), || "what is taken is not only stored".into())
 }
 
 /// A `Parallel` loop stands alone.

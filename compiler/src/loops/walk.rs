@@ -40,6 +40,7 @@ impl Stmt {
             Stmt::If { then, otherwise, .. } => [then, otherwise],
             Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } => [&[]; 2],
             Stmt::Store { .. } | Stmt::Update { .. } | Stmt::Prefetch { .. } | Stmt::Check { .. } => [&[]; 2],
+            Stmt::Append { .. } | Stmt::Take { .. } => [&[]; 2],
         }
     }
     /// The value that the statement itself reads.
@@ -50,8 +51,9 @@ impl Stmt {
             | Stmt::Accumulate { value, .. }
             | Stmt::Store { value, .. }
             | Stmt::Update { value, .. }
+            | Stmt::Append { value }
             | Stmt::Check { cond: value, .. } => Some(*value),
-            Stmt::For { .. } | Stmt::If { .. } | Stmt::Prefetch { .. } => None,
+            Stmt::For { .. } | Stmt::If { .. } | Stmt::Prefetch { .. } | Stmt::Take { .. } => None,
         }
     }
     /// The element that the statement itself writes.
@@ -64,7 +66,7 @@ impl Stmt {
     /// The variable that gets its value from the statement.
     pub fn declares(&self) -> Option<VarId> {
         match self {
-            Stmt::For { var, .. } | Stmt::Set { var, .. } => Some(*var),
+            Stmt::For { var, .. } | Stmt::Set { var, .. } | Stmt::Take { var } => Some(*var),
             _ => None,
         }
     }

@@ -185,6 +185,16 @@ impl Writer {
     pub fn check(&mut self, cond: ExprId, fault: Fault) {
         self.emit(Stmt::Check { cond, fault });
     }
+    /// Puts a byte or the bytes of a string into the arena.
+    pub fn append(&mut self, value: ExprId) {
+        self.emit(Stmt::Append { value });
+    }
+    /// What was appended since the last time, as a string.
+    pub fn take(&mut self) -> ExprId {
+        let var = self.kernel.vars.push(Var::Value { dtype: DType::Str });
+        self.emit(Stmt::Take { var });
+        self.push(DType::Str, Expr::Var(var))
+    }
 
     // Index arithmetic that knows the variables' ranges.
 

@@ -66,8 +66,9 @@ pub use sample::{Law, Sample};
 pub use scan::Scan;
 pub use scatter::{Outside, Scatter};
 pub use text::{
-    Find, MAX_SEPARATOR, Perfect, Splitting, TextCount, TextEqual, TextFloat, TextHash, TextHashing, TextInt,
-    TextLength, TextMatches, TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
+    Case, Fill, Find, MAX_DECIMALS, MAX_SEPARATOR, Perfect, Splitting, TextCase, TextCount, TextEqual, TextFloat,
+    TextHash, TextHashing, TextInt, TextJoin, TextLength, TextMatches, TextNumber, TextPart, TextPlace, TextRaw,
+    TextSplit, TextStrip, TextUnit,
 };
 pub use top_k::TopK;
 pub use truncated_normal::TruncatedNormal;
@@ -311,7 +312,7 @@ ops! {
     Gather Scatter Put Iota TopK Bind
     Philox TruncatedNormal Sample Within Forest
     TextMatches
-    TextEqual TextLength TextHash TextPart TextStrip TextCount TextSplit TextPlace TextRaw TextInt TextFloat Find
+    TextEqual TextLength TextHash TextPart TextStrip TextCount TextSplit TextPlace TextRaw TextInt TextFloat TextCase TextJoin TextNumber Find
 }
 
 /// The operands as an array, or how many there should be.

@@ -120,6 +120,7 @@ fn kind(op: &Op) -> Kind {
         | Op::TextInt(_)
         | Op::TextFloat(_) => Kind::Root,
         Op::Scan(_) | Op::TopK(_) | Op::Scatter(_) | Op::Put(_) | Op::Bind(_) | Op::Control(_) => Kind::Whole,
+        Op::TextCase(_) | Op::TextJoin(_) | Op::TextNumber(_) => Kind::Whole,
         Op::Philox(_) | Op::TruncatedNormal(_) | Op::Sample(_) | Op::Within(_) | Op::Forest(_) => Kind::Whole,
         Op::TextMatches(_) => Kind::Root,
         Op::TextSplit(_) | Op::TextRaw(_) => Kind::Whole,

@@ -103,7 +103,7 @@ impl Hoist<'_> {
 /// Marks all variables that get a value in a block.
 fn mark(block: &Block, inside: &mut [bool]) {
     for stmt in statements(block) {
-        if let Stmt::For { var, .. } | Stmt::Set { var, .. } = stmt {
+        if let Some(var) = stmt.declares() {
             inside[var.index()] = true;
         }
     }

@@ -292,7 +292,7 @@ fn indices(kernel: &Kernel) -> Vec<Dim> {
             }
             Stmt::If { bounds, .. } => found.extend(bounds.iter().map(|b| b.index.clone())),
             Stmt::For { .. } | Stmt::Set { .. } | Stmt::Assign { .. } | Stmt::Accumulate { .. } => {}
-            Stmt::Check { .. } => {}
+            Stmt::Check { .. } | Stmt::Append { .. } | Stmt::Take { .. } => {}
         }
     }
     for (_, e) in kernel.exprs.iter() {

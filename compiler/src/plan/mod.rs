@@ -42,7 +42,7 @@ pub use fuse::{Fusion, MAX_CODE, Role, Yield, fuse};
 pub use prepare::{Choices, prepare};
 pub use program::{
     Access, Bodies, Carried, Chain, Flow, FlowKind, Found, Guard, IoPort, Launch, LoopPlan, Part, Place, Program,
-    Resident, Storage, StorageId, Unit,
+    Resident, STRINGS, Storage, StorageId, Unit,
 };
 pub use weights::{Panels, Weight, WeightId, Weights};
 
@@ -82,7 +82,8 @@ pub fn plan_on(
         let yields = keep::yields(graph, residents, &tried);
         let names = &mut name::Names::default();
         let given = Given { yields: &yields, residents, ..Given::default() };
-        let program = plan_region(name, graph, target, weights, names, given).0;
+        let mut program = plan_region(name, graph, target, weights, names, given).0;
+        program.strings = program.makes_strings().then_some(STRINGS);
         let late = |(resident, tried): (&Resident, &bool)| *tried && keep::fails_late(&program, resident.at);
         let late: Vec<bool> = residents.iter().zip(&tried).map(late).collect();
         if !late.contains(&true) {
@@ -373,7 +374,7 @@ impl<'g> Planner<'g, '_> {
         let turn = self.cx.step.as_ref().filter(|_| self.cx.takes_turns(self.weight_bytes(&args))).map(Dim::from);
         let apart = match &kernel.body[..] {
             [Stmt::For { var, kind: LoopKind::Seq, body }] => {
-                (is_shared || turn.is_some()) && updates_apart(&kernel, *var, body)
+                (is_shared || turn.is_some()) && !kernel.makes_strings() && updates_apart(&kernel, *var, body)
             }
             _ => false,
         };
@@ -456,6 +457,7 @@ impl<'g> Planner<'g, '_> {
             flows,
             workspace,
             workspace_bound,
+            strings: None,
         }
     }
 }

@@ -42,7 +42,13 @@ pub struct Program {
     pub workspace: Dim,
     /// The bytes that are live at the fullest moment: no plan can need less.
     pub workspace_bound: Dim,
+    /// Bytes of strings that a call may make, those of programs within it included; none where it makes no strings, or is
+    /// within another program.
+    pub strings: Option<u64>,
 }
+
+/// Bytes of strings that a call may make where nobody says how many.
+pub const STRINGS: u64 = 1 << 20;
 
 /// A size that data decide.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,6 +124,10 @@ impl Bodies {
     /// All programs: those for every call, by level, and then the others.
     pub fn programs(&self) -> impl Iterator<Item = &Program> + Clone {
         self.open.iter().chain(self.equal.iter().flat_map(|(_, programs)| programs))
+    }
+    /// The same, to be changed.
+    pub fn programs_mut(&mut self) -> impl Iterator<Item = &mut Program> {
+        self.open.iter_mut().chain(self.equal.iter_mut().flat_map(|(_, programs)| programs))
     }
     /// Every program with the number of the level it is for: those of [`Bodies::programs`], and then those within them.
     pub fn all(&self) -> Vec<(&Program, usize)> {
@@ -336,6 +346,10 @@ impl Program {
     /// What a size is at most, before anything is found.
     pub fn most(&self, dim: &Dim) -> Dim {
         if self.last_found([dim]).is_none() { dim.clone() } else { most(&self.found, dim) }
+    }
+    /// Whether it makes strings, or a program within it.
+    pub fn makes_strings(&self) -> bool {
+        self.all().into_iter().any(|program| program.launches.iter().any(|launch| launch.kernel.makes_strings()))
     }
     /// All launches in execution order, those of a chain as one.
     pub fn units(&self) -> Vec<Unit> {

@@ -57,18 +57,66 @@ pub unsafe fn read_strings(tensor: &Tensor) -> Tensor {
 const FIRST: u64 = 0x10000;
 
 /// What spans of an interpreted kernel point into. Machine code has memory in its place, and addresses.
-#[derive(Clone, Debug, Default)]
-pub struct Text(Vec<u8>);
+///
+/// It is the *arena* too, in which kernels make strings: there is room for so many bytes of these. What is beyond is counted,
+/// and a call that counted more than there is room for fails.
+#[derive(Clone, Debug)]
+pub struct Text {
+    bytes: Vec<u8>,
+    /// Bytes that kernels may append.
+    room: u64,
+    /// Bytes that they appended.
+    made: u64,
+    /// Where the string begins that is being made.
+    mark: usize,
+}
+
+impl Default for Text {
+    /// With room for everything.
+    fn default() -> Text {
+        Text { bytes: vec![], room: u64::MAX, made: 0, mark: 0 }
+    }
+}
 
 impl Text {
+    /// Says what the arena has room for, and how much of that is taken.
+    pub fn make_room(&mut self, room: u64, made: u64) {
+        (self.room, self.made) = (room, made);
+    }
+    /// The bytes that kernels appended, those that had no room included.
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+    /// Whether more was appended than there is room for.
+    pub fn is_exceeded(&self) -> bool {
+        self.made > self.room
+    }
+    /// Begins a string.
+    pub fn begin(&mut self) {
+        self.mark = self.bytes.len();
+    }
+    /// Puts these bytes behind the string that is being made.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.made = self.made.saturating_add(bytes.len() as u64);
+        if !self.is_exceeded() {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+    /// Ends the string that is being made and begins the next: where it starts and how long it is.
+    pub fn take(&mut self) -> (u64, u64) {
+        let bytes = if self.is_exceeded() { 0 } else { self.bytes.len() - self.mark };
+        let start = FIRST + self.mark as u64;
+        self.begin();
+        (start, bytes as u64)
+    }
     /// The strings of a tensor as spans, whose bytes are added to the text. Other tensors stay as they are.
     pub fn place(&mut self, tensor: &Tensor) -> Tensor {
         tensor.to_spans(|string| self.add(string))
     }
     /// Adds these bytes. Where they start.
     pub fn add(&mut self, bytes: &[u8]) -> u64 {
-        let start = FIRST + self.0.len() as u64;
-        self.0.extend_from_slice(bytes);
+        let start = FIRST + self.bytes.len() as u64;
+        self.bytes.extend_from_slice(bytes);
         start
     }
     /// The bytes of a span; none where it leaves the text. An empty one may be anywhere.
@@ -77,7 +125,7 @@ impl Text {
             return Some(&[]);
         }
         let start = usize::try_from(start.checked_sub(FIRST)?).ok()?;
-        self.0.get(start..start.checked_add(usize::try_from(bytes).ok()?)?)
+        self.bytes.get(start..start.checked_add(usize::try_from(bytes).ok()?)?)
     }
     /// The strings of a tensor of spans; none where one leaves the text. Other tensors stay as they are.
     pub fn read(&self, tensor: &Tensor) -> Option<Tensor> {
@@ -93,6 +141,15 @@ fn what_is_placed_is_read() {
     let placed = text.place(&strings);
     assert!(!placed.has_strings() && placed.bytes().len() == 3 * DType::Str.size());
     assert_eq!(text.read(&placed), Some(strings));
+    text.make_room(3, 0);
+    text.begin();
+    text.append(b"ab");
+    let made = text.take();
+    text.append(b"c");
+    let (start, bytes) = text.take();
+    assert_eq!((text.get(made.0, made.1), text.get(start, bytes)), (Some(&b"ab"[..]), Some(&b"c"[..])));
+    text.append(b"d");
+    assert_eq!((text.take().1, text.made(), text.is_exceeded()), (0, 4, true));
     let beyond = Tensor::scalar(DType::Str, Scalar::Span(FIRST, 99));
     assert_eq!((text.read(&beyond), text.get(3, 1), text.get(3, 0)), (None, None, Some(&[][..])));
 }

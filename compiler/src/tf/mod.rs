@@ -156,6 +156,7 @@ const TABLES: &[&[TfOp]] = &[
     split::OPS,
     raw::OPS,
     regex::OPS,
+    text::made::OPS,
     table::OPS,
     shape::OPS,
     slice::OPS,

@@ -1,6 +1,6 @@
 """Strings: their length, hashes, parts; bytes of every kind, lengths at the borders of words and of hashes, emptiness."""
 
-from .spec import INTS, case, const, rand, sweep, tensor
+from .spec import INF, INTS, NAN, case, const, rand, sweep, tensor
 
 # What is easily wrong: zeros, white space, characters of several bytes, what is no UTF-8, bytes above 127 at either end.
 ODD = [
@@ -111,8 +111,74 @@ def moved():
         case("GatherV2", f"odd strings by {dtype}", odd, tensor([2, 0, 2], dtype), const(0))
 
 
+def cases():
+    for op in ("StringLower", "StringUpper"):
+        case(op, "every byte", strings([bytes(range(n, n + 64)) for n in range(0, 256, 64)]))
+        case(op, "odd strings", strings(ODD, 1, len(ODD)))
+        case(op, "scalar", tensor(b"Hello, World", "str"))
+        case(op, "empty", rand(0, 2, dtype="str"))
+        case(op, "of every length", of_lengths())
+
+
+def joins():
+    odd = strings(ODD[:12], 3, 4)
+    for separator in (b"", b" ", b"\0-"):
+        case("StringJoin", f"two {separator}", [odd, odd[::-1]], separator=separator)
+        case("StringJoin", f"three with a scalar {separator}", [odd, tensor(b"-", "str"), odd[::-1]], separator=separator)
+        case("StringJoin", f"one {separator}", [odd], separator=separator)
+    case("StringJoin", "scalars", [tensor(b"a", "str"), tensor(b"b", "str")], separator=b", ")
+    case("StringJoin", "a vector of one and a scalar", [strings([b"a"]), tensor(b"b", "str")], separator=b"")
+    case("StringJoin", "empty", [rand(0, 3, dtype="str"), rand(0, 3, dtype="str")], separator=b"x")
+    case("StringJoin", "empty and a scalar", [rand(0, dtype="str"), tensor(b"b", "str")], separator=b"x")
+    case("StringJoin", "many", [strings([b"%d" % n, b""]) for n in range(20)], separator=b",")
+    case("StringJoin", "long strings", [of_lengths(), of_lengths()[::-1]], separator=b"\n")
+    case("StringJoin", "other shapes", [rand(2, dtype="str"), rand(3, dtype="str")], separator=b"", fails=True)
+    case("StringJoin", "other ranks", [rand(2, dtype="str"), rand(1, 2, dtype="str")], separator=b"", fails=True)
+    words = lambda *shape: rand(*shape, dtype="str")
+    sweep("StringJoin", "vectors", [([words(m), words(n)],) for m, n in ((2, 2), (1, 1), (0, 0), (2, 3), (1, 2))], separator=b"+")
+
+
+def numbers():
+    border = {"i8": (-128, 127), "i16": (-(2**15), 2**15 - 1), "i32": (-(2**31), 2**31 - 1), "i64": (-(2**63), 2**63 - 1)}
+    for dtype in INTS:
+        low, high = border.get(dtype, (0, 2 ** int(dtype[1:]) - 1))
+        values = [v for v in (0, 1, 7, 9, 10, 11, 99, 100, 101, -1, -10, -99, low, high, low + 1, high - 1) if low <= v <= high]
+        case("AsString", f"plain {dtype}", tensor(values, dtype))
+        for fill in ("", " ", "0", "-", "+"):
+            case("AsString", f"{dtype} filled with `{fill}`", tensor(values, dtype), width=6, fill=fill)
+            case("AsString", f"{dtype} filled with `{fill}`, without a width", tensor(values, dtype), fill=fill)
+            case("AsString", f"{dtype} filled with `{fill}` in a width of 0", tensor(values, dtype), width=0, fill=fill)
+        case("AsString", f"empty {dtype}", rand(2, 0, dtype=dtype))
+        case("AsString", f"{dtype} with a precision", tensor([1], dtype), precision=2, fails=True)
+    case("AsString", "bool", tensor([[True, False]], "bool"))
+    case("AsString", "bool in a width", tensor([[True, False]], "bool"), width=9, fill="0")
+    case("AsString", "str", strings(ODD))
+    case("AsString", "a filling of two", tensor([1], "i32"), width=4, fill="00", fails=True)
+    case("AsString", "another filling", tensor([1], "i32"), width=4, fill="x", fails=True)
+    case("AsString", "two ways at once", tensor([1], "f32"), scientific=True, shortest=True, fails=True)
+    plain = [0.0, -0.0, 0.5, 1.5, 2.5, -2.5, 1 / 3, 0.1, 123456.789, 0.0000005, 0.0000015, 0.00000025, 999999.9999996, -0.99999951, 1e10, 1e-10]
+    plain += [NAN, INF, -INF, 2.0**53, 2.0**53 - 1, 0.015625, 1.0000005, 1.0000015, 65504.0]
+    large = [2.0**63, 2.0**64, -(2.0**64), 2.0**64 * 1.5, 1e19, 1e20, 1.8446744073709552e19, 1e27, 1e28, -1e35, 3.4e38, 1e36, 1.0e-45]
+    huge = [1e100, -1e200, 1.7976931348623157e308, 2.0**1000, 5e-324, 1e-300, 1e45, 999999999e36]
+    for dtype in ("f16", "bf16", "f32", "f64"):
+        values = plain + (large if dtype != "f16" else []) + (huge if dtype == "f64" else [])
+        least = {"f16": 2.0**-14, "f64": 2.0**-1022}.get(dtype, 2.0**-126)
+        values = [v for v in values if v == 0 or not abs(v) < least]
+        case("AsString", f"plain {dtype}", tensor(values, dtype))
+        for precision in (0, 1, 3, 7, 15, 19):
+            case("AsString", f"{dtype}, {precision} digits", tensor(values, dtype), precision=precision)
+        for fill in ("", " ", "0", "-", "+"):
+            case("AsString", f"{dtype} filled with `{fill}`", tensor(values, dtype), width=14, fill=fill)
+            case("AsString", f"{dtype}, 2 digits, filled with `{fill}`", tensor(values, dtype), precision=2, width=9, fill=fill)
+        case("AsString", f"empty {dtype}", rand(0, dtype=dtype))
+    case("AsString", "drawn f32", rand(200, dtype="f32", seed=3), precision=4)
+
+
 hashes()
 lengths()
+cases()
+joins()
+numbers()
 parts()
 equality()
 moved()

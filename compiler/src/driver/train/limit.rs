@@ -1,41 +1,11 @@
 //! The memory that a step may take: how users write it, the plans within it, and what is said where there are none.
 
-use std::{fmt, str::FromStr};
-
-use super::STEP;
+use super::{super::options::Bytes, STEP};
 use crate::{
     base::{Bindings, Diagnostic, Problems},
     graph::Graph,
     plan::{self, Beyond, Lean, Limit, Program, Resident, TargetInfo, Weights},
 };
-
-/// A number of bytes, such as `2M`: K, M and G are powers of 1024.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bytes(pub u64);
-
-impl FromStr for Bytes {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Bytes, String> {
-        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let unit = match &text[digits.len()..] {
-            "" => Some(1),
-            "k" | "K" => Some(1 << 10),
-            "m" | "M" => Some(1 << 20),
-            "g" | "G" => Some(1 << 30),
-            _ => None,
-        };
-        let is_number = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
-        let number = digits.parse::<u64>().ok().filter(|_| is_number);
-        let bytes = number.zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
-        bytes.map(Bytes).ok_or_else(|| format!("`{text}` is no number of bytes, such as 500000, 512K, 2M or 1G"))
-    }
-}
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0)
-    }
-}
 
 /// The most bytes that the workspace of the step takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

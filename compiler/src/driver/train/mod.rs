@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 pub use examples::{Examples, fixed_batch};
 pub use fit::{Course, End, Epoch, Event, Fit, Heard, Learned, Mark, Progress, Score};
 pub use graft::{Graft, grafted};
-pub use limit::{Bytes, Memory};
+pub use limit::Memory;
 pub use loss::Loss;
 pub use norms::BatchNorm;
 pub use optimizer::Optimizer;

@@ -157,6 +157,9 @@ const WITHOUT: &[Kind] = &[
     Kind::TextPlace,
     Kind::TextInt,
     Kind::TextMatches,
+    Kind::TextCase,
+    Kind::TextJoin,
+    Kind::TextNumber,
     Kind::Find,
     // Numbers that are drawn until one fits.
     Kind::Sample,

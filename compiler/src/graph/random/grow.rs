@@ -461,6 +461,7 @@ impl Grower {
             Kind::TextCount | Kind::TextSplit => self.split(kind),
             Kind::TextPlace | Kind::TextRaw => self.looked_into(kind),
             Kind::TextInt | Kind::TextFloat => self.spelled(kind),
+            Kind::TextCase | Kind::TextJoin | Kind::TextNumber => self.text(kind),
         }
     }
     fn two_operands(&mut self) -> Option<NodeId> {

@@ -6,8 +6,9 @@ use super::{
 };
 use crate::{
     op::{
-        Broadcast, Find, Kind, Perfect, Splitting, TextCount, TextFloat, TextHash, TextHashing, TextInt, TextLength,
-        TextMatches, TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
+        Broadcast, Case, Fill, Find, Kind, Perfect, Reshape, Splitting, TextCase, TextCount, TextFloat, TextHash,
+        TextHashing, TextInt, TextJoin, TextLength, TextMatches, TextNumber, TextPart, TextPlace, TextRaw, TextSplit,
+        TextStrip, TextUnit,
     },
     tensor::{DType, Scalar, Shape, concrete},
 };
@@ -60,6 +61,9 @@ impl Grower {
         self.case.graph.input(name, TensorType::new(DType::Str, shape))
     }
     pub(super) fn text(&mut self, kind: Kind) -> Option<NodeId> {
+        if kind == Kind::TextNumber {
+            return self.number();
+        }
         let x = self.operand(&[DType::Str], 0);
         match kind {
             Kind::TextLength => {
@@ -78,6 +82,20 @@ impl Grower {
                 self.add(TextPart {}, &[x, start, bytes])
             }
             Kind::TextStrip => self.add(TextStrip {}, &[x]),
+            Kind::TextCase => {
+                let to = self.rng.pick(&[Case::Lower, Case::Upper]);
+                self.add(TextCase { to }, &[x])
+            }
+            Kind::TextJoin => {
+                let flat = self.add(Reshape { shape: vec![self.case.graph.ty(x).count()] }, &[x])?;
+                let separator = self.strings(vec![]);
+                let shape = vec![Dim::from(self.rng.below(4))];
+                // A range that ends before it begins, or behind the strings, is a fault now and then.
+                let [start, end] = [(0, 1), (1, 4)].map(|(low, high)| {
+                    self.leaf_of(DType::I64, shape.clone(), |g, d| Scalar::from_i64(d, g.rng.range(low, high)))
+                });
+                self.add(TextJoin {}, &[flat, start, end, separator])
+            }
             _ => self.find(),
         }
     }
@@ -177,6 +195,13 @@ impl Grower {
         };
         let parts: Vec<String> = (0..self.rng.below(4)).map(|_| one(self)).collect();
         parts.join(self.rng.pick(&["", "", "|"]))
+    }
+    fn number(&mut self) -> Option<NodeId> {
+        let x = self.operand(&NUMERIC, 0);
+        let decimals = if self.ty(x).dtype.is_float() { self.rng.below(9) as u32 } else { 0 };
+        let fill = self.rng.pick(&[Fill::Space, Fill::Plus, Fill::Blank, Fill::Zero, Fill::Behind]);
+        let width = if self.rng.once_in(2) { 0 } else { self.rng.below(30) as u32 };
+        self.add(TextNumber { width, fill, decimals }, &[x])
     }
     fn find(&mut self) -> Option<NodeId> {
         let x = self.operand(&[&NUMERIC[..8], &[DType::Str]].concat(), 0);

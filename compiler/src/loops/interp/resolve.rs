@@ -133,6 +133,8 @@ pub enum Code {
     Update { buffer: usize, dtype: DType, index: Poly, f: Combine, value: Value },
     If { bounds: Vec<(Poly, Poly)>, then: Block, otherwise: Block },
     Check { cond: Value, fault: Fault },
+    Append { value: Value },
+    Take { var: usize },
     Nothing,
 }
 
@@ -263,6 +265,8 @@ impl Resolver<'_> {
             },
             Stmt::Prefetch { .. } => Code::Nothing,
             Stmt::Check { cond, fault } => Code::Check { cond: self.value(*cond), fault: *fault },
+            Stmt::Append { value } => Code::Append { value: self.value(*value) },
+            Stmt::Take { var } => Code::Take { var: var.index() },
         })
     }
 }

@@ -97,8 +97,9 @@ impl<'a> Facts<'a> {
                 true
             }
             Stmt::Set { value, .. } | Stmt::Store { value, .. } | Stmt::Update { value, .. } => self.value(at, *value),
+            Stmt::Append { value } => self.value(at, *value),
             Stmt::Check { cond, .. } => self.value(at, *cond),
-            Stmt::Prefetch { .. } => false,
+            Stmt::Prefetch { .. } | Stmt::Take { .. } => false,
         };
         self.uses[at].any = any;
         self.uses[at].inside = (self.uses.len() - at - 1) as u32;
@@ -262,7 +263,7 @@ impl Run<'_> {
             Stmt::Assign { local, index, .. } => self.access(*local, index, Access::Assign)?,
             Stmt::Accumulate { local, index, f, .. } => self.access(*local, index, Access::Accumulate(*f))?,
             Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Update { .. } => (),
-            Stmt::Prefetch { .. } | Stmt::Check { .. } => (),
+            Stmt::Prefetch { .. } | Stmt::Check { .. } | Stmt::Append { .. } | Stmt::Take { .. } => (),
         }
         Ok(())
     }

@@ -239,6 +239,7 @@ impl Lower<'_, '_> {
                 Stmt::Set { value, .. }
                 | Stmt::Assign { value, .. }
                 | Stmt::Accumulate { value, .. }
+                | Stmt::Append { value }
                 | Stmt::Check { cond: value, .. } => self.collect_expr(*value, found),
                 Stmt::Store { buffer, index, value } | Stmt::Update { buffer, index, value, .. } => {
                     self.collect_expr(*value, found);
@@ -247,7 +248,7 @@ impl Lower<'_, '_> {
                 Stmt::Prefetch { buffer, index, .. } if self.info.is_wide() => {
                     self.collect_dim(Some(*buffer), index, self.k.buffers[*buffer].dtype.size() as i64, found);
                 }
-                Stmt::Prefetch { .. } => {}
+                Stmt::Prefetch { .. } | Stmt::Take { .. } => {}
                 Stmt::If { bounds, then, otherwise } => {
                     for bound in bounds {
                         self.collect_dim(None, &bound.index, 1, found);

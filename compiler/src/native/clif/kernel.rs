@@ -7,7 +7,9 @@ use cranelift_codegen::ir::{
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
-use super::{Base, Field, address::Key, expr::Val, lanes::Analysis, local::Registers, parallel_extent, wide::Wide};
+use super::{
+    Base, Field, address::Key, arena::Arena, expr::Val, lanes::Analysis, local::Registers, parallel_extent, wide::Wide,
+};
 use crate::{
     base::{
         Diagnostic, Dim, Problems, Symbol,
@@ -45,7 +47,9 @@ pub(super) struct Lower<'a, 'f> {
     pub bases: &'a [Base],
     /// The kernel's `begin..end`.
     pub range: (Value, Value),
-    frame: Value,
+    pub frame: Value,
+    /// Where it makes strings, if it does.
+    pub arena: Option<Arena>,
     pub buffers: HashMap<BufferId, Value>,
     pub symbols: HashMap<Symbol, Value>,
     pub formulas: HashMap<Arc<Formula>, Value>,
@@ -97,6 +101,7 @@ pub(super) fn lower(
         bases: &bases,
         range: (begin, end),
         frame,
+        arena: None,
         buffers: HashMap::new(),
         symbols: HashMap::new(),
         formulas: HashMap::new(),
@@ -116,8 +121,14 @@ pub(super) fn lower(
     lower.load_formulas(formulas);
     lower.load_bases(&symbols);
     lower.declare_locals();
+    if k.makes_strings() {
+        lower.open_arena();
+    }
     lower.hoist_addresses(&k.body);
     lower.block(&k.body);
+    if k.makes_strings() {
+        lower.close_arena();
+    }
     lower.b.ins().return_(&[]);
     lower.b.seal_all_blocks();
     lower.b.finalize(target.isa.frontend_config());
@@ -206,12 +217,19 @@ impl Lower<'_, '_> {
                 Stmt::Prefetch { buffer, index, near } => self.prefetch(*buffer, index, *near),
                 Stmt::If { bounds, then, otherwise } => self.branch(bounds, then, otherwise),
                 Stmt::Check { cond, fault } => self.check(*cond, *fault),
+                Stmt::Append { value } => self.append(*value),
+                Stmt::Take { var } => self.take(*var),
             }
         }
     }
 
     fn set(&mut self, var: VarId, value: ExprId) {
         let value = self.eval(value);
+        self.name(var, value);
+    }
+
+    /// Lets a variable stand for a value until the scope ends.
+    pub fn name(&mut self, var: VarId, value: Val) {
         self.undo.push(Undo::Var(var));
         match &self.k.vars[var] {
             crate::loops::Var::Index { .. } => {
@@ -266,6 +284,11 @@ impl Lower<'_, '_> {
     fn check(&mut self, cond: ExprId, fault: Fault) {
         let cond = self.eval(cond);
         let cond = self.narrow(cond, DType::Bool);
+        self.leave_unless(cond, fault);
+    }
+
+    /// Ends the kernel with a fault unless the condition holds.
+    pub fn leave_unless(&mut self, cond: Value, fault: Fault) {
         let [fine, failed] = [(); 2].map(|()| self.b.create_block());
         self.b.set_cold_block(failed);
         self.b.ins().brif(cond, fine, &[], failed, &[]);

@@ -274,7 +274,7 @@ impl Look<'_> {
                     self.block(otherwise)?;
                 }
                 Stmt::Prefetch { .. } => {}
-                Stmt::Check { .. } => return None,
+                Stmt::Check { .. } | Stmt::Append { .. } | Stmt::Take { .. } => return None,
             }
         }
         Some(())

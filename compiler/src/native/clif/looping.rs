@@ -302,7 +302,7 @@ impl Lower<'_, '_> {
                 | Stmt::Store { value, .. }
                 | Stmt::Update { value, .. } => self.hoist_expr(*value, room),
                 // What follows a check may rely on it.
-                Stmt::Check { .. } => return,
+                Stmt::Check { .. } | Stmt::Append { .. } | Stmt::Take { .. } => return,
                 Stmt::For { var, kind, body } => {
                     for (at, part) in self.expansion(*var, *kind, body).unwrap_or_default() {
                         let mut hoist = |l: &mut Self| {

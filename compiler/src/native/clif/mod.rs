@@ -6,6 +6,7 @@
 //! see [`crate::entry::Frame`], and `begin..end` is the part of the outermost loop to run when that loop is parallel.
 
 mod address;
+mod arena;
 mod arith;
 mod convert;
 mod entry;

@@ -199,6 +199,8 @@ impl Pass<'_> {
                 Stmt::Prefetch { buffer: *buffer, index: index.clone(), near: *near }
             }
             Stmt::Check { cond, fault } => Stmt::Check { cond: self.value(*cond), fault: *fault },
+            Stmt::Append { value } => Stmt::Append { value: self.value(*value) },
+            Stmt::Take { var } => Stmt::Take { var: *var },
         };
         self.w.emit(fresh);
     }

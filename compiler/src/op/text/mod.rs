@@ -1,12 +1,15 @@
 //! Primitives that look into strings: their bytes, not only where they are.
 
 mod count;
+mod case;
 mod equal;
 mod find;
 mod float;
 mod hash;
 mod int;
+mod join;
 mod length;
+mod number;
 mod part;
 mod place;
 mod raw;
@@ -16,13 +19,16 @@ mod strip;
 mod tokens;
 mod words;
 
+pub use case::{Case, TextCase};
 pub use count::TextCount;
 pub use equal::TextEqual;
 pub use find::{Find, Perfect};
 pub use float::TextFloat;
 pub use hash::{TextHash, TextHashing};
 pub use int::TextInt;
+pub use join::TextJoin;
 pub use length::{TextLength, TextUnit};
+pub use number::{Fill, MAX_DECIMALS, TextNumber};
 pub use part::TextPart;
 pub use place::TextPlace;
 pub use raw::TextRaw;

@@ -147,6 +147,7 @@ impl<'k> Apart<'k> {
             | Stmt::Accumulate { .. }
             | Stmt::Prefetch { .. }
             | Stmt::Check { .. } => stmt.value().is_none_or(|value| self.is_own_value(value)),
+            Stmt::Append { .. } | Stmt::Take { .. } => false,
         })
     }
     fn is_own_value(&self, value: ExprId) -> bool {
