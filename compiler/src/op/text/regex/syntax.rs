@@ -1,4 +1,4 @@
-//! The syntax of RE2, as TensorFlow has it: what a pattern means, for any engine that works on bytes.
+//! The syntax of RE2: what a pattern means, for any engine that works on bytes.
 //!
 //! Patterns and texts are UTF-8; where a text is not, a class matches the bytes of its code points and nothing else. `^` and `$`
 //! are the ends of the text, unless `(?m)` says lines.
