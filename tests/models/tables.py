@@ -109,8 +109,9 @@ def unknown_words_hashed(word, table=kept(VOCABULARY)):
 IDS = lookup.StaticVocabularyTable(lookup.KeyValueTensorInitializer(tf.constant([4, 40, 400], I64), tf.constant([0, 1, 2], I64)), 2)
 
 
-@program(x=(I64, [None]))
-def refused_numbers_as_text(x, table=kept(IDS)):
+@program((i64(10, 20, 99, -5),), (i64(),), x=(I64, [None]))
+def numbers_as_text(x, table=kept(IDS)):
+    """Numbers that are no keys are hashed as their digits."""
     return {"id": table.lookup(x)}
 
 
