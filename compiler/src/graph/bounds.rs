@@ -7,7 +7,7 @@ use super::{Graph, NodeId};
 use crate::{
     base::{Dim, dim::NoVars},
     loops::{BinaryFn, Combine, CompareFn, UnaryFn},
-    op::{Op, Reduce},
+    op::{Malformed, Op, Reduce},
     tensor::{DType, TensorType},
 };
 
@@ -133,6 +133,8 @@ impl Bounds {
 pub fn refuses(op: &Op, dtype: DType) -> bool {
     match op {
         Op::Within(_) | Op::TextPart(_) | Op::TextJoin(_) | Op::TextInt(_) | Op::TextFloat(_) => true,
+        Op::TextCodes(codes) => codes.by.malformed == Malformed::Fault,
+        Op::TextDecode(codes) => codes.by.malformed == Malformed::Fault,
         Op::TextRaw(raw) => !raw.padded,
         Op::Gather(gather) => gather.checked,
         Op::Scatter(scatter) => scatter.faults() || scatter.f == Combine::Div && dtype.is_int(),

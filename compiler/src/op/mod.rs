@@ -66,9 +66,9 @@ pub use sample::{Law, Sample};
 pub use scan::Scan;
 pub use scatter::{Outside, Scatter};
 pub use text::{
-    Case, Fill, Find, MAX_DECIMALS, MAX_SEPARATOR, Perfect, Splitting, TextCase, TextCount, TextEqual, TextFloat,
-    TextHash, TextHashing, TextInt, TextJoin, TextLength, TextMatches, TextNumber, TextPart, TextPlace, TextRaw,
-    TextSplit, TextStrip, TextUnit,
+    Case, Decoding, Fill, Find, MAX_DECIMALS, MAX_SEPARATOR, Malformed, Perfect, Splitting, TextCase, TextCodes,
+    TextCount, TextDecode, TextEqual, TextFloat, TextHash, TextHashing, TextInt, TextJoin, TextLength, TextMatches,
+    TextNumber, TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
 };
 pub use top_k::TopK;
 pub use truncated_normal::TruncatedNormal;
@@ -312,7 +312,7 @@ ops! {
     Gather Scatter Put Iota TopK Bind
     Philox TruncatedNormal Sample Within Forest
     TextMatches
-    TextEqual TextLength TextHash TextPart TextStrip TextCount TextSplit TextPlace TextRaw TextInt TextFloat TextCase TextJoin TextNumber Find
+    TextEqual TextLength TextHash TextPart TextStrip TextCount TextSplit TextPlace TextRaw TextInt TextFloat TextCodes TextDecode TextCase TextJoin TextNumber Find
 }
 
 /// The operands as an array, or how many there should be.

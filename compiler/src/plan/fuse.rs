@@ -118,12 +118,13 @@ fn kind(op: &Op) -> Kind {
         | Op::TextCount(_)
         | Op::TextPlace(_)
         | Op::TextInt(_)
-        | Op::TextFloat(_) => Kind::Root,
+        | Op::TextFloat(_)
+        | Op::TextCodes(_) => Kind::Root,
         Op::Scan(_) | Op::TopK(_) | Op::Scatter(_) | Op::Put(_) | Op::Bind(_) | Op::Control(_) => Kind::Whole,
         Op::TextCase(_) | Op::TextJoin(_) | Op::TextNumber(_) => Kind::Whole,
         Op::Philox(_) | Op::TruncatedNormal(_) | Op::Sample(_) | Op::Within(_) | Op::Forest(_) => Kind::Whole,
         Op::TextMatches(_) => Kind::Root,
-        Op::TextSplit(_) | Op::TextRaw(_) => Kind::Whole,
+        Op::TextSplit(_) | Op::TextRaw(_) | Op::TextDecode(_) => Kind::Whole,
     }
 }
 
@@ -140,6 +141,7 @@ fn reads_often(op: &Op) -> bool {
             | Op::Within(_)
             | Op::TextSplit(_)
             | Op::TextRaw(_)
+            | Op::TextDecode(_)
     );
     kind(op) == Kind::Whole && !once
 }

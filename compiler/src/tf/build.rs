@@ -3,7 +3,7 @@
 //! Small results of constants are folded as they are added, so that what a model computes of shapes and predicates is
 //! known to the rows that need it.
 
-use super::{Import, Outputs, Stop, Value};
+use super::{Import, Outputs, Stop, Value, found::same};
 use crate::{
     base::{Bindings, Diagnostic, Dim, dim::Number},
     graph::NodeId,
@@ -237,7 +237,26 @@ impl Import<'_> {
     /// `f(x, y)` after broadcasting.
     pub(super) fn binary(&mut self, f: BinaryFn, x: NodeId, y: NodeId) -> Result<NodeId, Stop> {
         let [x, y] = self.broadcast([x, y])?;
-        self.add(Binary { f }, &[x, y])
+        match self.absorbed(f, x, y) {
+            Some(kept) => Ok(kept),
+            None => self.add(Binary { f }, &[x, y]),
+        }
+    }
+    /// The operand that the least or greatest of two integers is for certain: `min(x, max(x, y))` is `x`. So the size of a
+    /// count that a model bounds from both sides by one extent is that extent.
+    fn absorbed(&self, f: BinaryFn, x: NodeId, y: NodeId) -> Option<NodeId> {
+        let other = match f {
+            BinaryFn::Min => BinaryFn::Max,
+            BinaryFn::Max => BinaryFn::Min,
+            _ => return None,
+        };
+        let has = |inner: NodeId, outer: NodeId| {
+            let node = self.graph.node(inner);
+            matches!(&node.op, Op::Binary(op) if op.f == other)
+                && node.inputs.iter().any(|&x| same(&self.graph, x, outer, &mut 64))
+        };
+        let kept = [(x, y), (y, x)].into_iter().find(|&(outer, inner)| has(inner, outer));
+        kept.map(|(outer, _)| outer).filter(|_| self.dtype(x).is_int())
     }
     /// Whether all elements are integers that are proved to be at least 1.
     pub(super) fn is_positive(&mut self, x: NodeId) -> bool {
@@ -359,7 +378,28 @@ impl Import<'_> {
         if whole && shape == self.graph.shape(x) {
             return Ok(x);
         }
+        if let Some((part, at)) = self.joined_part(x, &start, &stride, &shape) {
+            return self.slice(part, vec![at], stride, shape);
+        }
         self.add(Slice { start, stride, shape }, &[x])
+    }
+    /// The operand of a concatenation of vectors that a slice of it lies in, and where it begins there: what is known of that
+    /// is known of the slice, though not of its neighbours.
+    fn joined_part(&self, x: NodeId, start: &[Dim], stride: &[i64], shape: &[Dim]) -> Option<(NodeId, Dim)> {
+        let node = self.graph.node(x);
+        let (Op::Concat(_), [start], [1], [n]) = (&node.op, start, stride, shape) else { return None };
+        let (mut start, n) = (start.as_int()?, n.as_int()?);
+        for &part in &node.inputs {
+            let extent = self.graph.ty(part).count().as_int()?;
+            if start + n <= extent {
+                return Some((part, start.into()));
+            }
+            start -= extent;
+            if start < 0 {
+                return None;
+            }
+        }
+        None
     }
     /// `n` elements from `start` on one axis.
     pub(super) fn slice_axis(&mut self, x: NodeId, axis: usize, start: Dim, n: Dim) -> Result<NodeId, Stop> {

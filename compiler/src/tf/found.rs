@@ -325,7 +325,7 @@ fn source(graph: &Graph, mut id: NodeId, mut at: usize) -> (NodeId, usize) {
 }
 
 /// Whether two nodes are seen to have one value, in so many steps.
-fn same(graph: &Graph, a: NodeId, b: NodeId, steps: &mut usize) -> bool {
+pub(super) fn same(graph: &Graph, a: NodeId, b: NodeId, steps: &mut usize) -> bool {
     if a == b {
         return true;
     }

@@ -63,6 +63,7 @@ mod state;
 mod stretch;
 mod table;
 mod text;
+mod unicode;
 
 pub use branch::known_branches;
 pub use import::{Equal, Import, Imported, Options, Value, import};
@@ -157,6 +158,7 @@ const TABLES: &[&[TfOp]] = &[
     raw::OPS,
     regex::OPS,
     text::made::OPS,
+    unicode::OPS,
     table::OPS,
     shape::OPS,
     slice::OPS,

@@ -37,6 +37,9 @@ fn changed(cx: &mut Import, f: Combine) -> Outputs {
 /// Sums of the updates where zeros are.
 fn scatter_nd(cx: &mut Import) -> Outputs {
     let (indices, updates) = (cx.arg(0)?, cx.arg(1)?);
+    if cx.dtype(updates) == DType::Str {
+        return Err("strings, of which those of one place are joined, are not supported".into());
+    }
     let shape = cx.sizes(2, "the shape", None)?;
     for extent in &shape {
         cx.require_at_most(&Dim::zero(), extent, "an extent of the shape")?;

@@ -95,6 +95,10 @@ def equality():
         case(op, "odd strings", left, right)
         case(op, "long strings", long.reshape(1, 40), long.reshape(40, 1))
         case(op, "empty strings", rand(0, dtype="str"), rand(0, dtype="str"))
+        case(op, "strings of other shapes", strings(ODD[:3]), strings(ODD[:2]), incompatible_shape_error=False)
+        case(op, "strings of one shape", strings(ODD[:3]), strings(ODD[2::-1]), incompatible_shape_error=False)
+        case(op, "strings that do not broadcast", strings(ODD[:3]), strings(ODD[:2]), fails=True)
+        case(op, "a string", strings(ODD), tensor(b"a", "str"))
 
 
 def moved():
@@ -107,6 +111,35 @@ def moved():
     case("ReverseV2", "odd strings", odd, const([1]))
     case("DynamicStitch", "odd strings", [const([0, 2]), const([1])], [odd[0, :2], odd[1, :1]])
     case("Transpose", "odd strings", odd, const([1, 0]))
+    flat = strings(ODD[:12])
+    case("ConcatV2", "odd strings", [odd, odd[:, :1]], const(1))
+    case("Pack", "odd strings", [flat, flat[::-1]], axis=1)
+    case("Unpack", "odd strings", odd, num=4, axis=1)
+    case("Split", "odd strings", const(1), odd, num_split=2)
+    case("SplitV", "odd strings", odd, const([1, 3]), const(1), num_split=2)
+    case("Tile", "odd strings", odd, const([2, 1]))
+    case("BroadcastTo", "odd strings", odd[:1], const([2, 3, 4]))
+    case("Fill", "an odd string", const([2, 2]), tensor(b"\0", "str"))
+    case("ZerosLike", "odd strings", odd)
+    case("GatherNd", "odd strings", odd, tensor([[2, 1], [0, 3]], "i32"))
+    case("StridedSlice", "odd strings", odd, const([2, 0]), const([0, 4]), const([-1, 2]))
+    case("DynamicPartition", "odd strings", flat, tensor([0, 1, 2, 0, 1, 2, 0, 0, 0, 1, 1, 2], "i32"), num_partitions=3, optional=True)
+    case("ParallelDynamicStitch", "odd strings", [const([0, 2]), const([1])], [odd[0, :2], odd[1, :1]], optional=True)
+    case("OneHot", "odd strings", tensor([1, 0, -1], "i32"), const(3), tensor(b"on", "str"), tensor(b"", "str"), optional=True)
+    case("Roll", "odd strings", odd, const(1), const(1), optional=True)
+    case("MirrorPad", "odd strings", odd, const([[1, 0], [0, 2]]), mode="REFLECT", optional=True)
+    case("Pad", "odd strings", odd, const([[1, 0], [0, 2]]), optional=True)
+    case("ReverseSequence", "odd strings", odd, tensor([2, 4, 1], "i64"), seq_dim=1, batch_dim=0, optional=True)
+    case("SparseToDense", "odd strings", tensor([[0, 1], [2, 0]], "i64"), const([3, 2], "i64"), strings([b"a", b"\0"]), tensor(b"none", "str"))
+    case("TensorScatterUpdate", "rows of odd strings", odd, tensor([[2], [0]], "i32"), odd[:2])
+    twice = strings([b"b", b"", b"a", b"b", b"\0", b"", b"a" * 20, b"a" * 21, b"a" * 20])
+    for op in ("Unique", "UniqueWithCounts"):
+        case(op, "odd strings", twice)
+        case(op, "no strings", strings([]))
+    for op in ("UniqueV2", "UniqueWithCountsV2"):
+        case(op, "odd strings", twice, const([], "i32"), optional=True)
+        case(op, "rows of odd strings", twice.reshape(3, 3)[[0, 1, 0]], const([0], "i32"), optional=True)
+    case("ListDiff", "odd strings", twice, strings([b"", b"c", b"a" * 20]))
     for dtype in INTS[2:4]:
         case("GatherV2", f"odd strings by {dtype}", odd, tensor([2, 0, 2], dtype), const(0))
 

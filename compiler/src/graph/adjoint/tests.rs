@@ -162,6 +162,8 @@ const WITHOUT: &[Kind] = &[
     Kind::TextCase,
     Kind::TextJoin,
     Kind::TextNumber,
+    Kind::TextCodes,
+    Kind::TextDecode,
     Kind::Find,
     // Numbers that are drawn until one fits.
     Kind::Sample,

@@ -462,6 +462,7 @@ impl Grower {
             Kind::TextPlace | Kind::TextRaw => self.looked_into(kind),
             Kind::TextInt | Kind::TextFloat => self.spelled(kind),
             Kind::TextCase | Kind::TextJoin | Kind::TextNumber => self.text(kind),
+            Kind::TextCodes | Kind::TextDecode => self.decoded(kind),
         }
     }
     fn two_operands(&mut self) -> Option<NodeId> {

@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     op::{
-        Broadcast, Case, Fill, Find, Kind, Perfect, Reshape, Splitting, TextCase, TextCount, TextFloat, TextHash,
-        TextHashing, TextInt, TextJoin, TextLength, TextMatches, TextNumber, TextPart, TextPlace, TextRaw, TextSplit,
-        TextStrip, TextUnit,
+        Broadcast, Case, Decoding, Fill, Find, Kind, Malformed, Perfect, Reshape, Splitting, TextCase, TextCodes,
+        TextCount, TextDecode, TextFloat, TextHash, TextHashing, TextInt, TextJoin, TextLength, TextMatches,
+        TextNumber, TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
     },
     tensor::{DType, Scalar, Shape, concrete},
 };
@@ -26,11 +26,12 @@ fn string(rng: &mut Rng) -> Vec<u8> {
         2..=5 => rng.below(20),
         _ => rng.below(4),
     };
-    let letters = ["a", "b", " ", "\0", "\u{fc}", "\u{20ac}"];
+    let letters = ["a", "b", " ", "\0", "\u{fc}", "\u{20ac}", "\u{10348}"];
     let mut all: Vec<u8> = (0..length).flat_map(|_| rng.pick(&letters).bytes()).collect();
     if rng.once_in(10) {
         // What is no UTF-8.
-        all.push(0xff);
+        let at = rng.below(all.len() + 1);
+        all.insert(at, rng.pick(&[0xff, 0x80, 0xe0, 0xf0, 0xc3, 0xed]));
     }
     all
 }
@@ -202,6 +203,18 @@ impl Grower {
         let fill = self.rng.pick(&[Fill::Space, Fill::Plus, Fill::Blank, Fill::Zero, Fill::Behind]);
         let width = if self.rng.once_in(2) { 0 } else { self.rng.below(30) as u32 };
         self.add(TextNumber { width, fill, decimals }, &[x])
+    }
+    /// The code points of strings, or how many there are.
+    pub(super) fn decoded(&mut self, kind: Kind) -> Option<NodeId> {
+        let x = self.operand(&[DType::Str], 0);
+        let malformed = self.rng.pick(&[Malformed::Replace(0xfffd), Malformed::Ignore, Malformed::Fault]);
+        let control = self.rng.once_in(3).then_some(63);
+        let by = Decoding { malformed, control };
+        if kind == Kind::TextCodes {
+            return self.add(TextCodes { by }, &[x]);
+        }
+        let (count, places) = (self.dim(), self.rng.once_in(2));
+        self.add(TextDecode { by, count, places }, &[x])
     }
     fn find(&mut self) -> Option<NodeId> {
         let x = self.operand(&[&NUMERIC[..8], &[DType::Str]].concat(), 0);

@@ -2,6 +2,7 @@
 
 mod count;
 mod case;
+mod decode;
 mod equal;
 mod find;
 mod float;
@@ -21,6 +22,7 @@ mod words;
 
 pub use case::{Case, TextCase};
 pub use count::TextCount;
+pub use decode::{Decoding, Malformed, TextCodes, TextDecode};
 pub use equal::TextEqual;
 pub use find::{Find, Perfect};
 pub use float::TextFloat;
