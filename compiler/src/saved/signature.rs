@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use smc_proto::{
-    FunctionDef, MetaGraphDef, SavedConcreteFunction, StructuredValue, TensorInfo, saved_object::Kind,
+    DataType, FunctionDef, MetaGraphDef, SavedConcreteFunction, StructuredValue, TensorInfo, saved_object::Kind,
     structured_value::Kind as Nest, tensor_info::Encoding,
 };
 
@@ -11,6 +11,9 @@ use super::types::{TfShape, TfType, data_type};
 
 /// The signature that only initialises; callers never see it.
 pub(super) const INIT_SIGNATURE: &str = "__saved_model_init_op";
+
+/// The class of a ragged tensor among TensorFlow's type specifications (`struct.proto`).
+const RAGGED_TENSOR_SPEC: i32 = 3;
 
 /// An entry point.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,19 +56,72 @@ pub(super) fn declared(meta: &MetaGraphDef) -> Vec<Signature> {
     let signature = |(name, def): (&String, &smc_proto::SignatureDef)| Signature {
         name: name.clone(),
         kind: SignatureKind::Declared { method: def.method_name.clone() },
-        inputs: def.inputs.iter().map(|(key, info)| slot(key, info)).collect(),
-        outputs: def.outputs.iter().map(|(key, info)| slot(key, info)).collect(),
+        inputs: slots(&def.inputs),
+        outputs: slots(&def.outputs),
     };
     visible.map(signature).collect()
 }
 
-fn slot(key: &str, info: &TensorInfo) -> Slot {
+/// The inputs or outputs, of which a value of several tensors is one for each. A key of a part that another one has makes the
+/// whole value unsupported.
+fn slots(infos: &BTreeMap<String, TensorInfo>) -> Vec<Slot> {
+    let mut slots = vec![];
+    for (key, info) in infos {
+        let parts = parts(key, info);
+        if parts.len() > 1 && parts.iter().any(|part| infos.contains_key(&part.key)) {
+            slots.push(whole(key, info, SlotPlace::Unsupported("a value of several tensors whose keys others have")));
+        } else {
+            slots.extend(parts);
+        }
+    }
+    slots
+}
+
+/// The tensors of one value: of a sparse one `KEY_indices`, `KEY_values` and `KEY_dense_shape`, of a ragged one `KEY_values` and
+/// `KEY_row_splits` (with several ragged axes `KEY_row_splits_0` for the outermost one, and so on).
+fn parts(key: &str, info: &TensorInfo) -> Vec<Slot> {
+    let tensor = |name: &String| SlotPlace::Tensor(name.clone());
     let place = match &info.encoding {
-        Some(Encoding::Name(name)) => SlotPlace::Tensor(name.clone()),
-        Some(Encoding::CooSparse(_)) => SlotPlace::Unsupported("a sparse tensor"),
-        Some(Encoding::CompositeTensor(_)) => SlotPlace::Unsupported("a composite tensor"),
+        Some(Encoding::Name(name)) => tensor(name),
+        Some(Encoding::CooSparse(sparse)) => {
+            let dense = TfShape::from_proto(info.tensor_shape.as_ref());
+            let rank = dense.0.map(|extents| extents.len() as u64);
+            let part = |what: &str, name: &String, dtype, shape| Slot {
+                key: format!("{key}_{what}"),
+                ty: TfType { dtype, shape: TfShape(Some(shape)) },
+                place: tensor(name),
+            };
+            return vec![
+                part("indices", &sparse.indices_tensor_name, DataType::DtInt64, vec![None, rank]),
+                part("values", &sparse.values_tensor_name, data_type(info.dtype), vec![None]),
+                part("dense_shape", &sparse.dense_shape_tensor_name, DataType::DtInt64, vec![rank]),
+            ];
+        }
+        Some(Encoding::CompositeTensor(composite)) => {
+            let class = composite.type_spec.as_ref().map_or(0, |spec| spec.type_spec_class);
+            let splits = composite.components.len().saturating_sub(1);
+            let is_ragged = class == RAGGED_TENSOR_SPEC && splits > 0;
+            let name = |n: usize| match (n, splits) {
+                (0, _) => "values".to_string(),
+                (_, 1) => "row_splits".to_string(),
+                (n, _) => format!("row_splits_{}", n - 1),
+            };
+            let part = |(n, info): (usize, &TensorInfo)| match &info.encoding {
+                Some(Encoding::Name(at)) => Some(whole(&format!("{key}_{}", name(n)), info, tensor(at))),
+                _ => None,
+            };
+            let parts: Option<Vec<Slot>> = composite.components.iter().enumerate().map(part).collect();
+            match parts.filter(|_| is_ragged) {
+                Some(parts) => return parts,
+                None => SlotPlace::Unsupported("a composite tensor that is not ragged"),
+            }
+        }
         None => SlotPlace::Unsupported("a tensor without a name"),
     };
+    vec![whole(key, info, place)]
+}
+
+fn whole(key: &str, info: &TensorInfo, place: SlotPlace) -> Slot {
     let ty = TfType { dtype: data_type(info.dtype), shape: TfShape::from_proto(info.tensor_shape.as_ref()) };
     Slot { key: key.into(), ty, place }
 }
@@ -194,4 +250,40 @@ fn leaves(nest: Option<&StructuredValue>) -> Vec<(String, Leaf)> {
     let mut out = Vec::new();
     nest.into_iter().for_each(|n| walk(n, "", &mut out));
     out
+}
+
+#[test]
+fn a_value_of_several_tensors_has_a_slot_for_each() {
+    use smc_proto::{
+        TypeSpecProto,
+        tensor_info::{CompositeTensor, CooSparse},
+    };
+    let of =
+        |encoding| TensorInfo { encoding: Some(encoding), dtype: DataType::DtFloat as i32, ..TensorInfo::default() };
+    let named = |name: &str| of(Encoding::Name(name.into()));
+    let sparse = of(Encoding::CooSparse(CooSparse {
+        values_tensor_name: "v:0".into(),
+        indices_tensor_name: "i:0".into(),
+        dense_shape_tensor_name: "s:0".into(),
+    }));
+    let composite = |class: i32, components: &[&str]| {
+        of(Encoding::CompositeTensor(CompositeTensor {
+            type_spec: Some(TypeSpecProto { type_spec_class: class, ..TypeSpecProto::default() }),
+            components: components.iter().map(|name| named(name)).collect(),
+        }))
+    };
+    let check = |infos: &[(&str, &TensorInfo)], expected: &str| {
+        let infos = infos.iter().map(|&(key, info)| (key.to_string(), info.clone())).collect();
+        let shown = |slot: &Slot| match &slot.place {
+            SlotPlace::Tensor(name) => format!("{}={name}", slot.key),
+            SlotPlace::Unsupported(kind) => format!("{} is {kind}", slot.key),
+        };
+        assert_eq!(slots(&infos).iter().map(shown).collect::<Vec<_>>().join(" "), expected);
+    };
+    check(&[("x", &sparse)], "x_indices=i:0 x_values=v:0 x_dense_shape=s:0");
+    check(&[("r", &composite(3, &["v:0", "s:0"]))], "r_values=v:0 r_row_splits=s:0");
+    check(&[("r", &composite(3, &["v:0", "a:0", "b:0"]))], "r_values=v:0 r_row_splits_0=a:0 r_row_splits_1=b:0");
+    check(&[("r", &composite(2, &["v:0", "i:0"]))], "r is a composite tensor that is not ragged");
+    let twice = "x is a value of several tensors whose keys others have x_values=y:0";
+    check(&[("x", &sparse), ("x_values", &named("y:0"))], twice);
 }
