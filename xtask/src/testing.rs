@@ -116,6 +116,7 @@ const BY_LEVEL: [&str; 23] = [
     "saved_sizes",
     "saved_state",
     "saved_tables",
+    "saved_text",
     "states",
     "training",
     "unseeded",

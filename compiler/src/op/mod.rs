@@ -66,9 +66,9 @@ pub use sample::{Law, Sample};
 pub use scan::Scan;
 pub use scatter::{Outside, Scatter};
 pub use text::{
-    Case, Decoding, Fill, Find, MAX_DECIMALS, MAX_SEPARATOR, Malformed, Perfect, Splitting, TextCase, TextCodes,
+    Case, Decoding, Fill, Find, MAX_DECIMALS, MAX_SEPARATOR, Malformed, Perfect, Plan, Splitting, TextCase, TextCodes,
     TextCount, TextDecode, TextEqual, TextFloat, TextHash, TextHashing, TextInt, TextJoin, TextLength, TextMatches,
-    TextNumber, TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
+    TextNumber, TextPart, TextPlace, TextRaw, TextReplace, TextSplit, TextStrip, TextTrail, TextUnit,
 };
 pub use top_k::TopK;
 pub use truncated_normal::TruncatedNormal;
@@ -311,8 +311,9 @@ ops! {
     Dot Conv
     Gather Scatter Put Iota TopK Bind
     Philox TruncatedNormal Sample Within Forest
-    TextMatches
-    TextEqual TextLength TextHash TextPart TextStrip TextCount TextSplit TextPlace TextRaw TextInt TextFloat TextCodes TextDecode TextCase TextJoin TextNumber Find
+    TextMatches TextTrail TextReplace
+    TextEqual TextLength TextHash TextPart TextStrip TextCount TextSplit TextPlace TextRaw TextInt TextFloat
+    TextCodes TextDecode TextCase TextJoin TextNumber Find
 }
 
 /// The operands as an array, or how many there should be.

@@ -124,6 +124,7 @@ fn kind(op: &Op) -> Kind {
         Op::TextCase(_) | Op::TextJoin(_) | Op::TextNumber(_) => Kind::Whole,
         Op::Philox(_) | Op::TruncatedNormal(_) | Op::Sample(_) | Op::Within(_) | Op::Forest(_) => Kind::Whole,
         Op::TextMatches(_) => Kind::Root,
+        Op::TextTrail(_) | Op::TextReplace(_) => Kind::Whole,
         Op::TextSplit(_) | Op::TextRaw(_) | Op::TextDecode(_) => Kind::Whole,
     }
 }

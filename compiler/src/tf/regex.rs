@@ -1,10 +1,14 @@
 //! Strings and regular expressions.
 
 use super::{Import, Outputs, Stop, TfOp, build::one};
-use crate::op::TextMatches;
+use crate::op::{TextMatches, TextReplace, TextTrail};
 
-pub(super) const OPS: &[TfOp] =
-    &[TfOp { name: "RegexFullMatch", import: full_match }, TfOp { name: "StaticRegexFullMatch", import: full_match }];
+pub(super) const OPS: &[TfOp] = &[
+    TfOp { name: "RegexFullMatch", import: full_match },
+    TfOp { name: "StaticRegexFullMatch", import: full_match },
+    TfOp { name: "RegexReplace", import: replace },
+    TfOp { name: "StaticRegexReplace", import: replace },
+];
 
 /// A text that an attribute or a constant operand says.
 fn known(cx: &Import, attribute: &str, operand: usize, what: &str) -> Result<Vec<u8>, Stop> {
@@ -36,4 +40,24 @@ fn full_match(cx: &mut Import) -> Outputs {
     let [classes, transitions] = with(&op.pattern, op.tables())?;
     let tables = [cx.constant(classes)?, cx.constant(transitions)?];
     one(cx.add(op, &[x, tables[0], tables[1]])?)
+}
+
+fn replace(cx: &mut Import) -> Outputs {
+    let (x, pattern) = (cx.arg(0)?, pattern(cx)?);
+    let rewrite = known(cx, "rewrite", 2, "the rewrite")?;
+    let all = cx.node.attr_bool("replace_global")?;
+    let Some(plan) = with(&pattern, TextReplace::plan(pattern.clone(), rewrite, all))? else { return one(x) };
+    let trail = match plan.trail {
+        None => x,
+        Some([classes, next]) => {
+            let tables = [cx.constant(classes)?, cx.constant(next)?];
+            let TextReplace { trail, first, classes, .. } = plan.op;
+            cx.add(TextTrail { trail, first, classes }, &[x, tables[0], tables[1]])?
+        }
+    };
+    let mut operands = vec![x, trail];
+    for table in plan.tables {
+        operands.push(cx.constant(table)?);
+    }
+    one(cx.add(plan.op, &operands)?)
 }

@@ -46,4 +46,35 @@ def full_match():
     case("RegexFullMatch", "no UTF-8", texts, const(b"\xff", "str"), fails=True)
 
 
+def replace():
+    texts = strings(TEXTS)
+    for n, pattern in enumerate(PATTERNS):
+        case("StaticRegexReplace", f"all texts `{pattern}`", texts, pattern=pattern, rewrite=("-", "<\\0>")[n % 2])
+        if n % 4 == 0:
+            case("StaticRegexReplace", f"first of all texts `{pattern}`", texts, pattern=pattern, rewrite="[\\0]", replace_global=False)
+    for pattern, rewrite in (
+        ("(\\w+)@(\\w+)\\.com", "\\2 at \\1"), ("(?P<year>\\d{4})-(?P<month>\\d\\d)", "\\2/\\1"), ("(a)|(b)", "<\\1,\\2>"), ("(.)(.)", "\\2\\1"),
+        ("(a|ab)(c|bcd)?", "<\\1|\\2>"), ("(a*)(b?)", "(\\2\\1)"), ("(?:(a)|b)*", "<\\1>"), ("(a*)*", "<\\1>"), ("(a|b*)*", "<\\1>"), ("(a{0})b", "<\\1>"),
+        ("((a)(b))", "\\3\\2\\1"), ("(.*?)b", "\\1B"), ("(\\pL)", "\\1\\1"), ("(?i)(k)", "<\\1>"), ("(\\b)(\\w)", "\\1_\\2"), ("(a)(b)(c)?(d)?(e)?(f)?(g)?(h)?( )?", "\\9\\2\\1"),
+    ):  # fmt: skip
+        case("StaticRegexReplace", f"groups `{pattern}` by `{rewrite}`", texts, pattern=pattern, rewrite=rewrite)
+        case("StaticRegexReplace", f"first groups `{pattern}` by `{rewrite}`", texts, pattern=pattern, rewrite=rewrite, replace_global=False)
+    for rewrite in ("", "\\\\", "x\\\\1", "$0", "x\\y", "\\", "\\1", "\\0\\", "\\0\\0-\\0", "\u20ac", "a long text that replaces"):
+        for replace_global in (True, False):
+            case("StaticRegexReplace", f"rewrite `{rewrite}` {replace_global}", texts, pattern="a+", rewrite=rewrite, replace_global=replace_global)
+    for pattern in REFUSED[:8]:
+        case("StaticRegexReplace", f"refused `{pattern}`", strings([b"a"]), pattern=pattern, rewrite="-", fails=True)
+    case("StaticRegexReplace", "scalar", tensor(b"aab", "str"), pattern="a", rewrite="bb")
+    case("StaticRegexReplace", "empty", rand(0, 3, dtype="str"), pattern="a", rewrite="bb")
+    case("StaticRegexReplace", "rank 2", texts[:12].reshape(3, 4), pattern="[aeiou]", rewrite="")
+    case("StaticRegexReplace", "long", strings([b"ab" * 300, "\u00fc".encode() * 200 + b"a" * 300, b"b" * 999]), pattern="a|\u00fc+$", rewrite="<\\0>")
+    for replace_global in (True, False):
+        case("RegexReplace", f"all texts {replace_global}", texts, const(b"[^a-z]+", "str"), const(b"\\0.", "str"), replace_global=replace_global)
+    case("RegexReplace", "a rewrite that is no UTF-8", texts, const(b"a", "str"), const(b"\xff", "str"))
+    case("RegexReplace", "scalar", tensor(b"aab", "str"), const(b"a+b", "str"), const(b"", "str"))
+    case("RegexReplace", "empty", rand(0, 3, dtype="str"), const(b"a+b", "str"), const(b"", "str"))
+    case("RegexReplace", "no UTF-8", texts, const(b"\xff", "str"), const(b"", "str"), fails=True)
+
+
 full_match()
+replace()

@@ -164,6 +164,8 @@ const WITHOUT: &[Kind] = &[
     Kind::TextNumber,
     Kind::TextCodes,
     Kind::TextDecode,
+    Kind::TextTrail,
+    Kind::TextReplace,
     Kind::Find,
     // Numbers that are drawn until one fits.
     Kind::Sample,

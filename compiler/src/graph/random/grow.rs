@@ -458,6 +458,7 @@ impl Grower {
             }
             Kind::TextLength | Kind::TextHash | Kind::TextPart | Kind::TextStrip | Kind::Find => self.text(kind),
             Kind::TextMatches => self.matches(),
+            Kind::TextTrail | Kind::TextReplace => self.replace(kind),
             Kind::TextCount | Kind::TextSplit => self.split(kind),
             Kind::TextPlace | Kind::TextRaw => self.looked_into(kind),
             Kind::TextInt | Kind::TextFloat => self.spelled(kind),

@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     op::{
-        Broadcast, Case, Decoding, Fill, Find, Kind, Malformed, Perfect, Reshape, Splitting, TextCase, TextCodes,
+        Broadcast, Case, Decoding, Fill, Find, Kind, Malformed, Perfect, Plan, Reshape, Splitting, TextCase, TextCodes,
         TextCount, TextDecode, TextFloat, TextHash, TextHashing, TextInt, TextJoin, TextLength, TextMatches,
-        TextNumber, TextPart, TextPlace, TextRaw, TextSplit, TextStrip, TextUnit,
+        TextNumber, TextPart, TextPlace, TextRaw, TextReplace, TextSplit, TextStrip, TextTrail, TextUnit,
     },
     tensor::{DType, Scalar, Shape, concrete},
 };
@@ -185,6 +185,26 @@ impl Grower {
         let op = TextMatches { pattern: self.pattern() };
         let [classes, transitions] = op.tables().ok()?.map(|table| self.known(table));
         self.add(op, &[x, classes, transitions])
+    }
+    /// Replaces what a regular expression matches, or reads strings for that.
+    pub(super) fn replace(&mut self, kind: Kind) -> Option<NodeId> {
+        let x = self.operand(&[DType::Str], 0);
+        let rewrite = self.rng.pick(&["", "-", "<\\0>", "a long one", "\\0\\\\\\0", "x\\y", "\\1."]);
+        let (pattern, all) = (self.pattern(), !self.rng.once_in(4));
+        let Plan { op, trail, tables } = TextReplace::plan(pattern, rewrite.into(), all).ok()??;
+        let trail = match trail {
+            None => x,
+            Some(tables) => {
+                let [classes, next] = tables.map(|table| self.known(table));
+                let TextReplace { trail, first, classes: count, .. } = op;
+                self.add(TextTrail { trail, first, classes: count }, &[x, classes, next])?
+            }
+        };
+        if kind == Kind::TextTrail {
+            return Some(trail);
+        }
+        let tables = tables.map(|table| self.known(table));
+        self.add(op, &[&[x, trail], &tables[..]].concat())
     }
     /// A regular expression.
     fn pattern(&mut self) -> String {

@@ -34,7 +34,7 @@ pub use number::{Fill, MAX_DECIMALS, TextNumber};
 pub use part::TextPart;
 pub use place::TextPlace;
 pub use raw::TextRaw;
-pub use regex::TextMatches;
+pub use regex::{Plan, TextMatches, TextReplace, TextTrail};
 pub use split::TextSplit;
 pub use strip::TextStrip;
 pub use tokens::{MAX_SEPARATOR, Splitting};

@@ -32,13 +32,13 @@ pub enum Kind {
 
 /// An automaton whose states are at boundaries, with the classes of bytes that it does not tell apart.
 pub struct Net {
-    nfa: NFA,
+    pub(super) nfa: NFA,
     /// By byte.
     pub classes: Vec<u8>,
     /// A byte of each class.
     bytes: Vec<u8>,
     /// By class: the states that take such a byte, and where each goes.
-    taking: Vec<Vec<(StateID, StateID)>>,
+    pub(super) taking: Vec<Vec<(StateID, StateID)>>,
 }
 
 /// The automaton of patterns of bytes.
@@ -156,7 +156,7 @@ pub struct Whole {
 }
 
 /// Where a state goes without a byte, the best first.
-fn free(state: &State) -> impl Iterator<Item = (StateID, Option<Look>)> {
+pub fn free(state: &State) -> impl Iterator<Item = (StateID, Option<Look>)> {
     let (list, look): (Vec<StateID>, _) = match state {
         State::Look { look, next } => (vec![*next], Some(*look)),
         State::Union { alternates } => (alternates.to_vec(), None),
@@ -168,7 +168,7 @@ fn free(state: &State) -> impl Iterator<Item = (StateID, Option<Look>)> {
 }
 
 /// Whether a look around holds between bytes of these kinds.
-fn holds(look: Look, before: Kind, behind: Kind) -> bool {
+pub fn holds(look: Look, before: Kind, behind: Kind) -> bool {
     match look {
         Look::Start => before == Kind::Edge,
         Look::End => behind == Kind::Edge,
@@ -181,7 +181,7 @@ fn holds(look: Look, before: Kind, behind: Kind) -> bool {
 }
 
 /// All states that are reached from the first, and by state and class the number of the next one.
-fn explore<S: Clone + Eq + Hash>(
+pub fn explore<S: Clone + Eq + Hash>(
     start: S,
     classes: usize,
     mut step: impl FnMut(&S, usize) -> S,

@@ -15,6 +15,14 @@ const REPETITIONS: u32 = 1000;
 /// The most groups that are in each other; RE2 has no bound.
 const DEPTH: usize = 200;
 
+/// A pattern as read.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    pub hir: Hir,
+    /// The number of groups that capture.
+    pub groups: u32,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Flags {
     fold: bool,
@@ -75,7 +83,7 @@ struct Parser<'p> {
 }
 
 /// What a pattern means, or what is wrong with it.
-pub fn parse(pattern: &str) -> Infer<Hir> {
+pub fn parse(pattern: &str) -> Infer<Parsed> {
     let flags = Flags { fold: false, lines: false, dot_all: false, lazy: false };
     let mut parser = Parser { rest: pattern, flags, groups: 0, open: vec![Open::new(None, flags)] };
     let mut repeated = false;
@@ -85,7 +93,7 @@ pub fn parse(pattern: &str) -> Infer<Hir> {
     let [_] = parser.open[..] else { return Err("missing )".into()) };
     let mut whole = parser.open.swap_remove(0);
     whole.end();
-    Ok(joined(whole.before, Hir::alternation).hir)
+    Ok(Parsed { hir: joined(whole.before, Hir::alternation).hir, groups: parser.groups })
 }
 
 impl Parser<'_> {

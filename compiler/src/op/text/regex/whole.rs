@@ -22,7 +22,7 @@ pub struct TextMatches {
 }
 
 fn anchored(pattern: &str) -> Infer<Hir> {
-    let inner = parse(pattern)?;
+    let inner = parse(pattern)?.hir;
     Ok(Hir::concat(vec![Hir::look(Look::Start), inner, Hir::look(Look::End)]))
 }
 
