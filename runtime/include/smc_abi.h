@@ -31,7 +31,8 @@ enum smc_status {
   SMC_BROKEN_SIZE = 16,
   SMC_UNSET_VARIABLE = 17,
   SMC_STRINGS_EXCEEDED = 18,
-  SMC_OPERATOR_FAILED = 19
+  SMC_OPERATOR_FAILED = 19,
+  SMC_BROKEN_RECORD = 20
 };
 
 /* What a custom operator's function returned, of a status whose low eight bits are SMC_OPERATOR_FAILED: 24 bits of it. */
@@ -59,6 +60,7 @@ static inline const char *smc_status_text(int status) {
     case SMC_UNSET_VARIABLE: return "a variable is read that nothing has assigned yet";
     case SMC_STRINGS_EXCEEDED: return "the call makes more bytes of strings than the object was compiled for; the workspace begins with how many";
     case SMC_OPERATOR_FAILED: return "a custom operator failed; its code is in the bits above the low eight";
+    case SMC_BROKEN_RECORD: return "a serialized record is damaged, or its features are not those that the model parses";
     default: return "unknown status";
   }
 }
@@ -154,6 +156,7 @@ enum class status : int {
   unset_variable = SMC_UNSET_VARIABLE,
   strings_exceeded = SMC_STRINGS_EXCEEDED,
   operator_failed = SMC_OPERATOR_FAILED,
+  broken_record = SMC_BROKEN_RECORD,
   short_span = -1,    /* a span has fewer elements than its tensor */
   out_of_memory = -2  /* there is no memory for the workspace */
 };

@@ -108,6 +108,9 @@ coded! {
         StringsExceeded = 18, "the call makes more bytes of strings than the object was compiled for; the workspace begins with how many";
         /// What the function returned is above the low 8 bits, see [`Status::of_call`].
         OperatorFailed = 19, "a custom operator failed; its code is in the bits above the low eight";
+        /// A `tf.train.Example` or `SequenceExample` is damaged, or lacks a feature that has no default, or has another type
+        /// or number of values of one than the model parses.
+        BrokenRecord = 20, "a serialized record is damaged, or its features are not those that the model parses";
     }
 }
 

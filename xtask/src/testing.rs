@@ -96,7 +96,7 @@ fn cargo_test(arguments: &[&str], level: Option<&str>) -> Result<Counts> {
 }
 
 /// The tests whose code is made for a CPU level of this machine; the others say by themselves which levels they need.
-const BY_LEVEL: [&str; 23] = [
+const BY_LEVEL: [&str; 25] = [
     "borders",
     "broadcasts",
     "cases",
@@ -111,6 +111,7 @@ const BY_LEVEL: [&str; 23] = [
     "machine",
     "mnist",
     "random_graphs",
+    "records",
     "saved_flow",
     "saved_forests",
     "saved_sizes",

@@ -136,6 +136,7 @@ pub fn refuses(op: &Op, dtype: DType) -> bool {
         Op::TextCodes(codes) => codes.by.malformed == Malformed::Fault,
         Op::TextDecode(codes) => codes.by.malformed == Malformed::Fault,
         Op::TextRaw(raw) => !raw.padded,
+        Op::Features(_) | Op::ListCount(_) | Op::ListValues(_) => true,
         Op::Gather(gather) => gather.checked,
         Op::Scatter(scatter) => scatter.faults() || scatter.f == Combine::Div && dtype.is_int(),
         Op::Binary(binary) => dtype.is_int() && matches!(binary.f, BinaryFn::Div | BinaryFn::Rem | BinaryFn::Pow),

@@ -10,6 +10,7 @@ mod control;
 mod forest;
 mod grow;
 mod motif;
+pub mod records;
 mod shrink;
 mod strings;
 

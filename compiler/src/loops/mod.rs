@@ -395,6 +395,7 @@ pub enum Fault {
     StringsExceeded = 18,
     /// A custom operator failed, or there is no function for it.
     OperatorFailed = 19,
+    BrokenRecord = 20,
 }
 
 /// One function of the compiled model.

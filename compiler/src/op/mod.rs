@@ -28,6 +28,7 @@ mod pick;
 mod pointwise;
 mod product;
 mod put;
+mod record;
 mod reduce;
 mod sample;
 mod scan;
@@ -61,6 +62,7 @@ pub use pad::Pad;
 pub use philox::Philox;
 pub use pointwise::{Binary, Bitcast, Cast, Compare, Select, Unary};
 pub use put::Put;
+pub use record::{Features, ListCount, ListKind, ListValues, Part};
 pub use reduce::Reduce;
 pub use sample::{Law, Sample};
 pub use scan::Scan;
@@ -314,6 +316,7 @@ ops! {
     TextMatches TextTrail TextReplace
     TextEqual TextLength TextHash TextPart TextStrip TextCount TextSplit TextPlace TextRaw TextInt TextFloat
     TextCodes TextDecode TextCase TextJoin TextNumber Find
+    Features ListCount ListValues
 }
 
 /// The operands as an array, or how many there should be.

@@ -126,6 +126,7 @@ fn kind(op: &Op) -> Kind {
         Op::TextMatches(_) => Kind::Root,
         Op::TextTrail(_) | Op::TextReplace(_) => Kind::Whole,
         Op::TextSplit(_) | Op::TextRaw(_) | Op::TextDecode(_) => Kind::Whole,
+        Op::Features(_) | Op::ListCount(_) | Op::ListValues(_) => Kind::Whole,
     }
 }
 
@@ -143,6 +144,8 @@ fn reads_often(op: &Op) -> bool {
             | Op::TextSplit(_)
             | Op::TextRaw(_)
             | Op::TextDecode(_)
+            | Op::ListCount(_)
+            | Op::ListValues(_)
     );
     kind(op) == Kind::Whole && !once
 }

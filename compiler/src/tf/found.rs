@@ -71,14 +71,13 @@ pub(super) enum Pieces {
     /// Of strings: tokens, characters.
     Tokens,
     /// Of records: the values of one feature.
-    #[allow(dead_code)]
     Features,
 }
 
 impl Pieces {
     /// The most that so many rows fall into, unless the user states another bound: so many of each row, and some more, since
     /// few rows may differ much.
-    fn most(self, rows: &Dim) -> Dim {
+    pub fn most(self, rows: &Dim) -> Dim {
         match self {
             Pieces::Tokens => rows * 1024 + 3072,
             Pieces::Features => rows * 256 + 768,
@@ -184,7 +183,7 @@ impl Import<'_> {
     }
     /// The same, which is at most `within` for certain; where nothing else bounds it and the user states nothing, at most
     /// `usual`.
-    fn bind_within(
+    pub(super) fn bind_within(
         &mut self,
         value: NodeId,
         (within, usual): (Option<&Dim>, Option<&Dim>),

@@ -47,6 +47,7 @@ mod ragged;
 mod random;
 mod raw;
 mod regex;
+mod record;
 mod reduce;
 mod refuse;
 mod scatter;
@@ -160,6 +161,7 @@ const TABLES: &[&[TfOp]] = &[
     text::made::OPS,
     unicode::OPS,
     table::OPS,
+    record::OPS,
     shape::OPS,
     slice::OPS,
     index::OPS,

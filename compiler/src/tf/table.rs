@@ -153,9 +153,13 @@ fn index_of(cx: &mut Import, x: NodeId, keys: Tensor) -> Result<NodeId> {
         }
         (false, dtype) => return Err(format!("tables of {dtype} are not supported").into()),
     };
-    let Perfect { op: Find { seed }, displacements, slots } =
-        Perfect::new(&keys).map_err(|n| format!("a key of its table occurs twice: {}", shown(&keys, n)))?;
-    let keys = cx.constant(keys)?;
-    let (displacements, slots) = (cx.constant(displacements)?, cx.constant(slots)?);
+    let (seed, [keys, displacements, slots]) =
+        perfect(cx, keys).map_err(|key| format!("a key of its table occurs twice: {key}"))?;
     cx.add(Find { seed }, &[x, keys, displacements, slots])
+}
+
+/// Keys with what finds them, as operands of [`Find`]; or a key that occurs twice.
+pub(super) fn perfect(cx: &mut Import, keys: Tensor) -> std::result::Result<(u64, [NodeId; 3]), String> {
+    let Perfect { op: Find { seed }, displacements, slots } = Perfect::new(&keys).map_err(|n| shown(&keys, n))?;
+    Ok((seed, [keys, displacements, slots].map(|part| cx.graph.constant(part))))
 }

@@ -167,6 +167,9 @@ const WITHOUT: &[Kind] = &[
     Kind::TextTrail,
     Kind::TextReplace,
     Kind::Find,
+    Kind::Features,
+    Kind::ListCount,
+    Kind::ListValues,
     // Numbers that are drawn until one fits.
     Kind::Sample,
 ];

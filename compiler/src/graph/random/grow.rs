@@ -456,6 +456,7 @@ impl Grower {
                 let y = self.same(&ty);
                 self.add(TextEqual {}, &[x, y])
             }
+            Kind::Features | Kind::ListCount | Kind::ListValues => self.record(kind),
             Kind::TextLength | Kind::TextHash | Kind::TextPart | Kind::TextStrip | Kind::Find => self.text(kind),
             Kind::TextMatches => self.matches(),
             Kind::TextTrail | Kind::TextReplace => self.replace(kind),

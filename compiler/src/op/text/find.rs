@@ -145,6 +145,42 @@ impl Find {
         let h = w.folded(h, 29);
         w.set(h)
     }
+    /// The index of an element that is in a variable among operand 1, or -1; operands 2 and 3 are the perfect hash.
+    pub(in super::super) fn emit(&self, at: &mut Emit<'_>, x: ExprId) -> ExprId {
+        let [keys, displacements, slots] = [1, 2, 3].map(|n| at.shape(n)[0].clone());
+        let mut w = Words { at };
+        let hash = self.emit_hash(&mut w, x);
+        let bucket = w.and(hash, displacements.as_int().unwrap_or(1) as u64 - 1);
+        let bucket = w.at.w.cast(DType::I64, bucket);
+        let bucket = w.at.w.set_index(bucket, Some(displacements));
+        let displacement = w.at.read(2, &[bucket]);
+        let displacement = w.at.w.cast(DType::U64, displacement);
+        let displacement = w.times(displacement, OTHER);
+        let mixed = w.xor(hash, displacement);
+        let mixed = w.times(mixed, FACTOR);
+        let bits = slots.as_int().map_or(1, |n| n.trailing_zeros());
+        let slot = w.right(mixed, 64 - u64::from(bits));
+        let slot = w.at.w.cast(DType::I64, slot);
+        let slot = w.at.w.set_index(slot, Some(slots));
+        let candidate = w.at.read(3, &[slot]);
+        let candidate = w.at.w.cast(DType::I64, candidate);
+        let candidate = w.at.w.set_index(candidate, None);
+        let bounds = vec![Bound { index: candidate.clone(), extent: keys }];
+        w.at.within(
+            bounds,
+            |at| {
+                let key = at.read(1, std::slice::from_ref(&candidate));
+                let key = at.w.set(key);
+                let same = match at.w.dtype(x) {
+                    DType::Str => Words { at }.equal(x, key),
+                    _ => at.w.compare(CompareFn::Eq, x, key),
+                };
+                let (index, none) = (at.w.index(candidate.clone()), at.w.int(DType::I64, -1));
+                at.w.select(same, index, none)
+            },
+            |at| at.w.int(DType::I64, -1),
+        )
+    }
 }
 
 impl Primitive for Find {
@@ -180,39 +216,7 @@ impl Primitive for Find {
     fn element(&self, at: &mut Emit<'_>, ix: &[Dim]) -> ExprId {
         let x = at.read(0, ix);
         let x = at.w.set(x);
-        let [keys, displacements, slots] = [1, 2, 3].map(|n| at.shape(n)[0].clone());
-        let mut w = Words { at };
-        let hash = self.emit_hash(&mut w, x);
-        let bucket = w.and(hash, displacements.as_int().unwrap_or(1) as u64 - 1);
-        let bucket = w.at.w.cast(DType::I64, bucket);
-        let bucket = w.at.w.set_index(bucket, Some(displacements));
-        let displacement = w.at.read(2, &[bucket]);
-        let displacement = w.at.w.cast(DType::U64, displacement);
-        let displacement = w.times(displacement, OTHER);
-        let mixed = w.xor(hash, displacement);
-        let mixed = w.times(mixed, FACTOR);
-        let bits = slots.as_int().map_or(1, |n| n.trailing_zeros());
-        let slot = w.right(mixed, 64 - u64::from(bits));
-        let slot = w.at.w.cast(DType::I64, slot);
-        let slot = w.at.w.set_index(slot, Some(slots));
-        let candidate = w.at.read(3, &[slot]);
-        let candidate = w.at.w.cast(DType::I64, candidate);
-        let candidate = w.at.w.set_index(candidate, None);
-        let bounds = vec![Bound { index: candidate.clone(), extent: keys }];
-        w.at.within(
-            bounds,
-            |at| {
-                let key = at.read(1, std::slice::from_ref(&candidate));
-                let key = at.w.set(key);
-                let same = match at.w.dtype(x) {
-                    DType::Str => Words { at }.equal(x, key),
-                    _ => at.w.compare(CompareFn::Eq, x, key),
-                };
-                let (index, none) = (at.w.index(candidate.clone()), at.w.int(DType::I64, -1));
-                at.w.select(same, index, none)
-            },
-            |at| at.w.int(DType::I64, -1),
-        )
+        self.emit(at, x)
     }
 }
 

@@ -38,10 +38,11 @@ pub use regex::{Plan, TextMatches, TextReplace, TextTrail};
 pub use split::TextSplit;
 pub use strip::TextStrip;
 pub use tokens::{MAX_SEPARATOR, Splitting};
+pub(super) use words::Words;
 
 use super::*;
 
 /// Refuses an operand that holds no strings.
-fn check_strings(x: &TensorType) -> Infer<()> {
+pub(super) fn check_strings(x: &TensorType) -> Infer<()> {
     if x.dtype == crate::tensor::DType::Str { Ok(()) } else { Err(format!("{x} holds no strings")) }
 }
