@@ -38,7 +38,7 @@ BATCHES = [words(*(example(n) for n in range(start, start + count))) for start, 
 CALLS = [("serving_default", {"examples": batch}) for batch in BATCHES]
 
 
-@model("records_wide_and_deep", "module", calls=CALLS)
+@model("records_wide_and_deep", "module", calls=CALLS, finer=False)
 def records_wide_and_deep():
     """Eleven features: numbers and words, a linear part over buckets and a deep one over embeddings."""
 
