@@ -36,6 +36,10 @@ def full_match():
         case("StaticRegexFullMatch", f"all texts `{pattern}`", texts, pattern=pattern)
     for pattern in REFUSED:
         case("StaticRegexFullMatch", f"refused `{pattern}`", strings([b"a"]), pattern=pattern, fails=True)
+    # What later versions of Unicode than RE2's have changed.
+    later = strings([chr(c).encode() for c in (0x390, 0x1FD3, 0x3B0, 0x1FE3, 0xFB05, 0xFB06, 0x1171E, 0x300, 0x903)])
+    for pattern in ("(?i)\\x{390}", "(?i)\\x{1fe3}", "(?i)[\\x{fb05}k]", "\\p{Mn}", "\\p{Mc}", "\\PM"):
+        case("StaticRegexFullMatch", f"later `{pattern}`", later, pattern=pattern)
     case("StaticRegexFullMatch", "scalar", tensor(b"aab", "str"), pattern="a+b")
     case("StaticRegexFullMatch", "empty", rand(0, 3, dtype="str"), pattern="a+b")
     case("StaticRegexFullMatch", "rank 2", texts[:12].reshape(3, 4), pattern=".*a.*")
