@@ -30,26 +30,30 @@ impl Net {
                 ends.push(id);
             }
         }
-        let mut viable = vec![false; before.len()];
         let start = Ahead { taking: vec![], behind: self.edge() };
-        explore(start, self.class_count(), |ahead, class| {
-            let kind = self.kind(class);
-            // All from which a match is reached at the boundary between the two.
-            let mut all: Vec<StateID> = ahead.taking.iter().chain(&ends).copied().collect();
-            all.iter().for_each(|&state| viable[state] = true);
-            let mut n = 0;
-            while n < all.len() {
-                for &(from, look) in &before[all[n]] {
-                    if !viable[from] && look.is_none_or(|look| holds(look, kind, ahead.behind)) {
-                        viable[from] = true;
-                        all.push(from);
+        explore(start, self.class_count(), |ahead| {
+            // All from which a match is reached at the boundary before, by the kind of the byte before it.
+            let viable = self.by_kind(|kind| {
+                let mut viable = vec![false; before.len()];
+                let mut open: Vec<StateID> = ahead.taking.iter().chain(&ends).copied().collect();
+                open.iter().for_each(|&state| viable[state] = true);
+                while let Some(state) = open.pop() {
+                    for &(from, look) in &before[state] {
+                        if !viable[from] && look.is_none_or(|look| holds(look, kind, ahead.behind)) {
+                            viable[from] = true;
+                            open.push(from);
+                        }
                     }
                 }
-                n += 1;
-            }
-            let taking = self.taking[class].iter().filter(|(_, to)| viable[*to]).map(|(from, _)| *from).collect();
-            all.into_iter().for_each(|state| viable[state] = false);
-            Ahead { taking, behind: kind }
+                viable
+            });
+            let step = |class| {
+                let behind = self.kind(class);
+                let reaches = |to: StateID| viable.iter().any(|(kind, all)| *kind == behind && all[to]);
+                let taking = self.taking[class].iter().filter(|(_, to)| reaches(*to)).map(|(from, _)| *from).collect();
+                Ahead { taking, behind }
+            };
+            (0..self.class_count()).map(step).collect()
         })
     }
     /// Whether a state takes bytes.

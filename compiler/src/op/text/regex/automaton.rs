@@ -96,6 +96,12 @@ impl Net {
             _ => Kind::Other,
         }
     }
+    /// What belongs to each kind of bytes.
+    pub fn by_kind<T>(&self, of: impl Fn(Kind) -> T) -> Vec<(Kind, T)> {
+        let all = [Kind::Newline, Kind::Word, Kind::Other].into_iter();
+        let kinds = all.filter(|kind| (0..self.class_count()).any(|class| self.kind(class) == *kind));
+        kinds.map(|kind| (kind, of(kind))).collect()
+    }
     /// Where a state goes with a byte of a class.
     pub fn taken(&self, state: StateID, class: usize) -> Option<StateID> {
         let all = &self.taking[class];
@@ -129,14 +135,18 @@ impl Net {
     pub fn whole(&self) -> Infer<Whole> {
         let Some(start) = self.start(0) else { return Err("there is no pattern".into()) };
         let count = self.class_count();
-        let (states, next) = explore((vec![start], self.edge()), count, |(from, before), class| {
-            let behind = self.kind(class);
-            let reached = self.reached(from, [*before, behind]);
-            let mut next: Vec<StateID> = reached.into_iter().filter_map(|state| self.taken(state, class)).collect();
-            next.sort_unstable();
-            next.dedup();
-            let before = if next.is_empty() { Kind::Other } else { behind };
-            (next, before)
+        let (states, next) = explore((vec![start], self.edge()), count, |(from, before)| {
+            let reached = self.by_kind(|behind| self.reached(from, [*before, behind]));
+            let step = |class| {
+                let behind = self.kind(class);
+                let all = reached.iter().filter(|(kind, _)| *kind == behind).flat_map(|(_, all)| all);
+                let mut next: Vec<StateID> = all.filter_map(|&state| self.taken(state, class)).collect();
+                next.sort_unstable();
+                next.dedup();
+                let before = if next.is_empty() { Kind::Other } else { behind };
+                (next, before)
+            };
+            (0..count).map(step).collect()
         })?;
         let matches = |(from, before): &(Vec<StateID>, Kind)| {
             let reached = self.reached(from, [*before, self.edge()]);
@@ -180,18 +190,18 @@ pub fn holds(look: Look, before: Kind, behind: Kind) -> bool {
     }
 }
 
-/// All states that are reached from the first, and by state and class the number of the next one.
+/// All states that are reached from the first, where `step` says the next ones by class, and by state and class the number of the
+/// next one.
 pub fn explore<S: Clone + Eq + Hash>(
     start: S,
     classes: usize,
-    mut step: impl FnMut(&S, usize) -> S,
+    step: impl Fn(&S) -> Vec<S>,
 ) -> Infer<(Vec<S>, Vec<u32>)> {
     let mut numbers = HashMap::from([(start.clone(), 0u32)]);
     let (mut states, mut next) = (vec![start], vec![]);
     let mut n = 0;
     while n < states.len() {
-        for class in 0..classes {
-            let to = step(&states[n], class);
+        for to in step(&states[n]) {
             let number = *numbers.entry(to).or_insert_with_key(|to| {
                 states.push(to.clone());
                 states.len() as u32 - 1
