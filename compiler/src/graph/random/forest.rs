@@ -26,7 +26,7 @@ impl Grower {
         let rows = self.dim();
         let numbers = [-1.0, 0.0, 1.0, 2.5, 3.0, 31.0, 40.0, f32::NAN];
         let values = self.leaf_of(DType::F32, vec![rows, columns.into()], |g, _| Scalar::F32(g.rng.pick(&numbers)));
-        let op = Forest { sets: self.rng.once_in(2), sums: self.rng.once_in(2) };
+        let mut op = Forest { sets: self.rng.once_in(2), sums: self.rng.once_in(2) };
         let mut tables = Tables::default();
         for _ in 0..self.rng.range(1, 2) {
             let mut steps = 0;
@@ -37,6 +37,9 @@ impl Grower {
             }
             tables.steps.push(steps);
         }
+        // Nodes have what there is.
+        op.sets &= !tables.sets.is_empty();
+        op.sums &= !tables.sums.is_empty();
         let table = |shape: &[usize], all: Vec<i32>| {
             Tensor::from_scalars(DType::I32, shape, all.into_iter().map(|n| Scalar::Int(n.into())))
         };
