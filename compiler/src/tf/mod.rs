@@ -159,6 +159,7 @@ const TABLES: &[&[TfOp]] = &[
     raw::OPS,
     regex::OPS,
     text::made::OPS,
+    text::ngrams::OPS,
     unicode::OPS,
     table::OPS,
     record::OPS,

@@ -28,7 +28,7 @@ pub(super) const OPS: &[TfOp] = &[
 /// How a number of things is cut into rows.
 pub(super) struct Cut {
     /// `i64[rows + 1]`.
-    splits: NodeId,
+    pub splits: NodeId,
     pub rows: Dim,
 }
 
@@ -54,7 +54,7 @@ impl Cut {
         Ok(Cut { splits, ..self })
     }
     /// Rows of these lengths, `i64[rows]`.
-    fn of_lengths(cx: &mut Import, lengths: NodeId) -> Result<Cut> {
+    pub fn of_lengths(cx: &mut Import, lengths: NodeId) -> Result<Cut> {
         let rows = cx.shape(lengths)[0].clone();
         let zero = cx.scalar(DType::I64, 0.0)?;
         let first = cx.reshape(zero, &[Dim::one()])?;
@@ -104,7 +104,7 @@ impl Cut {
         cx.add(Scan { f: BinaryFn::Add, axis: 0, exclusive: false, reverse: false }, &[ended])
     }
     /// The place of each of the `n` things in its row, by the rows that they belong to.
-    fn columns(&self, cx: &mut Import, ids: NodeId, n: &Dim) -> Result<NodeId> {
+    pub fn columns(&self, cx: &mut Import, ids: NodeId, n: &Dim) -> Result<NodeId> {
         let begins = cx.add(Gather { axis: 0, batch: 0, checked: false }, &[self.splits, ids])?;
         let places = numbered(cx, n)?;
         cx.sub(places, begins)

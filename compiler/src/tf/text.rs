@@ -1,6 +1,7 @@
 //! Strings: how long they are, what they hash to, parts of them.
 
 pub(super) mod made;
+pub(super) mod ngrams;
 
 use super::{Import, Outputs, Stop, TfOp, build::one};
 use crate::{

@@ -171,6 +171,46 @@ def joins():
     sweep("StringJoin", "vectors", [([words(m), words(n)],) for m, n in ((2, 2), (1, 1), (0, 0), (2, 3), (1, 2))], separator=b"+")
 
 
+def rows_joined():
+    """Axes that are joined, in the order in which they are named."""
+    cube = strings([b"%d%d%d" % (i, j, k) for i in range(2) for j in range(3) for k in range(2)], 2, 3, 2)
+    for axes in ([0], [1], [2], [-1], [0, 1], [1, 0], [2, 0], [0, 1, 2], [2, 1, 0], [-1, -3], []):
+        for keep in (False, True):
+            case("ReduceJoin", f"axes {axes}, kept {keep}", cube, const(axes, "i32"), keep_dims=keep, separator=b"-")
+    case("ReduceJoin", "one axis as a scalar", cube, const(1, "i32"), keep_dims=False, separator=b"")
+    case("ReduceJoin", "odd strings", strings(ODD[:12], 3, 4), const([0], "i32"), keep_dims=False, separator=b", ")
+    case("ReduceJoin", "an axis of none", rand(2, 0, dtype="str"), const([1], "i32"), keep_dims=False, separator=b"-")
+    case("ReduceJoin", "none along another axis", rand(2, 0, dtype="str"), const([0], "i32"), keep_dims=False, separator=b"-")
+    case("ReduceJoin", "an axis twice", cube, const([1, 1], "i32"), keep_dims=False, separator=b"-", fails=True)
+    case("ReduceJoin", "an axis twice, from either end", cube, const([1, -2], "i32"), keep_dims=False, separator=b"-", fails=True)
+    case("ReduceJoin", "no such axis", cube, const([3], "i32"), keep_dims=False, separator=b"-", fails=True)
+    words = [(rand(m, n, dtype="str"),) for m, n in ((2, 3), (1, 1), (0, 2), (2, 0), (4, 1))]
+    for axes in ([0], [1], [1, 0]):
+        sweep("ReduceJoin", f"axes {axes}", [(x, const(axes, "i32")) for (x,) in words], keep_dims=False, separator=b"+")
+
+
+def runs():
+    """N-grams of rows of every length, with and without pads."""
+    data = strings([b"a", b"bb", b"", b"d", b"e", b"f\xff", b"g"])
+    rows = [0, 0, 1, 3, 7, 7]
+    pads = {"left_pad": b"<", "right_pad": b">>"}
+    for widths in ([1], [2], [3], [5], [1, 2], [3, 1, 2], [2, 2], [8, 4]):
+        for pad_width in (-1, 0, 1, 2, 9):
+            for short in (False, True):
+                name = f"widths {widths}, {pad_width} pads{', short rows kept' if short else ''}"
+                attrs = dict(separator=b" ", ngram_widths=widths, pad_width=pad_width, preserve_short_sequences=short, **pads)
+                case("StringNGrams", name, data, tensor(rows, "i64"), **attrs)
+    plain = dict(separator=b"|", ngram_widths=[2], left_pad=b"", right_pad=b"", pad_width=0, preserve_short_sequences=False)
+    case("StringNGrams", "splits of i32", data, tensor(rows, "i32"), **plain)
+    case("StringNGrams", "empty pads", data, tensor(rows, "i64"), **{**plain, "pad_width": 1})
+    case("StringNGrams", "one row", data, tensor([0, 7], "i64"), **plain)
+    case("StringNGrams", "no rows", rand(0, dtype="str"), tensor([0], "i64"), **plain)
+    case("StringNGrams", "empty rows", rand(0, dtype="str"), tensor([0, 0, 0], "i64"), **{**plain, "pad_width": -1})
+    for splits in ([0, 3], [1, 7], [0, 9], [0, 5, 3, 7], [0, -1, 7]):
+        case("StringNGrams", f"splits {splits}", data, tensor(splits, "i64"), fails=True, **plain)
+    sweep("StringNGrams", "of rows", [(rand(n, dtype="str"), tensor(s, "i64")) for n, s in ((3, [0, 3]), (1, [0, 1]), (0, [0, 0]), (4, [0, 1, 1, 4]), (2, [0, 0, 0, 2]), (2, [0, 1]))], **plain)
+
+
 def numbers():
     border = {"i8": (-128, 127), "i16": (-(2**15), 2**15 - 1), "i32": (-(2**31), 2**31 - 1), "i64": (-(2**63), 2**63 - 1)}
     for dtype in INTS:
@@ -211,6 +251,8 @@ hashes()
 lengths()
 cases()
 joins()
+rows_joined()
+runs()
 numbers()
 parts()
 equality()

@@ -1,6 +1,9 @@
 //! Operators that make new strings: numbers as text, joined strings, and those in another case.
 
-use super::super::{Import, Outputs, Stop, TfOp, build::one};
+use super::super::{
+    Import, Outputs, Stop, TfOp,
+    build::{axis, one},
+};
 use crate::{
     base::Dim,
     graph::NodeId,
@@ -10,6 +13,7 @@ use crate::{
 
 pub(in crate::tf) const OPS: &[TfOp] = &[
     TfOp { name: "AsString", import: as_string },
+    TfOp { name: "ReduceJoin", import: reduce_join },
     TfOp { name: "StringJoin", import: join },
     TfOp { name: "StringLower", import: |cx| case(cx, Case::Lower) },
     TfOp { name: "StringUpper", import: |cx| case(cx, Case::Upper) },
@@ -100,6 +104,31 @@ fn join(cx: &mut Import) -> Outputs {
     joined(cx, parts, first, separator)
 }
 
+/// The strings along some axes behind each other, the first axis that is named changing fastest; along none, each as it is.
+fn reduce_join(cx: &mut Import) -> Outputs {
+    let x = cx.arg(0)?;
+    let shape = cx.shape(x);
+    let axes = cx.ints(1, "the axes")?.into_iter().map(|n| axis(n, shape.len())).collect::<Result<Vec<_>, Stop>>()?;
+    if let Some(twice) = axes.iter().enumerate().find_map(|(n, axis)| axes[..n].contains(axis).then_some(axis)) {
+        return Err(format!("axis {twice} is joined twice").into());
+    }
+    if axes.is_empty() {
+        return one(x);
+    }
+    let kept: Vec<usize> = (0..shape.len()).filter(|axis| !axes.contains(axis)).collect();
+    let extents = |axes: &[usize]| axes.iter().map(|&axis| shape[axis].clone()).collect::<Vec<Dim>>();
+    let (rows, width) = (count(&extents(&kept)), count(&extents(&axes)));
+    let order: Vec<usize> = kept.iter().chain(axes.iter().rev()).copied().collect();
+    let moved = cx.transpose(x, &order)?;
+    let all = cx.reshape(moved, &[&rows * &width])?;
+    let separator = cx.node.attr_bytes("separator")?.to_vec();
+    let made = rows_joined(cx, all, rows, width, separator)?;
+    let keeps = cx.node.attr_bool("keep_dims").unwrap_or(false);
+    let left = |axis: usize| if axes.contains(&axis) { Dim::one() } else { shape[axis].clone() };
+    let shape = if keeps { (0..shape.len()).map(left).collect() } else { extents(&kept) };
+    one(cx.reshape(made, &shape)?)
+}
+
 /// Strings of one shape.
 fn joined(cx: &mut Import, parts: Vec<NodeId>, shape: Vec<Dim>, separator: Vec<u8>) -> Outputs {
     let (rows, width) = (count(&shape), Dim::from(parts.len() as i64));
@@ -108,12 +137,17 @@ fn joined(cx: &mut Import, parts: Vec<NodeId>, shape: Vec<Dim>, separator: Vec<u
         parts.into_iter().map(|x| cx.reshape(x, &[rows.clone(), Dim::one()])).collect::<Result<Vec<_>, Stop>>()?;
     let all = cx.concat(&columns, 1)?;
     let all = cx.reshape(all, &[&rows * &width])?;
+    let made = rows_joined(cx, all, rows, width, separator)?;
+    one(cx.reshape(made, &shape)?)
+}
+
+/// Of strings that lie row by row, `rows` times `width` of them, those of each row behind each other.
+fn rows_joined(cx: &mut Import, all: NodeId, rows: Dim, width: Dim, separator: Vec<u8>) -> Result<NodeId, Stop> {
     let row = cx.add(Iota { shape: vec![rows.clone()], axis: 0, dtype: DType::I64 }, &[])?;
     let width = cx.dim_scalar(&width, DType::I64)?;
     let width = cx.broadcast_to(width, &[rows])?;
     let start = cx.mul(row, width)?;
     let end = cx.add_(start, width)?;
     let separator = cx.constant(Tensor::from_strings([], vec![separator]))?;
-    let made = cx.add(TextJoin {}, &[all, start, end, separator])?;
-    one(cx.reshape(made, &shape)?)
+    cx.add(TextJoin {}, &[all, start, end, separator])
 }
