@@ -17,9 +17,9 @@ fn verdicts_name_cause_and_cost() {
     assert_eq!(parameters, 407_080 / 4, "{verdict}");
     let text = answer(folder.path(), &["inspect", &exported()]);
     assert!(text.contains("`serving_default` and `serve`: compiles"), "{text}");
-    let refused = root().join("tests/models/several_signatures").display().to_string();
+    let refused = root().join("tests/models/tables").display().to_string();
     let text = answer(folder.path(), &["inspect", &refused]);
-    assert!(text.contains("`greet`: refused: "), "{text}");
+    assert!(text.contains("`refused_changed`: refused: "), "{text}");
 }
 
 #[test]
