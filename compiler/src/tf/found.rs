@@ -182,7 +182,7 @@ impl Import<'_> {
         self.bind_within(value, (within, None), name, what)
     }
     /// The same, which is at most `within` for certain; where nothing else bounds it and the user states nothing, at most
-    /// `usual`.
+    /// `usual`, or what one string falls into where it follows from strings alone.
     pub(super) fn bind_within(
         &mut self,
         value: NodeId,
@@ -203,6 +203,8 @@ impl Import<'_> {
             (Some(bound), None) | (None, Some(bound)) => bound,
             (None, None) => match usual {
                 Some(usual) => self.steady_bound(usual)?,
+                // What the strings of a call hold says how large they are, such as the tokens of the longest one.
+                None if self.is_of_strings(value) => Pieces::Tokens.most(&Dim::one()),
                 None => {
                     self.ask_for_bound(value, &name, what);
                     Dim::one()

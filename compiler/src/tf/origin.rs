@@ -7,6 +7,7 @@ use crate::{
     base::{Diagnostic, Dim, Symbol},
     graph::NodeId,
     op::Op,
+    tensor::DType,
 };
 
 /// Inputs by their keys.
@@ -55,6 +56,22 @@ impl Import<'_> {
         values.sort();
         values.dedup();
         (values, symbols)
+    }
+
+    /// Whether a value depends on inputs, and on no others than strings.
+    pub(super) fn is_of_strings(&self, id: NodeId) -> bool {
+        let (mut seen, mut open, mut found) = (BTreeSet::from([id]), vec![id], false);
+        while let Some(at) = open.pop() {
+            let node = self.graph.node(at);
+            if node.op == Op::Input {
+                if node.ty.dtype != DType::Str {
+                    return false;
+                }
+                found = true;
+            }
+            open.extend(node.inputs.iter().filter(|&&i| seen.insert(i)));
+        }
+        found
     }
 
     /// A shape for an input with numbers for what is open.

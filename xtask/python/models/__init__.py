@@ -1,3 +1,3 @@
 """The models of the parity test. Importing this package collects them in `spec.MODELS`."""
 
-from . import applications, control, convolutions, exported, frames, functions, gradients, layers, legacy, networks, probes, records, recurrent, sizes, states, training, version1
+from . import applications, control, convolutions, exported, frames, functions, gradients, layers, legacy, networks, probes, records, recurrent, sizes, states, text, training, version1

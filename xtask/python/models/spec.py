@@ -64,7 +64,8 @@ def randomise(keras_model, seed=7):
     """Give biases and batch-norm statistics values that matter; fresh ones are zeros and ones, which hide mistakes."""
     rng = np.random.default_rng(seed)
     for weight in keras_model.weights:
-        kind = getattr(weight, "path", weight.name).split("/")[-1].split(":")[0]
+        # A vocabulary has no name.
+        kind = (getattr(weight, "path", None) or getattr(weight, "name", "")).split("/")[-1].split(":")[0]
         if kind in ("gamma", "moving_variance", "variance", "scale"):
             weight.assign(rng.uniform(0.5, 1.5, weight.shape).astype(np.float32))
         elif kind in ("beta", "bias", "moving_mean", "mean"):
