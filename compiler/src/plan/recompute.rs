@@ -594,7 +594,7 @@ mod tests {
     #[test]
     fn random_graphs_keep_their_meaning() {
         let mut copied = 0;
-        for seed in 0..240 {
+        for seed in 0..320 {
             let case = random::case(seed, 4 + seed as usize % 40);
             let graph = prepare(case.graph.clone(), &Default::default());
             let course = Course::of(&graph, &[], &case.bind);

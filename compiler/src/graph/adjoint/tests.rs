@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     base::{Bindings, Rng, Symbol},
     graph::{random, text},
+    loops::Combine,
     op::Kind,
 };
 
@@ -459,6 +460,12 @@ fn iterations_backwards_do_not_do_things_twice() {
     assert!(rows.len() == 2 && rows.iter().all(|n| n.is(1)), "{}", text::print(&back.body).0);
 }
 
+/// Whether an operator is like that, of the graph or of its regions.
+fn any_node(graph: &Graph, is: &dyn Fn(&Op) -> bool) -> bool {
+    let inside = |id| graph.regions(id).is_some_and(|regions| regions.graphs().into_iter().any(|g| any_node(g, is)));
+    graph.iter().any(|(id, node)| is(&node.op) || inside(id))
+}
+
 /// Where slopes jump, differences of two steps differ, and nothing is compared.
 #[test]
 fn random_graphs_have_the_gradients_that_differences_say() {
@@ -483,9 +490,14 @@ fn random_graphs_have_the_gradients_that_differences_say() {
             continue;
         }
         let pair = Compared { graph: &graph, inputs: &inputs, weights, bind: &case.bind };
-        // At a factor of 0, a running product's gradient is another one.
-        let is_product = |op: &Op| matches!(op, Op::Scan(scan) if scan.f == BinaryFn::Mul);
-        if graph.iter().any(|(_, node)| is_product(&node.op)) {
+        // At a factor of 0, a running product's gradient is another one; and of updates that set one element the last one
+        // counts, but all of them get its gradient, as in TensorFlow.
+        let is_another = |op: &Op| match op {
+            Op::Scan(scan) => scan.f == BinaryFn::Mul,
+            Op::Scatter(scatter) => scatter.f == Combine::Set,
+            _ => false,
+        };
+        if any_node(&graph, &is_another) {
             continue;
         }
         let Ok(rule) = pair.by_rule() else {
