@@ -491,7 +491,7 @@ fn random_graphs_have_the_gradients_that_differences_say() {
         }
         let pair = Compared { graph: &graph, inputs: &inputs, weights, bind: &case.bind };
         // At a factor of 0, a running product's gradient is another one; and of updates that set one element the last one
-        // counts, but all of them get its gradient, as in TensorFlow.
+        // counts, but all of them get its gradient.
         let is_another = |op: &Op| match op {
             Op::Scan(scan) => scan.f == BinaryFn::Mul,
             Op::Scatter(scatter) => scatter.f == Combine::Set,
